@@ -1,0 +1,85 @@
+"""The command line: step name -> module. Nothing heavy is imported before a step is called."""
+
+import logging
+import sys
+from pathlib import Path
+from typing import Annotated, NoReturn
+
+import typer
+
+from mixpo.errors import UserError
+
+app = typer.Typer(
+    help="Mixed Preference Optimization (MPO) for vision-language models, end to end.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+RecipePath = Annotated[Path, typer.Argument(help="A YAML recipe.")]
+Overrides = Annotated[list[str] | None, typer.Argument(help="section.field=value, as often as you like.")]
+
+STEP_HELP = {
+    "questions": "Collect the questions and store their images.",
+    "demonstrations": "Write supervised answers for questions whose truth is known.",
+    "base_model": "Create an untrained small model with its tokenizer and processor.",
+    "sample": "Let the model write n responses per question.",
+    "dropout": "Continue halves of responses without the image (DropoutNTP).",
+    "verify": "Judge every response.",
+    "pair": "Build preference pairs from the verdicts and continuations.",
+    "train": "Train on the pairs (MPO), or on demonstrations (SFT).",
+    "evaluate": "Answer held-out questions and compute scores with intervals.",
+    "report": "Write report.html.",
+}
+
+
+@app.command()
+def run(recipe: RecipePath, overrides: Overrides = None) -> None:
+    """Do all steps of a recipe in order; what is done already is not done again."""
+    _run(recipe, overrides, None)
+
+
+def _run(recipe: Path, overrides: list[str] | None, only: str | None) -> None:
+    from mixpo.config import load_recipe
+    from mixpo.pipeline import run_recipe
+
+    files = run_recipe(load_recipe(recipe, overrides or ()), only)
+    if files.report.exists():
+        typer.echo(f"report: {files.report}")
+
+
+def _add_step(step: str) -> None:
+    @app.command(name=step.replace("_", "-"), help=STEP_HELP[step])
+    def command(recipe: RecipePath, overrides: Overrides = None) -> None:
+        _run(recipe, overrides, step)
+
+
+for _step in STEP_HELP:
+    _add_step(_step)
+
+
+@app.command()
+def quickstart(
+    short: Annotated[bool, typer.Option(help="A few minutes less: fewer questions, a weaker result.")] = False,
+    seed: Annotated[int, typer.Option(help="Seed of questions, sampling and training.")] = 0,
+    out: Annotated[Path | None, typer.Option(help="Run folder.")] = None,
+) -> None:
+    """Sample, judge, pair, train and evaluate on drawn scenes with the model that ships with mixpo."""
+    from mixpo.quickstart import quickstart as run_quickstart
+
+    run_quickstart(short=short, seed=seed, out=out)
+
+
+def main() -> NoReturn:
+    """Entry point: a UserError becomes one sentence and exit status 2; an interrupt says how to go on."""
+    logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s")
+    try:
+        app(standalone_mode=True)
+    except UserError as error:
+        typer.echo(f"mixpo: {error}", err=True)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        typer.echo("mixpo: interrupted; the same command goes on where this stopped", err=True)
+        sys.exit(130)
+    sys.exit(0)

@@ -1,0 +1,244 @@
+"""YAML recipe -> dataclasses, strict: an unknown key or a wrong type fails at once, with file and line.
+
+    name: quickstart
+    run: runs/quickstart          # the run folder
+    seed: 0                       # fills `seed` of every section that does not state it
+    model: base                   # the same for `model`
+    steps:                        # sections, in order; a section is named after its step …
+      questions: {…}
+      sample: {…}
+      warmup: {uses: train, …}    # … or says which step it uses
+"""
+
+import dataclasses
+import difflib
+import types
+import typing
+from collections.abc import Callable, Mapping
+from enum import StrEnum
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+
+from mixpo.errors import RecipeError
+
+T = TypeVar("T")
+SHARED = ("seed", "model")
+TOP_LEVEL = ("name", "run", *SHARED, "steps")
+
+
+@dataclasses.dataclass(frozen=True)
+class Section:
+    """One entry of `steps`: which step, and the values given for it."""
+
+    name: str
+    step: str
+    values: dict[str, Any]
+
+
+@dataclasses.dataclass(frozen=True)
+class Recipe:
+    """A recipe as written, overrides applied; sections become dataclasses when their step is known."""
+
+    path: str
+    name: str
+    run: str
+    shared: dict[str, Any]
+    sections: dict[str, Section]
+    lines: dict[str, int]
+
+    def at(self, key: str) -> str:
+        """`file:line: key`, for messages; the line of the closest enclosing key that the file has."""
+        probe = key
+        while probe and probe not in self.lines:
+            probe = probe.rpartition(".")[0]
+        line = f":{self.lines[probe]}" if probe in self.lines else ""
+        return f"{self.path}{line}: {key}" if key else f"{self.path}{line}"
+
+    def config(self, section: Section, config_type: type[T]) -> T:
+        """The section's dataclass; `seed`, `model` and `name` are filled in where it has such a field."""
+        names = {field.name for field in dataclasses.fields(config_type)}  # type: ignore[arg-type]
+        values = {key: value for key, value in self.shared.items() if key in names}
+        if "name" in names:
+            values["name"] = section.name
+        return build(config_type, {**values, **section.values}, f"steps.{section.name}", self.at)
+
+
+def load_recipe(path: Path | str, overrides: typing.Sequence[str] = ()) -> Recipe:
+    """Reads a recipe and applies `section.field=value` overrides. Raises RecipeError with file and line."""
+    path = Path(path)
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise RecipeError(f"{path}: the recipe cannot be read ({error}); check the path") from error
+    lines: dict[str, int] = {}
+    try:
+        raw = _read(text, lines)
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f"{path}:{mark.line + 1}" if mark else str(path)
+        raise RecipeError(f"{where}: not valid YAML ({getattr(error, 'problem', error)})") from error
+    if not isinstance(raw, dict):
+        raise RecipeError(f"{path}: a recipe is a mapping with the keys {', '.join(TOP_LEVEL)}")
+    for override in overrides:
+        _apply(raw, override)
+    return _recipe(str(path), raw, lines)
+
+
+def _recipe(path: str, raw: dict, lines: dict[str, int]) -> Recipe:
+    recipe = Recipe(path, "", "", {}, {}, lines)
+    _refuse_unknown(raw, TOP_LEVEL, "", recipe.at)
+    steps = raw.get("steps")
+    if not isinstance(steps, dict) or not steps:
+        raise RecipeError(f"{recipe.at('steps')}: must list at least one step, for example `sample: {{}}`")
+    sections = {}
+    for name, values in steps.items():
+        values = {} if values is None else values
+        if not isinstance(values, dict):
+            raise RecipeError(f"{recipe.at(f'steps.{name}')}: must be a mapping, not {values!r}")
+        if not str(name).replace("_", "").replace("-", "").isalnum():
+            raise RecipeError(f"{recipe.at(f'steps.{name}')}: a section's name is made of letters, digits, - and _")
+        rest = {key: value for key, value in values.items() if key != "uses"}
+        sections[str(name)] = Section(str(name), str(values.get("uses", name)), rest)
+    name = str(raw.get("name") or Path(path).stem)
+    shared = {key: raw[key] for key in SHARED if key in raw}
+    return Recipe(path, name, str(raw.get("run") or f"runs/{name}"), shared, sections, lines)
+
+
+def _read(text: str, lines: dict[str, int]) -> Any:
+    loader = yaml.SafeLoader(text)
+    try:
+        node = loader.get_single_node()
+        if node is None:
+            return None
+        _note_lines(node, "", lines)
+        return loader.construct_document(node)
+    finally:
+        loader.dispose()
+
+
+def _note_lines(node: yaml.Node, prefix: str, lines: dict[str, int]) -> None:
+    if isinstance(node, yaml.MappingNode):
+        for key, value in node.value:
+            path = f"{prefix}.{key.value}" if prefix else str(key.value)
+            if path in lines:
+                raise yaml.MarkedYAMLError(problem=f"the key {path} stands twice", problem_mark=key.start_mark)
+            lines[path] = key.start_mark.line + 1
+            _note_lines(value, path, lines)
+    elif isinstance(node, yaml.SequenceNode):
+        for number, value in enumerate(node.value):
+            lines[f"{prefix}.{number}"] = value.start_mark.line + 1
+            _note_lines(value, f"{prefix}.{number}", lines)
+
+
+def _apply(raw: dict, override: str) -> None:
+    """`sample.n=8` sets it in section `sample`; `seed=1` at the top."""
+    key, equals, text = override.partition("=")
+    if not equals or not key:
+        raise RecipeError(f"override {override!r}: write it as section.field=value")
+    try:
+        value = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise RecipeError(f"override {override!r}: the value is not valid YAML") from error
+    *parents, last = key.split(".")
+    if parents or last not in TOP_LEVEL:
+        parents = ["steps", *parents]
+    place = raw
+    for number, parent in enumerate(parents):
+        found = place.get(parent)
+        if number == 1 and parent not in place:
+            raise RecipeError(f"override {override!r}: the recipe has no section {parent!r}; it has {', '.join(place)}")
+        if found is None:
+            found = place[parent] = {}
+        if not isinstance(found, dict):
+            raise RecipeError(f"override {override!r}: {parent!r} is not a mapping")
+        place = found
+    place[last] = value
+
+
+def build(config_type: type[T], values: Mapping[str, Any], where: str, at: Callable[[str], str] = str) -> T:
+    """A dataclass from plain values: nested dataclasses, tuples, enums, `int | None`.
+
+    Raises RecipeError naming `where` for an unknown or missing key or a value of another type. A
+    dataclass's own `__post_init__` may raise ValueError; its sentence is passed on.
+    """
+    fields = {field.name: field for field in dataclasses.fields(config_type)}  # type: ignore[arg-type]
+    _refuse_unknown(values, tuple(fields), where, at)
+    hints = typing.get_type_hints(config_type)
+    given = {key: _convert(hints[key], value, f"{where}.{key}" if where else key, at) for key, value in values.items()}
+    for name, field in fields.items():
+        if name not in given and field.default is field.default_factory is dataclasses.MISSING:
+            raise RecipeError(f"{at(where)}: {name!r} is missing")
+    try:
+        return config_type(**given)
+    except ValueError as error:
+        raise RecipeError(f"{at(where)}: {error}") from error
+
+
+def _refuse_unknown(values: Mapping[str, Any], known: typing.Sequence[str], where: str, at: Callable[[str], str]) -> None:
+    for key in values:
+        if key not in known:
+            close = difflib.get_close_matches(str(key), known, 1)
+            hint = f"did you mean {close[0]!r}?" if close else f"known keys: {', '.join(known)}"
+            raise RecipeError(f"{at(f'{where}.{key}' if where else str(key))}: unknown key; {hint}")
+
+
+def _convert(hint: Any, value: Any, where: str, at: Callable[[str], str]) -> Any:
+    if hint is Any:
+        return value
+    if isinstance(hint, types.UnionType):
+        parts = typing.get_args(hint)
+        if value is None and type(None) in parts:
+            return None
+        return _convert(next(part for part in parts if part is not type(None)), value, where, at)
+    if dataclasses.is_dataclass(hint):
+        if not isinstance(value, dict):
+            raise RecipeError(f"{at(where)}: must be a mapping, not {value!r}")
+        return build(hint, value, where, at)  # type: ignore[arg-type]
+    origin = typing.get_origin(hint)
+    if origin is tuple:
+        items = value if isinstance(value, list | tuple) else [value]
+        inner = typing.get_args(hint)[0]
+        return tuple(_convert(inner, item, f"{where}.{number}", at) for number, item in enumerate(items))
+    if origin is dict:
+        if not isinstance(value, dict):
+            raise RecipeError(f"{at(where)}: must be a mapping, not {value!r}")
+        inner = typing.get_args(hint)[1]
+        return {str(key): _convert(inner, item, f"{where}.{key}", at) for key, item in value.items()}
+    return _convert_scalar(hint, value, where, at)
+
+
+def _convert_scalar(hint: type, value: Any, where: str, at: Callable[[str], str]) -> Any:
+    if issubclass(hint, StrEnum):
+        if value in list(hint):
+            return hint(value)
+        raise RecipeError(f"{at(where)}: {value!r} is none of {', '.join(hint)}")
+    if hint is float and isinstance(value, int | str) and not isinstance(value, bool):
+        # YAML reads 5e-6 (no dot) as text.
+        try:
+            return float(value)
+        except ValueError:
+            pass
+    if hint is str and isinstance(value, int | float) and not isinstance(value, bool):
+        return str(value)
+    if type(value) is not hint:
+        raise RecipeError(f"{at(where)}: must be {_english(hint)}, not {value!r}")
+    return value
+
+
+def _english(hint: type) -> str:
+    return {int: "a whole number", float: "a number", str: "text", bool: "true or false", dict: "a mapping"}.get(hint, hint.__name__)
+
+
+def plain(value: Any) -> Any:
+    """A config as plain YAML values: what is saved as the resolved recipe."""
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {field.name: plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
+    if isinstance(value, StrEnum | Path):
+        return str(value)
+    if isinstance(value, Mapping):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(item) for item in value]
+    return value

@@ -1,0 +1,265 @@
+"""Every path of a run folder, and the sharded JSON-lines files that records live in.
+
+The only code that knows paths. Appending is safe against SIGKILL at any moment: a record is one line,
+written whole and flushed; a torn last line is cut off before the next append and its record, being
+absent, is made again. Reading skips repeated ids (the first stands) and unreadable lines (with a warning).
+
+    runs/quickstart/
+      recipe.yaml                     the resolved recipe, with versions
+      questions/<section>/            part-00000.jsonl …, images/, image_roots.json
+      responses/ continuations/ verdicts/ pairs/ dropped/ <section>/part-*.jsonl
+      reference/  checkpoints/<section>/  evaluation/<section>/  timings/  report.html
+"""
+
+import dataclasses
+import json
+import logging
+import os
+import shutil
+import types
+import typing
+from collections.abc import Iterable, Iterator
+from enum import StrEnum
+from functools import cache
+from pathlib import Path
+from typing import Any, TypeVar
+
+from mixpo.errors import DataError, UserError
+from mixpo.records import Continuation, Dropped, PreferencePair, Question, Response, Score, Verdict
+
+log = logging.getLogger(__name__)
+T = TypeVar("T")
+SHARD_RECORDS = 50_000
+
+
+def to_json(record: Any) -> str:
+    """One line of JSON; fields at their default are left out."""
+    row = {
+        field.name: value
+        for field in dataclasses.fields(record)
+        if not _is_default(field, value := getattr(record, field.name))
+    }
+    return json.dumps(row, ensure_ascii=False)
+
+
+def _is_default(field: dataclasses.Field, value: Any) -> bool:
+    if field.default is not dataclasses.MISSING:
+        return value == field.default and type(value) is type(field.default)
+    return field.default_factory is not dataclasses.MISSING and value == field.default_factory()
+
+
+def from_json(record_type: type[T], line: str) -> T:
+    """The record a line holds. Raises ValueError when the line is torn, no object, or lacks a field."""
+    row = json.loads(line)
+    if not isinstance(row, dict):
+        raise ValueError("not a JSON object")
+    converters = _converters(record_type)
+    unknown = sorted(row.keys() - converters.keys())
+    if unknown:
+        raise ValueError(f"unknown field {unknown[0]!r}")
+    try:
+        return record_type(**{name: converters[name](value) for name, value in row.items()})
+    except TypeError as error:
+        raise ValueError(str(error).split("__init__() ")[-1]) from None
+
+
+@cache
+def _converters(record_type: type) -> dict[str, Any]:
+    hints = typing.get_type_hints(record_type)
+    return {field.name: _converter(hints[field.name]) for field in dataclasses.fields(record_type)}
+
+
+def _converter(hint: Any) -> Any:
+    if isinstance(hint, types.UnionType):
+        inner = next(part for part in typing.get_args(hint) if part is not type(None))
+        convert = _converter(inner)
+        return lambda value: None if value is None else convert(value)
+    if typing.get_origin(hint) is tuple:
+        return tuple
+    if isinstance(hint, type) and issubclass(hint, StrEnum):
+        return hint
+    return lambda value: value
+
+
+class Shards(typing.Generic[T]):
+    """The JSON-lines files of one folder, all holding records of one type."""
+
+    def __init__(self, folder: Path, record_type: type[T]):
+        self.folder = folder
+        self.record_type = record_type
+
+    def paths(self) -> list[Path]:
+        return sorted(self.folder.glob("part-*.jsonl"))
+
+    def __iter__(self) -> Iterator[T]:
+        seen: set[str] = set()
+        for path in self.paths():
+            for number, line in enumerate(read_lines(path), 1):
+                try:
+                    record = from_json(self.record_type, line)
+                except ValueError as error:
+                    log.warning("%s:%d is not a %s (%s); it is made again", path, number, self.record_type.__name__, error)
+                    continue
+                key = _key(record)
+                if key not in seen:
+                    seen.add(key)
+                    yield record
+
+    def ids(self) -> set[str]:
+        """Ids of all whole records: what a rerun does not make again."""
+        return {_key(record) for record in self}
+
+    def append(self, records: Iterable[T]) -> int:
+        """Adds records at the end, each flushed as soon as it is there; returns how many.
+
+        Raises UserError when the disk is full or the folder cannot be written; what was appended stays.
+        """
+        count = 0
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            path, left = self._open_shard()
+            file = path.open("a", encoding="utf-8")
+            try:
+                for record in records:
+                    if left <= 0:
+                        file.close()
+                        path, left = self._next_shard(path), SHARD_RECORDS
+                        file = path.open("a", encoding="utf-8")
+                    file.write(to_json(record) + "\n")
+                    file.flush()
+                    left -= 1
+                    count += 1
+            finally:
+                file.close()
+        except OSError as error:
+            raise _cannot_write(self.folder, error) from error
+        return count
+
+    def replace(self, records: Iterable[T]) -> int:
+        """Writes the whole folder anew, in one step as seen from outside (temporary folder, then rename)."""
+        staged = Shards(self.folder.with_name(self.folder.name + ".staged"), self.record_type)
+        shutil.rmtree(staged.folder, ignore_errors=True)
+        staged.folder.mkdir(parents=True)
+        count = staged.append(records)
+        shutil.rmtree(self.folder, ignore_errors=True)
+        staged.folder.rename(self.folder)
+        return count
+
+    def _open_shard(self) -> tuple[Path, int]:
+        paths = self.paths()
+        if not paths:
+            return self.folder / "part-00000.jsonl", SHARD_RECORDS
+        _cut_torn_line(paths[-1])
+        return paths[-1], SHARD_RECORDS - sum(1 for _ in read_lines(paths[-1]))
+
+    def _next_shard(self, path: Path) -> Path:
+        return self.folder / f"part-{int(path.stem.split('-')[1]) + 1:05d}.jsonl"
+
+
+def _key(record: Any) -> str:
+    return f"{record.step}/{record.reason}/{record.id}" if isinstance(record, Dropped) else record.id
+
+
+def read_lines(path: Path) -> Iterator[str]:
+    """The lines of a text file, undecodable bytes replaced (such a line then fails to parse, alone)."""
+    try:
+        with path.open(encoding="utf-8", errors="replace") as file:
+            for line in file:
+                if line.strip():
+                    yield line
+    except OSError as error:
+        raise DataError(f"{path} cannot be read ({error.strerror}); check the path") from error
+
+
+def _cut_torn_line(path: Path) -> None:
+    """Cuts what follows the last newline: the record that was being written when the process died."""
+    with path.open("rb+") as file:
+        size = file.seek(0, os.SEEK_END)
+        position = size
+        while position > 0:
+            step = min(65536, position)
+            file.seek(position - step)
+            newline = file.read(step).rfind(b"\n")
+            if newline >= 0:
+                file.truncate(position - step + newline + 1)
+                return
+            position -= step
+        file.truncate(0)
+
+
+def _cannot_write(path: Path, error: OSError) -> UserError:
+    return UserError(f"{path} cannot be written ({error.strerror}); make room or choose another run folder, then run again")
+
+
+def write_text(path: Path, text: str) -> None:
+    """Writes a small file whole or not at all."""
+    write_bytes(path, text.encode())
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        staged = path.with_name(f".{path.name}.{os.getpid()}")
+        staged.write_bytes(content)
+        staged.replace(path)
+    except OSError as error:
+        raise _cannot_write(path, error) from error
+
+
+class RunFiles:
+    """Where everything of one run lies."""
+
+    def __init__(self, root: Path | str):
+        self.root = Path(root)
+
+    @property
+    def recipe(self) -> Path:
+        return self.root / "recipe.yaml"
+
+    @property
+    def report(self) -> Path:
+        return self.root / "report.html"
+
+    def questions(self, section: str) -> Shards[Question]:
+        return Shards(self.root / "questions" / section, Question)
+
+    def pictures(self, section: str) -> Path:
+        """Folder of the images that a questions section wrote itself."""
+        return self.root / "questions" / section / "images"
+
+    def image_roots_file(self, section: str) -> Path:
+        return self.root / "questions" / section / "image_roots.json"
+
+    def responses(self, section: str) -> Shards[Response]:
+        return Shards(self.root / "responses" / section, Response)
+
+    def continuations(self, section: str) -> Shards[Continuation]:
+        return Shards(self.root / "continuations" / section, Continuation)
+
+    def verdicts(self, section: str) -> Shards[Verdict]:
+        return Shards(self.root / "verdicts" / section, Verdict)
+
+    def pairs(self, section: str) -> Shards[PreferencePair]:
+        return Shards(self.root / "pairs" / section, PreferencePair)
+
+    def dropped(self, section: str) -> Shards[Dropped]:
+        return Shards(self.root / "dropped" / section, Dropped)
+
+    def checkpoints(self, section: str) -> Path:
+        return self.root / "checkpoints" / section
+
+    def evaluation(self, section: str) -> "RunFiles":
+        """A run folder inside the run folder: questions, responses and verdicts of an evaluation."""
+        return RunFiles(self.root / "evaluation" / section)
+
+    def scores(self) -> Shards[Score]:
+        return Shards(self.root / "scores", Score)
+
+    def json(self, name: str) -> Path:
+        """A small JSON file of the run, for example `timings/sample`."""
+        return self.root / f"{name}.json"
+
+
+def read_json(path: Path) -> Any:
+    """What a JSON file of the run holds; None when it is not there."""
+    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else None

@@ -1,0 +1,113 @@
+"""Runs the steps of a recipe in order: resolves every section first, then does only what is missing."""
+
+import importlib
+import platform
+import subprocess
+import time
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from mixpo import __version__
+from mixpo.config import Recipe, plain
+from mixpo.errors import RecipeError, UserError
+from mixpo.files import RunFiles, read_json, write_text
+from mixpo.progress import say
+
+STEPS = {
+    "questions": "mixpo.questions.collect",
+    "demonstrations": "mixpo.questions.demonstrations",
+    "base_model": "mixpo.training.base_model",
+    "sample": "mixpo.responses.sample",
+    "dropout": "mixpo.responses.dropout",
+    "verify": "mixpo.verdicts.verify",
+    "pair": "mixpo.pairs.build",
+    "train": "mixpo.training.train",
+    "evaluate": "mixpo.evaluation.evaluate",
+    "report": "mixpo.report.page",
+}
+"""What a section may use, and the module with its `Config` and `run(config, files)`."""
+
+RECORDED = ("torch", "transformers", "accelerate", "tokenizers", "Pillow")
+
+
+def resolve(recipe: Recipe) -> dict[str, Any]:
+    """The dataclass of every section. Raises RecipeError before anything has started."""
+    configs = {}
+    for section in recipe.sections.values():
+        if section.step not in STEPS:
+            raise RecipeError(
+                f"{recipe.at(f'steps.{section.name}')}: no step is called {section.step!r} (steps: {', '.join(STEPS)}); "
+                f"a section of another name says which it uses: `{section.name}: {{uses: sample, …}}`"
+            )
+        configs[section.name] = recipe.config(section, importlib.import_module(STEPS[section.step]).Config)
+    return configs
+
+
+def run_recipe(recipe: Recipe, only: str | None = None) -> RunFiles:
+    """Does all sections in order, or those of the step (or of the name) `only`."""
+    chosen = {name: s for name, s in recipe.sections.items() if only in (None, name, s.step)}
+    if not chosen:
+        raise RecipeError(f"{recipe.path}: the recipe has no section that uses the step {only!r}")
+    configs = resolve(recipe)
+    files = RunFiles(recipe.run)
+    _save_recipe(recipe, configs, files)
+    for name, section in chosen.items():
+        started = time.monotonic()
+        importlib.import_module(STEPS[section.step]).run(configs[name], files)
+        _add_time(files, name, time.monotonic() - started)
+    return files
+
+
+def _save_recipe(recipe: Recipe, configs: dict[str, Any], files: RunFiles) -> None:
+    resolved = {
+        "name": recipe.name,
+        "run": recipe.run,
+        "steps": {name: {"uses": recipe.sections[name].step, **plain(config)} for name, config in configs.items()},
+    }
+    if files.recipe.exists():
+        saved = yaml.safe_load(files.recipe.read_text(encoding="utf-8"))
+        changed = _first_difference(saved.get("steps", {}), resolved["steps"], "steps")
+        if changed:
+            raise UserError(
+                f"{files.root} was begun with another recipe ({changed}); "
+                "choose another run folder (`run=...`) or delete this one"
+            )
+        return
+    resolved["versions"] = versions()
+    write_text(files.recipe, yaml.safe_dump(resolved, sort_keys=False, allow_unicode=True))
+
+
+def _first_difference(saved: Any, new: Any, where: str) -> str | None:
+    if isinstance(saved, dict) and isinstance(new, dict):
+        for key in [*saved, *(key for key in new if key not in saved)]:
+            found = _first_difference(saved.get(key), new.get(key), f"{where}.{key}")
+            if found:
+                return found
+        return None
+    return None if saved == new else f"{where} was {saved!r} and is now {new!r}"
+
+
+def _add_time(files: RunFiles, name: str, seconds: float) -> None:
+    path = files.json(f"timings/{name}")
+    before = read_json(path) or {"seconds": 0.0, "runs": 0}
+    write_text(path, f'{{"seconds": {before["seconds"] + seconds:.3f}, "runs": {before["runs"] + 1}}}\n')
+    say(f"{name}: {seconds:.1f} s")
+
+
+def versions() -> dict[str, str]:
+    """Versions of what produced a run, and the git commit of the working folder where there is one."""
+    found = {"mixpo": __version__, "python": platform.python_version()}
+    for package in RECORDED:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            found[package] = "not installed"
+    commit = subprocess.run(
+        ["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, cwd=Path(__file__).parent, check=False
+    )
+    if commit.returncode == 0:
+        found["commit"] = commit.stdout.strip()
+    return found

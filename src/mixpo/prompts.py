@@ -1,0 +1,80 @@
+"""Every prompt text, and the marker that a final answer follows.
+
+The styles are those of the MPO paper (arXiv 2411.10442, section 3.1 and appendix): a direct answer,
+a plain chain of thought, and chains of thought guided by background knowledge, by visual content or
+by grounding, chosen by the question's domain; in our own words.
+"""
+
+from enum import StrEnum
+
+from mixpo.records import Question
+
+FINAL_ANSWER = "Final answer:"
+FINAL_ANSWER_ZH = "最终答案："
+
+
+class Style(StrEnum):
+    """How the model is asked to answer."""
+
+    DIRECT = "direct"
+    COT = "cot"
+    COT_ZH = "cot_zh"
+    BOXED = "boxed"
+    THINK = "think"
+    BACKGROUND = "background"
+    VISUAL = "visual"
+    GROUNDED = "grounded"
+    PLAIN = "plain"
+    """The question alone: for descriptions and other questions without a ground truth."""
+    AUTO = "auto"
+    """A chain of thought chosen by the question's domain (`DOMAIN_STYLES`)."""
+
+
+INSTRUCTIONS = {
+    Style.DIRECT: "Answer with the final answer only.",
+    Style.COT: f'Think step by step. End with "{FINAL_ANSWER} ...".',
+    Style.COT_ZH: f"请一步一步思考，最后写“{FINAL_ANSWER_ZH}…”。",
+    Style.BOXED: r"Think step by step. Put the final answer in \boxed{}.",
+    Style.THINK: f'Think between <think> and </think>. Then write "{FINAL_ANSWER} ...".',
+    Style.BACKGROUND: "First name the background knowledge that the question needs: definitions, laws, formulas. "
+    f'Then think step by step with it. End with "{FINAL_ANSWER} ...".',
+    Style.VISUAL: "First describe what the image shows that matters for the question. "
+    f'Then think step by step from it. End with "{FINAL_ANSWER} ...".',
+    Style.GROUNDED: "Think step by step, and tie each object you name to its place in the image. "
+    f'End with "{FINAL_ANSWER} ...".',
+    Style.PLAIN: "",
+}
+
+DOMAIN_STYLES = {
+    "science": Style.BACKGROUND,
+    "math": Style.BACKGROUND,
+    "chart": Style.VISUAL,
+    "ocr": Style.VISUAL,
+    "document": Style.VISUAL,
+    "general": Style.COT,
+    "grounding": Style.GROUNDED,
+    "description": Style.PLAIN,
+}
+
+
+def resolve_style(style: Style, question: Question) -> Style:
+    """The style a question is asked in: AUTO looks at its domain; a question without truth is asked plainly."""
+    if style is Style.AUTO:
+        return DOMAIN_STYLES.get(question.domain, Style.COT)
+    return Style.PLAIN if question.domain == "description" else style
+
+
+def option_lines(choices: tuple[str, ...]) -> str:
+    """`(A) first`, `(B) second` …, a line each; letters after Z go on as AA, AB."""
+    return "\n".join(f"({letter(number)}) {choice}" for number, choice in enumerate(choices))
+
+
+def letter(number: int) -> str:
+    """0 -> A, 25 -> Z, 26 -> AA."""
+    return (letter(number // 26 - 1) if number >= 26 else "") + chr(ord("A") + number % 26)
+
+
+def user_text(question: Question, style: Style) -> str:
+    """The user turn's text: question, options, instruction, a line each."""
+    parts = [question.text, option_lines(question.choices), INSTRUCTIONS[resolve_style(style, question)]]
+    return "\n".join(part for part in parts if part)

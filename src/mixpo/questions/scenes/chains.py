@@ -1,0 +1,83 @@
+"""Chains of thought about scenes: what the base model is shown in its supervised training.
+
+Careful chains walk the cells in reading order, name what each holds and keep a running tally of
+every term, so that each step needs local facts only. Hasty ones state the counts at a glance and
+are often wrong: the habit that preference optimisation has to mend.
+"""
+
+import random
+
+from mixpo.questions.scenes.ask import Task, anchor_of, answer_from, is_on_side, neighbour_of, truth, values_of
+from mixpo.questions.scenes.scene import Chart, Grid, Scene
+
+
+def describe(scene: Scene) -> str:
+    if isinstance(scene, Chart):
+        return "\n".join(f"{colour} bar {height}" for colour, height in scene.bars)
+    return "\n".join(f"{thing.cell} {thing.name}" for thing in scene.things)
+
+
+def careful(task: Task, scene: Scene) -> tuple[str, str]:
+    """Chain and answer, both right."""
+    if isinstance(scene, Chart):
+        lines = describe(scene).split("\n")
+    elif task.family == "neighbour":
+        return _seek(task, scene)
+    elif task.family == "beside":
+        anchor = anchor_of(task, scene)
+        lines = [f"{anchor.cell} {anchor.name}"] + _walk(task, scene, anchor)
+    else:
+        lines = _walk(task, scene)
+    values = values_of(task, scene)
+    return "\n".join(["Let me look closely.", *lines, conclude(task, values)]), answer_from(task, values)
+
+
+def _walk(task: Task, scene: Grid, anchor=None) -> list[str]:
+    tallies = [0] * len(task.terms)
+    lines = []
+    for thing in scene.things:
+        for number, term in enumerate(task.terms):
+            tallies[number] += term.fits(thing) and (anchor is None or is_on_side(thing, task.side, anchor))
+        lines.append(f"{thing.cell} {thing.name}: " + " ".join(map(str, tallies)))
+    return lines
+
+
+def _seek(task: Task, scene: Grid) -> tuple[str, str]:
+    anchor, found = anchor_of(task, scene), neighbour_of(task, scene)
+    answer = found.name if found else "nothing"
+    cell = found.cell if found else _cell_beside(task, scene)
+    return f"Let me look closely.\n{anchor.cell} {anchor.name}\n{task.side} {anchor.cell} is {cell}\n{cell} {answer}", answer
+
+
+def _cell_beside(task: Task, scene: Grid) -> str:
+    from mixpo.questions.scenes.ask import SIDES
+
+    anchor = anchor_of(task, scene)
+    rows, columns = SIDES[task.side]
+    return f"{'abcd'[anchor.row + rows]}{anchor.column + columns + 1}"
+
+
+def conclude(task: Task, values: list[int]) -> str:
+    """The last line of a chain: how the values make the answer."""
+    if task.family == "compare":
+        return f"{values[0]} {'>' if values[0] > values[1] else '<' if values[0] < values[1] else '='} {values[1]}"
+    if task.family == "most":
+        return f"{' '.join(map(str, values))}: most is {max(values)}"
+    if len(values) == 1:
+        return f"= {values[0]}"
+    total, steps = values[0], []
+    for sign, value in zip(task.signs[1:], values[1:], strict=True):
+        steps.append(f"{total} {'+' if sign > 0 else '-'} {value} = {total + sign * value}")
+        total += sign * value
+    return ", ".join(steps)
+
+
+def hasty(task: Task, scene: Scene, rng: random.Random, slip: float) -> tuple[str, str]:
+    """Chain and answer from values stated at a glance, each off by one with probability `slip`."""
+    if task.family == "neighbour":
+        right = truth(task, scene)
+        names = ["nothing", *(thing.name for thing in scene.things)]
+        answer = rng.choice(names) if rng.random() < slip else right
+        return f"At a glance: {answer}", answer
+    values = [max(0, value + rng.choice((-1, 1))) if rng.random() < slip else value for value in values_of(task, scene)]
+    return f"At a glance: {' '.join(map(str, values))}\n{conclude(task, values)}", answer_from(task, values)

@@ -1,0 +1,239 @@
+"""The records that pass between steps: frozen, typed, one JSON object a line on disk.
+
+Every id is made from its parent's: question `scenes-17`, response `scenes-17/3`, continuation
+`scenes-17/3/half`, pair `scenes-17/3>5`. Who knows this file can read every step.
+"""
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+
+class AnswerKind(StrEnum):
+    """What sort of answer a question asks for: it decides how a response is judged."""
+
+    CHOICE = "choice"
+    YES_NO = "yes_no"
+    INTEGER = "integer"
+    DECIMAL = "decimal"
+    NUMBER = "number"
+    PERCENT = "percent"
+    MONEY = "money"
+    FRACTION = "fraction"
+    RATIO = "ratio"
+    INTERVAL = "interval"
+    DATE = "date"
+    TIME = "time"
+    LIST = "list"
+    SET = "set"
+    EXPRESSION = "expression"
+    TEXT = "text"
+    DOCUMENT = "document"
+    RELAXED = "relaxed"
+    FREE_FORM = "free_form"
+
+
+class FinishReason(StrEnum):
+    """Why a completion ended."""
+
+    STOP = "stop"
+    """The model wrote its end-of-turn token."""
+    LENGTH = "length"
+    """The token limit cut it."""
+
+
+class Outcome(StrEnum):
+    """What the verifier says of a response."""
+
+    CORRECT = "correct"
+    INCORRECT = "incorrect"
+    UNPARSED = "unparsed"
+    """No final answer was found in the text."""
+    TRUNCATED = "truncated"
+    """The token limit cut the response before a final answer."""
+    UNDECIDED = "undecided"
+    """The verifier ran out of time, or strings cannot tell (free-form): used for nothing."""
+
+
+class Origin(StrEnum):
+    """How a preference pair came to be."""
+
+    CORRECTNESS = "correctness"
+    """Chosen CORRECT, rejected INCORRECT."""
+    FORMAT = "format"
+    """Chosen CORRECT, rejected UNPARSED or TRUNCATED: kept apart, since it teaches form."""
+    DROPOUT_NTP = "dropout_ntp"
+    """Chosen the response, rejected its first part continued without the image (paper, section 3.2)."""
+    IMPORTED = "imported"
+    """Read from somebody else's preference file."""
+
+
+class DropReason(StrEnum):
+    """Why a record did not go on to the next step."""
+
+    TORN_LINE = "torn_line"
+    BAD_ROW = "bad_row"
+    DUPLICATE_ID = "duplicate_id"
+    BAD_IMAGE = "bad_image"
+    PROMPT_TOO_LONG = "prompt_too_long"
+    COMPLETION_TOO_LONG = "completion_too_long"
+    ALL_CORRECT = "all_correct"
+    NONE_CORRECT = "none_correct"
+    UNDECIDED = "undecided"
+    OVER_CAP = "over_cap"
+    SAME_TEXT = "same_text"
+    EMPTY = "empty"
+    TRUNCATED = "truncated"
+    NO_GROUND_TRUTH = "no_ground_truth"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Question:
+    """One question about one or more images."""
+
+    id: str
+    """Unique in a run, for example `scenes-train-17`; responses' ids are made from it."""
+    text: str
+    """What is asked, without prompt wording: "How many red circles are there?"."""
+    images: tuple[str, ...] = ()
+    """Paths relative to the run's image root, in the order in which the prompt shows them."""
+    answer: str | None = None
+    """The ground truth as text ("3", "yes", "B"); None when there is none (DropoutNTP)."""
+    kind: AnswerKind | None = None
+    """How an answer is judged; None: the verifier infers it, conservatively."""
+    choices: tuple[str, ...] = ()
+    """The texts of options (A), (B), …; empty when it is not multiple choice."""
+    domain: str = "general"
+    """Chooses the chain-of-thought prompt: general, science, chart, math, ocr, document, description."""
+    category: str = ""
+    """The group under which accuracy is reported, for example "count" or "chain of 3"."""
+    precision: int | None = None
+    """Decimals to which a decimal answer is judged; None: as many as the ground truth shows."""
+    unit: str | None = None
+    """The unit that the ground truth is in, when its text does not say it."""
+    meta: dict[str, Any] = field(default_factory=dict)
+    """What only the data set knows: `steps` (length of the chain), `group` (NLVR), the scene's state …"""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Response:
+    """One completion that a model wrote for a question."""
+
+    id: str
+    """`<question_id>/<sample>`."""
+    question_id: str
+    sample: int
+    """Number of the sample, from 0; with the run's seed it fixes the sampling noise."""
+    text: str
+    """The completion as text, end-of-turn token excluded."""
+    finish_reason: FinishReason
+    prompt: str = ""
+    """The user turn's text as the model saw it (question plus prompt wording), images aside."""
+    style: str = ""
+    """The prompt style, for example "cot" (`mixpo.prompts`)."""
+    token_ids: tuple[int, ...] = ()
+    """The completion's tokens, end-of-turn excluded; empty when the backend does not give them."""
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    """Tokens the model wrote, end-of-turn included."""
+    logp: float | None = None
+    """Summed log-probability (nats, temperature 1) of the completion, when asked for."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Continuation:
+    """A response's first part and what the model wrote after it (DropoutNTP)."""
+
+    id: str
+    """`<response_id>/cut`."""
+    question_id: str
+    response_id: str
+    ratio: float
+    """Share of the response's tokens that was kept."""
+    with_image: bool
+    """Whether the model saw the image while it continued."""
+    kept: str
+    """The kept part's text."""
+    text: str
+    """Kept part and continuation together: the rejected completion."""
+    finish_reason: FinishReason
+    kept_tokens: int
+    completion_tokens: int
+    """Tokens written after the kept part: what this record cost."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Verdict:
+    """What the verifier says of one response."""
+
+    id: str
+    """The id of the response judged."""
+    question_id: str
+    outcome: Outcome
+    extracted: str | None = None
+    """The final answer as it stands in the response; None when none was found."""
+    span: tuple[int, int] | None = None
+    """Where in the response's text it stands, [start, end) in characters."""
+    rule: str = ""
+    """The extraction rule that found it, for example "marker"."""
+    kind: AnswerKind | None = None
+    """As what kind of answer it was judged (given or inferred)."""
+    reason: str = ""
+    """Why, in a few words, when the outcome does not say it all."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PreferencePair:
+    """Two completions of one prompt, the first preferred."""
+
+    id: str
+    """`<question_id>/<chosen sample>><rejected sample>`."""
+    question_id: str
+    prompt: str
+    """The user turn's text."""
+    chosen: str
+    rejected: str
+    origin: Origin
+    images: tuple[str, ...] = ()
+    """Paths relative to the run's image root."""
+    chosen_id: str = ""
+    """The record that the chosen completion comes from."""
+    rejected_id: str = ""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Dropped:
+    """A record that a step left out, and why: nothing disappears silently."""
+
+    id: str
+    """The id of what was left out, or `<file>:<line>` when it never became a record."""
+    step: str
+    """The step that left it out."""
+    reason: DropReason
+    detail: str = ""
+    """One sentence for people."""
+    count: int = 1
+    """How many records this line stands for (pairs above the cap are counted, not listed)."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Score:
+    """How one model did on one group of questions under one prompt."""
+
+    id: str
+    """`<model>/<benchmark>/<style>/<category>`."""
+    model: str
+    """Its name in the report: "base", "mpo"."""
+    benchmark: str
+    style: str
+    category: str
+    """"all", or the questions' category."""
+    metric: str
+    """"accuracy", or what the benchmark declares."""
+    value: float
+    """Share in [0, 1] unless the metric says otherwise."""
+    low: float
+    """Lower end of the 95 % interval."""
+    high: float
+    n: int
+    """Number of questions (or groups of questions, for consistency)."""

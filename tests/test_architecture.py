@@ -1,0 +1,86 @@
+"""The import table of docs/design.md, read off the import statements."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+SOURCE = Path(__file__).parent.parent / "src" / "mixpo"
+COMMON = {"records", "files", "config", "errors", "prompts", "images", "progress"}
+TOP = {"cli", "pipeline", "quickstart", "__init__", "__main__"}
+MAY_IMPORT = {
+    "questions": COMMON,
+    "responses": COMMON,
+    "verdicts": COMMON,
+    "pairs": COMMON,
+    "batches": COMMON,
+    "losses": set(),
+    "training": COMMON | {"batches", "losses"},
+    "evaluation": COMMON | {"questions", "responses", "verdicts"},
+    "report": COMMON,
+}
+TORCH_SIDE = {"batches", "losses", "training"}
+HEAVY = {"torch", "transformers", "datasets", "pyarrow", "math_verify", "sympy", "ray", "vllm", "openai", "gradio", "duckdb", "peft"}
+FILES = sorted(SOURCE.rglob("*.py"))
+
+
+def imports(path: Path, *, top_level_only: bool = False) -> list[tuple[str, int]]:
+    """Every module a file imports, with the line; TYPE_CHECKING blocks count as imports of ours only."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    nodes = tree.body if top_level_only else list(ast.walk(tree))
+    found: list[tuple[str, int]] = []
+    for node in nodes:
+        if isinstance(node, ast.Import):
+            found += [(alias.name, node.lineno) for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}:{node.lineno}: relative import"
+            found.append((node.module or "", node.lineno))
+    return found
+
+
+def layer(path: Path) -> str:
+    first = path.relative_to(SOURCE).parts[0]
+    return first.removesuffix(".py")
+
+
+def part_of(module: str) -> str | None:
+    parts = module.split(".")
+    return (parts[1] if len(parts) > 1 else "__init__") if parts[0] == "mixpo" else None
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(SOURCE)))
+def test_layers_import_downwards_only(path):
+    here = layer(path)
+    if here in TOP:
+        return
+    allowed = (COMMON if here in COMMON else MAY_IMPORT[here]) | {here, "__init__"}
+    for module, line in imports(path):
+        part = part_of(module)
+        assert part is None or part in allowed, f"{path}:{line}: {here} may not import mixpo.{part}"
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(SOURCE)))
+def test_heavy_libraries_are_imported_on_use(path):
+    here = layer(path)
+    allowed = {"torch", "transformers"} if here in TORCH_SIDE else set()
+    if here == "losses":
+        allowed = {"torch"}
+    if path.relative_to(SOURCE).parts[:2] == ("responses", "backends"):
+        allowed = HEAVY  # a backend's file is itself imported on use
+    for module, line in imports(path, top_level_only=True):
+        library = module.split(".")[0]
+        assert library not in HEAVY - allowed, f"{path}:{line}: {library} must be imported where it is used"
+
+
+def test_common_modules_have_no_cycle():
+    graph = {name: {part_of(m) for m, _ in imports(SOURCE / f"{name}.py")} & COMMON for name in COMMON}
+
+    def reaches(start: str, goal: str, seen: frozenset = frozenset()) -> bool:
+        return any(step == goal or (step not in seen and reaches(step, goal, seen | {step})) for step in graph[start])
+
+    assert not [name for name in COMMON if reaches(name, name)]
+
+
+def test_no_forbidden_names():
+    names = {path.name for path in FILES}
+    assert not names & {"utils.py", "common.py", "helpers.py", "constants.py"}
