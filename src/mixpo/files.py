@@ -7,7 +7,7 @@ absent, is made again. Reading skips repeated ids (the first stands) and unreada
     runs/quickstart/
       recipe.yaml                     the resolved recipe, with versions
       questions/<section>/            part-00000.jsonl …, images/, image_roots.json
-      responses/ continuations/ verdicts/ pairs/ dropped/ <section>/part-*.jsonl
+      demonstrations/ responses/ continuations/ verdicts/ pairs/ dropped/ <section>/part-*.jsonl
       reference/  checkpoints/<section>/  evaluation/<section>/  timings/  report.html
 """
 
@@ -25,11 +25,12 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from mixpo.errors import DataError, UserError
-from mixpo.records import Continuation, Dropped, PreferencePair, Question, Response, Score, Verdict
+from mixpo.records import Continuation, Demonstration, Dropped, PreferencePair, Question, Response, Score, Verdict
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
 SHARD_RECORDS = 50_000
+BASE_MODEL = Path(__file__).parent / "base"
 
 
 def to_json(record: Any) -> str:
@@ -245,8 +246,23 @@ class RunFiles:
     def dropped(self, section: str) -> Shards[Dropped]:
         return Shards(self.root / "dropped" / section, Dropped)
 
+    def demonstrations(self, section: str) -> Shards[Demonstration]:
+        return Shards(self.root / "demonstrations" / section, Demonstration)
+
     def checkpoints(self, section: str) -> Path:
         return self.root / "checkpoints" / section
+
+    def model(self, model: str) -> str:
+        """What a recipe's `model` means: `base` (ships with mixpo), `step:<section>` (a section's result),
+        or a path or hub name, as it stands."""
+        if model == "base":
+            return str(BASE_MODEL)
+        if not model.startswith("step:"):
+            return model
+        path = self.checkpoints(model.removeprefix("step:")) / "model"
+        if not path.exists():
+            raise UserError(f"model {model!r}: the section has not finished (no {path}); run it first")
+        return str(path)
 
     def evaluation(self, section: str) -> "RunFiles":
         """A run folder inside the run folder: questions, responses and verdicts of an evaluation."""

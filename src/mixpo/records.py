@@ -96,7 +96,7 @@ class Question:
     text: str
     """What is asked, without prompt wording: "How many red circles are there?"."""
     images: tuple[str, ...] = ()
-    """Paths relative to the run's image root, in the order in which the prompt shows them."""
+    """Paths `<root name>/<relative path>` (`mixpo.images.ImageRoots`), in the order the prompt shows them."""
     answer: str | None = None
     """The ground truth as text ("3", "yes", "B"); None when there is none (DropoutNTP)."""
     kind: AnswerKind | None = None
@@ -113,6 +113,21 @@ class Question:
     """The unit that the ground truth is in, when its text does not say it."""
     meta: dict[str, Any] = field(default_factory=dict)
     """What only the data set knows: `steps` (length of the chain), `group` (NLVR), the scene's state …"""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Demonstration:
+    """A supervised example: a prompt and the completion to imitate."""
+
+    id: str
+    """`<question_id>/<style>`."""
+    question_id: str
+    prompt: str
+    """The user turn's text."""
+    text: str
+    """The completion, end-of-turn token excluded."""
+    images: tuple[str, ...] = ()
+    """Paths `<root name>/<relative path>` (`mixpo.images.ImageRoots`)."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -195,7 +210,7 @@ class PreferencePair:
     rejected: str
     origin: Origin
     images: tuple[str, ...] = ()
-    """Paths relative to the run's image root."""
+    """Paths `<root name>/<relative path>` (`mixpo.images.ImageRoots`)."""
     chosen_id: str = ""
     """The record that the chosen completion comes from."""
     rejected_id: str = ""

@@ -1,0 +1,72 @@
+"""The backend protocol: requests in, completions out as they finish."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+from mixpo.records import FinishReason
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SamplingParams:
+    """How tokens are drawn. The defaults are the paper's (temperature) and common practice."""
+
+    temperature: float = 0.7
+    """0: the most probable token every time."""
+    top_k: int = 50
+    """Only the k most probable tokens; 0: all."""
+    top_p: float = 1.0
+    """Only the smallest set of tokens with this probability mass; 1: all."""
+    max_new_tokens: int = 512
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.temperature < 0 or self.max_new_tokens < 1 or self.top_k < 0 or not 0 < self.top_p <= 1:
+            raise ValueError("sampling needs temperature >= 0, top_k >= 0, 0 < top_p <= 1 and max_new_tokens >= 1")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Request:
+    """One prompt and the samples wanted of it."""
+
+    id: str
+    """The question's id (or the response's, for a continuation): part of the noise's key."""
+    prompt: str
+    """The user turn's text."""
+    images: tuple["Image", ...] = ()
+    samples: tuple[int, ...] = (0,)
+    """Numbers of the samples: with the seed and the id they fix the noise."""
+    prefix_token_ids: tuple[int, ...] = ()
+    """Tokens that the completion must begin with (not counted in what it wrote)."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Completion:
+    """What the model wrote for one sample of a request, prefix excluded."""
+
+    request_id: str
+    sample: int
+    text: str
+    """Prefix and new tokens decoded together, special tokens and end-of-turn excluded."""
+    token_ids: tuple[int, ...]
+    """New tokens only, end-of-turn excluded."""
+    finish_reason: FinishReason
+    prompt_tokens: int
+    completion_tokens: int
+    """New tokens, end-of-turn included."""
+    logp: float | None = None
+
+
+class Backend(Protocol):
+    """Something that completes prompts."""
+
+    def complete(self, requests: Iterable[Request], params: SamplingParams) -> Iterator[Completion]:
+        """Completions in the order they finish; every (request, sample) exactly once.
+
+        Raises UserError when the model cannot serve at all; a request that cannot be encoded (too long)
+        raises nothing: see `encode_error`.
+        """
+        ...
