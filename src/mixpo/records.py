@@ -252,3 +252,28 @@ class Score:
     high: float
     n: int
     """Number of questions (or groups of questions, for consistency)."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Comparison:
+    """Two models, or two prompt styles of one model, on the same questions: after minus before."""
+
+    benchmark: str
+    category: str
+    """"all", or the questions' category."""
+    before_model: str
+    before_style: str
+    after_model: str
+    after_style: str
+    value: float
+    """Accuracy after minus accuracy before, in [-1, 1]."""
+    low: float
+    """Lower end of the 95 % interval."""
+    high: float
+    p: float
+    """McNemar's test, two-sided; clustered where questions come in groups."""
+    n: int
+    fixed: int
+    """Questions wrong before and right after."""
+    broken: int
+    """Questions right before and wrong after."""
