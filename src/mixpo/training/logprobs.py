@@ -1,0 +1,227 @@
+"""Summed log-probabilities of completion tokens from hidden states, one chunk of tokens x vocabulary at a time.
+
+The logits of 650 completion tokens over a vocabulary of 150,000 take 390 MB in float32, and log-softmax
+and its gradient as much again. Here no more than one chunk of them exists at any time: the forward
+pass keeps one number a token (the logarithm of the softmax's denominator) and the backward pass
+computes a chunk's logits again.
+
+Precision: products of 16-bit hidden states and weights are added up in float32, and everything after
+is float32 (float64 if the inputs are): bfloat16 resolves 1 nat at 128 to 255. Under autocast hidden states and
+weights are rounded to autocast's type first, as in any linear layer. Sums over tokens are taken in
+float64 and rounded once, so that they do not depend on the order of the tokens.
+"""
+
+import contextlib
+from typing import Any, NamedTuple, TypeGuard
+
+import torch
+from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
+from torch.utils.checkpoint import checkpoint
+
+ROWS = 8192
+"""Rows of a 16-bit weight matrix that are widened to float32 at a time, where the device cannot mix the types."""
+
+
+def completion_logps(
+    hidden: Tensor,
+    targets: Tensor,
+    segments: Tensor,
+    count: int,
+    head: nn.Module,
+    *,
+    chunk: int = 256,
+    logit_scale: float = 1.0,
+    logit_softcap: float | None = None,
+) -> Tensor:
+    """Sum over each segment of log softmax(head(hidden))[target]; (count,) float32, differentiable.
+
+    hidden: (N, D), the states that predict the targets (already shifted); targets: (N,) int64 token
+    ids; segments: (N,) int64, which of the `count` completions each token belongs to. Logits are
+    multiplied by `logit_scale`, then bounded to +-`logit_softcap` by tanh, where the model asks for it.
+
+    A plain `nn.Linear` goes through a hand-written backward. Any other head (LoRA, quantised, sharded,
+    with hooks) is called on each chunk as the module it is, and again in the backward pass.
+    """
+    if _is_plain(head):
+        if torch.is_autocast_enabled(hidden.device.type):
+            operands = torch.get_autocast_dtype(hidden.device.type)
+        else:
+            operands = torch.promote_types(hidden.dtype, head.weight.dtype)
+        settings = _Settings(operands, chunk, logit_scale, logit_softcap, torch.is_grad_enabled())
+        logps = _ChunkedLogps.apply(hidden, head.weight, head.bias, targets, settings)
+    else:
+        logps = _logps_through_module(hidden, targets, head, chunk, logit_scale, logit_softcap)
+    exact = torch.float32 if hidden.device.type == "mps" else torch.float64
+    sums = torch.zeros(count, dtype=exact, device=hidden.device).index_add(0, segments, logps.to(exact))
+    return sums.to(logps.dtype)
+
+
+def _is_plain(head: nn.Module) -> TypeGuard[nn.Linear]:
+    """Whether the head computes `hidden @ weight.T + bias` and nothing else, with its weights at hand.
+
+    Sharded weights (FSDP's DTensor, DeepSpeed's ZeRO-3) are gathered by the module's own call only.
+    """
+    hooks = (head._forward_hooks, head._forward_pre_hooks, head._backward_hooks, head._backward_pre_hooks)
+    return (
+        type(head) is nn.Linear
+        and type(head.weight) is nn.Parameter
+        and not hasattr(head.weight, "ds_id")
+        and not any(hooks)
+    )
+
+
+class _Settings(NamedTuple):
+    operands: torch.dtype
+    """What hidden states and weight are cast to before they are multiplied."""
+    chunk: int
+    scale: float
+    softcap: float | None
+    grad_enabled: bool
+    """Whether the caller may ask for a gradient (inside `forward` grad mode is always off)."""
+
+
+class _ChunkedLogps(torch.autograd.Function):
+    """log softmax(cap(scale (hidden @ weight.T + bias)))[target] of each token, (N,)."""
+
+    @staticmethod
+    def forward(
+        ctx: Any, hidden: Tensor, weight: Tensor, bias: Tensor | None, targets: Tensor, settings: _Settings
+    ) -> Tensor:
+        states, matrix = hidden.to(settings.operands), weight.to(settings.operands)
+        logps = torch.empty(len(hidden), dtype=_wide(settings.operands), device=hidden.device)
+        normalisers = torch.empty_like(logps)
+        # With a frozen head, d log p / d hidden is known up to the factor that the backward pass brings:
+        # taken now it costs one product less than computing the logits again.
+        frozen = not ctx.needs_input_grad[1] and not ctx.needs_input_grad[2]
+        early = settings.grad_enabled and frozen and ctx.needs_input_grad[0]
+        slopes = torch.empty(hidden.shape, dtype=logps.dtype, device=hidden.device) if early else None
+        with _no_autocast(hidden):
+            for part in _parts(len(hidden), settings.chunk):
+                logits, cap_slope = _logits(states[part], matrix, bias, settings)
+                peaks = logits.amax(dim=1)
+                at_target = logits.gather(1, targets[part, None]).squeeze(1)
+                exponentials = logits.sub_(peaks[:, None]).exp_()
+                denominators = exponentials.sum(dim=1)
+                normalisers[part] = peaks + denominators.log()
+                logps[part] = at_target - normalisers[part]
+                if slopes is not None:
+                    probabilities = exponentials.div_(denominators[:, None])
+                    factor = torch.full_like(denominators, settings.scale)
+                    slopes[part] = _product(_logit_slopes(probabilities, targets[part], factor, cap_slope), matrix)
+        ctx.save_for_backward(hidden, weight, bias, targets, normalisers, slopes)
+        ctx.settings = settings
+        return logps
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+        hidden, weight, bias, targets, normalisers, slopes = ctx.saved_tensors
+        if slopes is not None:
+            return (slopes * grad[:, None]).to(hidden.dtype), None, None, None, None
+        settings: _Settings = ctx.settings
+        states, matrix = hidden.to(settings.operands), weight.to(settings.operands)
+        for_hidden, for_weight, for_bias = ctx.needs_input_grad[:3]
+        wide = {"dtype": normalisers.dtype, "device": hidden.device}
+        grad_hidden = torch.empty_like(hidden) if for_hidden else None
+        grad_weight = torch.zeros(weight.shape, **wide) if for_weight else None
+        grad_bias = torch.zeros(len(weight), **wide) if for_bias else None
+        with _no_autocast(hidden):
+            for part in _parts(len(hidden), settings.chunk):
+                logits, cap_slope = _logits(states[part], matrix, bias, settings)
+                probabilities = logits.sub_(normalisers[part, None]).exp_()
+                slope = _logit_slopes(probabilities, targets[part], settings.scale * grad[part], cap_slope)
+                if grad_hidden is not None:
+                    grad_hidden[part] = _product(slope, matrix).to(hidden.dtype)
+                if grad_weight is not None:
+                    _add_product(grad_weight, slope.t(), states[part])
+                if grad_bias is not None:
+                    grad_bias += slope.sum(dim=0)
+        return (
+            grad_hidden,
+            None if grad_weight is None else grad_weight.to(weight.dtype),
+            None if grad_bias is None else grad_bias.to(bias.dtype),
+            None,
+            None,
+        )
+
+
+def _logits(
+    hidden: Tensor, weight: Tensor, bias: Tensor | None, settings: _Settings
+) -> tuple[Tensor, Tensor | None]:
+    """Logits (n, V) in float32 or float64, and the softcap's derivative at them (n, V) if there is one."""
+    logits = _product(hidden, weight.t())
+    if bias is not None:
+        logits += bias
+    if settings.scale != 1.0:
+        logits *= settings.scale
+    if settings.softcap is None:
+        return logits, None
+    bounded = logits.div_(settings.softcap).tanh_()
+    return bounded * settings.softcap, bounded.square_().neg_().add_(1)
+
+
+def _logit_slopes(probabilities: Tensor, targets: Tensor, factor: Tensor, cap_slope: Tensor | None) -> Tensor:
+    """factor * d log p[target] / d logit = factor * (onehot - p), (n, V), written over `probabilities`."""
+    slope = probabilities.mul_(-factor[:, None])
+    slope.scatter_add_(1, targets[:, None], factor[:, None])
+    return slope if cap_slope is None else slope.mul_(cap_slope)
+
+
+def _product(left: Tensor, right: Tensor) -> Tensor:
+    """left @ right with float32 sums when `right` has 16 bits; `left` is 16-bit hidden states or float32 slopes."""
+    if right.dtype in (torch.float32, torch.float64):
+        return left @ right
+    if right.is_cuda:
+        return torch.mm(left.to(right.dtype), right, out_dtype=torch.float32)
+    left = left.float()
+    if right.shape[1] > right.shape[0]:  # hidden (n, D) @ weight.T (D, V), else slopes (n, V) @ weight (V, D)
+        return torch.cat([left @ columns.float() for columns in right.split(ROWS, dim=1)], dim=1)
+    total = torch.zeros(len(left), right.shape[1], device=left.device)
+    for columns, rows in zip(left.split(ROWS, dim=1), right.split(ROWS), strict=True):
+        total.addmm_(columns, rows.float())
+    return total
+
+
+def _add_product(total: Tensor, left: Tensor, right: Tensor) -> None:
+    """total += left @ right, in total's precision."""
+    if right.dtype == total.dtype:
+        total.addmm_(left, right)
+    elif right.is_cuda:
+        total += torch.mm(left.to(right.dtype), right, out_dtype=total.dtype)
+    else:
+        total.addmm_(left, right.to(total.dtype))
+
+
+def _logps_through_module(
+    hidden: Tensor, targets: Tensor, head: nn.Module, chunk: int, scale: float, softcap: float | None
+) -> Tensor:
+    """The same for a head that must be called: each chunk's logits are dropped and computed again for the gradient."""
+
+    def logps(states: Tensor, wanted: Tensor) -> Tensor:
+        logits = head(states)
+        logits = logits.to(_wide(logits.dtype)) * scale
+        if softcap is not None:
+            logits = softcap * torch.tanh(logits / softcap)
+        return logits.log_softmax(dim=1).gather(1, wanted[:, None]).squeeze(1)
+
+    parts = []
+    for part in _parts(len(hidden), chunk):
+        if torch.is_grad_enabled():
+            parts.append(checkpoint(logps, hidden[part], targets[part], use_reentrant=False))
+        else:
+            parts.append(logps(hidden[part], targets[part]))
+    return torch.cat(parts)
+
+
+def _parts(length: int, chunk: int) -> list[slice]:
+    """Slices of `chunk` tokens; one empty slice when there is no token, so that the head still runs on every rank."""
+    return [slice(start, min(start + chunk, length)) for start in range(0, max(length, 1), chunk)]
+
+
+def _wide(dtype: torch.dtype) -> torch.dtype:
+    return torch.float64 if dtype == torch.float64 else torch.float32
+
+
+def _no_autocast(like: Tensor) -> contextlib.AbstractContextManager:
+    return torch.autocast(like.device.type, enabled=False)
