@@ -161,7 +161,7 @@ def build(config_type: type[T], values: Mapping[str, Any], where: str, at: Calla
     """A dataclass from plain values: nested dataclasses, tuples, enums, `int | None`.
 
     Raises RecipeError naming `where` for an unknown or missing key or a value of another type. A
-    dataclass's own `__post_init__` may raise ValueError; its sentence is passed on.
+    dataclass's own `__post_init__` may raise ValueError (or RecipeError); its sentence is passed on.
     """
     fields = {field.name: field for field in dataclasses.fields(config_type)}  # type: ignore[arg-type]
     _refuse_unknown(values, tuple(fields), where, at)
@@ -172,7 +172,7 @@ def build(config_type: type[T], values: Mapping[str, Any], where: str, at: Calla
             raise RecipeError(f"{at(where)}: {name!r} is missing")
     try:
         return config_type(**given)
-    except ValueError as error:
+    except (ValueError, RecipeError) as error:
         raise RecipeError(f"{at(where)}: {error}") from error
 
 

@@ -157,6 +157,23 @@ class Shards(typing.Generic[T]):
         return self.folder / f"part-{int(path.stem.split('-')[1]) + 1:05d}.jsonl"
 
 
+def divert(records: Iterable[T | Dropped], shards: Shards[Dropped], batch: int = 1000) -> Iterator[T]:
+    """Yields the records of a step; what it dropped goes to `shards`, `batch` at a time and the rest at the end."""
+    waiting: list[Dropped] = []
+    try:
+        for record in records:
+            if not isinstance(record, Dropped):
+                yield record
+                continue
+            waiting.append(record)
+            if len(waiting) >= batch:
+                shards.append(waiting)
+                waiting.clear()
+    finally:
+        if waiting:
+            shards.append(waiting)
+
+
 def _key(record: Any) -> str:
     return f"{record.step}/{record.reason}/{record.id}" if isinstance(record, Dropped) else record.id
 
@@ -270,6 +287,13 @@ class RunFiles:
 
     def scores(self) -> Shards[Score]:
         return Shards(self.root / "scores", Score)
+
+    def sections(self, kind: str) -> list[str]:
+        """Sections that wrote something of a kind ("responses", "pairs", "evaluation" …), by name."""
+        folder = self.root / kind
+        if not folder.is_dir():
+            return []
+        return sorted(path.name for path in folder.iterdir() if path.is_dir() and "." not in path.name)
 
     def json(self, name: str) -> Path:
         """A small JSON file of the run, for example `timings/sample`."""

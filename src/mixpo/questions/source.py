@@ -9,9 +9,14 @@ A loader is a module of this package with
 `name` is the source's name in the recipe; ids are `<name>-<row>` and image paths `<name>/<file>`.
 """
 
+import os
+import re
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 
-from mixpo.records import Question
+from mixpo.errors import DataError, RecipeError
+from mixpo.records import Dropped, Question
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -21,3 +26,29 @@ class Item:
     question: Question
     pictures: dict[str, bytes] = field(default_factory=dict)
     """Image path (as in `question.images`) -> encoded bytes to be stored in the run; empty for images in place."""
+
+
+def data_path(text: str) -> Path:
+    """The path a recipe means: `~` and `$NAME` / `${NAME}` filled in, relative to the working directory.
+
+    Raises RecipeError for a variable that is not set, DataError when nothing lies there.
+    """
+    expanded = os.path.expanduser(os.path.expandvars(text))
+    missing = re.search(r"\$(\w+|\{\w+\})", expanded)
+    if missing:
+        name = missing[1].strip("{}")
+        raise RecipeError(f"{text}: the environment variable {name} is not set; set it, or write out the path")
+    path = Path(expanded)
+    if not path.exists():
+        raise DataError(f"{text}: nothing lies there ({path.absolute()}); check the path")
+    return path
+
+
+def first(items: Iterable[Item | Dropped], limit: int | None) -> Iterator[Item | Dropped]:
+    """Everything up to the `limit`-th item; what was dropped on the way is not counted. None: all."""
+    count = 0
+    for item in items:
+        if count == limit:
+            return
+        count += isinstance(item, Item)
+        yield item

@@ -1,0 +1,139 @@
+"""The step `questions`: reads every source of a section into records, and stores the images that come as bytes.
+
+    questions:
+      sources:
+        scenes: {loader: scenes, split: train, count: 2000}
+        mine:   {loader: jsonl, path: ~/data/mine.jsonl}
+"""
+
+import importlib
+import json
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from types import ModuleType
+from typing import Any
+
+from mixpo.config import build
+from mixpo.errors import DataError, RecipeError
+from mixpo.files import RunFiles, divert, write_bytes, write_text
+from mixpo.images import inside
+from mixpo.progress import say, track
+from mixpo.questions.source import Item
+from mixpo.records import Dropped, DropReason, Question
+
+LOADERS = {
+    "scenes": "mixpo.questions.scenes.source",
+    "jsonl": "mixpo.questions.jsonl",
+    "parquet": "mixpo.questions.parquet",
+    "huggingface": "mixpo.questions.huggingface",
+    "nlvr": "mixpo.questions.nlvr",
+}
+"""What a source's `loader` may be, and the module that reads it (`mixpo.questions.source` says its shape)."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config:
+    """Where questions come from."""
+
+    name: str = "questions"
+    """The section's name: its folder in the run."""
+    seed: int = 0
+    """For sources that draw: the same seed gives the same questions."""
+    sources: dict[str, dict] = field(default_factory=dict)
+    """Name of a source -> `loader` and that loader's own fields."""
+
+    def __post_init__(self) -> None:
+        for source, values in self.sources.items():
+            _source(source, values)
+
+
+def _source(source: str, values: dict[str, Any]) -> tuple[ModuleType, Any]:
+    """A source's loader and the loader's config. Raises RecipeError naming the source."""
+    where = f"sources.{source}"
+    if not source.replace("_", "").replace("-", "").isalnum():
+        raise RecipeError(f"{where}: a source's name is made of letters, digits, - and _")
+    loader = values.get("loader")
+    if loader not in LOADERS:
+        raise RecipeError(f"{where}.loader: {loader!r} is none of {', '.join(LOADERS)}")
+    module = importlib.import_module(LOADERS[loader])
+    return module, build(module.Config, {key: value for key, value in values.items() if key != "loader"}, where)
+
+
+def collect(config: Config) -> Iterator[Item | Dropped]:
+    """Every source's questions, in order; the second of two questions with one id is dropped.
+
+    Raises DataError when a source cannot be read or gives no question at all.
+    """
+    seen: set[str] = set()
+    for source, values in config.sources.items():
+        module, loader_config = _source(source, values)
+        found, left_out = 0, Counter[str]()
+        for entry in module.load(loader_config, source, config.seed):
+            if isinstance(entry, Item) and entry.question.id in seen:
+                detail = "another question has this id; it stands first"
+                entry = Dropped(id=entry.question.id, step="questions", reason=DropReason.DUPLICATE_ID, detail=detail)
+            if isinstance(entry, Item):
+                seen.add(entry.question.id)
+                found += 1
+            else:
+                left_out[entry.reason] += entry.count
+            yield entry
+        if not found:
+            why = f"all rows were left out: {_list(left_out)}" if left_out else "it is empty"
+            raise DataError(f"{config.name}: source {source!r} gives no question ({why}); check what it reads")
+
+
+def collect_into(config: Config, files: RunFiles) -> Counter[str]:
+    """Writes what is not there yet: images first, then their question, so that a record never lacks its image.
+
+    Returns how many questions there are ("questions") and how many rows were left out, by reason.
+    """
+    roots = {source: _root(source, values) for source, values in config.sources.items()}
+    write_text(files.image_roots_file(config.name), json.dumps(roots, indent=1) + "\n")
+    counts: Counter[str] = Counter()
+    files.questions(config.name).append(divert(_missing(config, files, counts), files.dropped(config.name)))
+    return counts
+
+
+def _missing(config: Config, files: RunFiles, counts: Counter[str]) -> Iterator[Question | Dropped]:
+    """Questions and drops that the run does not hold yet; images are stored on the way."""
+    there = files.questions(config.name).ids()
+    dropped = {(record.id, record.reason) for record in files.dropped(config.name)}
+    folder = files.pictures(config.name)
+    for entry in track(collect(config), config.name):
+        if isinstance(entry, Dropped):
+            counts[entry.reason] += entry.count
+            if (entry.id, entry.reason) not in dropped:
+                yield entry
+            continue
+        counts["questions"] += 1
+        if entry.question.id in there:
+            continue
+        for path, content in entry.pictures.items():
+            file = inside(folder, path)
+            if not file.exists():
+                write_bytes(file, content)
+        yield entry.question
+
+
+def _root(source: str, values: dict[str, Any]) -> str:
+    """Where a source's images lie: in the run, or the folder in which they stay."""
+    module, loader_config = _source(source, values)
+    root = module.image_root(loader_config)
+    return f"images/{source}" if root is None else str(root)
+
+
+def _list(counts: Counter[str]) -> str:
+    return ", ".join(f"{count} {reason}" for reason, count in sorted(counts.items()))
+
+
+def run(config: Config, files: RunFiles) -> None:
+    """Collects the section's questions into the run folder. Raises DataError when there is none."""
+    if not config.sources:
+        example = "sources: {mine: {loader: jsonl, path: mine.jsonl}}"
+        raise DataError(f"{config.name}: there are no sources; write for example {example}")
+    counts = collect_into(config, files)
+    questions = counts.pop("questions")
+    left_out = f" ({_list(counts)} left out)" if counts else ""
+    say(f"{config.name}: {questions:,} questions{left_out}")
