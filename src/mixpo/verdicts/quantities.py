@@ -1,0 +1,146 @@
+"""Numbers in running text: digits with separators, words, fractions, powers, percentages, scale words and units.
+
+`quantities(text)` gives them in order with their place. What looks like a number but is not one (a range, a ratio, a
+time, a date) is given as well, without a value, so that its parts are never taken for the answer.
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+
+from mixpo.verdicts.arithmetic import SUPERSCRIPT, VULGAR, NoValue, TooLarge, Value, evaluate
+from mixpo.verdicts.number_words import NUMBER_WORDS, words_value
+
+GROUPED = r"\d{1,3}(?:(?:,|\{,\}|\u202f|')\d{3})+(?![\d])|\d{1,2}(?:,\d{2})+,\d{3}(?!\d)"
+EUROPEAN = r"\d{1,3}(?:\.\d{3})+,\d+(?!\d)|\d{1,3}(?:\.\d{3}){2,}(?![\d,])|(?<![\d,(\[{])\d+,\d{1,2}(?![\d,)\]}]|,)"
+DIGITS = rf"(?:{EUROPEAN}|(?:{GROUPED}|\d+)(?:\.\d+)?|\.\d+)(?:[eE][+-]?\d{{1,4}}(?![\w.]\w|\w))?"
+MATH = (
+    rf"(?:{DIGITS}|[{''.join(VULGAR)}{''.join(SUPERSCRIPT)}]|\\(?:[dtc]?frac|sqrt|pi|cdot|times|div|left|right|approx)(?![a-zA-Z])"
+    r"|\\[,;:! %$()\[\]]|[-+*/^·×÷√π()\[\]{}=≈%$]|(?<=\d)\s?:\s?(?=\d)|(?<=\d)\s?[xX]\s?(?=\d))"
+)
+RUN = re.compile(rf"(?:{MATH}[ \u202f]*)+|(?<![\w'-])(?:{NUMBER_WORDS})(?:(?:[ -]|,? and )(?:{NUMBER_WORDS}))*(?![\w'])", re.IGNORECASE)
+HAS_NUMBER = re.compile(rf"[\dπ{''.join(VULGAR)}]|\\pi")
+SPACED = re.compile(r"(?<=[\d)\]}])[ \u202f]+(?=[\d(\[$\\.])(?!\d+ ?/ ?\d+(?![\d/]))(?!\\[dtc]?frac|\\(?:times|cdot|div|approx))")
+EQUALS = re.compile(r"=|≈|\\approx")
+DATE = re.compile(r"\d{1,4}([-/.])\d{1,2}\1\d{1,4}")
+RANGE = re.compile(rf"[$(\[ ]*(?:{DIGITS})[ %°]*-+[ ]?\$?(?:{DIGITS})[ %)\]°]*")
+COLONS = re.compile(r"\d+(?:\.\d+)?(?:\s?:\s?\d+(?:\.\d+)?)+")
+SCALE = re.compile(r"[ \u202f]?(?:(thousand|million|billion|trillion|hundred|dozen|万|亿)\b|(万|亿))", re.IGNORECASE)
+SCALES = {
+    "hundred": 100, "dozen": 12, "thousand": 10**3, "million": 10**6, "billion": 10**9, "trillion": 10**12, "万": 10**4, "亿": 10**8,
+}  # fmt: skip
+PERCENT = re.compile(r"\s?(?:\\?%|percent\b|per cent\b|percentage points?\b|％)", re.IGNORECASE)
+UNIT = re.compile(r"[ \u202f]?\\?(?:text|mathrm|mbox)?\{?\s*([°²³a-zA-Zμµ\u4e00-\u9fff]+(?:[/^·][a-zA-Z0-9]+)*)")
+CURRENCY = "$€£¥₹"
+
+
+@dataclass(frozen=True, slots=True)
+class Quantity:
+    """A number in a text, or what looks like one."""
+
+    start: int
+    end: int
+    value: Value | None
+    """None: not a single number (a range, a ratio, a time, a date) or no number at all."""
+    form: str = "number"
+    """number, word, percent, money, expression, range, ratio, date, opaque, too large."""
+    unit: str = ""
+    """The word after it, when there is one: "cm", "objects"."""
+    scale: int = 1
+    """The scale word's factor that `value` includes, for example 10**6."""
+
+
+def quantities(text: str, start: int, end: int) -> Iterator[Quantity]:
+    """The numbers of a window, in order."""
+    for run in RUN.finditer(text, start, end):
+        if run[0][0].isalpha():
+            value = words_value(run[0])
+            if value is not None:
+                yield from _finished(text, run.start(), run.end(), end, value, "word")
+        elif HAS_NUMBER.search(run[0]):
+            yield from _run_quantities(text, run.start(), run.end(), end)
+
+
+def _run_quantities(text: str, start: int, end: int, limit: int) -> Iterator[Quantity]:
+    """The quantities of a maximal run of mathematical characters: split at equals signs and at gaps between numbers."""
+    edges = [start]
+    for match in re.finditer(f"{EQUALS.pattern}|{SPACED.pattern}", text[start:end]):
+        edges += [start + match.start(), start + match.end()]
+    edges.append(end)
+    for left, right in zip(edges[::2], edges[1::2]):
+        left, right = _stripped(text, left, right)
+        if left < right and HAS_NUMBER.search(text, left, right):
+            yield from _piece(text, left, right, limit)
+
+
+def _stripped(text: str, left: int, right: int) -> tuple[int, int]:
+    """Without operators and unbalanced brackets at the ends; a sign that belongs to the number stays."""
+    while True:
+        before = left, right
+        while left < right and (text[left] in " \u202f*/×·÷)]}+=:%^" or (text[left] == "$" and "$" in text[left + 1 : right])):
+            left += 1
+        while right > left and text[right - 1] in " \u202f-+*/×·÷([{=:$^\\":
+            right -= 1
+        piece = text[left:right]
+        for opening, closing in ("()", "[]", "{}"):
+            if piece.startswith(opening) and piece.count(opening) > piece.count(closing):
+                left += 1
+            elif piece.endswith(closing) and piece.count(closing) > piece.count(opening):
+                right -= 1
+        if (left, right) == before or left >= right:
+            return left, right
+
+
+def _piece(text: str, left: int, right: int, limit: int) -> Iterator[Quantity]:
+    piece = text[left:right]
+    if left and (text[left - 1] == "^" or (text[left - 1].isalpha() and text[left - 1].isascii() and piece[0].isdigit())):
+        return  # an exponent of a unit (cm^2), or part of a name (N_0, P1)
+    if piece[0] == "-" and left and (text[left - 1].isalnum() or text[left - 1] in ")]"):
+        left, piece = left + 1, piece[1:].lstrip()  # a dash after a word, no sign
+        if not piece:
+            return
+    if DATE.fullmatch(piece):
+        yield Quantity(left, right, None, "date")
+    elif COLONS.fullmatch(piece):
+        yield Quantity(left, right, None, "ratio")
+    elif RANGE.fullmatch(piece):
+        yield Quantity(left, right, None, "range")
+    else:
+        percent = piece.rstrip().endswith("%")
+        money = piece[0] in CURRENCY or piece[:2] in ("-$", "\\$") or (left > 0 and text[left - 1] in CURRENCY)
+        bare = piece.rstrip("%\\ ").replace("\\$", "").lstrip("$")
+        try:
+            value = evaluate(plain_digits(bare.replace("$", " ")))
+        except TooLarge:
+            yield Quantity(left, right, None, "too large")
+            return
+        except NoValue:
+            yield Quantity(left, right, None, "opaque")
+            return
+        form = "percent" if percent else "money" if money else "number" if bare.strip("-+ ()").replace(",", "").replace(".", "").isdigit() else "expression"
+        yield from _finished(text, left, right, limit, value, form)
+
+
+def plain_digits(text: str) -> str:
+    """Digits without separators of thousands and with a decimal point."""
+    text = re.sub(EUROPEAN, lambda match: match[0].replace(".", "").replace(",", "."), text)
+    text = re.sub(GROUPED, lambda match: re.sub(r"\D", "", match[0]), text)
+    return re.sub(r"(?<=\d)\s?[xX]\s?(?=\d)", "*", text)
+
+
+def _finished(text: str, left: int, right: int, limit: int, value: Value, form: str) -> Iterator[Quantity]:
+    """With the scale word, percent sign or unit that follows."""
+    scale = 1
+    while scaled := SCALE.match(text, right, limit):
+        factor = SCALES[(scaled[1] or scaled[2]).lower()]
+        scale, value, right = scale * factor, value * factor, scaled.end()
+    if form != "percent" and (percent := PERCENT.match(text, right, limit)):
+        form, right = "percent", percent.end()
+    unit = UNIT.match(text, right, limit)
+    yield Quantity(left, right, value, form, unit[1] if unit else "", scale)
+
+
+def as_fraction(value: Value) -> Fraction:
+    """Exact value of a fraction or of a float."""
+    return value if isinstance(value, Fraction) else Fraction(value)

@@ -1,0 +1,40 @@
+"""Characters that stand for a plain one, one for one; what is missing here is folded by its Unicode category."""
+
+THIN = "\u202f"
+"""Narrow space: kept apart from other spaces, since between digits it separates thousands."""
+
+FOLDED = {
+    "\u2212": "-",
+    "\u2010": "-",
+    "\u2011": "-",
+    "\u2012": "-",
+    "\u2013": "-",
+    "\u2014": "-",
+    "\ufe63": "-",
+    "\u2009": THIN,
+    "\u00a0": THIN,
+    "\u202f": THIN,
+    "\u2018": "'",
+    "\u2019": "'",
+    "\u201c": '"',
+    "\u201d": '"',
+    "\u300c": '"',
+    "\u300d": '"',
+    "。": ".",
+    "、": ",",
+    "【": "[",
+    "】": "]",
+    "〔": "(",
+    "〕": ")",
+    "：": ":",
+    "∶": ":",
+    "⁄": "/",
+    "∕": "/",
+    "∗": "*",
+    "⋅": "·",
+    "º": "°",
+    "˚": "°",
+    "≃": "≈",
+    "≅": "≈",
+    "∼": "≈",
+}

@@ -1,0 +1,109 @@
+"""Responses -> verdicts: is the final answer right? Strict, typed, deterministic, and impossible to hang."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+
+from mixpo.files import RunFiles
+from mixpo.progress import track
+from mixpo.records import AnswerKind, FinishReason, Outcome, Question, Response, Verdict
+from mixpo.verdicts.body import Body, body_of
+from mixpo.verdicts.extract import KINDS, Extraction, extract_from
+from mixpo.verdicts.infer import infer_kind
+from mixpo.verdicts.reading import Undecided
+from mixpo.verdicts.statements import trimmed
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config:
+    """How responses are judged."""
+
+    name: str = "verify"
+    """The section's name: its verdicts lie under it."""
+    questions: str = "questions"
+    """The section that collected the questions."""
+    responses: str = "sample"
+    """The section that wrote the responses."""
+    workers: int = 0
+    """Processes that judge; 0: as many as there are cores."""
+    time_limit: float = 2.0
+    """Seconds for one symbolic comparison, after which its verdict is UNDECIDED."""
+
+
+def verify(question: Question, response: Response) -> Verdict:
+    """The verdict on one response. Never raises on what a model wrote, never runs it."""
+    if question.answer is None:
+        return _verdict(question, response, Outcome.UNDECIDED, None, reason="no ground truth")
+    kind = question.kind or infer_kind(question)
+    if kind is AnswerKind.FREE_FORM:
+        return _verdict(question, response, Outcome.UNDECIDED, kind, reason="free-form answers are not judged by string")
+    body = body_of(response.text)
+    found = extract_from(body, question, kind)
+    truncated = response.finish_reason is FinishReason.LENGTH and not body.cut
+    if found is None or (truncated and _unfinished(body, kind, found)):
+        outcome = Outcome.TRUNCATED if truncated else Outcome.UNPARSED
+        return _verdict(question, response, outcome, kind, reason="no final answer")
+    reading, rule = found.reading, found.rule
+    span = (reading.start, reading.end)
+    if reading.value is None:
+        outcome = Outcome.INCORRECT if reading.problem == "unreadable" else Outcome.UNPARSED
+        return _verdict(question, response, outcome, kind, span, rule, reading.problem)
+    try:
+        right = KINDS[kind].right(reading, question)
+    except Undecided as reason:
+        return _verdict(question, response, Outcome.UNDECIDED, kind, span, rule, str(reason))
+    return _verdict(question, response, Outcome.CORRECT if right else Outcome.INCORRECT, kind, span, rule)
+
+
+def _unfinished(body: Body, kind: AnswerKind, found: Extraction) -> bool:
+    """Whether the cut leaves the final answer open: a sentence on the way, or words that could have gone on."""
+    if found.rule in ("box", "tag"):
+        return False
+    if found.rule in ("first", "last"):
+        return True
+    start, end = trimmed(body.text, body.start, body.end)
+    closed = kind in (AnswerKind.CHOICE, AnswerKind.YES_NO)  # "B" is whole, "1" may have become "12"
+    if found.rule == "direct" and (end - start) - (found.reading.end - found.reading.start) > 4:
+        return True
+    return found.reading.end >= end and not closed
+
+
+def _verdict(
+    question: Question,
+    response: Response,
+    outcome: Outcome,
+    kind: AnswerKind | None,
+    span: tuple[int, int] | None = None,
+    rule: str = "",
+    reason: str = "",
+) -> Verdict:
+    return Verdict(
+        id=response.id,
+        question_id=question.id,
+        outcome=outcome,
+        extracted=response.text[slice(*span)] if span else None,
+        span=span,
+        rule=rule,
+        kind=kind,
+        reason=reason,
+    )
+
+
+def judge(
+    questions: Mapping[str, Question] | Iterable[Question], responses: Iterable[Response], config: Config
+) -> Iterator[Verdict]:
+    """The verdicts on responses, in their order; responses to unknown questions are left out."""
+    known = questions if isinstance(questions, Mapping) else {question.id: question for question in questions}
+    for response in responses:
+        question = known.get(response.question_id)
+        if question is not None:
+            yield verify(question, response)
+
+
+def run(config: Config, files: RunFiles) -> None:
+    """Judges the responses that have no verdict yet."""
+    questions = {question.id: question for question in files.questions(config.questions)}
+    verdicts = files.verdicts(config.name)
+    done = verdicts.ids()
+    responses = [response for response in files.responses(config.responses) if response.id not in done]
+    new = judge(questions, responses, config)
+    verdicts.append(track(new, "verify", total=len(responses) + len(done), done=len(done)))

@@ -1,0 +1,61 @@
+"""The judge from response to verdict."""
+
+import pytest
+
+from mixpo.files import RunFiles
+from mixpo.records import AnswerKind, FinishReason, Outcome, Question, Response
+from mixpo.verdicts.verify import Config, run, verify
+
+LENGTHS = ("1 cm", "2 cm", "4 cm")
+
+
+def verdict(text, answer, kind=None, choices=(), finish=FinishReason.STOP, **more):
+    question = Question(id="q", text="?", answer=answer, kind=kind, choices=choices, **more)
+    return verify(question, Response(id="q/0", question_id="q", sample=0, text=text, finish_reason=finish))
+
+
+@pytest.mark.parametrize(
+    ("text", "answer", "kind", "choices", "outcome"),
+    [
+        ("3", "3", AnswerKind.INTEGER, (), Outcome.CORRECT),
+        ("blue circle", "blue circle", AnswerKind.TEXT, (), Outcome.CORRECT),
+        ("Final answer: nothing", "nothing", AnswerKind.TEXT, (), Outcome.CORRECT),
+        ("Final answer: red circle", "blue circle", AnswerKind.TEXT, (), Outcome.INCORRECT),
+        ("<think>It is 4.</think>Final answer: -3", "-3", AnswerKind.INTEGER, (), Outcome.CORRECT),
+        ("<think>It is 4.</think>Final answer: 3", "-3", AnswerKind.INTEGER, (), Outcome.INCORRECT),
+        ("左边有 2 个，右边有 1 个。最终答案：3", "3", AnswerKind.INTEGER, (), Outcome.CORRECT),
+        (r"So \boxed{3}.", "3", AnswerKind.INTEGER, (), Outcome.CORRECT),
+        ("(B)", "B", AnswerKind.CHOICE, LENGTHS, Outcome.CORRECT),
+        ("It is 2 cm.", "B", AnswerKind.CHOICE, LENGTHS, Outcome.CORRECT),
+        ("The answer is not B.", "B", AnswerKind.CHOICE, LENGTHS, Outcome.UNPARSED),
+        ("The statement is false.", "false", AnswerKind.YES_NO, (), Outcome.CORRECT),
+        ("Yes", "true", AnswerKind.YES_NO, (), Outcome.CORRECT),
+        ("", "3", AnswerKind.INTEGER, (), Outcome.UNPARSED),
+        ("A dog plays.", "A dog plays.", AnswerKind.FREE_FORM, (), Outcome.UNDECIDED),
+    ],
+)
+def test_outcomes(text, answer, kind, choices, outcome):
+    assert verdict(text, answer, kind, choices).outcome is outcome
+
+
+def test_span_holds_the_extracted_text():
+    text = "<think>4</think>  **Final answer:** 3"
+    found = verdict(text, "3", AnswerKind.INTEGER)
+    assert (found.extracted, found.rule) == ("3", "marker")
+    assert text[slice(*found.span)] == "3"
+
+
+def test_cut_before_the_answer():
+    cut = verdict("There are 3 red ones and", "3", AnswerKind.INTEGER, finish=FinishReason.LENGTH)
+    assert cut.outcome is Outcome.TRUNCATED
+
+
+def test_step_judges_only_what_is_missing(tmp_path):
+    files = RunFiles(tmp_path)
+    files.questions("questions").append([Question(id="q", text="?", answer="3", kind=AnswerKind.INTEGER)])
+    for sample, text in enumerate(("3", "4")):
+        files.responses("sample").append(
+            [Response(id=f"q/{sample}", question_id="q", sample=sample, text=text, finish_reason=FinishReason.STOP)]
+        )
+        run(Config(), files)
+    assert [verdict.outcome for verdict in files.verdicts("verify")] == [Outcome.CORRECT, Outcome.INCORRECT]
