@@ -1,0 +1,184 @@
+"""What the report says of accuracy: the headline, a figure and tables for each benchmark."""
+
+from dataclasses import dataclass
+
+from markupsafe import Markup
+
+from mixpo.prompts import Style
+from mixpo.records import Comparison, Score
+from mixpo.report.collect import Evaluation, ReportData
+from mixpo.report.figures import Bar, bars
+from mixpo.report.numbers import count, p_value, percent, points
+
+ALL = "all"
+STYLE_NAMES: dict[str, str] = {Style.DIRECT: "direct answer", Style.COT: "chain of thought"}
+SHORT_NAMES: dict[str, str] = {Style.COT: "CoT"}
+RATES = {
+    "unparsed": "no final answer found",
+    "truncated": "cut by the token limit",
+    "undecided": "undecided by the judge",
+    "unanswered": "no response",
+    "consistency": "groups all right",
+}
+
+
+def style_name(style: str) -> str:
+    return STYLE_NAMES.get(style, style)
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One line of a table: cells of text, the first being its head."""
+
+    cells: list[str]
+    strong: bool = False
+    tone: str = ""
+    """good or bad where an interval excludes 0."""
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    title: str
+    heads: list[str]
+    rows: list[Row]
+
+
+@dataclass(frozen=True, slots=True)
+class Benchmark:
+    """One benchmark of one evaluation, ready for the page."""
+
+    evaluation: str
+    name: str
+    questions: int
+    figure: Markup
+    gains: Table
+    answers: Table
+    categories: list[Table]
+
+
+class Lookup:
+    """Scores and comparisons of one benchmark by what they are about."""
+
+    def __init__(self, evaluation: Evaluation, benchmark: str):
+        mine = [score for score in evaluation.scores if score.benchmark == benchmark]
+        self.scores = {(s.model, s.style, s.category, s.metric): s for s in mine}
+        self.comparisons = [c for c in evaluation.comparisons if c.benchmark == benchmark]
+        self.models = list(dict.fromkeys(score.model for score in mine))
+        self.styles = list(dict.fromkeys(score.style for score in mine))
+        self.categories = [c for c in dict.fromkeys(score.category for score in mine) if c != ALL]
+
+    def accuracy(self, model: str, style: str, category: str = ALL) -> Score | None:
+        return self.scores.get((model, style, category, "accuracy"))
+
+    def gain(self, style: str, category: str = ALL) -> Comparison | None:
+        """Last model against the first, under one style."""
+        ends = (self.models[0], self.models[-1])
+        return next(
+            (c for c in self.comparisons if (c.before_model, c.after_model) == ends
+             and c.before_style == c.after_style == style and c.category == category), None,
+        )  # fmt: skip
+
+
+def benchmarks(data: ReportData) -> list[Benchmark]:
+    """Every benchmark of every evaluation, in the order of the recipe."""
+    found = []
+    for evaluation in data.evaluations:
+        for name in dict.fromkeys(score.benchmark for score in evaluation.scores):
+            look = Lookup(evaluation, name)
+            questions = max(score.n for score in look.scores.values())
+            categories = [_categories(look, style) for style in look.styles if look.categories]
+            found.append(
+                Benchmark(evaluation.name, name, questions, _figure(look), _gains(look), _answers(look), categories)
+            )
+    return found
+
+
+def headline(data: ReportData) -> str:
+    """One sentence: what training changed on the first benchmark of the last evaluation, with chains of thought."""
+    compared = [evaluation for evaluation in data.evaluations if evaluation.scores]
+    if not compared:
+        return "Nothing has been evaluated in this run yet."
+    evaluation = compared[-1]
+    benchmark = evaluation.scores[0].benchmark
+    look = Lookup(evaluation, benchmark)
+    style = Style.COT if Style.COT in look.styles else look.styles[-1]
+    gain = look.gain(style)
+    after = look.accuracy(look.models[-1], style)
+    assert after is not None, "every model and style has a score for all questions"
+    if gain is None:
+        return (
+            f"{look.models[-1]} answers {percent(after.value)} of {benchmark} rightly by {style_name(style)} "
+            f"(95 % interval {percent(after.low)} to {percent(after.high)}, {count(after.n)} questions)."
+        )
+    before = look.accuracy(gain.before_model, style)
+    assert before is not None
+    verb = "raises" if gain.low > 0 else "lowers" if gain.high < 0 else "does not clearly change"
+    return (
+        f"{gain.after_model} {verb} {style_name(style)} accuracy on {benchmark}: {percent(before.value)} before, "
+        f"{percent(after.value)} after, {points(gain.value)} points (95 % interval {points(gain.low)} to "
+        f"{points(gain.high)}; {p_value(gain.p)}; {count(gain.n)} questions)."
+    )
+
+
+def _figure(look: Lookup) -> Markup:
+    rows = []
+    for style in look.styles:
+        for number, model in enumerate(look.models):
+            score = look.accuracy(model, style)
+            if score:
+                label = f"{model}, {SHORT_NAMES.get(style, style)}"
+                rows.append(Bar(label, score.value, percent(score.value), f"t{min(number, 3)}", score.low, score.high))
+    return bars("Accuracy with 95 % intervals", rows, 1.0)
+
+
+def _gains(look: Lookup) -> Table:
+    """Every comparison over all questions: models first, then styles."""
+    rows = []
+    for c in sorted((c for c in look.comparisons if c.category == ALL), key=lambda c: c.before_style != c.after_style):
+        if c.before_style == c.after_style:
+            what = f"{c.before_model} → {c.after_model}, {style_name(c.before_style)}"
+        else:
+            what = f"{c.after_model}: {style_name(c.before_style)} → {style_name(c.after_style)}"
+        rows.append(Row([what, *_change(c), count(c.fixed), count(c.broken)], tone=_tone(c)))
+    return Table("Differences", ["Comparison", "Points", "95 % interval", "p", "Fixed", "Broken"], rows)
+
+
+def _answers(look: Lookup) -> Table:
+    """Accuracy and the rates of answers that could not count, a line for each model and style."""
+    metrics = [m for m in RATES if any(key[3] == m and (s.value or m != "undecided") for key, s in look.scores.items())]
+    rows = []
+    for model in look.models:
+        for style in look.styles:
+            score = look.accuracy(model, style)
+            if score:
+                shares = [look.scores.get((model, style, ALL, metric)) for metric in metrics]
+                cells = [percent(share.value) if share else "" for share in shares]
+                rows.append(Row([f"{model}, {style_name(style)}", _with_interval(score), *cells]))
+    return Table("Answers", ["Model and prompt", "Accuracy", *(RATES[metric] for metric in metrics)], rows)
+
+
+def _categories(look: Lookup, style: str) -> Table:
+    rows = []
+    for category in [*look.categories, ALL]:
+        scores = [look.accuracy(model, style, category) for model in look.models]
+        gain = look.gain(style, category)
+        n = next((score.n for score in scores if score), 0)
+        cells = [category, count(n), *(_with_interval(score) if score else "" for score in scores)]
+        change = _change(gain) if gain else ["", "", ""]
+        rows.append(Row(cells + change, strong=category == ALL, tone=_tone(gain)))
+    heads = ["Questions", "n", *look.models, "Points", "95 % interval", "p"]
+    return Table(f"By kind of question: {style_name(style)}", heads, rows)
+
+
+def _with_interval(score: Score) -> str:
+    return f"{percent(score.value)} ({100 * score.low:.1f}–{100 * score.high:.1f})"
+
+
+def _change(c: Comparison) -> list[str]:
+    return [points(c.value), f"{points(c.low)} to {points(c.high)}", p_value(c.p).removeprefix("p ").removeprefix("= ")]
+
+
+def _tone(c: Comparison | None) -> str:
+    if c is None or c.low <= 0 <= c.high:
+        return ""
+    return "good" if c.low > 0 else "bad"

@@ -1,0 +1,94 @@
+"""What the report draws of the funnel and of a training."""
+
+import math
+
+from markupsafe import Markup
+
+from mixpo.records import Outcome
+from mixpo.report.collect import ReportData, Training
+from mixpo.report.figures import Bar, Series, bars, line_chart
+from mixpo.report.numbers import count, tick
+
+CURVES = {
+    "Loss": ("loss",),
+    "Preference loss": ("loss/preference",),
+    "Quality loss": ("loss/quality",),
+    "Generation loss": ("loss/generation",),
+    "Pairs whose chosen reward is higher": ("rewards/accuracies",),
+    "Reward margin": ("rewards/margins",),
+    "Rewards, chosen and rejected": ("rewards/chosen", "rewards/rejected"),
+    "Log-probabilities, chosen and rejected": ("logps/chosen", "logps/rejected"),
+}
+"""Title -> logged keys; a key's held-out value is logged as `eval_<key>`."""
+
+
+def funnel(data: ReportData) -> list[tuple[str, Markup]]:
+    """A title and a figure for each stage that the run has: questions, responses, verdicts, pairs, trained."""
+    stages = [
+        ("Questions", _sections({**data.questions, **data.demonstrations})),
+        ("Responses", _sections({**data.responses, **data.continuations})),
+    ]
+    for section, outcomes in data.outcomes.items():
+        stages.append((_title("Verdicts", section, len(data.outcomes)), _outcomes(outcomes)))
+    for section, origins in data.origins.items():
+        title = _title("Pairs", section, len(data.origins))
+        stages.append((title, _sections({str(origin): number for origin, number in sorted(origins.items())})))
+    stages.append(("Trained on", _trained(data)))
+    return [(title, bars(title, rows, max(row.value for row in rows))) for title, rows in stages if rows]
+
+
+def _title(stage: str, section: str, sections: int) -> str:
+    return stage if sections == 1 else f"{stage} ({section})"
+
+
+def _sections(counts: dict[str, int]) -> list[Bar]:
+    return [Bar(section, number, count(number)) for section, number in counts.items()]
+
+
+def _outcomes(counts: dict[Outcome, int]) -> list[Bar]:
+    total = sum(counts.values())
+    tones = {Outcome.CORRECT: "good", Outcome.INCORRECT: "bad"}
+    return [
+        Bar(str(outcome), counts[outcome], f"{count(counts[outcome])} · {100 * counts[outcome] / total:.0f} %",
+            tones.get(outcome, "t0"))
+        for outcome in Outcome if counts.get(outcome)
+    ]  # fmt: skip
+
+
+def _trained(data: ReportData) -> list[Bar]:
+    rows = []
+    for training in data.trainings:
+        lost = sum(drops.count for drops in data.drops if drops.section == training.section)
+        rows.append(Bar(training.section, training.offered - lost, count(training.offered - lost)))
+    return rows
+
+
+def curves(training: Training) -> list[tuple[str, Markup]]:
+    """A title and a chart for everything of interest that was logged."""
+    charts = []
+    for title, keys in CURVES.items():
+        lines = []
+        for key, tone in zip(keys, ("t1", "bad")):
+            lines.append(Series(key, _points(training, key), tone))
+            lines.append(Series(f"held-out {key}", _points(training, f"eval_{key}"), "t2", dotted=True))
+        lines = [line for line in lines if line.points]
+        if lines:
+            charts.append((title, line_chart(title, lines, _expected(training) if keys == ("loss",) else None)))
+    return charts
+
+
+def _points(training: Training, key: str) -> list[tuple[float, float]]:
+    return [(row["step"], row[key]) for row in training.steps if key in row]
+
+
+def _expected(training: Training) -> tuple[float, float, str] | None:
+    """Where theory puts the first step's loss: 0.8 ln 2 + 0.4 ln 2 + generation loss."""
+    for row in training.steps:
+        if math.isfinite(row.get("expected_first_loss", math.nan)):
+            return row["step"], row["expected_first_loss"], f"expected: {tick(row['expected_first_loss'])}"
+    return None
+
+
+def broken_steps(training: Training) -> int:
+    """Steps at which something logged was NaN or infinite."""
+    return sum(any(not math.isfinite(value) for value in row.values()) for row in training.steps)

@@ -1,0 +1,239 @@
+"""The files of a run folder -> one plain object, `ReportData`. A step that has not run is simply absent.
+
+Records are read one at a time; what is kept of them is counted, or a bounded number of examples.
+"""
+
+import json
+import random
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+import yaml
+
+from mixpo.files import RunFiles, read_json, read_lines
+from mixpo.records import Comparison, Dropped, DropReason, Origin, Outcome, PreferencePair, Question, Score
+
+EXAMPLES = 3
+"""Dropped records shown for each reason."""
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    name: str
+    scores: list[Score]
+    comparisons: list[Comparison]
+
+
+@dataclass(frozen=True, slots=True)
+class Training:
+    section: str
+    steps: list[dict[str, float]]
+    """What was logged at each optimizer step, in order: `step` and the keys of docs/design.md."""
+    offered: int
+    """Pairs or demonstrations in the section that was trained on."""
+    finished: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """One pair of the gallery and its question, where the run still has it."""
+
+    pair: PreferencePair
+    question: Question | None
+    questions_section: str
+
+
+@dataclass(frozen=True, slots=True)
+class Drops:
+    """Records left out by one step for one reason."""
+
+    section: str
+    step: str
+    reason: DropReason
+    count: int
+    examples: list[Dropped]
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """What one section took."""
+
+    section: str
+    step: str
+    seconds: float
+    runs: int
+    """1, or more when it was interrupted or called again."""
+    tokens: int
+    """Tokens written by models, or trained on."""
+
+
+@dataclass(slots=True)
+class ReportData:
+    """Everything the page shows."""
+
+    name: str
+    recipe: str = ""
+    """The resolved recipe as it was saved."""
+    versions: dict[str, str] = field(default_factory=dict)
+    steps: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """Section -> its resolved values, `uses` among them, in the order of the recipe."""
+    questions: dict[str, int] = field(default_factory=dict)
+    """Section -> number of records; the same for the next two."""
+    demonstrations: dict[str, int] = field(default_factory=dict)
+    responses: dict[str, int] = field(default_factory=dict)
+    continuations: dict[str, int] = field(default_factory=dict)
+    outcomes: dict[str, Counter[Outcome]] = field(default_factory=dict)
+    origins: dict[str, Counter[Origin]] = field(default_factory=dict)
+    """Section -> pairs of each origin."""
+    trainings: list[Training] = field(default_factory=list)
+    evaluations: list[Evaluation] = field(default_factory=list)
+    gallery: list[Shown] = field(default_factory=list)
+    drops: list[Drops] = field(default_factory=list)
+    costs: list[Cost] = field(default_factory=list)
+
+
+def collect(files: RunFiles, *, pairs_shown: int = 24, seed: int = 0) -> ReportData:
+    """Reads the run folder; `seed` chooses the pairs shown."""
+    recipe = files.recipe.read_text(encoding="utf-8") if files.recipe.exists() else ""
+    resolved = yaml.safe_load(recipe) or {}
+    data = ReportData(
+        name=str(resolved.get("name") or files.root.name),
+        recipe=recipe,
+        versions=resolved.get("versions", {}),
+        steps=resolved.get("steps", {}),
+    )
+    tokens: Counter[str] = Counter()
+    _count(data, files, tokens)
+    data.trainings = [_training(data, files, section, tokens) for section in _ordered(data, files, "checkpoints")]
+    data.trainings = [training for training in data.trainings if training.steps]
+    for section in _ordered(data, files, "evaluation"):
+        inner = files.evaluation(section)
+        rows = read_json(inner.json("comparisons")) or []
+        data.evaluations.append(Evaluation(section, list(inner.scores()), [Comparison(**row) for row in rows]))
+        for part in inner.sections("responses"):
+            tokens[section] += sum(response.completion_tokens for response in inner.responses(part))
+    data.gallery = _gallery(data, files, pairs_shown, seed)
+    data.drops = _drops(data, files)
+    data.costs = _costs(data, files, tokens)
+    return data
+
+
+def _count(data: ReportData, files: RunFiles, tokens: Counter[str]) -> None:
+    for section in _ordered(data, files, "questions"):
+        data.questions[section] = sum(1 for _ in files.questions(section))
+    for section in _ordered(data, files, "demonstrations"):
+        data.demonstrations[section] = sum(1 for _ in files.demonstrations(section))
+    for section in _ordered(data, files, "responses"):
+        written = [response.completion_tokens for response in files.responses(section)]
+        data.responses[section] = len(written)
+        tokens[section] += sum(written)
+    for section in _ordered(data, files, "continuations"):
+        written = [continuation.completion_tokens for continuation in files.continuations(section)]
+        data.continuations[section] = len(written)
+        tokens[section] += sum(written)
+    for section in _ordered(data, files, "verdicts"):
+        data.outcomes[section] = Counter(verdict.outcome for verdict in files.verdicts(section))
+    for section in _ordered(data, files, "pairs"):
+        data.origins[section] = Counter(pair.origin for pair in files.pairs(section))
+
+
+def _ordered(data: ReportData, files: RunFiles, kind: str) -> list[str]:
+    """The sections that wrote such records, in the order of the recipe."""
+    order = {section: number for number, section in enumerate(data.steps)}
+    return sorted(files.sections(kind), key=lambda section: (order.get(section, len(order)), section))
+
+
+def _training(data: ReportData, files: RunFiles, section: str, tokens: Counter[str]) -> Training:
+    folder = files.checkpoints(section)
+    steps: dict[int, dict[str, float]] = {}
+    log = folder / "log.jsonl"
+    for line in read_lines(log) if log.exists() else ():
+        try:
+            row = json.loads(line)
+            steps.setdefault(int(row["step"]), {}).update(_numbers(row))
+        except (ValueError, KeyError, TypeError, AttributeError):
+            # The line that was being written when the process was killed.
+            continue
+    tokens[section] += round(sum(row.get("tokens", 0) for row in steps.values()))
+    values = data.steps.get(section, {})
+    if values.get("demonstrations"):
+        offered = data.demonstrations.get(values["demonstrations"], 0)
+    else:
+        offered = sum(data.origins.get(values.get("pairs", ""), Counter()).values())
+    return Training(section, [steps[step] for step in sorted(steps)], offered, (folder / "model").exists())
+
+
+def _numbers(row: dict[str, Any]) -> dict[str, float]:
+    return {key: float(value) for key, value in row.items() if isinstance(value, int | float)}
+
+
+def _gallery(data: ReportData, files: RunFiles, number: int, seed: int) -> list[Shown]:
+    """Pairs of different questions, each origin as often as the others while it lasts."""
+    drawn: dict[Origin, list[PreferencePair]] = {}
+    for section in data.origins:
+        for origin, pairs in _sample(files.pairs(section), number, seed).items():
+            drawn.setdefault(origin, []).extend(pairs)
+    queues = [pairs for _, pairs in sorted(drawn.items())]
+    turns = [pairs[turn] for turn in range(number) for pairs in queues if turn < len(pairs)][:number]
+    wanted = {pair.question_id for pair in turns}
+    found: dict[str, tuple[Question, str]] = {}
+    for section in data.questions:
+        for question in files.questions(section):
+            if question.id in wanted:
+                found.setdefault(question.id, (question, section))
+    sections = list(data.questions)
+    unknown = (None, sections[0] if sections else "")
+    return [Shown(pair, *found.get(pair.question_id, unknown)) for pair in turns]
+
+
+def _sample(pairs: Iterable[PreferencePair], number: int, seed: int) -> dict[Origin, list[PreferencePair]]:
+    """`number` pairs of each origin from a stream, every question at most once (reservoir: Vitter 1985, algorithm R).
+
+    The pairs of one question follow each other in the file; the first of each is eligible.
+    """
+    rng = random.Random(seed)
+    kept: dict[Origin, list[PreferencePair]] = {}
+    seen: Counter[Origin] = Counter()
+    last: dict[Origin, str] = {}
+    for pair in pairs:
+        if last.get(pair.origin) == pair.question_id:
+            continue
+        last[pair.origin] = pair.question_id
+        place = rng.randrange(seen[pair.origin] + 1)
+        seen[pair.origin] += 1
+        chosen = kept.setdefault(pair.origin, [])
+        if len(chosen) < number:
+            chosen.append(pair)
+        elif place < number:
+            chosen[place] = pair
+    return kept
+
+
+def _drops(data: ReportData, files: RunFiles) -> list[Drops]:
+    places = [(section, files) for section in _ordered(data, files, "dropped")]
+    for evaluation in data.evaluations:
+        inner = files.evaluation(evaluation.name)
+        places += [(f"{evaluation.name}/{section}", inner) for section in inner.sections("dropped")]
+    found = []
+    for label, where in places:
+        counts: Counter[tuple[str, DropReason]] = Counter()
+        examples: dict[tuple[str, DropReason], list[Dropped]] = {}
+        for record in where.dropped(label.rpartition("/")[2]):
+            key = (record.step, record.reason)
+            counts[key] += record.count
+            if len(shown := examples.setdefault(key, [])) < EXAMPLES:
+                shown.append(record)
+        found += [Drops(label, *key, number, examples[key]) for key, number in counts.most_common()]
+    return found
+
+
+def _costs(data: ReportData, files: RunFiles, tokens: Counter[str]) -> list[Cost]:
+    costs = []
+    for section, values in data.steps.items():
+        timing = read_json(files.json(f"timings/{section}"))
+        if timing:
+            step = str(values.get("uses", section))
+            costs.append(Cost(section, step, timing["seconds"], timing["runs"], tokens[section]))
+    return costs

@@ -1,0 +1,132 @@
+"""The step `report`: the files of a run -> `report.html`, one page that needs no network, script or other file."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from mixpo.files import RunFiles, write_text
+from mixpo.progress import say
+from mixpo.report.accuracy import benchmarks, headline
+from mixpo.report.charts import broken_steps, curves, funnel
+from mixpo.report.collect import ReportData, Shown, Training, collect
+from mixpo.report.difference import Piece, cut, marked
+from mixpo.report.numbers import count, duration
+from mixpo.report.pictures import Picture, Pictures
+
+TEMPLATES = Path(__file__).parent / "templates"
+ORIGINS = {
+    "correctness": "right answer against wrong answer",
+    "format": "right answer against one without a readable answer",
+    "dropout_ntp": "response against its first part continued without the image",
+    "imported": "from an imported preference file",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config:
+    """What the page shows."""
+
+    name: str = "report"
+    seed: int = 0
+    """Chooses the pairs shown."""
+    pairs_shown: int = 24
+    """Pairs in the gallery, each origin as often as the others while it lasts."""
+
+    def __post_init__(self) -> None:
+        if self.pairs_shown < 0:
+            raise ValueError("pairs_shown must not be negative")
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """One pair of the gallery, ready for the page."""
+
+    id: str
+    question: str
+    truth: str
+    origin: str
+    meaning: str
+    """What the origin says, in words."""
+    pictures: list[Picture]
+    chosen: list[Piece]
+    chosen_missing: int
+    """Characters of the chosen completion that are not shown."""
+    rejected: list[Piece]
+    rejected_missing: int
+
+
+@dataclass(frozen=True, slots=True)
+class Curves:
+    """The charts of one training."""
+
+    section: str
+    charts: list[tuple[str, Markup]]
+    finished: bool
+    broken: int
+    """Steps with a NaN or an infinity."""
+
+
+def run(config: Config, files: RunFiles) -> None:
+    """Writes `report.html`, whole or not at all."""
+    data = collect(files, pairs_shown=config.pairs_shown, seed=config.seed)
+    write_text(files.report, page(data, Pictures(files)))
+    say(f"{config.name}: {files.report}")
+
+
+def page(data: ReportData, pictures: Pictures) -> str:
+    """The page's HTML. Everything that a model or a data set wrote is escaped by the template engine."""
+    html = environment().get_template("report.html.j2").render(
+        data=data,
+        headline=headline(data),
+        benchmarks=benchmarks(data),
+        funnel=funnel(data),
+        trainings=[_curves(training) for training in data.trainings],
+        gallery=[_card(shown, pictures) for shown in data.gallery],
+        total_seconds=sum(cost.seconds for cost in data.costs),
+    )
+    # A lone surrogate, which JSON can carry, cannot be written as UTF-8.
+    return html.encode("utf-8", "replace").decode()
+
+
+def environment() -> Environment:
+    """Strict: a missing value fails instead of printing nothing; all values are escaped."""
+    made = Environment(
+        loader=FileSystemLoader(TEMPLATES),
+        undefined=StrictUndefined,
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    filters: dict[str, Any] = {"count": count, "duration": duration, "short": _short}
+    made.filters.update(filters)
+    return made
+
+
+def _short(text: str, limit: int = 300) -> str:
+    beginning, missing = cut(text, limit)
+    return f"{beginning} … ({missing:,} more characters)" if missing else beginning
+
+
+def _curves(training: Training) -> Curves:
+    return Curves(training.section, curves(training), training.finished, broken_steps(training))
+
+
+def _card(shown: Shown, pictures: Pictures) -> Card:
+    pair, question = shown.pair, shown.question
+    (chosen, chosen_missing), (rejected, rejected_missing) = cut(pair.chosen), cut(pair.rejected)
+    chosen_pieces, rejected_pieces = marked(chosen, rejected)
+    return Card(
+        id=pair.id,
+        question=_short(pair.prompt, 1000),
+        truth=_short((question.answer if question else None) or "", 200),
+        origin=str(pair.origin),
+        meaning=ORIGINS[pair.origin],
+        pictures=[pictures.picture(image, shown.questions_section) for image in pair.images],
+        chosen=chosen_pieces,
+        chosen_missing=chosen_missing,
+        rejected=rejected_pieces,
+        rejected_missing=rejected_missing,
+    )
