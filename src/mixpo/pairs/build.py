@@ -1,0 +1,142 @@
+"""The step `pair`: verdicts and continuations -> preference pairs, with the funnel that led to them.
+
+Always rebuilt from all records, in time linear in their number: the same records, in whatever order
+they lie in their files, give the same pairs.
+"""
+
+import json
+import shutil
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+
+from mixpo.errors import DataError
+from mixpo.files import RunFiles, Shards, divert, write_text
+from mixpo.pairs.correctness import STEP, Limits, correctness_pairs
+from mixpo.pairs.dropout_ntp import dropout_pair
+from mixpo.pairs.grouping import Group, Inputs, groups
+from mixpo.progress import say, track
+from mixpo.records import Dropped, DropReason, PreferencePair
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config(Limits):
+    """What pairs are made from."""
+
+    name: str = "pair"
+    """The section's name: the folder of its pairs."""
+    seed: int = 0
+    """Which responses meet, where there are more pairs than the cap."""
+    questions: str = "questions"
+    """The section whose questions were asked."""
+    responses: str = "sample"
+    """The section that wrote the responses."""
+    verdicts: str = "verify"
+    """The section that judged them; empty: no correctness pairs."""
+    continuations: str = ""
+    """The section that wrote continuations of the responses (DropoutNTP); empty: none."""
+
+
+@dataclass
+class Funnel:
+    """How many questions and responses became how many pairs."""
+
+    questions: int = 0
+    answered: int = 0
+    """Questions with at least one response; those below are among them."""
+    with_ground_truth: int = 0
+    responses: int = 0
+    continuations: int = 0
+    outcomes: Counter[str] = field(default_factory=Counter)
+    """Responses by verdict, over questions that have a ground truth; `unjudged`: without verdict."""
+    pairs: Counter[str] = field(default_factory=Counter)
+    """Pairs by origin."""
+    dropped: Counter[str] = field(default_factory=Counter)
+    """What was left out by reason: questions, or responses (empty, same_text), or pairs (over_cap)."""
+
+    def count(self, group: Group) -> None:
+        self.responses += len(group.responses)
+        self.continuations += len(group.continuations)
+        self.questions += group.question is not None
+        self.answered += bool(group.responses)
+        if group.responses and group.question is not None and group.question.answer is not None:
+            self.with_ground_truth += 1
+            verdicts = {verdict.id: verdict.outcome for verdict in group.verdicts}
+            self.outcomes.update(verdicts.get(response.id, "unjudged") for response in group.responses)
+
+    def as_json(self) -> str:
+        return json.dumps(vars(self), indent=1) + "\n"
+
+
+def build(groups: Iterable[Group], config: Config, funnel: Funnel) -> Iterator[PreferencePair | Dropped]:
+    """Every question's pairs and what was left out, counted in `funnel` on the way."""
+    for group in groups:
+        funnel.count(group)
+        for record in _of_question(group, config):
+            if isinstance(record, PreferencePair):
+                funnel.pairs[record.origin] += 1
+            else:
+                funnel.dropped[record.reason] += record.count
+            yield record
+
+
+def _of_question(group: Group, config: Config) -> Iterator[PreferencePair | Dropped]:
+    question = group.question
+    responses = {response.id: response for response in group.responses}
+    lost = sum(record.id not in responses for record in group.verdicts)
+    lost += sum(record.response_id not in responses for record in group.continuations)
+    if question is None:
+        lost = max(lost, len(responses))
+    if lost:
+        detail = "records whose question or response is not in the sections that the recipe names"
+        yield Dropped(id=group.question_id, step=STEP, reason=DropReason.BAD_ROW, detail=detail, count=lost)
+    if question is None or not responses:
+        return  # a question that was never answered was left out by an earlier step
+    if config.verdicts and (question.answer is not None or not group.continuations):
+        judged = [(responses[verdict.id], verdict) for verdict in group.verdicts if verdict.id in responses]
+        yield from correctness_pairs(question, judged, config, config.seed)
+    for continuation in sorted(group.continuations, key=lambda record: record.id):
+        if continuation.response_id in responses:
+            yield dropout_pair(question, responses[continuation.response_id], continuation)
+
+
+def run(config: Config, files: RunFiles) -> None:
+    """Builds all pairs anew and writes the funnel. Raises DataError when there is no pair at all."""
+    inputs = Inputs(
+        questions=files.questions(config.questions),
+        responses=files.responses(config.responses),
+        verdicts=files.verdicts(config.verdicts),
+        continuations=files.continuations(config.continuations),
+    )
+    _refuse_nothing(inputs, config)
+    pairs, dropped = files.pairs(config.name), files.dropped(config.name)
+    # What is dropped waits beside its folder: the pairs are replaced in one step, then the drops.
+    waiting = Shards(dropped.folder.with_name(f"{config.name}.new"), Dropped)
+    shutil.rmtree(waiting.folder, ignore_errors=True)
+    funnel = Funnel()
+    grouped = groups(inputs, pairs.folder.with_name(f"{config.name}.buckets"))
+    records = build(track(grouped, config.name), config, funnel)
+    count = pairs.replace(divert(records, waiting))
+    dropped.replace(waiting)
+    shutil.rmtree(waiting.folder, ignore_errors=True)
+    write_text(files.json(f"funnel/{config.name}"), funnel.as_json())
+    made = f"{count:,} pairs ({_list(funnel.pairs) or 'none'})"
+    origin = f"{funnel.responses:,} responses to {funnel.answered:,} questions"
+    say(f"{config.name}: {made} from {origin}; left out: {_list(funnel.dropped) or 'nothing'}")
+    if not count:
+        raise DataError(
+            f"{config.name}: no pair could be made (left out: {_list(funnel.dropped) or 'nothing'}); sample more "
+            "responses a question, at a higher temperature, or ask questions that the model gets right now and then"
+        )
+
+
+def _refuse_nothing(inputs: Inputs, config: Config) -> None:
+    if not inputs.questions.paths():
+        raise DataError(f"{config.name}: there are no questions in {inputs.questions.folder}; run that section first")
+    if not inputs.verdicts.paths() and not inputs.continuations.paths():
+        wanted = f"verdicts: {config.verdicts or 'none'}, continuations: {config.continuations or 'none'}"
+        raise DataError(f"{config.name}: there is nothing to make pairs from ({wanted}); run those sections first")
+
+
+def _list(counts: Counter[str]) -> str:
+    return ", ".join(f"{count:,} {name}" for name, count in sorted(counts.items()))

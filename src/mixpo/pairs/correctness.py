@@ -1,0 +1,161 @@
+"""Preference pairs from verdicts: a right response is preferred to a wrong one (arXiv 2411.10442, section 3.1).
+
+Chosen are CORRECT responses; rejected are INCORRECT ones and, as `format` pairs kept apart by their
+origin, UNPARSED and TRUNCATED ones. UNDECIDED responses are used for nothing.
+"""
+
+import math
+import random
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from itertools import chain, islice, zip_longest
+
+from mixpo.records import Dropped, DropReason, Origin, Outcome, PreferencePair, Question, Response, Verdict
+
+Judged = tuple[Response, Verdict]
+STEP = "pair"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Limits:
+    """How many pairs a question gives."""
+
+    max_pairs: int = 15
+    """At most so many pairs a question (the paper's 15), spread over different responses."""
+    format_pairs: bool = True
+    """Whether responses without a final answer are rejected ones too, where `max_pairs` leaves room."""
+    max_format_share: float = 1.0
+    """Format pairs are at most this share of `max_pairs`, so that a question only ever answered in bad form
+    cannot give as many pairs as one that teaches reasoning."""
+
+    def __post_init__(self) -> None:
+        if self.max_pairs < 1:
+            raise ValueError("max_pairs must be at least 1")
+        if not 0 <= self.max_format_share <= 1:
+            raise ValueError("max_format_share must be between 0 and 1")
+
+    @property
+    def max_format_pairs(self) -> int:
+        return round(self.max_pairs * self.max_format_share) if self.format_pairs else 0
+
+
+@dataclass(slots=True)
+class Pool:
+    """The responses to one prompt, each text once, in an order drawn from the seed."""
+
+    right: list[Response] = field(default_factory=list)
+    wrong: list[Response] = field(default_factory=list)
+    malformed: list[Response] = field(default_factory=list)
+
+    def of(self, outcome: Outcome) -> list[Response]:
+        return {Outcome.CORRECT: self.right, Outcome.INCORRECT: self.wrong}.get(outcome, self.malformed)
+
+
+def correctness_pairs(
+    question: Question, judged: Iterable[Judged], limits: Limits, seed: int
+) -> Iterator[PreferencePair | Dropped]:
+    """The question's pairs and what was left out. Neither depends on the order of `judged`.
+
+    A question without pairs gives one of NO_GROUND_TRUTH, UNDECIDED, NONE_CORRECT, ALL_CORRECT; responses
+    left out (EMPTY, SAME_TEXT) and pairs left out (OVER_CAP) give one record with their count.
+    """
+    if question.answer is None:
+        yield _dropped(question, DropReason.NO_GROUND_TRUTH, "the question has no answer to judge by")
+        return
+    judged = sorted(judged, key=lambda one: (one[0].sample, one[0].id))
+    decided = [one for one in judged if one[1].outcome is not Outcome.UNDECIDED]
+    if not decided:
+        yield _dropped(question, DropReason.UNDECIDED, "no response has a decided verdict")
+        return
+    written = [one for one in decided if one[0].text.strip()]
+    if len(written) < len(decided):
+        yield _dropped(question, DropReason.EMPTY, "responses without text", len(decided) - len(written))
+    unique = _each_text_once(written)
+    if len(unique) < len(written):
+        count = len(written) - len(unique)
+        yield _dropped(question, DropReason.SAME_TEXT, "responses that repeat another's text", count)
+    yield from _pairs(question, _pools(unique, random.Random(f"pairs/{seed}/{question.id}")), limits)
+
+
+def _each_text_once(judged: list[Judged]) -> list[Judged]:
+    """The first of the responses that say the same to the same prompt, outer white space aside."""
+    first: dict[tuple[str, str], Judged] = {}
+    for response, verdict in judged:
+        first.setdefault((response.prompt, response.text.strip()), (response, verdict))
+    return list(first.values())
+
+
+def _pools(judged: list[Judged], rng: random.Random) -> list[Pool]:
+    # A pair is two completions of one prompt: responses to different prompts never meet.
+    pools: dict[str, Pool] = {}
+    for response, verdict in judged:
+        pools.setdefault(response.prompt, Pool()).of(verdict.outcome).append(response)
+    for pool in pools.values():
+        for responses in (pool.right, pool.wrong, pool.malformed):
+            rng.shuffle(responses)
+    return list(pools.values())
+
+
+def _pairs(question: Question, pools: list[Pool], limits: Limits) -> Iterator[PreferencePair | Dropped]:
+    wrong = [spread(pool.right, pool.wrong) for pool in pools]
+    correctness = list(islice(_in_turn(wrong), limits.max_pairs))
+    # Format pairs go on where the others stopped, so that the chosen responses stay evenly used.
+    used = Counter(chosen.prompt for chosen, _ in correctness)
+    malformed = [spread(_rotated(pool.right, used), pool.malformed) for pool in pools]
+    room = min(limits.max_pairs - len(correctness), limits.max_format_pairs)
+    formats = list(islice(_in_turn(malformed), room))
+    for origin, taken in ((Origin.CORRECTNESS, correctness), (Origin.FORMAT, formats)):
+        for chosen, rejected in taken:
+            yield _pair(question, chosen, rejected, origin)
+    possible = sum(len(pool.right) * len(pool.wrong) for pool in pools)
+    if limits.format_pairs:
+        possible += sum(len(pool.right) * len(pool.malformed) for pool in pools)
+    if possible > len(correctness) + len(formats):
+        count = possible - len(correctness) - len(formats)
+        yield _dropped(question, DropReason.OVER_CAP, "pairs above the cap of a question", count)
+    elif not possible:
+        any_right = any(pool.right for pool in pools)
+        detail = "no response to the prompt is wrong" if any_right else "no response is correct"
+        yield _dropped(question, DropReason.ALL_CORRECT if any_right else DropReason.NONE_CORRECT, detail)
+
+
+def spread(chosen: list[Response], rejected: list[Response]) -> Iterator[tuple[Response, Response]]:
+    """Every pair once, in an order whose every beginning uses each response as evenly as possible.
+
+    With n chosen and m rejected, pair t takes number t mod n and number (t + t // lcm(n, m)) mod m. Within a
+    block of lcm(n, m) pairs both numbers run in circles, so uses differ by one at most; block s holds the
+    pairs whose numbers differ by s modulo gcd(n, m), so gcd(n, m) blocks hold all n m pairs.
+    """
+    n, m = len(chosen), len(rejected)
+    block = math.lcm(n, m)
+    for t in range(n * m):
+        yield chosen[t % n], rejected[(t + t // block) % m]
+
+
+def _in_turn(candidates: Iterable[Iterator[tuple[Response, Response]]]) -> Iterator[tuple[Response, Response]]:
+    """One pair of each prompt, then the next of each."""
+    return (pair for pair in chain.from_iterable(zip_longest(*candidates)) if pair is not None)
+
+
+def _rotated(responses: list[Response], used: Counter[str]) -> list[Response]:
+    start = used[responses[0].prompt] % len(responses) if responses else 0
+    return responses[start:] + responses[:start]
+
+
+def _pair(question: Question, chosen: Response, rejected: Response, origin: Origin) -> PreferencePair:
+    return PreferencePair(
+        id=f"{chosen.id}>{rejected.id.removeprefix(question.id + '/')}",
+        question_id=question.id,
+        prompt=chosen.prompt,
+        chosen=chosen.text,
+        rejected=rejected.text,
+        origin=origin,
+        images=question.images,
+        chosen_id=chosen.id,
+        rejected_id=rejected.id,
+    )
+
+
+def _dropped(question: Question, reason: DropReason, detail: str, count: int = 1) -> Dropped:
+    return Dropped(id=question.id, step=STEP, reason=reason, detail=detail, count=count)
