@@ -1,4 +1,4 @@
-"""Binary Classifier Optimization, arXiv 2404.04656; the quality term of MPO (arXiv 2411.10442, equations 3 to 5)."""
+"""Binary Classifier Optimization, arXiv 2404.04656; the quality term of MPO (arXiv 2411.10442, equations 5 to 7)."""
 
 import torch.nn.functional as F
 from torch import Tensor

@@ -1,6 +1,6 @@
 """Direct Preference Optimization, arXiv 2305.18290, equation 7.
 
-The preference term of MPO, arXiv 2411.10442, equation 2.
+The preference term of MPO, arXiv 2411.10442, equation 4.
 """
 
 import torch.nn.functional as F

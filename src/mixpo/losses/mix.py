@@ -1,4 +1,4 @@
-"""Mixed Preference Optimization, arXiv 2411.10442, equation 1: a weighted sum of three losses."""
+"""Mixed Preference Optimization, arXiv 2411.10442, equation 3: a weighted sum of three losses."""
 
 from dataclasses import dataclass
 

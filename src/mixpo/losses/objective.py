@@ -7,9 +7,21 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from mixpo.losses.aot import aot
+from mixpo.losses.apo import apo_down, apo_zero
 from mixpo.losses.bco import bco
+from mixpo.losses.cdpo import cdpo
 from mixpo.losses.dpo import dpo
+from mixpo.losses.exo import exo
+from mixpo.losses.ipo import ipo
+from mixpo.losses.kto import kto
+from mixpo.losses.nca import nca
+from mixpo.losses.orpo import orpo
+from mixpo.losses.robust_dpo import robust_dpo
+from mixpo.losses.rso_hinge import rso_hinge
 from mixpo.losses.sft import sft, sft_token_mean
+from mixpo.losses.simpo import simpo
+from mixpo.losses.sppo import sppo
 from mixpo.losses.terms import Terms
 
 
@@ -31,6 +43,16 @@ class Objective:
     """w_g."""
     beta: float = 0.1
     """Scale of the rewards, r = beta (log pi - log pi_ref): a higher beta keeps the policy closer to the reference."""
+    preference_beta: float | None = None
+    """The preference term's own scale where its paper has another (SimPO 2, IPO's tau); None: beta."""
+    label_smoothing: float = 0.0
+    """Probability that a pair's labels are swapped: cdpo, robust_dpo, aot, exo (which needs it above 0: 1e-3)."""
+    target_margin: float = 0.5
+    """SimPO's gamma."""
+    desirable_weight: float = 1.0
+    """KTO's lambda_D, the weight of the chosen completion."""
+    undesirable_weight: float = 1.0
+    """KTO's lambda_U, the weight of the rejected completion."""
 
     def __post_init__(self) -> None:
         for name, table in (("preference", PREFERENCE), ("quality", QUALITY), ("generation", GENERATION)):
@@ -41,8 +63,19 @@ class Objective:
                 raise ValueError(f"{name}_weight must be a number of at least 0, not {weight}")
         if not (self.preference_weight or self.quality_weight or self.generation_weight):
             raise ValueError("the weights of preference, quality and generation are all 0: there is nothing to train")
-        if not (math.isfinite(self.beta) and self.beta > 0):
-            raise ValueError(f"beta must be above 0, not {self.beta}")
+        for name in ("beta", "beta_p"):
+            value = getattr(self, name)
+            if not (math.isfinite(value) and value > 0):
+                raise ValueError(f"{'beta' if name == 'beta' else 'preference_beta'} must be above 0, not {value}")
+        if not 0 <= self.label_smoothing < 0.5:
+            raise ValueError(f"label_smoothing must be at least 0 and below 0.5, not {self.label_smoothing}")
+        if self.preference == "exo" and self.label_smoothing == 0:
+            raise ValueError("preference exo needs label_smoothing above 0, for example 1e-3: it takes its logarithm")
+
+    @property
+    def beta_p(self) -> float:
+        """The preference term's beta."""
+        return self.beta if self.preference_beta is None else self.preference_beta
 
     @property
     def needs_rejected(self) -> bool:
@@ -52,7 +85,12 @@ class Objective:
     @property
     def needs_reference(self) -> bool:
         """Whether any term looks at the reference's log-probabilities."""
-        return bool(self.preference_weight or self.quality_weight)
+        return bool(self.quality_weight or (self.preference_weight and self.preference not in REFERENCE_FREE))
+
+    @property
+    def couples_pairs(self) -> bool:
+        """Whether a pair's loss depends on the pairs it is computed with, and so on the split into micro-batches."""
+        return bool(self.preference_weight) and self.preference in COUPLING
 
     @property
     def needs_mean_length(self) -> bool:
@@ -65,7 +103,9 @@ class Objective:
 
         0.8 ln 2 + 0.2 (2 ln 2) = 0.832 for the defaults; None when a term looks at the policy alone.
         """
-        # These terms see the log-probabilities through their difference to the reference's only: 0 stands for any.
+        if self.preference_weight and self.preference in REFERENCE_FREE:
+            return None
+        # The other terms see the log-probabilities through their difference to the reference's only: 0 stands for any.
         zero, one = torch.zeros(1, dtype=torch.float64), torch.ones(1, dtype=torch.float64)
         logps = dict.fromkeys(("chosen_logps", "rejected_logps", "ref_chosen_logps", "ref_rejected_logps"), zero)
         terms = Terms(**logps, chosen_lengths=one, rejected_lengths=one)
@@ -78,12 +118,31 @@ class Objective:
 
 
 PREFERENCE: dict[str, Callable[[Terms, Objective], Tensor]] = {
-    "dpo": lambda terms, objective: dpo(*terms.rewards(objective.beta)),
+    "dpo": lambda terms, o: dpo(*terms.rewards(o.beta_p)),
+    "rso_hinge": lambda terms, o: rso_hinge(*terms.rewards(o.beta_p)),
+    "ipo": lambda terms, o: ipo(*terms.logratios, o.beta_p),
+    "ipo_mean": lambda terms, o: ipo(*terms.mean_logratios, o.beta_p),
+    "cdpo": lambda terms, o: cdpo(*terms.rewards(o.beta_p), o.label_smoothing),
+    "robust_dpo": lambda terms, o: robust_dpo(*terms.rewards(o.beta_p), o.label_smoothing),
+    "sppo": lambda terms, o: sppo(*terms.logratios, o.beta_p),
+    "aot": lambda terms, o: aot(*terms.margins, o.beta_p, o.label_smoothing),
+    "orpo": lambda terms, _: orpo(*terms.mean_logps),
+    "nca": lambda terms, o: nca(*terms.rewards(o.beta_p)),
+    "apo_zero": lambda terms, o: apo_zero(*terms.rewards(o.beta_p)),
+    "apo_down": lambda terms, o: apo_down(*terms.rewards(o.beta_p)),
+    "exo": lambda terms, o: exo(*terms.rewards(o.beta_p), o.label_smoothing),
+    "simpo": lambda terms, o: simpo(*terms.mean_logps, o.beta_p, o.target_margin),
 }
 """Name of a preference term -> its value of each pair, (pairs,)."""
 
+REFERENCE_FREE = frozenset({"orpo", "simpo"})
+COUPLING = frozenset({"aot"})
+
 QUALITY: dict[str, Callable[[Terms, Objective, float], Tensor]] = {
-    "bco": lambda terms, objective, shift: bco(*terms.rewards(objective.beta), shift),
+    "bco": lambda terms, o, shift: bco(*terms.rewards(o.beta), shift),
+    "kto": lambda terms, o, shift: kto(
+        *terms.rewards(o.beta), max(0.0, shift), o.desirable_weight, o.undesirable_weight
+    ),
 }
 """Name of a quality term -> its value of each pair, (pairs,), given the reward shift."""
 

@@ -1,6 +1,6 @@
 """The reward shift delta of BCO: a moving average of the rewards of previous optimizer steps.
 
-MPO (arXiv 2411.10442, section 3.2) takes "the moving average of previous rewards". The step's own
+MPO (arXiv 2411.10442, section 4.1) takes "the moving average of previous rewards". The step's own
 rewards enter only after the step, so that every micro-batch and every rank uses the same delta.
 """
 

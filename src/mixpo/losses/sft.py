@@ -1,4 +1,4 @@
-"""Negative log-likelihood of the chosen completion; the generation term of MPO (arXiv 2411.10442, equation 6)."""
+"""Negative log-likelihood of the chosen completion; the generation term of MPO (arXiv 2411.10442, equation 8)."""
 
 from torch import Tensor
 

@@ -39,6 +39,21 @@ class Terms:
         return beta * chosen, beta * rejected
 
     @property
+    def margins(self) -> tuple[Tensor, Tensor]:
+        """log pi(chosen) - log pi(rejected) of policy and reference."""
+        assert self.rejected_logps is not None, "the objective needs rejected_logps"
+        assert self.ref_chosen_logps is not None, "the objective needs ref_chosen_logps"
+        assert self.ref_rejected_logps is not None, "the objective needs ref_rejected_logps"
+        return self.chosen_logps - self.rejected_logps, self.ref_chosen_logps - self.ref_rejected_logps
+
+    @property
+    def mean_logratios(self) -> tuple[Tensor, Tensor]:
+        """log pi - log pi_ref per token of chosen and rejected."""
+        assert self.rejected_lengths is not None, "the objective needs rejected_lengths"
+        chosen, rejected = self.logratios
+        return chosen / self.chosen_lengths, rejected / self.rejected_lengths
+
+    @property
     def mean_logps(self) -> tuple[Tensor, Tensor]:
         """log pi per token of chosen and rejected."""
         assert self.rejected_logps is not None, "the objective needs rejected_logps"

@@ -60,11 +60,13 @@ def completion_logps(
 def _is_plain(head: nn.Module) -> TypeGuard[nn.Linear]:
     """Whether the head computes `hidden @ weight.T + bias` and nothing else, with its weights at hand.
 
+    A module of another class, with hooks or with a replaced `forward` (peft, quantisation, offloading) may do more.
     Sharded weights (FSDP's DTensor, DeepSpeed's ZeRO-3) are gathered by the module's own call only.
     """
     hooks = (head._forward_hooks, head._forward_pre_hooks, head._backward_hooks, head._backward_pre_hooks)
     return (
         type(head) is nn.Linear
+        and getattr(head.forward, "__func__", None) is nn.Linear.forward
         and type(head.weight) is nn.Parameter
         and not hasattr(head.weight, "ds_id")
         and not any(hooks)
