@@ -1,10 +1,10 @@
 """The backend protocol: requests in, completions out as they finish."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
-from mixpo.records import FinishReason
+from mixpo.records import Dropped, FinishReason
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -22,6 +22,8 @@ class SamplingParams:
     """Only the smallest set of tokens with this probability mass; 1: all."""
     max_new_tokens: int = 512
     seed: int = 0
+    logps: bool = False
+    """Whether each completion carries its summed log-probability."""
 
     def __post_init__(self) -> None:
         if self.temperature < 0 or self.max_new_tokens < 1 or self.top_k < 0 or not 0 < self.top_p <= 1:
@@ -58,15 +60,20 @@ class Completion:
     completion_tokens: int
     """New tokens, end-of-turn included."""
     logp: float | None = None
+    """Summed log-probability (nats, temperature 1, before top-k and top-p) of the new tokens, end-of-turn included."""
 
 
 class Backend(Protocol):
     """Something that completes prompts."""
 
-    def complete(self, requests: Iterable[Request], params: SamplingParams) -> Iterator[Completion]:
+    def complete(self, requests: Iterable[Request], params: SamplingParams) -> Iterator[Completion | Dropped]:
         """Completions in the order they finish; every (request, sample) exactly once.
 
-        Raises UserError when the model cannot serve at all; a request that cannot be encoded (too long)
-        raises nothing: see `encode_error`.
+        A request that the model cannot take (prompt longer than its context) gives one `Dropped` with the
+        request's id. Raises UserError when the model cannot serve at all.
         """
+        ...
+
+    def decode(self, token_ids: Sequence[int]) -> str:
+        """The text of completion tokens, special tokens left out. A character cut in two shows as U+FFFD."""
         ...
