@@ -8,7 +8,7 @@ from mixpo.prompts import Style
 from mixpo.records import Comparison, Score
 from mixpo.report.collect import Evaluation, ReportData
 from mixpo.report.figures import Bar, bars
-from mixpo.report.numbers import count, p_value, percent, points
+from mixpo.report.numbers import count, duration, p_value, percent, points
 
 ALL = "all"
 STYLE_NAMES: dict[str, str] = {Style.DIRECT: "direct answer", Style.COT: "chain of thought"}
@@ -114,10 +114,23 @@ def headline(data: ReportData) -> str:
     assert before is not None
     verb = "raises" if gain.low > 0 else "lowers" if gain.high < 0 else "does not clearly change"
     return (
-        f"{gain.after_model} {verb} {style_name(style)} accuracy on {benchmark}: {percent(before.value)} before, "
+        f"{gain.after_model} {verb} accuracy on {benchmark} by {style_name(style)}: {percent(before.value)} before, "
         f"{percent(after.value)} after, {points(gain.value)} points (95 % interval {points(gain.low)} to "
         f"{points(gain.high)}; {p_value(gain.p)}; {count(gain.n)} questions)."
     )
+
+
+def summary(data: ReportData) -> str:
+    """What the run did, in one sentence."""
+    parts = []
+    if data.responses:
+        asked, written = sum(data.questions.values()), sum(data.responses.values())
+        parts.append(f"{count(written)} responses to {count(asked)} questions")
+    if data.origins:
+        parts.append(f"{count(sum(sum(origins.values()) for origins in data.origins.values()))} preference pairs")
+    if data.costs:
+        parts.append(f"{duration(sum(cost.seconds for cost in data.costs))} in all")
+    return ", ".join(parts) + "." if parts else ""
 
 
 def _figure(look: Lookup) -> Markup:
@@ -126,8 +139,8 @@ def _figure(look: Lookup) -> Markup:
         for number, model in enumerate(look.models):
             score = look.accuracy(model, style)
             if score:
-                label = f"{model}, {SHORT_NAMES.get(style, style)}"
-                rows.append(Bar(label, score.value, percent(score.value), f"t{min(number, 3)}", score.low, score.high))
+                label, tone = f"{model}, {SHORT_NAMES.get(style, style)}", f"t{min(number, 3)}"
+                rows.append(Bar(label, score.value, percent(score.value), tone, score.low, score.high, number == 0))
     return bars("Accuracy with 95 % intervals", rows, 1.0)
 
 
@@ -139,8 +152,8 @@ def _gains(look: Lookup) -> Table:
             what = f"{c.before_model} → {c.after_model}, {style_name(c.before_style)}"
         else:
             what = f"{c.after_model}: {style_name(c.before_style)} → {style_name(c.after_style)}"
-        rows.append(Row([what, *_change(c), count(c.fixed), count(c.broken)], tone=_tone(c)))
-    return Table("Differences", ["Comparison", "Points", "95 % interval", "p", "Fixed", "Broken"], rows)
+        rows.append(Row([what, *_change(c), f"{count(c.fixed)}, {count(c.broken)}"], tone=_tone(c)))
+    return Table("Differences", ["Comparison", "Points", "p", "Fixed, broken"], rows)
 
 
 def _answers(look: Lookup) -> Table:
@@ -164,9 +177,9 @@ def _categories(look: Lookup, style: str) -> Table:
         gain = look.gain(style, category)
         n = next((score.n for score in scores if score), 0)
         cells = [category, count(n), *(_with_interval(score) if score else "" for score in scores)]
-        change = _change(gain) if gain else ["", "", ""]
+        change = _change(gain) if gain else ["", ""]
         rows.append(Row(cells + change, strong=category == ALL, tone=_tone(gain)))
-    heads = ["Questions", "n", *look.models, "Points", "95 % interval", "p"]
+    heads = ["Questions", "n", *look.models, "Points", "p"]
     return Table(f"By kind of question: {style_name(style)}", heads, rows)
 
 
@@ -175,7 +188,8 @@ def _with_interval(score: Score) -> str:
 
 
 def _change(c: Comparison) -> list[str]:
-    return [points(c.value), f"{points(c.low)} to {points(c.high)}", p_value(c.p).removeprefix("p ").removeprefix("= ")]
+    interval = f"{points(c.value)} ({points(c.low)} to {points(c.high)})"
+    return [interval, p_value(c.p).removeprefix("p ").removeprefix("= ")]
 
 
 def _tone(c: Comparison | None) -> str:

@@ -16,8 +16,8 @@ CURVES = {
     "Generation loss": ("loss/generation",),
     "Pairs whose chosen reward is higher": ("rewards/accuracies",),
     "Reward margin": ("rewards/margins",),
-    "Rewards, chosen and rejected": ("rewards/chosen", "rewards/rejected"),
-    "Log-probabilities, chosen and rejected": ("logps/chosen", "logps/rejected"),
+    "Rewards": ("rewards/chosen", "rewards/rejected"),
+    "Log-probabilities of completions": ("logps/chosen", "logps/rejected"),
 }
 """Title -> logged keys; a key's held-out value is logged as `eval_<key>`."""
 
@@ -69,8 +69,12 @@ def curves(training: Training) -> list[tuple[str, Markup]]:
     for title, keys in CURVES.items():
         lines = []
         for key, tone in zip(keys, ("t1", "bad")):
-            lines.append(Series(key, _points(training, key), tone))
-            lines.append(Series(f"held-out {key}", _points(training, f"eval_{key}"), "t2", dotted=True))
+            name, held_out, other = "training", "held-out", "t2"
+            if len(keys) > 1:
+                name = key.rpartition("/")[2]
+                held_out, other = f"{name}, held-out", tone
+            lines.append(Series(name, _points(training, key), tone))
+            lines.append(Series(held_out, _points(training, f"eval_{key}"), other, dotted=True))
         lines = [line for line in lines if line.points]
         if lines:
             charts.append((title, line_chart(title, lines, _expected(training) if keys == ("loss",) else None)))

@@ -37,15 +37,19 @@ class Bar:
     low: float | None = None
     """Ends of the interval drawn over it, where there is one."""
     high: float | None = None
+    first: bool = False
+    """Whether a group of bars begins here: a little space stands before it."""
 
 
 def bars(title: str, rows: Sequence[Bar], maximum: float) -> Markup:
     """Horizontal bars from 0 to `maximum`, an interval over each that has one."""
-    left, right, row_height = 122, 62, 24
+    left, right, row_height = 116, 84, 24
     scale = (WIDTH - left - right) / (maximum or 1)
     parts = []
+    bottom = 0
     for number, row in enumerate(rows):
-        top = number * row_height + 4
+        top = bottom + (10 if row.first and number else 4)
+        bottom = top + row_height - 4
         width = max(row.value * scale, 0)
         label = Markup('<text class="label" x="{}" y="{}">{}</text>').format(left - 8, top + 13, _short(row.label))
         rect = Markup('<rect class="{}" x="{}" y="{}" width="{:.1f}" height="16" rx="2"/>')
@@ -60,7 +64,7 @@ def bars(title: str, rows: Sequence[Bar], maximum: float) -> Markup:
             Markup('<text class="value" x="{:.1f}" y="{}">{}</text>').format(left + end + 6, top + 13, row.text)
         )
     spoken = "; ".join(f"{row.label}: {row.text}" for row in rows)
-    return _svg(f"{title}. {spoken}", len(rows) * row_height + 4, parts)
+    return _svg(f"{title}. {spoken}", bottom + 2, parts)
 
 
 def line_chart(title: str, series: Sequence[Series], mark: tuple[float, float, str] | None = None) -> Markup:
@@ -71,7 +75,9 @@ def line_chart(title: str, series: Sequence[Series], mark: tuple[float, float, s
         return Markup('<p class="note">{}: no finite value was logged.</p>').format(title)
     if mark:
         points.append(mark[:2])
-    left, right, top, bottom = 44, 10, 10, 150
+    lines = [(line, finite) for line, finite in shown if finite]
+    left, right, top = 44, 10, 10 if len(lines) < 2 else 28
+    bottom = top + 140
     x_ticks = ticks(min(x for x, _ in points), max(x for x, _ in points))
     y_ticks = ticks(min(y for _, y in points), max(y for _, y in points))
     x_low, x_high = min(x for x, _ in points), max(x for x, _ in points)
@@ -90,14 +96,14 @@ def line_chart(title: str, series: Sequence[Series], mark: tuple[float, float, s
         if x_low <= value <= x_high and value == int(value):
             x = place(value, 0)[0]
             parts.append(Markup('<text class="middle" x="{:.1f}" y="{}">{}</text>').format(x, bottom + 15, tick(value)))
-    for line, finite in shown:
-        if finite:
-            parts.append(_line(line, [place(x, y) for x, y in thinned(finite)]))
+    parts += [_line(line, [place(x, y) for x, y in thinned(finite)]) for line, finite in lines]
+    if len(lines) > 1:
+        parts += _legend([line for line, _ in lines], left)
     if mark:
         x, y = place(*mark[:2])
         parts.append(Markup('<circle class="mark" cx="{:.1f}" cy="{:.1f}" r="5"/>').format(x, y))
-        parts.append(Markup('<text class="value" x="{:.1f}" y="{:.1f}">{}</text>').format(x + 9, y + 4, mark[2]))
-    spoken = "; ".join(f"{line.name}: from {tick(f[0][1])} to {tick(f[-1][1])}" for line, f in shown if f)
+        parts.append(Markup('<text class="halo" x="{:.1f}" y="{:.1f}">{}</text>').format(x + 9, y - 4, mark[2]))
+    spoken = "; ".join(f"{line.name}: from {tick(finite[0][1])} to {tick(finite[-1][1])}" for line, finite in lines)
     return _svg(f"{title}. {spoken}", bottom + 20, parts)
 
 
@@ -108,6 +114,17 @@ def _line(line: Series, places: list[tuple[float, float]]) -> Markup:
         for x, y in places:
             drawn += Markup('<circle class="dot {}" cx="{:.1f}" cy="{:.1f}" r="2.5"/>').format(line.tone, x, y)
     return drawn
+
+
+def _legend(lines: Sequence[Series], left: float) -> list[Markup]:
+    """The lines' names in a row above the chart."""
+    parts, x = [], left
+    for line in lines:
+        stroke = f"line {line.tone}{' dotted' if line.dotted else ''}"
+        parts.append(Markup('<path class="{}" d="M{:.0f} 8h16"/>').format(stroke, x))
+        parts.append(Markup('<text class="legend" x="{:.0f}" y="12">{}</text>').format(x + 20, line.name))
+        x += 34 + 5.8 * len(line.name)
+    return parts
 
 
 def thinned(points: Sequence[tuple[float, float]], limit: int = MAX_POINTS) -> list[tuple[float, float]]:

@@ -9,7 +9,7 @@ from markupsafe import Markup
 
 from mixpo.files import RunFiles, write_text
 from mixpo.progress import say
-from mixpo.report.accuracy import benchmarks, headline
+from mixpo.report.accuracy import benchmarks, headline, summary
 from mixpo.report.charts import broken_steps, curves, funnel
 from mixpo.report.collect import ReportData, Shown, Training, collect
 from mixpo.report.difference import Piece, cut, marked
@@ -81,6 +81,7 @@ def page(data: ReportData, pictures: Pictures) -> str:
     html = environment().get_template("report.html.j2").render(
         data=data,
         headline=headline(data),
+        summary=summary(data),
         benchmarks=benchmarks(data),
         funnel=funnel(data),
         trainings=[_curves(training) for training in data.trainings],

@@ -5,7 +5,7 @@ in order when all of them are there; a rerun does an unfinished block again as a
 and with them the rounding of logits, are those of an uninterrupted run: the files come out the same.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -129,6 +129,11 @@ def selected(questions: Iterable[Question], which: Which) -> Iterator[Question]:
 
 def run(config: Config, files: RunFiles) -> None:
     """Appends what is missing to `responses/<name>` and `dropped/<name>`."""
+    sample_into(config, files, lambda: make_backend(config.backend, files.model(config.model)))
+
+
+def sample_into(config: Config, files: RunFiles, load: Callable[[], Backend]) -> None:
+    """What `run` does with the backend that `load` gives; it is not asked for one when nothing is missing."""
     questions = list(selected(files.questions(config.questions), config.which))
     wanted = {question.id: [f"{question.id}/{number}" for number in range(config.n)] for question in questions}
     ledger: Ledger[Question, Response] = Ledger(files.responses(config.name), files.dropped(config.name), wanted)
@@ -136,7 +141,7 @@ def run(config: Config, files: RunFiles) -> None:
     if not todo:
         say(f"{config.name}: all responses of {len(questions)} questions are there")
         return
-    backend = make_backend(config.backend, files.model(config.model))
+    backend = load()
     roots = ImageRoots.load(files.image_roots_file(config.questions))
     work = ledger.commit(todo, lambda block: sample(block, backend, roots, config))
     for _ in track(work, config.name, total=len(questions) * config.n, done=ledger.finished):

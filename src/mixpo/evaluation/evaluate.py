@@ -1,0 +1,166 @@
+"""The step `evaluate`: every model answers every benchmark under every prompt style, greedily, and is judged.
+
+    evaluate:
+      models: {base: base, mpo: "step:train"}
+      benchmarks:
+        scenes-test: {loader: scenes, split: test, count: 1000}
+
+Questions, responses and verdicts are kept in a run folder inside the run folder, `evaluation/<name>`, so a
+rerun answers only what is missing, and a benchmark or model added later leaves the others' answers as they are.
+"""
+
+import hashlib
+import itertools
+import json
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from functools import cache
+from pathlib import Path
+
+from mixpo.errors import DataError, UserError
+from mixpo.evaluation.scores import Answers, answers_of, comparisons, scores
+from mixpo.evaluation.table import show
+from mixpo.files import RunFiles, read_json, write_text
+from mixpo.prompts import Style
+from mixpo.questions import collect
+from mixpo.records import Dropped, DropReason, Question
+from mixpo.responses import sample
+from mixpo.responses.backend import Backend
+from mixpo.responses.backends.make import BackendConfig, make_backend
+from mixpo.verdicts import verify
+
+PROBE = 1 << 20
+"""Bytes at either end of a model's file that tell it from another model's."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config:
+    """Which models answer which questions, and how they are asked."""
+
+    name: str = "evaluate"
+    seed: int = 0
+    """For benchmarks that draw their questions; greedy answers need none."""
+    models: dict[str, str] = field(default_factory=dict)
+    """Name in the report -> `base`, `step:<section>`, a folder or a hub name. The first is what the others are
+    compared with."""
+    benchmarks: dict[str, dict] = field(default_factory=dict)
+    """Name -> `loader` and that loader's own fields, as under a questions section's `sources`."""
+    styles: tuple[Style, ...] = (Style.DIRECT, Style.COT)
+    """Prompt styles, side by side."""
+    max_new_tokens: int = 512
+    backend: BackendConfig = field(default_factory=BackendConfig)
+    block: int = 512
+    """Answers that are committed together: what a killed run does again at most."""
+
+    def __post_init__(self) -> None:
+        if not self.models or not self.benchmarks or not self.styles:
+            raise ValueError("evaluate needs at least one of models, benchmarks and styles")
+        for name in self.models:
+            if not name.replace("_", "").replace("-", "").isalnum():
+                raise ValueError(f"model name {name!r}: names are made of letters, digits, - and _")
+        sections = [self.section(*parts) for parts in itertools.product(self.models, self.benchmarks, self.styles)]
+        if len(set(sections)) < len(sections):
+            raise ValueError("two of model-benchmark-style make the same name; rename a model or a benchmark")
+        for benchmark in self.benchmarks:
+            self.collecting(benchmark)
+
+    def section(self, model: str, benchmark: str, style: Style) -> str:
+        """Name of the responses and verdicts of one model, benchmark and style."""
+        return f"{model}-{benchmark}-{style}"
+
+    def collecting(self, benchmark: str) -> collect.Config:
+        """The questions section of a benchmark. Raises RecipeError for a loader's unknown or missing field."""
+        return collect.Config(name=benchmark, seed=self.seed, sources={benchmark: self.benchmarks[benchmark]})
+
+    def sampling(self, model: str, benchmark: str, style: Style) -> sample.Config:
+        """One greedy answer to every question that has a ground truth."""
+        return sample.Config(
+            name=self.section(model, benchmark, style),
+            model=self.models[model],
+            seed=self.seed,
+            questions=benchmark,
+            which=sample.Which.ANSWERED,
+            n=1,
+            style=style,
+            temperature=0.0,
+            max_new_tokens=self.max_new_tokens,
+            backend=self.backend,
+            block=self.block,
+        )
+
+
+def run(config: Config, files: RunFiles) -> None:
+    """Answers what is missing, writes scores and comparisons, and shows them."""
+    evaluate(config, files, make_backend)
+
+
+def evaluate(config: Config, files: RunFiles, make: Callable[[BackendConfig, str], Backend]) -> list[Answers]:
+    """What `run` does, with backends from `make`. Raises UserError when a model or a benchmark cannot be read."""
+    inner = files.evaluation(config.name)
+    questions = {benchmark: _questions(config, benchmark, inner) for benchmark in config.benchmarks}
+    paths = {model: files.model(path) for model, path in config.models.items()}
+    for model, path in paths.items():
+        _refuse_changed_model(model, path, inner)
+    answers = []
+    for model, path in paths.items():
+        load = cache(lambda path=path: make(config.backend, path))
+        for benchmark, style in itertools.product(config.benchmarks, config.styles):
+            section = config.section(model, benchmark, style)
+            sample.sample_into(config.sampling(model, benchmark, style), inner, load)
+            verify.run(verify.Config(name=section, questions=benchmark, responses=section), inner)
+            judged = inner.verdicts(section)
+            answers.append(answers_of(questions[benchmark], judged, model=model, benchmark=benchmark, style=style))
+    found = [score for part in answers for score in scores(config.name, part, questions[part.benchmark])]
+    compared = list(comparisons(answers, questions))
+    inner.scores().replace(found)
+    rows = [asdict(comparison) for comparison in compared]
+    write_text(inner.json("comparisons"), json.dumps(rows, indent=1, ensure_ascii=False) + "\n")
+    show(found, compared)
+    return answers
+
+
+def _questions(config: Config, benchmark: str, inner: RunFiles) -> list[Question]:
+    """The benchmark's questions that have a ground truth; the others are dropped, with the reason."""
+    collect.run(config.collecting(benchmark), inner)
+    every = list(inner.questions(benchmark))
+    dropped = inner.dropped(benchmark)
+    known = {record.id for record in dropped if record.reason is DropReason.NO_GROUND_TRUTH}
+    dropped.append(
+        Dropped(id=question.id, step=config.name, reason=DropReason.NO_GROUND_TRUTH)
+        for question in every
+        if question.answer is None and question.id not in known
+    )
+    judged = [question for question in every if question.answer is not None]
+    if not judged:
+        raise DataError(f"{config.name}: benchmark {benchmark!r} has no question with a ground truth; add `answer`")
+    return judged
+
+
+def _refuse_changed_model(model: str, path: str, inner: RunFiles) -> None:
+    """Raises UserError when the answers kept under this name were given by another model."""
+    note = inner.json(f"models/{model}")
+    now = {"model": path, "fingerprint": fingerprint(Path(path))}
+    before = read_json(note)
+    if before is None:
+        write_text(note, json.dumps(now) + "\n")
+    elif before["fingerprint"] != now["fingerprint"]:
+        raise UserError(
+            f"{inner.root} holds answers of another model named {model!r}; delete that folder to evaluate anew, "
+            "or give the model another name"
+        )
+
+
+def fingerprint(folder: Path) -> str:
+    """A checksum of a checkpoint's file names, sizes, beginnings and ends; of the bare name for a hub model."""
+    digest = hashlib.sha256()
+    if not folder.is_dir():
+        digest.update(str(folder).encode())
+        return digest.hexdigest()
+    for path in sorted(path for path in folder.rglob("*") if path.is_file()):
+        size = path.stat().st_size
+        digest.update(f"{path.relative_to(folder)} {size}\n".encode())
+        with path.open("rb") as file:
+            digest.update(file.read(PROBE))
+            file.seek(max(0, size - PROBE))
+            digest.update(file.read(PROBE))
+    return digest.hexdigest()
