@@ -16,10 +16,10 @@ from typing import Any
 
 from mixpo.config import build
 from mixpo.errors import DataError, RecipeError
-from mixpo.files import RunFiles, divert, write_bytes, write_text
+from mixpo.files import RunFiles, divert, to_json, write_bytes, write_text
 from mixpo.images import inside
 from mixpo.progress import say, track
-from mixpo.questions.source import Item
+from mixpo.questions.source import Item, left_out
 from mixpo.records import Dropped, DropReason, Question
 
 LOADERS = {
@@ -65,23 +65,34 @@ def collect(config: Config) -> Iterator[Item | Dropped]:
 
     Raises DataError when a source cannot be read or gives no question at all.
     """
-    seen: set[str] = set()
+    seen: Counter[str] = Counter()
     for source, values in config.sources.items():
         module, loader_config = _source(source, values)
         found, left_out = 0, Counter[str]()
         for entry in module.load(loader_config, source, config.seed):
-            if isinstance(entry, Item) and entry.question.id in seen:
-                detail = "another question has this id; it stands first"
-                entry = Dropped(id=entry.question.id, step="questions", reason=DropReason.DUPLICATE_ID, detail=detail)
-            if isinstance(entry, Item):
-                seen.add(entry.question.id)
+            checked = _check(entry, seen) if isinstance(entry, Item) else entry
+            if isinstance(checked, Item):
                 found += 1
             else:
-                left_out[entry.reason] += entry.count
-            yield entry
+                left_out[checked.reason] += checked.count
+            yield checked
         if not found:
             why = f"all rows were left out: {_list(left_out)}" if left_out else "it is empty"
             raise DataError(f"{config.name}: source {source!r} gives no question ({why}); check what it reads")
+
+
+def _check(entry: Item, seen: Counter[str]) -> Item | Dropped:
+    """Drops what repeats an id, and what JSON lines cannot hold."""
+    own_id = entry.question.id
+    seen[own_id] += 1
+    if seen[own_id] > 1:
+        return left_out(f"{own_id}#{seen[own_id]}", DropReason.DUPLICATE_ID, "an earlier question has this id")
+    try:
+        to_json(entry.question).encode()
+    except UnicodeEncodeError:
+        own_id = own_id.encode(errors="replace").decode()
+        return left_out(own_id, DropReason.BAD_ROW, "a text is not valid Unicode (half a surrogate pair)")
+    return entry
 
 
 def collect_into(config: Config, files: RunFiles) -> Counter[str]:

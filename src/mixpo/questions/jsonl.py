@@ -7,7 +7,7 @@ from pathlib import Path
 
 from mixpo.errors import DataError
 from mixpo.questions.rows import Reading, check_fields, item
-from mixpo.questions.source import Item, data_path, first
+from mixpo.questions.source import Item, data_path, first, left_out
 from mixpo.records import Dropped, DropReason
 
 
@@ -32,7 +32,7 @@ def image_root(config: Config) -> Path:
     return (data_path(config.image_root) if config.image_root else data_path(config.path).parent).resolve()
 
 
-def load(config: Config, name: str, seed: int) -> Iterator[Item | Dropped]:  # noqa: ARG001
+def load(config: Config, name: str, seed: int) -> Iterator[Item | Dropped]:
     """Every line's question, in the order of the file. Raises DataError when the file cannot be read."""
     return first(_rows(config, name), config.limit)
 
@@ -45,12 +45,11 @@ def _rows(config: Config, name: str) -> Iterator[Item | Dropped]:
         if not line.strip():
             continue
         number += 1
-        where = f"{path.name}:{line_number}"
+        where = f"{name}/{path.name}:{line_number}"
         try:
             row = json.loads(line)
         except (ValueError, RecursionError) as error:
-            detail = f"not valid JSON ({error})"
-            yield Dropped(id=where, step="questions", reason=DropReason.TORN_LINE, detail=detail)
+            yield left_out(where, DropReason.TORN_LINE, f"not valid JSON ({error})")
             continue
         yield item(row, number, where, reading)
 

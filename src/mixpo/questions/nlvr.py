@@ -17,7 +17,7 @@ from typing import Any
 
 from mixpo.errors import DataError, ImageError
 from mixpo.images import inside
-from mixpo.questions.source import Item, data_path, first
+from mixpo.questions.source import Item, data_path, first, left_out
 from mixpo.records import AnswerKind, Dropped, DropReason, Question
 
 PERMUTATIONS = ((0, 1, 2), (0, 2, 1), (1, 0, 2), (1, 2, 0), (2, 0, 1), (2, 1, 0))
@@ -45,10 +45,10 @@ def image_root(config: Config) -> Path | None:
     return base.resolve() if layout == "json" else None
 
 
-def load(config: Config, name: str, seed: int) -> Iterator[Item | Dropped]:  # noqa: ARG001
+def load(config: Config, name: str, seed: int) -> Iterator[Item | Dropped]:
     """The split's questions in the publisher's order. Raises DataError when no split lies at the path."""
     base, layout = _find(config)
-    rows = _json_rows(base, config.split) if layout == "json" else _parquet_rows(base, config.split)
+    rows = _json_rows(base, config.split, name) if layout == "json" else _parquet_rows(base, config.split, name)
     items = (_item(row, name, base, config.describe) if isinstance(row, Row) else row for row in rows)
     return first(items, config.limit)
 
@@ -81,14 +81,14 @@ def _find(config: Config) -> tuple[Path, str]:
     raise DataError(f"{path}: no NLVR split {split!r} there (neither {split}.parquet nor {split}/{split}.json)")
 
 
-def _parquet_rows(base: Path, split: str) -> Iterator[Row | Dropped]:
+def _parquet_rows(base: Path, split: str, name: str) -> Iterator[Row | Dropped]:
     from mixpo.questions.parquet import read_rows
 
     for number, row in enumerate(read_rows(base / f"{split}.parquet"), 1):
-        where = f"{split}.parquet:{number}"
+        where = f"{name}/{split}.parquet:{number}"
         missing = [column for column in COLUMNS if row.get(column) is None]
         if missing:
-            yield _dropped(where, DropReason.BAD_ROW, f"there is no {missing[0]}")
+            yield left_out(where, DropReason.BAD_ROW, f"there is no {missing[0]}")
             continue
         try:
             boxes = json.loads(row["structured_rep"])
@@ -100,18 +100,18 @@ def _parquet_rows(base: Path, split: str) -> Iterator[Row | Dropped]:
         )  # fmt: skip
 
 
-def _json_rows(base: Path, split: str) -> Iterator[Row | Dropped]:
+def _json_rows(base: Path, split: str, name: str) -> Iterator[Row | Dropped]:
     path = base / split / f"{split}.json"
     for number, line in enumerate(path.read_bytes().splitlines(), 1):
-        where = f"{path.name}:{number}"
+        where = f"{name}/{path.name}:{number}"
         try:
             row = json.loads(line)
             identifier, directory = row["identifier"], row["directory"]
         except ValueError as error:
-            yield _dropped(where, DropReason.TORN_LINE, f"not valid JSON ({error})")
+            yield left_out(where, DropReason.TORN_LINE, f"not valid JSON ({error})")
             continue
         except (KeyError, TypeError) as error:
-            yield _dropped(where, DropReason.BAD_ROW, f"there is no {error}")
+            yield left_out(where, DropReason.BAD_ROW, f"there is no {error}")
             continue
         for permutation in range(len(PERMUTATIONS)):
             own_id = f"{split}-{identifier}-{permutation}"
@@ -125,14 +125,14 @@ def _json_rows(base: Path, split: str) -> Iterator[Row | Dropped]:
 def _item(row: Row, name: str, base: Path, describe: bool) -> Item | Dropped:
     label = str(row.label).lower()
     if not isinstance(row.sentence, str) or label not in ("true", "false") or row.permutation not in range(6):
-        return _dropped(row.where, DropReason.BAD_ROW, "needs a sentence, a label true or false, a permutation 0 to 5")
+        return left_out(row.where, DropReason.BAD_ROW, "needs a sentence, a label true or false, a permutation 0 to 5")
     if not _are_boxes(row.boxes):
-        return _dropped(row.where, DropReason.BAD_ROW, "structured_rep is not three boxes of objects")
+        return left_out(row.where, DropReason.BAD_ROW, "structured_rep is not three boxes of objects")
     try:
         if row.content is None and not inside(base, row.file).is_file():
-            return _dropped(row.where, DropReason.BAD_IMAGE, f"{row.file}: there is no such file under {base}")
+            return left_out(row.where, DropReason.BAD_IMAGE, f"{row.file}: there is no such file under {base}")
     except ImageError as error:
-        return _dropped(row.where, DropReason.BAD_IMAGE, str(error))
+        return left_out(row.where, DropReason.BAD_IMAGE, str(error))
     image = f"{name}/{row.file}"
     meta = {"group": row.group, "permutation": row.permutation, "structured_rep": row.boxes}
     own: dict[str, Any] = {"id": f"{name}-{row.id}", "images": (image,), "category": category(row.boxes), "meta": meta}
@@ -148,10 +148,6 @@ def _are_boxes(boxes: Any) -> bool:
         return False
     keys = {"x_loc", "y_loc", "type", "color", "size"}
     return all(isinstance(thing, dict) and keys <= thing.keys() for box in boxes for thing in box)
-
-
-def _dropped(where: str, reason: DropReason, detail: str) -> Dropped:
-    return Dropped(id=where, step="questions", reason=reason, detail=detail)
 
 
 def category(boxes: list[list[dict[str, Any]]]) -> str:

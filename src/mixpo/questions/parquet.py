@@ -38,7 +38,7 @@ def image_root(config: Config) -> None:
     """All images come as bytes."""
 
 
-def load(config: Config, name: str, seed: int) -> Iterator[Item | Dropped]:  # noqa: ARG001
+def load(config: Config, name: str, seed: int) -> Iterator[Item | Dropped]:
     """Every row's question, in order. Raises DataError when a file cannot be read."""
     return first(_items(config, name), config.limit)
 
@@ -51,7 +51,7 @@ def _items(config: Config, name: str) -> Iterator[Item | Dropped]:
         root = data_path(config.image_root) if config.image_root else file.parent
         reading = Reading(source=name, root=root, store=True, fields=config.fields)
         for row_number, row in enumerate(read_rows(file), 1):
-            yield item(row, number, f"{file.name}:{row_number}", reading)
+            yield item(row, number, f"{name}/{file.name}:{row_number}", reading)
             number += 1
 
 

@@ -18,7 +18,7 @@ from typing import Any
 
 from mixpo.errors import ImageError
 from mixpo.images import inside
-from mixpo.questions.source import Item
+from mixpo.questions.source import Item, left_out
 from mixpo.records import AnswerKind, Dropped, DropReason, Question
 
 COLUMNS = ("id", "text", "images", "answer", "kind", "choices", "domain", "category", "precision", "unit", "meta")
@@ -68,9 +68,9 @@ def item(row: Any, number: int, where: str, reading: Reading) -> Item | Dropped:
         read: dict[str, Any] = {name: READERS[name](name, value) for name, value in values.items()}
         question = Question(id=f"{reading.source}-{own_id}", images=images, meta=meta, **read)
     except BadRow as error:
-        return Dropped(id=where, step="questions", reason=DropReason.BAD_ROW, detail=str(error))
+        return left_out(where, DropReason.BAD_ROW, str(error))
     except ImageError as error:
-        return Dropped(id=where, step="questions", reason=DropReason.BAD_IMAGE, detail=str(error))
+        return left_out(where, DropReason.BAD_IMAGE, str(error))
     return Item(question=question, pictures=pictures)
 
 
@@ -82,12 +82,12 @@ def _split(row: Any, fields: Mapping[str, str]) -> tuple[dict[str, Any], dict[st
     used: set[str] = set()
     for name in COLUMNS:
         columns = (fields[name],) if name in fields else (name, SECOND_NAMES.get(name, name))
-        for column in columns:
-            if column in row and column not in used:
-                used.add(column)
-                if not _is_missing(row[column]):
-                    values.setdefault(name, row[column])
-    return values, {str(key): _plain(value) for key, value in row.items() if key not in used}
+        column = next((column for column in columns if not _is_missing(row.get(column))), None)
+        if column is not None:
+            values[name] = row[column]
+            used.add(column)
+    rest = {key: value for key, value in row.items() if key not in used and not _is_missing(value)}
+    return values, _plain(rest)
 
 
 def _is_missing(value: Any) -> bool:
@@ -166,7 +166,7 @@ def _images(given: Any, reading: Reading) -> tuple[tuple[str, ...], dict[str, by
             if not reading.store:
                 paths.append(f"{reading.source}/{relative}")
                 continue
-            content = file.read_bytes()
+            content = _read(file)
         if not content:
             raise ImageError("the image is empty")
         # Named by its content: a picture that many questions share is stored once.
@@ -180,14 +180,24 @@ def _images(given: Any, reading: Reading) -> tuple[tuple[str, ...], dict[str, by
 def _content(entry: Any) -> bytes | None:
     """Encoded bytes, when the entry carries them; a Pillow image is encoded as PNG."""
     if isinstance(entry, Mapping):
-        return entry.get("bytes")
+        entry = entry.get("bytes")
     if isinstance(entry, bytes):
         return entry
     if not hasattr(entry, "convert"):
         return None
     buffer = io.BytesIO()
-    (entry if entry.mode in PNG_MODES else entry.convert("RGB")).save(buffer, "PNG")
+    try:
+        (entry if entry.mode in PNG_MODES else entry.convert("RGB")).save(buffer, "PNG")
+    except OSError as error:  # Pillow decodes on use
+        raise ImageError(f"the image cannot be decoded ({error})") from error
     return buffer.getvalue()
+
+
+def _read(file: Path) -> bytes:
+    try:
+        return file.read_bytes()
+    except OSError as error:
+        raise ImageError(f"{file.name}: cannot be read ({error.strerror})") from error
 
 
 def _find(path: Any, root: Path) -> tuple[Path, str]:

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from mixpo.errors import DataError, RecipeError
-from mixpo.records import Dropped, Question
+from mixpo.records import Dropped, DropReason, Question
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -26,6 +26,11 @@ class Item:
     question: Question
     pictures: dict[str, bytes] = field(default_factory=dict)
     """Image path (as in `question.images`) -> encoded bytes to be stored in the run; empty for images in place."""
+
+
+def left_out(id: str, reason: DropReason, detail: str) -> Dropped:
+    """What a row gives when it gives no question; `id` is `<source>/<file>:<line>`."""
+    return Dropped(id=id, step="questions", reason=reason, detail=detail)
 
 
 def data_path(text: str) -> Path:

@@ -1,0 +1,106 @@
+"""Questions from a Hugging Face data set: a hub name, a folder that `load_dataset` reads, or one of `save_to_disk`.
+
+Columns as in `mixpo.questions.rows`. Images stay undecoded on the way and are copied into the run folder.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from mixpo.errors import DataError, MissingExtra
+from mixpo.questions.rows import Reading, check_fields, item
+from mixpo.questions.source import Item, data_path, first
+from mixpo.records import Dropped
+
+BATCH_ROWS = 64
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config:
+    """One split of a data set."""
+
+    path: str
+    """A name on the hub ("owner/name"), or a folder; `~` and `$VARIABLES` are filled in."""
+    split: str = "train"
+    """The split; also a slice that `load_dataset` understands: "train[:10%]"."""
+    subset: str = ""
+    """The data set's configuration, where it has several."""
+    revision: str = ""
+    """Branch, tag or commit on the hub; empty: the newest."""
+    streaming: bool = False
+    """Read rows as they are asked for, instead of preparing the whole split first."""
+    image_root: str = ""
+    """The folder that image paths start at; empty: the data set's own folder."""
+    fields: dict[str, str] = field(default_factory=dict)
+    """Column of the data set for a field of the question, for example `{text: query}`."""
+    limit: int | None = None
+    """At most so many questions, from the start."""
+
+    def __post_init__(self) -> None:
+        check_fields(self.fields)
+
+
+def image_root(config: Config) -> None:
+    """All images are copied into the run."""
+
+
+def load(config: Config, name: str, seed: int) -> Iterator[Item | Dropped]:
+    """Every row's question, in order. Raises DataError for a data set that cannot be read, or MissingExtra."""
+    return first(_items(config, name), config.limit)
+
+
+def _items(config: Config, name: str) -> Iterator[Item | Dropped]:
+    folder = _folder(config.path)
+    root = data_path(config.image_root) if config.image_root else folder or Path()
+    reading = Reading(source=name, root=root, store=True, fields=config.fields)
+    for number, row in enumerate(_rows(config, folder)):
+        yield item(row, number, f"{name}/{config.split}:{number + 1}", reading)
+
+
+def _folder(path: str) -> Path | None:
+    """The local folder meant; None for a name on the hub."""
+    if path.startswith((".", "/", "~", "$")) or Path(path).exists():
+        return data_path(path)
+    return None
+
+
+def _rows(config: Config, folder: Path | None) -> Iterator[dict[str, Any]]:
+    try:
+        import datasets
+    except ImportError as error:
+        raise MissingExtra("datasets", "datasets") from error
+    import pyarrow
+
+    try:
+        data = _open(config, folder)
+        kinds = data.features or {}
+        labels = {column: kind.names for column, kind in kinds.items() if isinstance(kind, datasets.ClassLabel)}
+        # In Arrow's format nothing is decoded: images come as {"bytes": …, "path": …}.
+        for table in data.with_format("arrow").iter(batch_size=BATCH_ROWS):
+            for row in table.to_pylist():
+                yield row | {column: _label(names, row[column]) for column, names in labels.items()}
+    except (OSError, ValueError, datasets.exceptions.DatasetsError, pyarrow.ArrowException) as error:
+        reason = (str(error) or type(error).__name__).splitlines()[0]
+        raise DataError(f"{config.path}: cannot be read as a data set ({reason}); check path and split") from error
+
+
+def _open(config: Config, folder: Path | None) -> Any:
+    import datasets
+
+    if folder and any((folder / file).exists() for file in ("dataset_dict.json", "state.json")):
+        found = datasets.load_from_disk(str(folder))
+        if not isinstance(found, datasets.DatasetDict):
+            return found
+        if config.split not in found:
+            raise ValueError(f"no split {config.split!r}; it has {', '.join(found)}")
+        return found[config.split]
+    return datasets.load_dataset(
+        str(folder or config.path), config.subset or None, split=config.split, streaming=config.streaming,
+        revision=config.revision or None,
+    )  # fmt: skip
+
+
+def _label(names: list[str], value: int | None) -> str | None:
+    """A class label's name; -1 stands for none."""
+    return names[value] if value is not None and value >= 0 else None
