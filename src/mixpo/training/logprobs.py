@@ -178,7 +178,10 @@ def _product(left: Tensor, right: Tensor) -> Tensor:
         return torch.mm(left.to(right.dtype), right, out_dtype=torch.float32)
     left = left.float()
     if right.shape[1] > right.shape[0]:  # hidden (n, D) @ weight.T (D, V), else slopes (n, V) @ weight (V, D)
-        return torch.cat([left @ columns.float() for columns in right.split(ROWS, dim=1)], dim=1)
+        product = torch.empty(len(left), right.shape[1], device=left.device)
+        for into, columns in zip(product.split(ROWS, dim=1), right.split(ROWS, dim=1), strict=True):
+            into.copy_(left @ columns.float())
+        return product
     total = torch.zeros(len(left), right.shape[1], device=left.device)
     for columns, rows in zip(left.split(ROWS, dim=1), right.split(ROWS), strict=True):
         total.addmm_(columns, rows.float())
@@ -202,7 +205,9 @@ def _logps_through_module(
 
     def logps(states: Tensor, wanted: Tensor) -> Tensor:
         logits = head(states)
-        logits = logits.to(_wide(logits.dtype)) * scale
+        logits = logits.to(_wide(logits.dtype))
+        if scale != 1.0:
+            logits = logits * scale
         if softcap is not None:
             logits = softcap * torch.tanh(logits / softcap)
         return logits.log_softmax(dim=1).gather(1, wanted[:, None]).squeeze(1)
