@@ -20,7 +20,20 @@ MAY_IMPORT = {
     "report": COMMON,
 }
 TORCH_SIDE = {"batches", "losses", "training"}
-HEAVY = {"torch", "transformers", "datasets", "pyarrow", "math_verify", "sympy", "ray", "vllm", "openai", "gradio", "duckdb", "peft"}
+HEAVY = {
+    "torch",
+    "transformers",
+    "datasets",
+    "pyarrow",
+    "math_verify",
+    "sympy",
+    "ray",
+    "vllm",
+    "openai",
+    "gradio",
+    "duckdb",
+    "peft",
+}
 FILES = sorted(SOURCE.rglob("*.py"))
 
 

@@ -1,13 +1,13 @@
 """YAML recipe -> dataclasses, strict: an unknown key or a wrong type fails at once, with file and line.
 
-    name: quickstart
-    run: runs/quickstart          # the run folder
-    seed: 0                       # fills `seed` of every section that does not state it
-    model: base                   # the same for `model`
-    steps:                        # sections, in order; a section is named after its step …
-      questions: {…}
-      sample: {…}
-      warmup: {uses: train, …}    # … or says which step it uses
+name: quickstart
+run: runs/quickstart          # the run folder
+seed: 0                       # fills `seed` of every section that does not state it
+model: base                   # the same for `model`
+steps:                        # sections, in order; a section is named after its step …
+  questions: {…}
+  sample: {…}
+  warmup: {uses: train, …}    # … or says which step it uses
 """
 
 import dataclasses
@@ -176,7 +176,9 @@ def build(config_type: type[T], values: Mapping[str, Any], where: str, at: Calla
         raise RecipeError(f"{at(where)}: {error}") from error
 
 
-def _refuse_unknown(values: Mapping[str, Any], known: typing.Sequence[str], where: str, at: Callable[[str], str]) -> None:
+def _refuse_unknown(
+    values: Mapping[str, Any], known: typing.Sequence[str], where: str, at: Callable[[str], str]
+) -> None:
     for key in values:
         if key not in known:
             close = difflib.get_close_matches(str(key), known, 1)
@@ -228,7 +230,9 @@ def _convert_scalar(hint: type, value: Any, where: str, at: Callable[[str], str]
 
 
 def _english(hint: type) -> str:
-    return {int: "a whole number", float: "a number", str: "text", bool: "true or false", dict: "a mapping"}.get(hint, hint.__name__)
+    return {int: "a whole number", float: "a number", str: "text", bool: "true or false", dict: "a mapping"}.get(
+        hint, hint.__name__
+    )
 
 
 def plain(value: Any) -> Any:

@@ -54,7 +54,7 @@ def from_json(record_type: type[T], line: str) -> T:
     row = json.loads(line)
     if not isinstance(row, dict):
         raise ValueError("not a JSON object")
-    converters = _converters(record_type)
+    converters = _converters(record_type)  # type: ignore[arg-type]
     unknown = sorted(row.keys() - converters.keys())
     if unknown:
         raise ValueError(f"unknown field {unknown[0]!r}")
@@ -99,7 +99,9 @@ class Shards(typing.Generic[T]):
                 try:
                     record = from_json(self.record_type, line)
                 except ValueError as error:
-                    log.warning("%s:%d is not a %s (%s); it is made again", path, number, self.record_type.__name__, error)
+                    log.warning(
+                        "%s:%d is not a %s (%s); it is made again", path, number, self.record_type.__name__, error
+                    )
                     continue
                 key = _key(record)
                 if key not in seen:
@@ -206,7 +208,9 @@ def _cut_torn_line(path: Path) -> None:
 
 
 def _cannot_write(path: Path, error: OSError) -> UserError:
-    return UserError(f"{path} cannot be written ({error.strerror}); make room or choose another run folder, then run again")
+    return UserError(
+        f"{path} cannot be written ({error.strerror}); make room or choose another run folder, then run again"
+    )
 
 
 def write_text(path: Path, text: str) -> None:

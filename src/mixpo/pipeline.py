@@ -39,7 +39,7 @@ def resolve(recipe: Recipe) -> dict[str, Any]:
     for section in recipe.sections.values():
         if section.step not in STEPS:
             raise RecipeError(
-                f"{recipe.at(f'steps.{section.name}')}: no step is called {section.step!r} (steps: {', '.join(STEPS)}); "
+                f"{recipe.at(f'steps.{section.name}')}: no step is called {section.step!r} ({', '.join(STEPS)}); "
                 f"a section of another name says which it uses: `{section.name}: {{uses: sample, …}}`"
             )
         configs[section.name] = recipe.config(section, importlib.import_module(STEPS[section.step]).Config)

@@ -21,9 +21,22 @@ def say(text: str) -> None:
 
 def track(items: Iterable[T], what: str, total: int | None = None, done: int = 0) -> Iterator[T]:
     """Yields the items with a bar: how many of `total`, the rate, the time left; `done` were there before."""
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
 
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn())
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+    )
     with Progress(*columns, console=console(), refresh_per_second=4) as progress:
         task = progress.add_task(what.ljust(22), total=total, completed=done)
         for item in items:

@@ -5,8 +5,10 @@ patches of 8 pixels, pixel shuffle 0.5, hence 16 image tokens a tile, and a Qwen
 4 layers x 128. `recipes/base.yaml` trains it.
 """
 
+import shutil
 from collections.abc import Iterable
-from pathlib import Path
+from dataclasses import dataclass
+from itertools import islice
 
 import torch
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
@@ -19,6 +21,11 @@ from transformers import (
     InternVLVideoProcessor,
     PreTrainedTokenizerFast,
 )
+
+from mixpo.errors import DataError
+from mixpo.files import RunFiles
+from mixpo.progress import say
+from mixpo.prompts import INSTRUCTIONS
 
 IMAGE_TOKENS = {
     "start_image_token": "<img>",
@@ -79,31 +86,75 @@ def make_model(tokenizer: PreTrainedTokenizerFast, seed: int) -> InternVLForCond
     """Random weights, standard deviation 0.08 (about 1/sqrt(width)): at transformers' 0.02 a model of
     this width learns to describe scenes but not to filter and count."""
     vision = {
-        "image_size": [TILE, TILE], "patch_size": [PATCH, PATCH], "hidden_size": 96, "num_hidden_layers": 2,
-        "num_attention_heads": 4, "intermediate_size": 256, "initializer_range": 0.08,
-        "use_absolute_position_embeddings": True, "layer_scale_init_value": 1.0,
+        "image_size": [TILE, TILE],
+        "patch_size": [PATCH, PATCH],
+        "hidden_size": 96,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 4,
+        "intermediate_size": 256,
+        "initializer_range": 0.08,
+        "use_absolute_position_embeddings": True,
+        "layer_scale_init_value": 1.0,
     }
     text = {
-        "model_type": "qwen2", "vocab_size": len(tokenizer), "hidden_size": 128, "num_hidden_layers": 4,
-        "num_attention_heads": 8, "num_key_value_heads": 8, "intermediate_size": 352, "initializer_range": 0.08,
-        "max_position_embeddings": 2048, "rope_parameters": {"rope_type": "default", "rope_theta": 10000.0},
-        "tie_word_embeddings": False, "bos_token_id": None,
-        "eos_token_id": tokenizer.eos_token_id, "pad_token_id": tokenizer.pad_token_id,
+        "model_type": "qwen2",
+        "vocab_size": len(tokenizer),
+        "hidden_size": 128,
+        "num_hidden_layers": 4,
+        "num_attention_heads": 8,
+        "num_key_value_heads": 8,
+        "intermediate_size": 352,
+        "initializer_range": 0.08,
+        "max_position_embeddings": 2048,
+        "rope_parameters": {"rope_type": "default", "rope_theta": 10000.0},
+        "tie_word_embeddings": False,
+        "bos_token_id": None,
+        "eos_token_id": tokenizer.eos_token_id,
+        "pad_token_id": tokenizer.pad_token_id,
     }
     config = InternVLConfig(
-        vision_config=vision, text_config=text, downsample_ratio=0.5, image_seq_length=TOKENS_A_TILE,
-        image_token_id=tokenizer.convert_tokens_to_ids("<IMG_CONTEXT>"), tie_word_embeddings=False,
+        vision_config=vision,
+        text_config=text,
+        downsample_ratio=0.5,
+        image_seq_length=TOKENS_A_TILE,
+        image_token_id=tokenizer.convert_tokens_to_ids("<IMG_CONTEXT>"),
+        tie_word_embeddings=False,
     )
     torch.manual_seed(seed)
     model = InternVLForConditionalGeneration(config)
-    model.generation_config = GenerationConfig(
-        eos_token_id=tokenizer.eos_token_id, pad_token_id=tokenizer.pad_token_id
-    )
+    model.generation_config = GenerationConfig(eos_token_id=tokenizer.eos_token_id, pad_token_id=tokenizer.pad_token_id)
     return model
 
 
-def save_untrained(texts: Iterable[str], folder: Path, seed: int) -> None:
-    """Writes a complete checkpoint: weights, config, tokenizer, chat template, processor."""
-    tokenizer = make_tokenizer(texts)
-    make_model(tokenizer, seed).save_pretrained(folder)
-    make_processor(tokenizer).save_pretrained(folder)
+@dataclass(frozen=True, kw_only=True)
+class Config:
+    """Which texts the tokenizer is trained on."""
+
+    name: str = "base_model"
+    seed: int = 0
+    demonstrations: str = "demonstrations"
+    """The section whose prompts and completions the tokenizer learns."""
+    texts: int = 5000
+    """How many of them are read."""
+    vocab_size: int = 768
+
+
+def run(config: Config, files: RunFiles) -> None:
+    """Writes a complete untrained checkpoint: weights, config, tokenizer, chat template, processor."""
+    folder = files.checkpoints(config.name)
+    if (folder / "model").exists():
+        say(f"{config.name}: there already ({folder / 'model'})")
+        return
+    records = list(islice(files.demonstrations(config.demonstrations), config.texts))
+    if not records:
+        raise DataError(f"section {config.demonstrations!r} has no demonstrations; run it before {config.name!r}")
+    # Every prompt style is in the vocabulary, whether or not the demonstrations use it.
+    texts = [text for record in records for text in (record.prompt, record.text)] + [*INSTRUCTIONS.values()] * 30
+    tokenizer = make_tokenizer(texts, config.vocab_size)
+    staged = folder / "model.staged"
+    shutil.rmtree(staged, ignore_errors=True)
+    model = make_model(tokenizer, config.seed)
+    model.save_pretrained(staged)
+    make_processor(tokenizer).save_pretrained(staged)
+    staged.rename(folder / "model")
+    say(f"{config.name}: {model.num_parameters():,} parameters, {len(tokenizer)} tokens")

@@ -27,7 +27,7 @@ class Term:
 
     def value(self, scene: Scene) -> int:
         if isinstance(scene, Chart):
-            return dict(scene.bars)[self.colour]
+            return dict(scene.bars)[self.colour or ""]
         return sum(self.fits(thing) for thing in scene.things)
 
 
@@ -46,8 +46,13 @@ class Task:
     """For neighbour and beside: the name of the one thing it is seen from, "red star"."""
 
     def state(self) -> dict:
-        return {"family": self.family, "terms": [[term.colour, term.shape] for term in self.terms],
-                "signs": list(self.signs), "side": self.side, "anchor": self.anchor}
+        return {
+            "family": self.family,
+            "terms": [[term.colour, term.shape] for term in self.terms],
+            "signs": list(self.signs),
+            "side": self.side,
+            "anchor": self.anchor,
+        }
 
     @property
     def steps(self) -> int:
@@ -56,8 +61,13 @@ class Task:
 
 
 def task_from_state(state: dict) -> Task:
-    return Task(state["family"], tuple(Term(*term) for term in state["terms"]), tuple(state["signs"]),
-                state["side"], state["anchor"])
+    return Task(
+        state["family"],
+        tuple(Term(*term) for term in state["terms"]),
+        tuple(state["signs"]),
+        state["side"],
+        state["anchor"],
+    )
 
 
 def make_task(rng: random.Random, scene: Scene, family: str, steps: int) -> Task | None:
@@ -164,12 +174,16 @@ def wording(task: Task, scene: Scene) -> str:
     if task.family == "beside":
         return f"How many {names[0]} are {task.side} the {task.anchor}?"
     if task.family == "compare":
-        return f"Is the {names[0]} taller than the {names[1]}?" if chart else f"Are there more {names[0]} than {names[1]}?"
+        return (
+            f"Is the {names[0]} taller than the {names[1]}?" if chart else f"Are there more {names[0]} than {names[1]}?"
+        )
     if task.family == "most":
         return "Which bar is the tallest?" if chart else "Which are there most of?"
     if len(names) == 1:
         return f"How tall is the {names[0]}?" if chart else f"How many {names[0]} are there?"
-    signed = "".join(f" {'plus' if sign > 0 else 'minus'} {name}" for sign, name in zip(task.signs[1:], names[1:], strict=True))
+    signed = "".join(
+        f" {'plus' if sign > 0 else 'minus'} {name}" for sign, name in zip(task.signs[1:], names[1:], strict=True)
+    )
     return f"What is the {'height' if chart else 'number'} of {names[0]}{signed}?"
 
 
@@ -180,8 +194,14 @@ def choices_of(task: Task, scene: Scene) -> tuple[str, ...]:
 
 
 def kind_of(task: Task) -> AnswerKind:
-    return {"sum": AnswerKind.INTEGER, "beside": AnswerKind.INTEGER, "compare": AnswerKind.YES_NO,
-            "most": AnswerKind.CHOICE, "neighbour": AnswerKind.TEXT, "describe": AnswerKind.FREE_FORM}[task.family]
+    return {
+        "sum": AnswerKind.INTEGER,
+        "beside": AnswerKind.INTEGER,
+        "compare": AnswerKind.YES_NO,
+        "most": AnswerKind.CHOICE,
+        "neighbour": AnswerKind.TEXT,
+        "describe": AnswerKind.FREE_FORM,
+    }[task.family]
 
 
 def category_of(task: Task, scene: Scene) -> str:

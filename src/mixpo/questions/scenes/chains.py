@@ -7,8 +7,8 @@ are often wrong: the habit that preference optimisation has to mend.
 
 import random
 
-from mixpo.questions.scenes.ask import Task, anchor_of, answer_from, is_on_side, neighbour_of, truth, values_of
-from mixpo.questions.scenes.scene import Chart, Grid, Scene
+from mixpo.questions.scenes.ask import SIDES, Task, anchor_of, answer_from, is_on_side, neighbour_of, values_of
+from mixpo.questions.scenes.scene import Chart, Grid, Scene, Thing
 
 
 def describe(scene: Scene) -> str:
@@ -25,14 +25,14 @@ def careful(task: Task, scene: Scene) -> tuple[str, str]:
         return _seek(task, scene)
     elif task.family == "beside":
         anchor = anchor_of(task, scene)
-        lines = [f"{anchor.cell} {anchor.name}"] + _walk(task, scene, anchor)
+        lines = [f"{anchor.cell} {anchor.name}", *_walk(task, scene, anchor)]
     else:
         lines = _walk(task, scene)
     values = values_of(task, scene)
     return "\n".join(["Let me look closely.", *lines, conclude(task, values)]), answer_from(task, values)
 
 
-def _walk(task: Task, scene: Grid, anchor=None) -> list[str]:
+def _walk(task: Task, scene: Grid, anchor: Thing | None = None) -> list[str]:
     tallies = [0] * len(task.terms)
     lines = []
     for thing in scene.things:
@@ -46,12 +46,13 @@ def _seek(task: Task, scene: Grid) -> tuple[str, str]:
     anchor, found = anchor_of(task, scene), neighbour_of(task, scene)
     answer = found.name if found else "nothing"
     cell = found.cell if found else _cell_beside(task, scene)
-    return f"Let me look closely.\n{anchor.cell} {anchor.name}\n{task.side} {anchor.cell} is {cell}\n{cell} {answer}", answer
+    return (
+        f"Let me look closely.\n{anchor.cell} {anchor.name}\n{task.side} {anchor.cell} is {cell}\n{cell} {answer}",
+        answer,
+    )
 
 
 def _cell_beside(task: Task, scene: Grid) -> str:
-    from mixpo.questions.scenes.ask import SIDES
-
     anchor = anchor_of(task, scene)
     rows, columns = SIDES[task.side]
     return f"{'abcd'[anchor.row + rows]}{anchor.column + columns + 1}"
@@ -75,7 +76,9 @@ def conclude(task: Task, values: list[int]) -> str:
 def hasty(task: Task, scene: Scene, rng: random.Random, slip: float) -> tuple[str, str]:
     """Chain and answer from values stated at a glance, each off by one with probability `slip`."""
     if task.family == "neighbour":
-        right = truth(task, scene)
+        assert isinstance(scene, Grid)
+        found = neighbour_of(task, scene)
+        right = found.name if found else "nothing"
         names = ["nothing", *(thing.name for thing in scene.things)]
         answer = rng.choice(names) if rng.random() < slip else right
         return f"At a glance: {answer}", answer

@@ -1,0 +1,36 @@
+# `make quickstart` and `make test` work from a clean checkout; both make the virtual environment first.
+PYTHON ?= python3
+BIN := .venv/bin
+# Large tensors are freed and asked for again at every step: keep glibc from handing the pages back each time.
+export MALLOC_MMAP_THRESHOLD_ := 4294967296
+export MALLOC_TRIM_THRESHOLD_ := 8589934592
+
+.PHONY: quickstart test check base bench clean
+
+.venv/installed: pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --disable-pip-version-check -q -e . -c constraints.txt
+	touch $@
+
+.venv/installed-dev: .venv/installed
+	$(BIN)/pip install --disable-pip-version-check -q -e ".[dev]" -c constraints.txt
+	touch $@
+
+quickstart: .venv/installed  ## the whole loop on drawn scenes: table and runs/quickstart/report.html
+	$(BIN)/mixpo quickstart
+
+test: .venv/installed-dev  ## the whole test suite
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal
+
+check: .venv/installed-dev  ## lint and types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+base: .venv/installed  ## create the base model that ships with the package anew (about an hour on 2 cores)
+	$(BIN)/mixpo run recipes/base.yaml
+	rm -rf src/mixpo/base
+	cp -r runs/base/checkpoints/sft/model src/mixpo/base
+
+clean:
+	rm -rf .venv runs

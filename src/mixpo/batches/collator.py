@@ -1,0 +1,37 @@
+"""Rows to encoded examples, and examples to the micro-batches of one optimizer step."""
+
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
+from typing import Any
+
+from mixpo.batches.encode import Encoder, Example
+from mixpo.batches.layout import Batch, Layout, lay_out
+
+
+class Collator:
+    """What the DataLoader calls: encodes rows one by one and leaves them apart.
+
+    Tensors are made later, when the trainer knows all rows of the optimizer step (`split`): the loss does not
+    depend on how pairs are split into micro-batches, so rows of like length can share one, with little padding.
+    """
+
+    def __init__(self, encoder: Encoder):
+        self.encoder = encoder
+
+    def __call__(self, rows: Sequence[Mapping[str, Any]]) -> list[Example]:
+        return [self.encoder(row) for row in rows]
+
+    def batch(self, examples: Sequence[Example], layout: Layout) -> Batch:
+        return lay_out(examples, layout, self.pad_id)
+
+    @property
+    def pad_id(self) -> int:
+        tokenizer = self.encoder.tokenizer
+        return tokenizer.pad_token_id if tokenizer.pad_token_id is not None else tokenizer.eos_token_id
+
+
+def split(examples: Sequence[Example], parts: int) -> list[list[Example]]:
+    """The examples in `parts` micro-batches of equal size (to one), sorted by length; the same for every rank count."""
+    ordered = sorted(examples, key=lambda example: example.length)
+    bounds = [round(len(ordered) * number / parts) for number in range(parts + 1)]
+    return [ordered[start:end] for start, end in pairwise(bounds)]

@@ -1,0 +1,148 @@
+"""One preference row to token ids: the prompt once, each completion apart, the images once."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from mixpo.errors import DataError
+
+END_PROBE = "mixpo-end-of-turn-probe"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Example:
+    """One prompt with its completions, encoded; the unit that batches are made of."""
+
+    prompt_ids: list[int]
+    """Prompt tokens, image placeholders expanded, generation prompt included."""
+    completions: list[list[int]]
+    """Completion tokens, end-of-turn included: chosen first, then rejected (absent for supervised rows)."""
+    image_inputs: dict[str, Tensor] = field(default_factory=dict)
+    """What the processor makes of the images (`pixel_values`, grids, sizes …), batch of one prompt."""
+
+    @property
+    def length(self) -> int:
+        """Tokens of the shared-prefix row: the prompt and all completions."""
+        return len(self.prompt_ids) + sum(map(len, self.completions))
+
+
+class Encoder:
+    """Turns rows in TRL's conversational format into `Example`s with a model's own processor.
+
+    A row has `prompt` (messages, or text), `chosen`, optionally `rejected` (messages, or text) and
+    optionally `images` (or `image`): Pillow images, in the order of the prompt's image parts.
+
+    Prompt and completion are tokenised apart and joined: together, the boundary could merge into a token
+    that sampling never produces. A completion ends with the token that ends an assistant turn in the
+    processor's chat template, which is what the policy writes when it stops.
+    """
+
+    def __init__(self, processor: Any, max_completion_length: int | None = None, truncate: bool = False):
+        self.processor = processor
+        self.tokenizer = getattr(processor, "tokenizer", processor)
+        self.max_completion_length = max_completion_length
+        self.truncate = truncate
+        self.end_id = end_of_turn_id(processor)
+
+    def __call__(self, row: Mapping[str, Any]) -> Example:
+        """Raises DataError when the row has no completion token to train on, or a completion above the limit."""
+        images = images_of(row)
+        prompt = as_messages(row["prompt"], "user", len(images))
+        text = self.processor.apply_chat_template(prompt, add_generation_prompt=True, tokenize=False)
+        if images:
+            encoded = dict(self.processor(text=[text], images=[images], return_tensors="pt"))
+        else:
+            encoded = dict(
+                self.tokenizer([text], return_tensors="pt", add_special_tokens=_adds_bos(self.tokenizer, text))
+            )
+        prompt_ids = encoded.pop("input_ids")[0].tolist()
+        encoded.pop("attention_mask", None)
+        # Token-wise extras (token_type_ids, mm_token_type_ids) follow from the ids; only image inputs are kept.
+        image_inputs = {
+            key: value
+            for key, value in encoded.items()
+            if isinstance(value, Tensor) and not _is_tokenwise(value, prompt_ids)
+        }
+        completions = [self.completion_ids(row[key]) for key in ("chosen", "rejected") if row.get(key) is not None]
+        return Example(prompt_ids=prompt_ids, completions=completions, image_inputs=image_inputs)
+
+    def completion_ids(self, completion: str | Sequence[Mapping[str, Any]]) -> list[int]:
+        """Tokens of an assistant turn, end-of-turn included."""
+        text = completion if isinstance(completion, str) else text_of(completion)
+        if not text:
+            raise DataError("a completion is empty: there is no token to train on; drop the row")
+        ids = self.tokenizer(text, add_special_tokens=False)["input_ids"] + [self.end_id]
+        if self.max_completion_length is not None and len(ids) > self.max_completion_length:
+            if not self.truncate:
+                raise DataError(
+                    f"a completion has {len(ids)} tokens, above max_completion_length={self.max_completion_length}; "
+                    "drop the row, raise the limit or set truncate_completions"
+                )
+            ids = ids[: self.max_completion_length]
+        return ids
+
+
+def images_of(row: Mapping[str, Any]) -> list[Any]:
+    images = row.get("images")
+    if images is None:
+        image = row.get("image")
+        images = [] if image is None else [image]
+    return list(images)
+
+
+def as_messages(prompt: str | Sequence[Mapping[str, Any]], role: str, images: int) -> list[dict[str, Any]]:
+    """Messages whose contents are lists of parts; images that no part names come first in the first user turn.
+
+    Raises DataError when the prompt names another number of images than the row has.
+    """
+    given = [{"role": role, "content": prompt}] if isinstance(prompt, str) else prompt
+    messages: list[dict[str, Any]] = []
+    for message in given:
+        content = message["content"]
+        parts = [{"type": "text", "text": content}] if isinstance(content, str) else content
+        # `datasets` fills the keys that a part does not have with None.
+        parts = [{key: value for key, value in part.items() if value is not None} for part in parts]
+        messages.append({"role": message["role"], "content": parts})
+    named = sum(part["type"] == "image" for message in messages for part in message["content"])
+    if named == 0 and images:
+        first = next(message for message in messages if message["role"] == "user")
+        first["content"] = [{"type": "image"}] * images + first["content"]
+    elif named != images:
+        raise DataError(f"the prompt names {named} images and the row has {images}; they must be equal")
+    return messages
+
+
+def text_of(messages: Sequence[Mapping[str, Any]]) -> str:
+    """The text of one assistant turn. Raises DataError when there is not exactly one message."""
+    if len(messages) != 1:
+        raise DataError(
+            f"a completion must be one assistant message, not {len(messages)}; put earlier turns in the prompt"
+        )
+    content = messages[0]["content"]
+    return content if isinstance(content, str) else "".join(part.get("text") or "" for part in content)
+
+
+def end_of_turn_id(processor: Any) -> int:
+    """The token that the chat template writes after an assistant's text; the tokenizer's eos when it writes none."""
+    tokenizer = getattr(processor, "tokenizer", processor)
+    turns = [
+        {"role": "user", "content": [{"type": "text", "text": "?"}]},
+        {"role": "assistant", "content": [{"type": "text", "text": END_PROBE}]},
+    ]
+    rendered = processor.apply_chat_template(turns, tokenize=False)
+    rest = rendered.partition(END_PROBE)[2].strip()
+    ids = tokenizer(rest, add_special_tokens=False)["input_ids"] if rest else []
+    special = set(tokenizer.all_special_ids)
+    return next((token for token in ids if token in special), tokenizer.eos_token_id)
+
+
+def _adds_bos(tokenizer: Any, text: str) -> bool:
+    """Whether the tokenizer may add its own start token: not when the template has written it already."""
+    return not (tokenizer.bos_token and text.startswith(tokenizer.bos_token))
+
+
+def _is_tokenwise(value: Tensor, prompt_ids: list[int]) -> bool:
+    return value.dim() == 2 and value.shape == (1, len(prompt_ids)) and not torch.is_floating_point(value)

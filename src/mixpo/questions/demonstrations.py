@@ -1,0 +1,99 @@
+"""Supervised answers for questions whose truth is known: what the base model is trained on before MPO.
+
+The step `demonstrations`: Question -> Demonstration. Scenes get descriptions, direct answers, careful chains of
+thought and hasty ones, in shares that the recipe states; NLVR statements get chains written from their
+structured representation.
+"""
+
+import random
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from mixpo.files import RunFiles
+from mixpo.progress import say, track
+from mixpo.prompts import FINAL_ANSWER, FINAL_ANSWER_ZH, Style, user_text
+from mixpo.questions import nlvr_chains
+from mixpo.questions.scenes import chains
+from mixpo.questions.scenes.ask import Task, task_from_state
+from mixpo.questions.scenes.scene import Scene, from_state
+from mixpo.records import Demonstration, Question
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config:
+    """The mixture of answers about scenes; shares are of 1, what is left over are chains of thought."""
+
+    name: str = "demonstrations"
+    seed: int = 0
+    questions: str = "questions"
+    """The section whose questions are answered."""
+    describe: float = 0.0
+    """Share of scenes that are described instead of asked about."""
+    direct: float = 0.0
+    """Share of direct answers."""
+    hasty: float = 0.0
+    """Share of hasty ones among the chains of thought."""
+    slip: float = 0.0
+    """Probability that a hasty chain misses a value by one."""
+    other_styles: float = 0.18
+    """Share of chains that are asked for as boxed, think-tagged or Chinese instead of the plain chain."""
+
+    def __post_init__(self) -> None:
+        for field in ("describe", "direct", "hasty", "slip", "other_styles"):
+            if not 0 <= getattr(self, field) <= 1:
+                raise ValueError(f"{field} must be between 0 and 1")
+        if self.describe + self.direct > 1:
+            raise ValueError("describe and direct are shares of 1: together at most 1")
+
+
+def demonstrate(questions: Iterable[Question], config: Config) -> Iterator[Demonstration]:
+    """One demonstration per scene question, one per style for an NLVR statement."""
+    for question in questions:
+        if "scene" in question.meta:
+            rng = random.Random(f"demonstrations/{config.seed}/{question.id}")
+            yield _scene_demonstration(question, config, rng)
+        else:
+            for style, text in nlvr_chains.demonstrate(question):
+                yield _record(question, Style(style), user_text(question, Style(style)), text)
+
+
+def _record(question: Question, style: Style, prompt: str, text: str) -> Demonstration:
+    return Demonstration(
+        id=f"{question.id}/{style}", question_id=question.id, prompt=prompt, text=text, images=question.images
+    )
+
+
+def _scene_demonstration(question: Question, config: Config, rng: random.Random) -> Demonstration:
+    scene, task = from_state(question.meta["scene"]), task_from_state(question.meta["task"])
+    draw = rng.random()
+    if task.family == "describe" or draw < config.describe:
+        prompt = "Describe the chart." if "bars" in question.meta["scene"] else "Describe the picture."
+        return _record(question, Style.PLAIN, prompt, chains.describe(scene))
+    if draw < config.describe + config.direct:
+        assert question.answer is not None
+        return _record(question, Style.DIRECT, user_text(question, Style.DIRECT), question.answer)
+    style = rng.choice((Style.BOXED, Style.THINK, Style.COT_ZH)) if rng.random() < config.other_styles else Style.COT
+    return _record(question, style, user_text(question, style), _chain(task, scene, style, config, rng))
+
+
+def _chain(task: Task, scene: Scene, style: Style, config: Config, rng: random.Random) -> str:
+    if rng.random() < config.hasty:
+        chain, answer = chains.hasty(task, scene, rng, config.slip)
+    else:
+        chain, answer = chains.careful(task, scene)
+    if style is Style.BOXED:
+        return f"{chain}\n\\boxed{{{answer}}}"
+    if style is Style.THINK:
+        return f"<think>\n{chain}\n</think>\n{FINAL_ANSWER} {answer}"
+    if style is Style.COT_ZH:
+        return f"{chain}\n{FINAL_ANSWER_ZH}{answer}"
+    return f"{chain}\n{FINAL_ANSWER} {answer}"
+
+
+def run(config: Config, files: RunFiles) -> None:
+    """Writes the demonstrations of the section's questions; what is there is not made again."""
+    target = files.demonstrations(config.name)
+    done = target.ids()
+    questions = track(files.questions(config.questions), "demonstrations")
+    count = target.append(record for record in demonstrate(questions, config) if record.id not in done)
+    say(f"{config.name}: {count} demonstrations written, {len(done)} were there")

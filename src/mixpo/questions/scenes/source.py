@@ -1,0 +1,111 @@
+"""The loader `scenes`: questions about drawn scenes, as many as asked for, reproducible from the seed."""
+
+import random
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from mixpo.questions.scenes.ask import (
+    Task,
+    category_of,
+    choices_of,
+    kind_of,
+    make_task,
+    truth,
+    wording,
+)
+from mixpo.questions.scenes.scene import CELLS, SPLITS, Scene, draw, make_scene
+from mixpo.questions.source import Item
+from mixpo.records import Dropped, Question
+
+MIXTURE = (
+    ("sum", 1, 0.18),
+    ("sum", 2, 0.22),
+    ("sum", 3, 0.14),
+    ("sum", 4, 0.08),
+    ("sum", 5, 0.08),
+    ("compare", 2, 0.10),
+    ("most", 3, 0.08),
+    ("neighbour", 1, 0.06),
+    ("beside", 1, 0.06),
+)
+"""Family, number of terms, share of the questions."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config:
+    """What a recipe may say of drawn scenes."""
+
+    split: str = "train"
+    """train, dev or test: no two share a scene."""
+    count: int = 1000
+    """Number of questions, each about a scene of its own."""
+    start: int = 0
+    """Number of the first question: other numbers are other scenes."""
+    describe: bool = False
+    """Free-form questions without a ground truth ("Describe the picture."), for DropoutNTP."""
+    steps: tuple[int, ...] = ()
+    """Only signed sums with these numbers of terms, for example 6, 7, 8: longer chains than in training."""
+    things: tuple[int, ...] = (3, 9)
+    """Smallest and largest number of shapes in a grid."""
+    charts: float = 0.2
+    """Share of bar charts among the questions that can be asked of one."""
+
+    def __post_init__(self) -> None:
+        if self.split not in SPLITS:
+            raise ValueError(f"split {self.split!r} is none of {', '.join(SPLITS)}")
+        if len(self.things) != 2 or not 1 <= self.things[0] <= self.things[1] <= CELLS * CELLS:
+            raise ValueError(f"things must be two numbers between 1 and {CELLS * CELLS}, the smaller first")
+        if any(number < 1 for number in self.steps):
+            raise ValueError("steps must be at least 1")
+
+
+def image_root(config: Config) -> Path | None:
+    """None: all scenes are drawn into the run folder."""
+    del config
+    return None
+
+
+def load(config: Config, name: str, seed: int) -> Iterator[Item | Dropped]:
+    """Question and picture number `start`, `start + 1` …; each depends on (seed, split, number) alone."""
+    for number in range(config.start, config.start + config.count):
+        rng = random.Random(f"scenes/{seed}/{config.split}/{config.describe}/{config.steps}/{number}")
+        scene, task = _scene_and_task(rng, config)
+        question = ask(f"{name}-{number}", f"{name}/{number}.png", scene, task)
+        yield Item(question=question, pictures={question.images[0]: draw(scene, f"{seed}/{config.split}/{number}")})
+
+
+def ask(question_id: str, picture: str, scene: Scene, task: Task) -> Question:
+    """The question record of a task about a scene; `meta` holds the scene's true state and the task."""
+    return Question(
+        id=question_id,
+        text=wording(task, scene),
+        images=(picture,),
+        answer=truth(task, scene),
+        kind=kind_of(task),
+        choices=choices_of(task, scene),
+        domain="description" if task.family == "describe" else "general",
+        category=category_of(task, scene),
+        meta={"scene": scene.state(), "task": task.state(), "steps": task.steps},
+    )
+
+
+def _scene_and_task(rng: random.Random, config: Config) -> tuple[Scene, Task]:
+    low, high = config.things
+    while True:
+        family, steps = _family(rng, config)
+        chart = rng.random() < config.charts and family in ("sum", "compare", "most", "describe") and steps <= 4
+        scene = make_scene(rng, config.split, chart=chart, things=(low, high))
+        task = make_task(rng, scene, family, steps)
+        # Some scenes have no such question (no thing is alone of its kind): draw another.
+        if task is not None:
+            return scene, task
+
+
+def _family(rng: random.Random, config: Config) -> tuple[str, int]:
+    if config.describe:
+        return "describe", 1
+    if config.steps:
+        return "sum", rng.choice(config.steps)
+    family, steps, _ = rng.choices(MIXTURE, [share for *_, share in MIXTURE])[0]
+    return family, steps

@@ -1,0 +1,56 @@
+"""Checkpoints that survive SIGKILL: whole ones are told from torn ones, and weights are loaded strictly."""
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+from mixpo.errors import UserError
+from mixpo.files import write_text
+
+STATE_FILE = "mpo_state.json"
+"""Written last: a checkpoint folder without it was being written when the process died."""
+
+
+def _numbered(folder: Path) -> list[Path]:
+    found = [path for path in folder.glob("checkpoint-*") if path.name.removeprefix("checkpoint-").isdigit()]
+    return sorted(found, key=lambda path: int(path.name.removeprefix("checkpoint-")))
+
+
+def last_complete(folder: Path) -> str | None:
+    whole = [path for path in _numbered(folder) if (path / STATE_FILE).exists()]
+    return str(whole[-1]) if whole else None
+
+
+def remove_torn(folder: Path) -> None:
+    for path in _numbered(folder):
+        if not (path / STATE_FILE).exists():
+            shutil.rmtree(path)
+
+
+def save_state(checkpoint: Path, state: dict[str, Any]) -> None:
+    write_text(checkpoint / STATE_FILE, json.dumps(state))
+
+
+def load_state(checkpoint: Path) -> dict[str, Any]:
+    return json.loads((checkpoint / STATE_FILE).read_text(encoding="utf-8"))
+
+
+def load_weights(model: nn.Module, checkpoint: str) -> None:
+    """Copies a checkpoint's weights into the model.
+
+    `save_pretrained` may write the hub's older key names; only `from_pretrained` maps them back. It fills gaps with
+    random weights, though: any key missing, left over or of another shape raises UserError.
+    """
+    loaded, found = type(model).from_pretrained(  # type: ignore[attr-defined]
+        checkpoint, dtype=next(model.parameters()).dtype, output_loading_info=True
+    )
+    wrong = [str(key) for kind in ("missing_keys", "unexpected_keys", "mismatched_keys") for key in found[kind]]
+    if wrong:
+        raise UserError(
+            f"{checkpoint} does not hold this model's weights ({len(wrong)} keys differ, the first is {wrong[0]}); "
+            "delete it to go on from the checkpoint before, or train in another folder"
+        )
+    model.load_state_dict(loaded.state_dict(), strict=True)

@@ -1,0 +1,54 @@
+"""What can be said of an MPO training, on top of transformers' `TrainingArguments`."""
+
+from dataclasses import dataclass, field
+
+from transformers import TrainingArguments
+
+from mixpo.batches.layout import Layout
+from mixpo.losses.mix import Objective
+
+
+@dataclass
+class MPOConfig(TrainingArguments):
+    """`TrainingArguments` with the paper's defaults (arXiv 2411.10442, sections 3.3 and 4.1) and MPO's own fields."""
+
+    learning_rate: float = 5e-6
+    lr_scheduler_type: str = "cosine"
+    warmup_steps: float = 0.05
+    """Below 1: share of all steps."""
+    num_train_epochs: float = 1.0
+    logging_steps: float = 1
+    logging_nan_inf_filter: bool = False
+    """A NaN is shown as NaN, never replaced by an average."""
+    remove_unused_columns: bool = False
+    """Rows are encoded by the collator; the model's own signature says nothing about their columns."""
+    beta: float = field(default=0.1, metadata={"help": "Strength of the pull towards the reference."})
+    preference: str = field(default="dpo", metadata={"help": "Preference loss."})
+    quality: str = field(default="bco", metadata={"help": "Quality loss."})
+    generation: str = field(default="sft", metadata={"help": "Generation loss."})
+    preference_weight: float = field(default=0.8, metadata={"help": "Weight of the preference loss."})
+    quality_weight: float = field(default=0.2, metadata={"help": "Weight of the quality loss."})
+    generation_weight: float = field(default=1.0, metadata={"help": "Weight of the generation loss."})
+    reward_shift: str = field(default="mean", metadata={"help": "BCO's delta: mean, ema or none."})
+    reward_shift_decay: float = field(default=0.9, metadata={"help": "Decay of the ema."})
+    layout: str = field(default="auto", metadata={"help": "shared, paired or auto."})
+    max_completion_length: int | None = field(default=None, metadata={"help": "Tokens; longer ones are refused."})
+    truncate_completions: bool = field(default=False, metadata={"help": "Cut the tail of longer completions instead."})
+    score_chunk: int = field(default=1024, metadata={"help": "Tokens per chunk of head and log-softmax."})
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        Layout(self.layout)
+        self.objective  # noqa: B018  # raises ValueError for an unknown name
+
+    @property
+    def objective(self) -> Objective:
+        return Objective(
+            preference=self.preference,
+            quality=self.quality,
+            generation=self.generation,
+            preference_weight=self.preference_weight,
+            quality_weight=self.quality_weight,
+            generation_weight=self.generation_weight,
+            beta=self.beta,
+        )

@@ -1,0 +1,47 @@
+"""Loading what is trained, and making it deterministic."""
+
+from typing import Any
+
+import torch
+from torch import nn
+
+from mixpo.errors import UserError
+
+
+def load_model(path: str, dtype: str = "float32", trust_remote_code: bool = False) -> nn.Module:
+    """A vision-language model from a folder or by hub name. Raises UserError when it is none."""
+    from transformers import AutoModelForImageTextToText
+
+    try:
+        return AutoModelForImageTextToText.from_pretrained(
+            path, dtype=getattr(torch, dtype), trust_remote_code=trust_remote_code
+        )
+    except (OSError, ValueError) as error:
+        raise UserError(f"model {path!r} cannot be loaded as a vision-language model: {_first_line(error)}") from error
+
+
+def load_processor(path: str, trust_remote_code: bool = False) -> Any:
+    """Its processor: tokenizer, chat template and image preprocessing."""
+    from transformers import AutoProcessor
+
+    try:
+        return AutoProcessor.from_pretrained(path, trust_remote_code=trust_remote_code)
+    except (OSError, ValueError) as error:
+        raise UserError(f"model {path!r} has no processor that can be loaded: {_first_line(error)}") from error
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().split("\n")[0]
+
+
+def switch_dropout_off(model: nn.Module) -> None:
+    """Sets every dropout and stochastic-depth rate to 0: log-probabilities of policy and reference must be comparable.
+
+    Rates live in `nn.Dropout` modules and in attributes such as `attention_dropout`, `layerdrop`, `drop_path`.
+    """
+    for module in model.modules():
+        if isinstance(module, nn.modules.dropout._DropoutNd):
+            module.p = 0.0
+        for name, value in vars(module).items():
+            if "drop" in name and isinstance(value, float):
+                setattr(module, name, 0.0)

@@ -1,0 +1,223 @@
+"""The step `train`: preference pairs (MPO) or demonstrations (SFT) -> checkpoint."""
+
+import hashlib
+import json
+import shutil
+from collections.abc import Iterable
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from torch.utils.data import Dataset
+
+from mixpo.batches.encode import Encoder
+from mixpo.errors import DataError, ImageError, UserError
+from mixpo.files import RunFiles, Shards, read_json, write_text
+from mixpo.images import ImageRoots
+from mixpo.progress import say, track
+from mixpo.records import Demonstration, Dropped, DropReason, PreferencePair
+from mixpo.training.callbacks import LogFile, ProgressBar
+from mixpo.training.config import MPOConfig
+from mixpo.training.models import load_model, load_processor
+from mixpo.training.trainer import MPOTrainer
+
+
+@dataclass(frozen=True, kw_only=True)
+class Lora:
+    """A LoRA adapter (peft); its weights are merged into the saved model."""
+
+    r: int = 16
+    alpha: int = 32
+    target_modules: str = "all-linear"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config:
+    """Defaults: the paper's objective and schedule (arXiv 2411.10442, sections 3.3 and 4.1)."""
+
+    name: str = "train"
+    model: str = "base"
+    seed: int = 0
+    pairs: str = "pair"
+    """The section whose pairs are trained on; unused when `demonstrations` is given."""
+    demonstrations: str = ""
+    """The section whose demonstrations are trained on (SFT: only the generation loss)."""
+    questions: str = "questions"
+    """The section whose images the records name."""
+    objective: dict[str, Any] = field(default_factory=dict)
+    """Fields of the objective: beta, preference, quality, generation and their weights, reward_shift."""
+    learning_rate: float = 5e-6
+    warmup: float = 0.05
+    """Share of the steps."""
+    schedule: str = "cosine"
+    epochs: float = 1.0
+    batch: int = 256
+    """Pairs (or demonstrations) an optimizer step."""
+    micro_batch: int = 16
+    """Pairs a forward pass; it changes speed and memory, not the loss."""
+    weight_decay: float = 0.0
+    adam_beta2: float = 0.999
+    max_grad_norm: float = 1.0
+    max_completion_length: int = 4096
+    """Tokens; a pair with a longer completion is dropped, with its reason."""
+    layout: str = "auto"
+    save_steps: int = 100
+    logging_steps: int = 1
+    report_to: str = "none"
+    lora: Lora | None = None
+
+    def __post_init__(self) -> None:
+        if self.batch % self.micro_batch:
+            raise ValueError(f"batch ({self.batch}) must be a multiple of micro_batch ({self.micro_batch})")
+        known = {"beta", "preference", "quality", "generation", "preference_weight", "quality_weight",
+                 "generation_weight", "reward_shift", "reward_shift_decay"}  # fmt: skip
+        unknown = sorted(self.objective.keys() - known)
+        if unknown:
+            raise ValueError(f"objective has no field {unknown[0]!r}; known: {', '.join(sorted(known))}")
+
+
+class Rows(Dataset):
+    """Records as rows in TRL's conversational format; images are opened when a row is asked for."""
+
+    def __init__(self, records: list[PreferencePair] | list[Demonstration], roots: ImageRoots):
+        self.records = records
+        self.roots = roots
+
+    def __len__(self) -> int:
+        return len(self.records)
+
+    def __getitem__(self, index: int) -> dict[str, Any]:
+        record = self.records[index]
+        row = {"images": [self.roots.open(image) for image in record.images], "prompt": record.prompt}
+        if isinstance(record, PreferencePair):
+            return {**row, "chosen": record.chosen, "rejected": record.rejected}
+        return {**row, "chosen": record.text}
+
+
+def run(config: Config, files: RunFiles) -> None:
+    """Trains, or goes on with a training that was killed, and saves the model to `checkpoints/<name>/model`."""
+    folder = files.checkpoints(config.name)
+    source: Shards[Any] = (
+        files.demonstrations(config.demonstrations) if config.demonstrations else files.pairs(config.pairs)
+    )
+    fingerprint = _fingerprint(source.paths())
+    if (folder / "model").exists():
+        _refuse_changed_data(folder, fingerprint, source.folder)
+        say(f"{config.name}: trained already ({folder / 'model'})")
+        return
+    model_path = files.model(config.model)
+    processor = load_processor(model_path)
+    dropped: list[Dropped] = []
+    roots = ImageRoots.load(files.image_roots_file(config.questions))
+    records = usable(source, processor, roots, config, dropped)
+    files.dropped(config.name).replace(dropped)
+    if not records:
+        raise DataError(
+            f"{source.folder} holds nothing to train on ({len(dropped)} records dropped); see dropped/{config.name}"
+        )
+    _begin(folder, fingerprint, source.folder)
+    trainer = make_trainer(config, folder, model_path, processor, Rows(records, roots))
+    trainer.train(resume_from_checkpoint=True)
+    _save(trainer, folder)
+    say(f"{config.name}: {len(records)} records, {trainer.state.global_step} steps; model in {folder / 'model'}")
+
+
+def usable(
+    records: Iterable[Any], processor: Any, roots: ImageRoots, config: Config, dropped: list[Dropped]
+) -> list[Any]:
+    """The records whose images are there and whose completions fit; the others go to `dropped`, with the reason."""
+    encoder = Encoder(processor, config.max_completion_length)
+    kept = []
+    sound: set[str] = set()
+    for record in track(records, f"{config.name}: check"):
+        texts = [record.text] if isinstance(record, Demonstration) else [record.chosen, record.rejected]
+        try:
+            for text in texts:
+                encoder.completion_ids(text)
+            for image in set(record.images) - sound:
+                roots.open(image)
+                sound.add(image)
+        except ImageError as error:
+            dropped.append(Dropped(id=record.id, step=config.name, reason=DropReason.BAD_IMAGE, detail=str(error)))
+        except DataError as error:
+            reason = DropReason.COMPLETION_TOO_LONG if all(texts) else DropReason.EMPTY
+            dropped.append(Dropped(id=record.id, step=config.name, reason=reason, detail=str(error)))
+        else:
+            kept.append(record)
+    return kept
+
+
+def make_trainer(config: Config, folder: Path, model_path: str, processor: Any, rows: Rows) -> MPOTrainer:
+    objective = dict(config.objective)
+    if config.demonstrations:
+        objective = {"preference_weight": 0.0, "quality_weight": 0.0, **objective}
+    args = MPOConfig(
+        output_dir=str(folder),
+        seed=config.seed,
+        learning_rate=config.learning_rate,
+        warmup_steps=config.warmup,
+        lr_scheduler_type=config.schedule,
+        num_train_epochs=config.epochs,
+        per_device_train_batch_size=config.micro_batch,
+        gradient_accumulation_steps=config.batch // config.micro_batch,
+        weight_decay=config.weight_decay,
+        adam_beta2=config.adam_beta2,
+        max_grad_norm=config.max_grad_norm,
+        layout=config.layout,
+        save_steps=config.save_steps,
+        save_total_limit=2,
+        logging_steps=config.logging_steps,
+        report_to=config.report_to,
+        disable_tqdm=True,
+        **objective,
+    )
+    return MPOTrainer(
+        load_model(model_path),
+        args,
+        train_dataset=rows,
+        processing_class=processor,
+        peft_config=_lora(config.lora),
+        callbacks=[LogFile(folder / "log.jsonl"), ProgressBar(config.name)],
+    )
+
+
+def _lora(lora: Lora | None) -> Any:
+    if lora is None:
+        return None
+    from mixpo.training.adapters import lora_config
+
+    return lora_config(**{item.name: getattr(lora, item.name) for item in fields(lora)})
+
+
+def _save(trainer: MPOTrainer, folder: Path) -> None:
+    """The final model appears whole or not at all; the checkpoints for resuming are then deleted."""
+    staged = folder / "model.staged"
+    shutil.rmtree(staged, ignore_errors=True)
+    model: Any = trainer.model
+    if hasattr(model, "merge_and_unload"):
+        model = model.merge_and_unload()
+    model.save_pretrained(staged)
+    trainer.processing_class.save_pretrained(staged)
+    staged.rename(folder / "model")
+    for checkpoint in folder.glob("checkpoint-*"):
+        shutil.rmtree(checkpoint)
+
+
+def _fingerprint(paths: list[Path]) -> str:
+    digest = hashlib.sha256()
+    for path in paths:
+        digest.update(path.read_bytes())
+    return digest.hexdigest()
+
+
+def _begin(folder: Path, fingerprint: str, source: Path) -> None:
+    _refuse_changed_data(folder, fingerprint, source)
+    write_text(folder / "data.json", json.dumps({"sha256": fingerprint}))
+
+
+def _refuse_changed_data(folder: Path, fingerprint: str, source: Path) -> None:
+    before = read_json(folder / "data.json")
+    if before is not None and before["sha256"] != fingerprint:
+        raise UserError(
+            f"{source} has changed since {folder} was trained on it; delete {folder} or use another run folder"
+        )

@@ -1,0 +1,260 @@
+import copy
+import json
+import math
+
+import pytest
+import torch
+
+from mixpo.batches.encode import Encoder
+from mixpo.batches.layout import Layout, lay_out
+from mixpo.errors import UserError
+from mixpo.training.config import MPOConfig
+from mixpo.training.models import load_model, switch_dropout_off
+from mixpo.training.scoring import output_head, score
+from mixpo.training.trainer import MPOTrainer
+
+
+def config(folder, **given):
+    values = {
+        "output_dir": str(folder),
+        "per_device_train_batch_size": 4,
+        "gradient_accumulation_steps": 2,
+        "learning_rate": 1e-3,
+        "layout": "shared",
+        "save_strategy": "no",
+        "report_to": "none",
+        "disable_tqdm": True,
+        "use_cpu": True,
+    }
+    return MPOConfig(**{**values, **given})
+
+
+def train(folder, model, processor, rows, resume=None, **given):
+    trainer = MPOTrainer(model, config(folder, **given), train_dataset=rows, processing_class=processor)
+    trainer.train(resume_from_checkpoint=resume)
+    return trainer
+
+
+def history(trainer):
+    return [line for line in trainer.state.log_history if "loss" in line]
+
+
+def plain_logps(model, processor, row):
+    """Both completions' log-probabilities by the usual way: one padless sequence each, all logits, log-softmax."""
+    example = Encoder(processor)(row)
+    sums = []
+    for completion in example.completions:
+        ids = torch.tensor([example.prompt_ids + completion])
+        with torch.no_grad():
+            logits = model(input_ids=ids, **example.image_inputs).logits[0].double()
+        picked = logits.log_softmax(-1)[len(example.prompt_ids) - 1 : -1].gather(1, torch.tensor(completion)[:, None])
+        sums.append(picked.sum().item())
+    return sums
+
+
+def test_scores_equal_plain_log_probabilities(model, processor, rows):
+    model.eval()
+    expected = [logp for row in rows for logp in plain_logps(model, processor, row)]
+    examples = [Encoder(processor)(row) for row in rows]
+    for layout in (Layout.SHARED, Layout.PAIRED):
+        with torch.no_grad():
+            logps = score(model, lay_out(examples, layout, 0), output_head(model), chunk=7)
+        torch.testing.assert_close(logps.double(), torch.tensor(expected, dtype=torch.float64), rtol=1e-5, atol=1e-4)
+
+
+def test_the_first_loss_is_what_theory_says(tmp_path, model, processor, rows):
+    """Policy equals reference: 0.8 ln 2 + 0.2 * 2 ln 2 + L_g = 0.831777 + L_g."""
+    lines = history(train(tmp_path, model, processor, rows))
+    first = lines[0]
+    assert first["loss"] == pytest.approx(0.8317766 + first["loss/generation"], abs=1e-4)
+    assert first["expected_first_loss"] == pytest.approx(first["loss"], abs=1e-4)
+    assert first["loss/preference"] == pytest.approx(math.log(2), abs=1e-5)
+    assert first["loss/quality"] == pytest.approx(2 * math.log(2), abs=1e-5)
+    assert len(lines) == 2
+    assert all(line["loss"] > 0 for line in lines)
+    assert "expected_first_loss" not in lines[1]
+
+
+def test_the_generation_loss_is_a_mean_over_sequences(tmp_path, model, processor, rows):
+    """Each sequence by its own length, then over the pairs: not a token mean."""
+    model.eval()
+    values = []
+    for row in rows:
+        values.append(-plain_logps(model, processor, row)[0] / len(Encoder(processor)(row).completions[0]))
+    trainer = train(tmp_path, model, processor, rows, per_device_train_batch_size=16, gradient_accumulation_steps=1)
+    assert history(trainer)[0]["loss/generation"] == pytest.approx(sum(values) / len(values), rel=1e-5)
+
+
+def gradients(folder, model, processor, rows, **given):
+    """The gradient of one optimizer step over all rows."""
+    trainer = MPOTrainer(copy.deepcopy(model), config(folder, **given), train_dataset=rows, processing_class=processor)
+    # A policy away from its reference, and a shift away from 0, so that every term has a gradient of its own.
+    with torch.no_grad():
+        for number, parameter in enumerate(trainer.model.parameters()):
+            generator = torch.Generator().manual_seed(number)
+            parameter.add_(0.01 * torch.randn(parameter.shape, generator=generator))
+    trainer.shift.update(3.0, 10)
+    kept = {}
+    trainer.create_optimizer()
+    trainer.optimizer.step = lambda *args, **kwargs: kept.update(
+        {
+            name: parameter.grad.clone()
+            for name, parameter in trainer.model.named_parameters()
+            if parameter.grad is not None
+        }
+    )
+    trainer.train()
+    return kept, history(trainer)[0]
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"per_device_train_batch_size": 2, "gradient_accumulation_steps": 8},
+        {"per_device_train_batch_size": 16, "gradient_accumulation_steps": 1},
+        {"layout": "paired"},
+        {"score_chunk": 3},
+        {"gradient_checkpointing": True},
+    ],
+    ids=["micro-batches of 2", "one batch", "paired", "chunks of 3", "gradient checkpointing"],
+)
+def test_loss_and_gradient_do_not_depend_on_how_they_are_computed(tmp_path, model, processor, rows, given):
+    common = {"max_grad_norm": 0, "per_device_train_batch_size": 4, "gradient_accumulation_steps": 4}
+    expected, first = gradients(tmp_path / "a", model, processor, rows, **common)
+    found, line = gradients(tmp_path / "b", model, processor, rows, **{**common, **given})
+    assert line["loss"] == pytest.approx(first["loss"], rel=1e-5)
+    assert found.keys() == expected.keys()
+    scale = max(gradient.abs().max().item() for gradient in expected.values())
+    for name, gradient in expected.items():
+        torch.testing.assert_close(
+            found[name], gradient, rtol=1e-4, atol=1e-5 * scale, msg=lambda text, name=name: f"{name}: {text}"
+        )
+
+
+def test_the_step_averages_over_pairs_when_the_last_one_is_smaller(tmp_path, model, processor, rows):
+    """10 rows, 4 a step: the third step has 2 pairs; its loss is their mean, not half of it."""
+    trainer = train(tmp_path, model, processor, rows[:10], per_device_train_batch_size=2, gradient_accumulation_steps=2,
+                    learning_rate=0.0)  # fmt: skip
+    for line in history(trainer):
+        parts = 0.8 * line["loss/preference"] + 0.2 * line["loss/quality"] + line["loss/generation"]
+        assert line["loss"] == pytest.approx(parts, rel=1e-5)
+    assert len(history(trainer)) == 3
+
+
+def test_the_reward_shift_holds_previous_steps_only(tmp_path, model, processor, rows):
+    lines = history(train(tmp_path, model, processor, rows, num_train_epochs=2))
+    step_means = [(line["rewards/chosen"] + line["rewards/rejected"]) / 2 for line in lines]
+    shifts = [0.0]
+    for number in range(1, len(lines) + 1):
+        shifts.append(sum(step_means[:number]) / number)
+    # The logged value is the one after the step.
+    assert [line["reward_shift"] for line in lines] == pytest.approx(shifts[1:], rel=1e-5, abs=1e-7)
+    assert lines[0]["loss/quality"] == pytest.approx(2 * math.log(2), abs=1e-5)
+
+
+def test_supervised_training_needs_neither_rejected_nor_reference(tmp_path, model, processor, rows):
+    plain = [{key: value for key, value in row.items() if key != "rejected"} for row in rows]
+    trainer = train(tmp_path, model, processor, plain, preference_weight=0.0, quality_weight=0.0, num_train_epochs=6,
+                    learning_rate=3e-3)  # fmt: skip
+    assert trainer.reference is None
+    lines = history(trainer)
+    assert lines[0]["loss"] == pytest.approx(lines[0]["loss/generation"], rel=1e-5)
+    assert lines[-1]["loss"] < 0.8 * lines[0]["loss"]
+    assert "rewards/margins" not in lines[0]
+
+
+def test_training_prefers_the_chosen(tmp_path, model, processor, rows):
+    """Ten epochs on 16 pairs: every chosen completion is rewarded above its rejected one."""
+    lines = history(train(tmp_path, model, processor, rows, num_train_epochs=10, learning_rate=3e-3))
+    assert lines[-1]["rewards/accuracies"] >= 0.9
+    assert lines[-1]["rewards/margins"] > 0.5
+
+
+def test_resume_equals_uninterrupted(tmp_path, model, processor, rows):
+    given = {"num_train_epochs": 3, "save_strategy": "steps", "save_steps": 3, "save_total_limit": 2}
+    whole = train(tmp_path / "whole", copy.deepcopy(model), processor, rows, **given)
+    train(tmp_path / "cut", copy.deepcopy(model), processor, rows, **given)
+    # As after a kill while the last checkpoint was being written: its weights are torn, its state file is missing.
+    (tmp_path / "cut" / "checkpoint-6" / "mpo_state.json").unlink()
+    (tmp_path / "cut" / "checkpoint-6" / "model.safetensors").write_bytes(b"torn")
+    resumed = train(tmp_path / "cut", copy.deepcopy(model), processor, rows, resume=True, **given)
+    keys = ("step", "loss", "loss/quality", "rewards/margins", "grad_norm", "learning_rate", "reward_shift")
+    assert [[line[key] for key in keys] for line in history(resumed)] == [
+        [line[key] for key in keys] for line in history(whole)
+    ]
+    for (name, left), right in zip(whole.model.named_parameters(), resumed.model.parameters(), strict=True):
+        assert torch.equal(left, right), name
+
+
+def test_weights_of_a_checkpoint_are_loaded_strictly(tmp_path, model, processor, rows):
+    train(tmp_path, model, processor, rows, save_strategy="steps", save_steps=1, max_steps=1)
+    from safetensors.torch import load_file, save_file
+
+    path = tmp_path / "checkpoint-1" / "model.safetensors"
+    weights = load_file(path)
+    weights.pop(next(name for name in weights if "mlp" in name))
+    save_file(weights, path, metadata={"format": "pt"})
+    with pytest.raises(UserError, match="1 keys differ, the first is model.language_model.layers"):
+        train(tmp_path, copy.deepcopy(model), processor, rows, resume=True, max_steps=2)
+
+
+def test_the_trained_model_loads_and_generates(tmp_path, model, processor, rows):
+    trainer = train(tmp_path, model, processor, rows)
+    trainer.save_model(str(tmp_path / "model"))
+    loaded = load_model(str(tmp_path / "model"))
+    for (name, left), right in zip(trainer.model.named_parameters(), loaded.parameters(), strict=True):
+        assert torch.equal(left, right), name
+    example = Encoder(processor)(rows[0])
+    out = loaded.generate(input_ids=torch.tensor([example.prompt_ids]), **example.image_inputs, max_new_tokens=4)
+    assert out.shape[1] > len(example.prompt_ids)
+
+
+def test_lora_uses_the_model_without_its_adapter_as_reference(tmp_path, model, processor, rows):
+    peft = pytest.importorskip("peft")
+    before = copy.deepcopy(model)
+    lora = peft.LoraConfig(r=4, target_modules=["q_proj", "v_proj"])
+    trainer = MPOTrainer(model, config(tmp_path, learning_rate=1e-2, num_train_epochs=4), train_dataset=rows,
+                         processing_class=processor, peft_config=lora)  # fmt: skip
+    trainer.train()
+    lines = history(trainer)
+    assert lines[0]["loss/preference"] == pytest.approx(math.log(2), abs=1e-5)
+    assert lines[-1]["rewards/margins"] > lines[0]["rewards/margins"]
+    batch = trainer.collator.batch([trainer.collator.encoder(row) for row in rows], Layout.SHARED)
+    with torch.no_grad():
+        expected = score(before.eval(), batch, output_head(before), 64)
+    torch.testing.assert_close(trainer.reference(batch, 64), expected, rtol=1e-5, atol=1e-4)
+    assert trainer.model.training
+
+
+def test_dropout_is_switched_off(processor, rows):
+    from transformers import InternVLForConditionalGeneration
+
+    from mixpo.training.base_model import make_model
+
+    plain = make_model(processor.tokenizer, seed=0)
+    settings = plain.config
+    settings.text_config.attention_dropout = 0.5
+    settings.vision_config.hidden_dropout_prob = 0.5
+    settings.vision_config.attention_dropout = 0.5
+    model = InternVLForConditionalGeneration(settings)
+    batch = lay_out([Encoder(processor)(row) for row in rows[:2]], Layout.SHARED, 0)
+    model.train()
+    head = output_head(model)
+    assert not torch.equal(score(model, batch, head, 64), score(model, batch, head, 64))
+    switch_dropout_off(model)
+    assert torch.equal(score(model, batch, head, 64), score(model, batch, head, 64))
+
+
+def test_evaluation_reports_the_same_keys(tmp_path, model, processor, rows):
+    trainer = MPOTrainer(model, config(tmp_path), train_dataset=rows, eval_dataset=rows[:6], processing_class=processor)
+    metrics = trainer.evaluate()
+    assert metrics["eval_loss"] > 0
+    line = trainer.state.log_history[-1]
+    assert line["eval_loss/preference"] == pytest.approx(math.log(2), abs=1e-5)
+    assert "eval_rewards/accuracies" in line
+    json.dumps(line)
+
+
+def test_auto_layout_keeps_shared_where_it_is_equal(tmp_path, model, processor, rows):
+    trainer = train(tmp_path, model, processor, rows, layout="auto", max_steps=1)
+    assert trainer.layout is Layout.SHARED
