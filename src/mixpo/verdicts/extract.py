@@ -5,30 +5,71 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from mixpo.records import AnswerKind, Question
-from mixpo.verdicts.body import Body, body_of
-from mixpo.verdicts.kinds import choice, number, text, yes_no
+from mixpo.verdicts.body import Body
+from mixpo.verdicts.kinds import (
+    choice,
+    date,
+    decimal,
+    document,
+    expression,
+    fraction,
+    integer,
+    interval,
+    money,
+    number,
+    percent,
+    ratio,
+    relaxed,
+    sequence,
+    text,
+    time,
+    yes_no,
+)
+from mixpo.verdicts.kinds.options import NOT_AN_OPTION
 from mixpo.verdicts.reading import Reading
-from mixpo.verdicts.statements import Statement, direct_statement, explicit_statements, first_statement, last_statements
+from mixpo.verdicts.statements import (
+    WITHDRAWN,
+    Statement,
+    direct_statement,
+    first_statement,
+    last_line,
+    last_statements,
+    marked_statements,
+)
 
 
 class Kind(Protocol):
     """A module of `mixpo.verdicts.kinds`."""
 
-    def read(self, text: str, statement: Statement, question: Question) -> Reading | None: ...
+    def read(self, text: str, statement: Statement, question: Question, /) -> Reading | None:
+        """The answer that a statement gives; None when it gives none of this kind."""
 
-    def right(self, reading: Reading, question: Question) -> bool: ...
+    def right(self, reading: Reading, question: Question, /) -> bool:
+        """Whether it is the ground truth's. Raises Undecided."""
 
 
 KINDS: dict[AnswerKind, Kind] = {
     AnswerKind.CHOICE: choice,
     AnswerKind.YES_NO: yes_no,
-    AnswerKind.INTEGER: number,
-    AnswerKind.DECIMAL: number,
+    AnswerKind.INTEGER: integer,
+    AnswerKind.DECIMAL: decimal,
     AnswerKind.NUMBER: number,
+    AnswerKind.PERCENT: percent,
+    AnswerKind.MONEY: money,
+    AnswerKind.FRACTION: fraction,
+    AnswerKind.RATIO: ratio,
+    AnswerKind.INTERVAL: interval,
+    AnswerKind.DATE: date,
+    AnswerKind.TIME: time,
+    AnswerKind.LIST: sequence,
+    AnswerKind.SET: sequence,
+    AnswerKind.EXPRESSION: expression,
     AnswerKind.TEXT: text,
+    AnswerKind.DOCUMENT: document,
+    AnswerKind.RELAXED: relaxed,
 }
-KINDS |= {kind: text for kind in AnswerKind if kind not in KINDS}
 LAST_SENTENCES = 6
+"""Sentences looked at from the last one back, when nothing is marked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,40 +80,71 @@ class Extraction:
     rule: str
 
 
-def extract(response: str, question: Question, kind: AnswerKind) -> Extraction | None:
-    """The final answer; None when nothing in the response reads as one."""
-    return extract_from(body_of(response), question, kind)
-
-
-def extract_from(body: Body, question: Question, kind: AnswerKind) -> Extraction | None:
+def extract(body: Body, question: Question, kind: AnswerKind) -> Extraction | None:
+    """The final answer; None when nothing in the response reads as one. A marked answer goes before an unmarked one."""
     reader = KINDS[kind]
-    refused = None
-    for statement in explicit_statements(body):
+    off_list = None
+    for statement in marked_statements(body):
         reading = reader.read(body.text, statement, question)
-        if reading is not None:
-            return Extraction(reading, statement.rule)
-        if statement.strict:
-            return Extraction(Reading(statement.start, statement.end, problem="unreadable"), statement.rule)
-    for statement in _unmarked(body, kind):
-        reading = reader.read(body.text, statement, question)
+        if reading is None and statement.strict and not _introduces(body, statement):
+            reading = Reading(statement.start, statement.end, problem="unreadable")
+        if reading is None:
+            continue
+        if kind is AnswerKind.CHOICE and reading.value == NOT_AN_OPTION:
+            off_list = off_list or Extraction(reading, statement.rule)
+            continue  # a value that is no option: the option chosen may be marked earlier
+        return _withdrawn(body, statement, question, reader) or Extraction(reading, statement.rule)
+    return off_list or _unmarked(body, question, kind, reader)
+
+
+def _introduces(body: Body, statement: Statement) -> bool:
+    """Whether a mark stands before a text of several lines ("Answer:" before the whole solution)."""
+    return statement.rule in ("marker", "heading") and (
+        "\n" in body.text[statement.end : body.end].strip() or statement.end - statement.start > 200
+    )
+
+
+def _withdrawn(body: Body, statement: Statement, question: Question, reader: Kind) -> Extraction | None:
+    """What stands instead of a marked answer that the model takes back afterwards ("Wait, …")."""
+    taken_back = WITHDRAWN.search(body.text, statement.start, body.end)
+    if taken_back is None:
+        return None
+    for later in last_statements(body):
+        if later.start < taken_back.start() - 2:
+            break
+        reading = reader.read(body.text, later, question)
         if reading is not None and reading.value is not None:
-            return Extraction(reading, statement.rule)
-        if reading is not None and refused is None:
-            refused = Extraction(reading, statement.rule)
-            if reading.problem == "refused":
-                break
-    return refused
+            return Extraction(reading, "last")
+    wrong = body.text[taken_back.start() : taken_back.start() + 200].lower()
+    if "wrong" in wrong or "incorrect" in wrong or "mistake" in wrong:
+        return Extraction(Reading(statement.start, statement.end, problem="withdrawn"), statement.rule)
+    return None
 
 
-def _unmarked(body: Body, kind: AnswerKind) -> Iterator[Statement]:
-    direct = direct_statement(body)
-    if direct:
+def _unmarked(body: Body, question: Question, kind: AnswerKind, reader: Kind) -> Extraction | None:
+    problem = None
+    for statement in _unmarked_statements(body, kind):
+        reading = reader.read(body.text, statement, question)
+        if reading is None:
+            continue
+        found = Extraction(reading, statement.rule)
+        if reading.value is not None:
+            return found
+        problem = problem or found
+        if statement.rule == "last":
+            return problem  # refused or hedged at the end: what stands before is no answer either
+    return problem
+
+
+def _unmarked_statements(body: Body, kind: AnswerKind) -> Iterator[Statement]:
+    """The whole response, its last line, its first sentence where a question is answered at once, its last sentences."""
+    if direct := direct_statement(body):
         yield direct
-    if kind in (AnswerKind.CHOICE, AnswerKind.YES_NO):
-        first = first_statement(body)
-        if first:
-            yield first
+    if line := last_line(body):
+        yield line
+    if kind in (AnswerKind.CHOICE, AnswerKind.YES_NO) and (first := first_statement(body)):
+        yield first
     for count, statement in enumerate(last_statements(body)):
         if count == LAST_SENTENCES:
-            break
+            return
         yield statement

@@ -21,7 +21,7 @@ MATH = (
 )
 RUN = re.compile(rf"(?:{MATH}[ \u202f]*)+|(?<![\w'-])(?:{NUMBER_WORDS})(?:(?:[ -]|,? and )(?:{NUMBER_WORDS}))*(?![\w'])", re.IGNORECASE)
 HAS_NUMBER = re.compile(rf"[\dπ{''.join(VULGAR)}]|\\pi")
-SPACED = re.compile(r"(?<=[\d)\]}])[ \u202f]+(?=[\d(\[$\\.])(?!\d+ ?/ ?\d+(?![\d/]))(?!\\[dtc]?frac|\\(?:times|cdot|div|approx))")
+SPACED = re.compile(r"(?<=[\d)\]}])(?: +|\u202f(?!\d{3}(?!\d)))(?=[\d(\[$\\.])(?!\d+ ?/ ?\d+(?![\d/]))(?!\\[dtc]?frac|\\(?:times|cdot|div|approx))")
 EQUALS = re.compile(r"=|≈|\\approx")
 DATE = re.compile(r"\d{1,4}([-/.])\d{1,2}\1\d{1,4}")
 RANGE = re.compile(rf"[$(\[ ]*(?:{DIGITS})[ %°]*-+[ ]?\$?(?:{DIGITS})[ %)\]°]*")
@@ -47,6 +47,8 @@ class Quantity:
     """number, word, percent, money, expression, range, ratio, date, opaque, too large."""
     unit: str = ""
     """The word after it, when there is one: "cm", "objects"."""
+    sign: str = ""
+    """The currency sign before it."""
     scale: int = 1
     """The scale word's factor that `value` includes, for example 10**6."""
 
@@ -138,7 +140,8 @@ def _finished(text: str, left: int, right: int, limit: int, value: Value, form: 
     if form != "percent" and (percent := PERCENT.match(text, right, limit)):
         form, right = "percent", percent.end()
     unit = UNIT.match(text, right, limit)
-    yield Quantity(left, right, value, form, unit[1] if unit else "", scale)
+    currency = next((mark for mark in CURRENCY if mark in text[max(0, left - 1) : left + 2]), "")
+    yield Quantity(left, right, value, form, unit[1] if unit else "", currency, scale)
 
 
 def as_fraction(value: Value) -> Fraction:

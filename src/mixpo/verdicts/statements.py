@@ -1,7 +1,7 @@
 """Where a response states its answer: behind a marker, in a box, as the whole response, in its last sentences.
 
-A statement is a window of the body and the rule that found it. Explicit statements (tag, JSON field, box, marker) come
-last first: the last one stands, an earlier guess does not. How a statement is read depends on the kind of answer.
+A statement is a window of the body and the rule that found it. Marked statements come last first: the last one stands,
+an earlier guess does not. How a statement is read depends on the kind of answer.
 """
 
 import re
@@ -14,31 +14,47 @@ BOX_LIMIT = 2_000
 """Characters in which a box must close: longer ones are no answer, and the scan stays linear."""
 DIRECT_LIMIT = 80
 """A response of one line up to this length, without a marker, is a direct answer."""
+LINE_LIMIT = 30
+"""A last line up to this length may be the bare answer."""
 TAIL = 4_000
 """Characters before the body's end in which unmarked statements are looked for."""
+MARKS = 40
+"""Marked statements looked at, from the last one back."""
 
-EXPLICIT = re.compile(
-    r"""\\(?P<box>boxed|fbox)\s*\{
-    | (?P<tag><answer>)
-    | (?P<json>["']\w{0,12}answer["']\s*:\s*)
-    | (?P<heading>(?<![^\n])[ \t]*\#{1,6}[ \t]*(?:final[ ]|correct[ ]|the[ ])*(?:answer|result)[ \t]*:?[ \t]*(?=\n))
-    | (?P<marker>\b(?:answer|value|result|option|choice|letter|guess|count|number)(?:\s+(?:letter|choice|option))?\s*
-        (?:\([^()\n]{0,30}\)\s*)?[:=](?!=)
-      | (?:最终|正确|最后|标准)?的?(?:答案|选项|结果)(?:应该|应当|应)?(?:是|为|选|:)+(?:选项|:)?
-      | (?:故选|应选|选择)[:为是]?)
-    | (?P<phrase>(?:\b(?:answer|(?:correct|right|best|final|appropriate|closest|likely|suitable|my)\s+(?:\w+\s+)?
-        (?:option|choice|letter|guess|value|result|number|count|statement)|my\s+(?:\w+\s+)?guess)
-        (?!\s+(?:choices|options)\b)[^.!?\n:=]{0,100}?\b(?:is|are|was|would\s+be|will\s+be|should\s+be|must\s+be)\b
-      | \bI(?:\s+would|\s+will|'d|'ll)?\s+(?:choose|select|pick|go\s+with|guess)\b)(?:\s*:)?)
-    """,
-    re.IGNORECASE | re.VERBOSE,
+KEYWORD = re.compile("answer|boxed|option|choice|choose|select|guess|value|result|letter|pick|go with|答案|选|结果|答")
+VERB = r"\b(?:is|are|was|would be|will be|should be|must be|has to be|seems to be|appears to be)\b"
+ANSWER = re.compile(
+    rf"answer(?:\s+(?:letter|choice|option))?\s*(?:\([^()\n]{{0,30}}\)\s*)?"
+    rf"(?:(?P<marker>[:=](?!=))|(?!s?\s+(?:choices|options))[^.!?\n:=]{{0,100}}?(?P<phrase>{VERB}\s*:?))"
 )
-SENTENCE_END = re.compile(r"(?<![ (][A-Za-z])(?<!\b[A-Z]\.[A-Z])[.!?]+(?=[\s\"')\]]|$)|(?<=[^\x00-\x7f])[.!?;]|\n")
+NOUN = re.compile(
+    rf"(?:option|choice|letter|guess|value|result)(?:\s+(?:letter|choice|option))?\s*"
+    rf"(?:(?P<marker>[:=](?!=))|[^.!?\n:=]{{0,100}}?(?P<phrase>{VERB}\s*:?))"
+)
+QUALIFIED = re.compile(r"\b(?:correct|right|best|final|appropriate|closest|likely|suitable|my|accurate)\s+(?:\w+\s+)?$")
+HEADING = re.compile(r"[ \t]*#{1,6}[ \t]*(?:final |correct |the )*answer[ \t]*:?[ \t]*\n")
+AS_A_VERB = re.compile(r"\b(?:to|can|could|cannot|can't|please|not|must|should|i|we|you|here is the|here's the|here is my)\s+$")
+CHOOSING = re.compile(r"(?:choose|select|pick|go with|guess)(?P<phrase>\s*:?)(?=\s)")
+CHOOSER = re.compile(r"\b(?:i|we|i'd|i'll|i would|i will|would|i'm going to|let's)\s+$")
+CHINESE = re.compile(
+    r"(?:答案|(?<!各)选项|结果)(?:应该|应当|应)?(?P<phrase>(?:是|为|选)+(?:选项|:)*)|(?:答案|答|结果)(?P<marker>:)|选项(?P<marker2>:)"
+    r"|(?<=故)选|(?<=[应所])选(?!项)|选择?(?=\s*[(:]?[A-Z](?![A-Za-z]))"
+)
+SENTENCE_END = re.compile(
+    r"[.!?]+(?=[\s\"')\]]|$)(?<!\b[A-Za-z]\.)(?<!\bvs\.)(?<!\be\.g\.)(?<!\bapprox\.)(?<!\bDr\.)(?<!\bSt\.)|(?<=[^\x00-\x7f])[.!?;]|\n"
+)
 COURTESY = re.compile(
-    r"\s*(?:I hope|hope this|let me know|is there anything|feel free|please (?:note|let)|note(?: that)?\b|if you (?:have|need))",
+    r"(?:i hope|hope (?:this|that)|let me know|is there anything|feel free|please (?:note|let)|if you (?:have|need|'d|would)|"
+    r"(?:sources?|references?|note):)",
     re.IGNORECASE,
 )
-WITHDRAWN = re.compile(r"\b(?:wait|hmm|actually|correction|on second thought|let me (?:re)?-?check|scratch that)\b", re.IGNORECASE)
+WITHDRAWN = re.compile(
+    r"\b(?:wait|hmm|scratch that|on second thought|let me (?:re-?check|re-?consider|re-?calculate|double[- ]check))\b"
+    r"|\b(?:correction|no)[:,]|(?:^|[.!?\n]\s*)actually\b",
+    re.IGNORECASE,
+)
+STRICT = frozenset({"box", "tag", "json", "heading", "marker", "direct"})
+MARKED = frozenset({"box", "tag", "json", "heading", "marker", "phrase"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,26 +64,62 @@ class Statement:
     start: int
     end: int
     rule: str
+    """box, tag, json, heading, marker, phrase; direct, line (the last one), first, last (sentences)."""
 
     @property
-    def explicit(self) -> bool:
+    def marked(self) -> bool:
         """Whether the model marked it as its answer."""
-        return self.rule in ("box", "tag", "json", "heading", "marker", "phrase")
+        return self.rule in MARKED
 
     @property
     def strict(self) -> bool:
         """Whether nothing but the answer can stand in it: what it holds is the answer, readable or not."""
-        return self.rule in ("box", "tag", "json", "heading", "marker", "direct")
+        return self.rule in STRICT
 
 
-def explicit_statements(body: Body) -> Iterator[Statement]:
-    """What the model marked as its answer, the last first; empty ones are left out."""
-    for match in reversed(list(EXPLICIT.finditer(body.text, body.start, body.end))):
-        rule = match.lastgroup or ""
-        start = match.end()
+def marked_statements(body: Body) -> Iterator[Statement]:
+    """What the model marked as its answer, the last first; empty marks are left out."""
+    text, lower = body.text, body.text.lower()
+    seen = 0
+    for keyword in reversed([match.start() for match in KEYWORD.finditer(lower, body.start, body.end)]):
+        found = _mark(text, lower, keyword, body)
+        if found is None:
+            continue
+        rule, start = found
         end = _end_of(rule, body, start)
-        if end is not None and body.text[start:end].strip(" \t\n.*$:{}"):
+        if end is not None and text[start:end].strip(" \t\n.*$:{}"):
             yield Statement(start, end, rule)
+        seen += 1  # a mark that never closes counts as well: looking for its end is what costs
+        if seen == MARKS:
+            return
+
+
+def _mark(text: str, lower: str, at: int, body: Body) -> tuple[str, int] | None:
+    """The rule of the mark whose keyword stands at `at`, and where its statement starts."""
+    if lower.startswith("boxed", at):
+        brace = at + 5
+        return ("box", brace + 1) if text[at - 1 : at] == "\\" and text[brace : brace + 1] == "{" else None
+    if lower[at] in "答选结":
+        match = CHINESE.match(text, at, body.end)
+        return ("marker" if match.lastgroup in ("marker", "marker2") else "phrase", match.end()) if match else None
+    before = lower[max(body.start, at - 40) : at]
+    if lower.startswith("answer", at):
+        after = lower[at + 6 : at + 8]
+        if before.endswith("<") and after[:1] == ">":
+            return "tag", at + 7
+        if after[:1] in "\"'" and after and (colon := re.compile(r"[\"']\s*:\s*").match(text, at + 6)):
+            return "json", colon.end()
+        line = max(text.rfind("\n", max(body.start, at - 40), at) + 1, body.start)
+        if (heading := HEADING.match(lower, line)) and heading.end() > at:
+            return "heading", heading.end()
+        match = None if AS_A_VERB.search(before) else ANSWER.match(lower, at, body.end)
+    elif lower.startswith(("choose", "select", "pick", "go with"), at):
+        match = CHOOSING.match(lower, at, body.end) if CHOOSER.search(before) else None
+    else:
+        match = NOUN.match(lower, at, body.end) if QUALIFIED.search(before) or before.endswith("option ") else None
+        if match is None and lower.startswith("guess", at) and CHOOSER.search(before):
+            match = CHOOSING.match(lower, at, body.end)
+    return (match.lastgroup or "phrase", match.end()) if match else None
 
 
 def _end_of(rule: str, body: Body, start: int) -> int | None:
@@ -79,8 +131,8 @@ def _end_of(rule: str, body: Body, start: int) -> int | None:
         end = text.find("</answer>", start, body.end)
         return end if end >= 0 else body.end
     if rule == "json":
-        end = min((i for i in (text.find("\n", start, body.end), text.find("}", start, body.end)) if i >= 0), default=body.end)
-        return end
+        ends = (text.find(mark, start, body.end) for mark in ("\n", "}", ', "', ",\n"))
+        return min((end for end in ends if end >= 0), default=body.end)
     return line_end(text, start, body.end)
 
 
@@ -103,27 +155,38 @@ def line_end(text: str, start: int, end: int) -> int:
         newline = text.find("\n", start, end)
         if newline < 0:
             return end
-        if text[start:newline].strip(" \t*$:#"):
+        if text[start:newline].strip(" \t*$:#\\[]"):
             return newline
         start = newline + 1
 
 
+def sentence_end(text: str, start: int, end: int) -> int:
+    """End of the first sentence from `start` on that holds anything."""
+    for match in SENTENCE_END.finditer(text, start, end):
+        if text[start : match.start()].strip(" \t\n*$:#\\[]"):
+            return match.start()
+    return end
+
+
 def direct_statement(body: Body) -> Statement | None:
     """The whole response when it is one short line."""
-    text = body.text
-    start, end = trimmed(text, body.start, body.end)
-    if 0 < end - start <= DIRECT_LIMIT and "\n" not in text[start:end]:
+    start, end = trimmed(body.text, body.start, body.end)
+    if 0 < end - start <= DIRECT_LIMIT and "\n" not in body.text[start:end]:
         return Statement(start, end, "direct")
     return None
+
+
+def last_line(body: Body) -> Statement | None:
+    """The last line when it is short and others stand before it: often the bare answer."""
+    start, end = trimmed(body.text, max(body.start, body.end - TAIL), body.end)
+    newline = body.text.rfind("\n", start, end)
+    return Statement(newline + 1, end, "line") if newline >= 0 and end - newline - 1 <= LINE_LIMIT else None
 
 
 def first_statement(body: Body) -> Statement | None:
     """The first sentence of the response."""
     start, end = trimmed(body.text, body.start, min(body.end, body.start + TAIL))
-    if start == end:
-        return None
-    match = SENTENCE_END.search(body.text, start, end)
-    return Statement(start, match.start() if match else end, "first")
+    return Statement(start, sentence_end(body.text, start, end), "first") if start < end else None
 
 
 def last_statements(body: Body) -> Iterator[Statement]:
@@ -138,8 +201,5 @@ def last_statements(body: Body) -> Iterator[Statement]:
 
 def trimmed(text: str, start: int, end: int) -> tuple[int, int]:
     """The window without white space at its ends."""
-    while start < end and text[start].isspace():
-        start += 1
-    while end > start and text[end - 1].isspace():
-        end -= 1
-    return start, end
+    window = text[start:end]
+    return start + len(window) - len(window.lstrip()), start + len(window.rstrip())

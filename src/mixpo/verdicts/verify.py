@@ -7,7 +7,7 @@ from mixpo.files import RunFiles
 from mixpo.progress import track
 from mixpo.records import AnswerKind, FinishReason, Outcome, Question, Response, Verdict
 from mixpo.verdicts.body import Body, body_of
-from mixpo.verdicts.extract import KINDS, Extraction, extract_from
+from mixpo.verdicts.extract import KINDS, Extraction, extract
 from mixpo.verdicts.infer import infer_kind
 from mixpo.verdicts.reading import Undecided
 from mixpo.verdicts.statements import trimmed
@@ -37,7 +37,7 @@ def verify(question: Question, response: Response) -> Verdict:
     if kind is AnswerKind.FREE_FORM:
         return _verdict(question, response, Outcome.UNDECIDED, kind, reason="free-form answers are not judged by string")
     body = body_of(response.text)
-    found = extract_from(body, question, kind)
+    found = extract(body, question, kind)
     truncated = response.finish_reason is FinishReason.LENGTH and not body.cut
     if found is None or (truncated and _unfinished(body, kind, found)):
         outcome = Outcome.TRUNCATED if truncated else Outcome.UNPARSED

@@ -1,100 +1,160 @@
-"""Integers, decimals and other single numbers: which number of a statement is the answer, and whether it is right."""
+"""Single numbers: which number of a statement is the answer. What makes it right is the kind's own file."""
 
 import re
 from collections.abc import Sequence
 from fractions import Fraction
 from functools import lru_cache
 
-from mixpo.records import AnswerKind, Question
+from mixpo.records import Question
+from mixpo.verdicts.kinds import date
 from mixpo.verdicts.quantities import Quantity, as_fraction, quantities
 from mixpo.verdicts.reading import Reading, Undecided
-from mixpo.verdicts.statements import SENTENCE_END, Statement
+from mixpo.verdicts.refusal import refuses
+from mixpo.verdicts.statements import Statement, sentence_end
+from mixpo.verdicts.units import conversion
 
 ASIDE = re.compile(
-    r"(?:,|;)\s*(?:which|because|since|as|so that|where|with|given|when|if|or (?:simplified|about))\b|\b(?:because|since|than|given that)\b|\s\("
-    r"|\b(?:after|when|if)\b(?= (?:you|we|subtract|the|all|remov))",
+    r"(?:,|;)\s*(?:which|because|since|as|so that|where|with|given|when|if|but|compared|or (?:simplified|about))\b"
+    r"|\b(?:because|since|than|given that|out of)\b|\s\(|\b(?:after|when|if)\b(?= (?:you|we|subtract|the|all|remov))",
+    re.IGNORECASE,
+)
+RESULT = re.compile(
+    r"\b(?:so|thus|therefore|hence|(?:which|that|this) (?:gives(?: us)?|equals|is equal to|leaves(?: us with)?|results in|makes|comes to|totals|means)|"
+    r"resulting in|giving(?: us)?|leaving|for a total of|making (?:a total of|it)|to get|we get|rounded to|simplif\w+ to)\b",
     re.IGNORECASE,
 )
 COPULA = re.compile(
     r"\b(?:is|are|was|were|be|equals?|equal to|has|have|had|totals?|shows?|gives?|get|leaves?|left with|remains?|costs?|"
-    r"there(?:'s| is| are| will be| would be)|becomes?|contains?|reads?|measures?|makes?)\b|[=≈是为有]",
+    r"becomes?|contains?|reads?|measures?|makes?|rose by|fell by|need|needs|sold|bought|scored)\b|\bthere's\b|[=≈是为有]",
     re.IGNORECASE,
 )
-ABSENT = re.compile(r"\b(?:there (?:are|is|will be|would be|were)|leaves?|left with|have|has)\s+(?:\w+\s+)?no\s+(?!doubt|way|need|information|data|clear)", re.IGNORECASE)
-HEDGE = re.compile(r"\s*(?:,|,? ?\bor\b|/|\band\b|,? and)\s*$", re.IGNORECASE)
-REFUSAL = re.compile(
-    r"\b(?:can(?:'|no)t|cannot|could not|unable|impossible|not possible|insufficient|not enough|don't have|do not have|"
-    r"doesn't|does not (?:provide|contain|give|include|specify|show|mention)|not (?:provided|given|specified|available|clear)|"
-    r"cannot be|no information|need more|undetermined|N/A|unknown)\b",
+ABSENT = re.compile(
+    r"\b(?:there (?:are|is|will be|would be|were)|there's|leaves?|left with|have|has)\s+(?:\w+\s+){0,2}?(no)\s+"
+    r"(?!doubt|way|need|information|data|clear|answer|solution|option)\w|\b(none|zero)\b(?! of)",
     re.IGNORECASE,
 )
+HEDGE = re.compile(r"\s*(?:[^\W\d]+\s+){0,2}?[^\W\d]*\s*(?:,? ?\bor\b|,|/|&|,? ?\band\b|\bto\b|和|或|、)\s*(?:about |maybe |perhaps )?\$?\s*", re.IGNORECASE)
+CHAINED = re.compile(r"[^.;,\n]{0,40}[=≈]\s*\$?|\s*\\approx\s*\$?|[^.;,\n]{0,20}\b(?:which is|that is|i\.e\.|or about|or approximately)\s*(?:equal to )?\$?\s*")
+YEAR = re.compile(r"\b(?:what|which|in)\b[^?]{0,40}\byears?\b|哪一?年", re.IGNORECASE)
+BOUNDS = re.compile(r"\b(?:between|from|ranges?)\b[^.\n]{0,40}$", re.IGNORECASE)
 
 
 def read(text: str, statement: Statement, question: Question) -> Reading | None:
-    """The number that a statement gives as its answer; None when it has none."""
+    """The number that a statement gives as its answer; its value is a `Quantity`. None when it has no number."""
     start, end = statement.start, statement.end
-    if statement.rule in ("marker", "phrase", "json"):
-        end = _sentence_end(text, start, end)
-    found = list(quantities(text, start, end))
-    if not statement.explicit and REFUSAL.search(text, start, end):
+    if statement.rule in ("marker", "phrase", "heading"):
+        end = sentence_end(text, start, end)
+    refused = refuses(text, start, end)
+    if refused and not statement.marked:
         return Reading(start, end, problem="refused")
+    if (year := _year(text, start, end, question)) is not None:
+        return year
+    found = list(quantities(text, start, end))
     if not found:
         absent = ABSENT.search(text, start, end)
-        return Reading(absent.start(), absent.end(), Quantity(absent.start(), absent.end(), Fraction(0), "word")) if absent else None
-    chosen = _explicit(text, start, end, found) if statement.explicit or statement.rule == "direct" else _stated(text, start, end, found)
-    return Reading(chosen.start, chosen.end, chosen) if isinstance(chosen, Quantity) else Reading(start, end, problem=chosen)
+        if absent:
+            left, right = absent.span(1 if absent[1] else 2)
+            return Reading(left, right, Quantity(left, right, Fraction(0), "word"))
+        return Reading(start, end, problem="refused") if refused else None
+    if any(character.isdigit() for character in text[start:end]) and found[0].form == "word":
+        found = [quantity for quantity in found if quantity.form != "word" or quantity.value != 1] or found
+    bare = statement.marked or (statement.rule in ("direct", "line") and not COPULA.search(text, start, found[0].start))
+    chosen = _marked(text, start, found) if bare else _stated(text, start, end, found)
+    if isinstance(chosen, Quantity):
+        return Reading(chosen.start, chosen.end, chosen)
+    return Reading(start, end, problem=chosen)
 
 
-def _sentence_end(text: str, start: int, end: int) -> int:
-    match = SENTENCE_END.search(text, start, end)
-    while match and not text[start : match.start()].strip():
-        match = SENTENCE_END.search(text, match.end(), end)
-    return match.start() if match else end
+def _year(text: str, start: int, end: int, question: Question) -> Reading | None:
+    """The year of a full date, when a year is asked for."""
+    if not YEAR.search(question.text) or not re.fullmatch(r"\d{4}", (question.answer or "").strip()):
+        return None
+    for match in date.DATE.finditer(text, start, end):
+        day = date.day_of(match)
+        if day and day.year and day.day:
+            at = text.find(str(day.year), match.start(), match.end())
+            if at >= 0:
+                return Reading(at, at + 4, Quantity(at, at + 4, Fraction(day.year)))
+    return None
 
 
-def _explicit(text: str, start: int, end: int, found: Sequence[Quantity]) -> Quantity | str:
-    """After a marker the first number is meant, or the last of a chain of equals signs; several are no answer."""
+def _marked(text: str, start: int, found: Sequence[Quantity]) -> Quantity | str:
+    """After a mark the first number is meant, or the last of a chain of equals signs; several are no answer."""
     chosen = found[0]
     for following in found[1:]:
-        between = text[chosen.end : following.start].strip()
-        if between in ("=", "≈", "\\approx", "\\approx $", "$=") or re.fullmatch(r"[^.;,]{0,30}[=≈]\$?", between):
+        between = text[chosen.end : following.start]
+        if CHAINED.fullmatch(between):
             chosen = following
-        elif HEDGE.fullmatch(between):
+        elif HEDGE.fullmatch(between) and following.value != chosen.value:
             return "several answers"
         else:
             break
+    if BOUNDS.search(text[start : chosen.start]) and len(found) > 1:
+        return "a range"
     return chosen
 
 
 def _stated(text: str, start: int, end: int, found: Sequence[Quantity]) -> Quantity | str:
-    """In a sentence: after the last equals sign, else the first number after the verb of the main clause."""
+    """In a sentence: after the last equals sign, after "so" or "which gives", else after the verb of the main clause."""
     equals = max(text.rfind("=", start, end), text.rfind("≈", start, end))
-    if equals >= 0 and (after := [q for q in found if q.start > equals]):
-        return _explicit(text, equals, end, after)
+    results = [match.end() for match in RESULT.finditer(text, start, end)]
+    for edge in sorted((edge for edge in (equals, *results) if edge > start), reverse=True):
+        after = [quantity for quantity in found if quantity.start >= edge]
+        if after:
+            found, start = after, edge
+            break
     aside = ASIDE.search(text, start, end)
-    main = [q for q in found if aside is None or q.start < aside.start()] or found
+    main = [quantity for quantity in found if aside is None or quantity.start < aside.start()] or found
     verbs = [match.end() for match in COPULA.finditer(text, start, main[-1].start)]
     for verb in reversed(verbs):
-        after = [q for q in main if q.start >= verb]
+        after = [quantity for quantity in main if quantity.start >= verb]
         if after:
-            return _explicit(text, verb, end, after)
-    return main[-1]
+            return _marked(text, verb, after)
+    return _marked(text, start, main) if start == equals else main[-1]
 
 
-def right(reading: Reading, question: Question) -> bool:
-    """Whether the number read equals the ground truth, at the precision that the kind asks for."""
+@lru_cache(maxsize=65536)
+def gold_quantity(answer: str) -> Quantity:
+    """The number that the ground truth is. Raises Undecided when it is none."""
+    found = list(quantities(answer, 0, len(answer)))
+    if len(found) != 1 or found[0].value is None:
+        raise Undecided("the ground truth is no single number")
+    return found[0]
+
+
+def comparable(reading: Reading, question: Question) -> tuple[Fraction, Fraction] | None:
+    """The answer's and the ground truth's values in the same unit and scale; None when the answer is no single number."""
     quantity: Quantity = reading.value
     if quantity.form == "too large":
         raise Undecided("a number beyond all limits")
-    if quantity.value is None:
-        return False
-    gold, decimals = gold_number(question.answer or "", question.precision, question.kind)
-    value = as_fraction(quantity.value)
-    if isinstance(quantity.value, float):
-        value = value.limit_denominator(10**12)
-    if decimals is None:
-        return abs(value - gold) <= Fraction(1, 10**9) * max(1, abs(gold)) if isinstance(quantity.value, float) else value == gold
-    return half_up(value, decimals) == half_up(gold, decimals)
+    gold = gold_quantity(question.answer or "")
+    if quantity.value is None or gold.value is None:
+        return None
+    answer, truth = as_fraction(quantity.value), as_fraction(gold.value)
+    if quantity.scale > 1 and gold.scale == 1 and _asks_for_scale(quantity, question):
+        answer /= quantity.scale
+    if quantity.form == "percent" and gold.form != "percent" and 0 < abs(truth) < 1 and abs(answer) > abs(truth) * 10:
+        answer /= 100  # 25 % for 0.25; for a ground truth of 25 the percent sign is the unit
+    factor = conversion(quantity.unit, gold.unit or question.unit or "")
+    return None if factor is None else (answer * factor, truth)
+
+
+def _asks_for_scale(quantity: Quantity, question: Question) -> bool:
+    """Whether the question asks for millions, so that "3.5 million" means 3.5."""
+    asked = f"{question.text} {question.unit or ''}".lower()
+    names = {10**3: "thousand", 10**6: "million", 10**9: "billion", 10**12: "trillion"}
+    return quantity.scale in names and names[quantity.scale] in asked
+
+
+def exact(answer: Fraction, truth: Fraction) -> bool:
+    """Equality up to what floating point loses in roots and π."""
+    return answer == truth or abs(answer - truth) <= abs(truth) * Fraction(1, 10**12)
+
+
+def decimals_of(answer: str) -> int:
+    """The decimals that a ground truth shows: 2 for "1,234.50", 0 for "7"."""
+    digits = re.search(r"\.(\d+)(?!.*\.\d)", answer)
+    return len(digits[1]) if digits else 0
 
 
 def half_up(value: Fraction, decimals: int) -> int:
@@ -103,16 +163,11 @@ def half_up(value: Fraction, decimals: int) -> int:
     return (1 if value >= 0 else -1) * (scaled.numerator // scaled.denominator)
 
 
-@lru_cache(maxsize=65536)
-def gold_number(answer: str, precision: int | None, kind: AnswerKind | None) -> tuple[Fraction, int | None]:
-    """The ground truth's value, and the decimals to which an answer is rounded (None: exactly)."""
-    found = list(quantities(answer, 0, len(answer)))
-    if len(found) != 1 or found[0].value is None:
-        raise Undecided("the ground truth is no number")
-    value = as_fraction(found[0].value)
-    if kind is AnswerKind.INTEGER:
-        return value, None
-    if precision is None:
-        digits = re.search(r"\.(\d+)", answer)
-        precision = len(digits[1]) if digits and kind is AnswerKind.DECIMAL else None
-    return value, precision
+def right(reading: Reading, question: Question) -> bool:
+    """Whether the number is the ground truth's: exactly, or at the question's precision where it states one."""
+    pair = comparable(reading, question)
+    if pair is None:
+        return False
+    if question.precision is not None:
+        return half_up(pair[0], question.precision) == half_up(pair[1], question.precision)
+    return exact(*pair)

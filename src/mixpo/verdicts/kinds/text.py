@@ -1,42 +1,70 @@
-"""Short text: the answer's words must be the ground truth's, case, articles and punctuation aside."""
+"""Short text: the answer's words must be the ground truth's; case, articles, punctuation and the plural aside."""
 
 import re
 from functools import lru_cache
 
 from mixpo.records import Question
-from mixpo.verdicts.kinds.number import REFUSAL
+from mixpo.verdicts.number_words import words_value
 from mixpo.verdicts.reading import Reading
+from mixpo.verdicts.refusal import refuses
 from mixpo.verdicts.statements import Statement
 
-COPULA = re.compile(
-    r"\b(?:is|are|was|were|be|shows?|says?|reads?|called|named|as|a picture of|it's|that's)\s+(?:a|an|the)?\b|[是为]", re.IGNORECASE
+VERB = re.compile(
+    r"(?:\b(?:it|that|this|he|she|there)'s|\b(?:is|are|was|were|be|shows?|says?|reads?|called|named|depicts?|displays?|contains?|has|have)\b|[是为])"
+    r"\s*:?(?:\s+(?:a|an|the|called|named)\b)?",
+    re.IGNORECASE,
 )
-LEAD_IN = re.compile(r"^(?:so|thus|therefore|hence)?,?\s*(?:it|this|that|they|he|she)(?:'s| is| are| was| were)\s+", re.IGNORECASE)
+LEAD_IN = re.compile(
+    r"^(?:(?:so|thus|therefore|hence|well|probably|likely|simply|just|definitely|called|named)\b,?\s*)*"
+    r"(?:(?:it|this|that|they|he|she)(?:'s|\s+(?:is|are|was|were))\s+)?(?:(?:most )?(?:likely|probably|definitely)\s+)?(?:that of\s+)?",
+    re.IGNORECASE,
+)
 ARTICLES = re.compile(r"\b(?:a|an|the)\b")
-WRAPPING = re.compile(r"\\(?:text|textbf|mathrm|mathbf|mathit|textit|operatorname)\s*\{([^{}]*)\}")
-PUNCTUATION = re.compile(r"[^\w\s%$+\-/.:'&\u4e00-\u9fff]|[.:'](?!\w)|(?<!\w)['.:](?!\d)")
+WRAPPING = re.compile(r"\\(?:text|textbf|mathrm|mathbf|mathit|textit|operatorname|boxed)\s*\{([^{}]*)\}")
+MARKS = re.compile(r"[\"'`*;,!?“”…()\[\]{}|\\$~]|(?<!\w)[.:-]|[.:-](?!\w)")
+SENTENCE = re.compile(r"[.!?](?=\s+[A-Z\"]|\s*$)|\n")
+HEDGED = re.compile(r"\b(?:either\b.*\bor\b|maybe\b.*\bor\b)", re.IGNORECASE)
+TRAILING = re.compile(r"(?:,|;)\s*(?:because|since|as|which|so|but|while|given|not|although)\b|\s\(|\s+(?:because|since)\b", re.IGNORECASE)
+IRREGULAR = {
+    "mice": "mouse", "men": "man", "women": "woman", "children": "child", "feet": "foot", "teeth": "tooth", "geese": "goose",
+    "people": "person", "leaves": "leaf", "knives": "knife", "wolves": "wolf", "oxen": "ox", "lives": "life", "shelves": "shelf",
+}  # fmt: skip
 
 
 def read(text: str, statement: Statement, question: Question) -> Reading | None:
     """The words that a statement gives as its answer."""
     start, end = statement.start, statement.end
-    if not statement.strict:
-        if REFUSAL.search(text, start, end):
-            return Reading(start, end, problem="refused")
-        if not statement.explicit:
-            verbs = list(COPULA.finditer(text, start, end))
-            if not verbs:
-                return None
-            start = verbs[0].end()
-    if statement.rule in ("marker", "phrase", "json", "heading", "direct"):
-        sentence = re.compile(r"[.!?](?=\s+[A-Z]|\s*$)|\n").search(text, start + 1, end)
-        end = sentence.start() if sentence else end
+    if statement.rule not in ("box", "tag"):
+        edge = SENTENCE.search(text, start + 1, end)
+        while edge and not text[start : edge.start()].strip():
+            edge = SENTENCE.search(text, edge.end(), end)
+        end = edge.start() if edge else end
+    if refuses(text, start, end):
+        return Reading(start, end, problem="refused")
+    bare = statement.strict and not (statement.rule == "direct" and _same_as(text[start:end], question) is False)
+    if not bare and not statement.marked:
+        if _same_as(text[start:end], question):
+            return _trimmed(text, start, end)
+        verb = VERB.search(text, start, end)
+        if verb is None:
+            return _trimmed(text, start, end) if statement.rule in ("direct", "line") else None
+        start = verb.end()
+    if statement.rule not in ("box", "tag", "json") and (aside := TRAILING.search(text, start + 1, end)):
+        end = aside.start()
+    if HEDGED.search(text, start, end):
+        return Reading(start, end, problem="several answers")
+    return _trimmed(text, start, end)
+
+
+def _same_as(words: str, question: Question) -> bool:
+    return plain(words) == plain(question.answer or "")
+
+
+def _trimmed(text: str, start: int, end: int) -> Reading | None:
     words = text[start:end]
-    left = len(words) - len(words.lstrip(" \t\n*\"':$`({["))
-    right_ = len(words.rstrip(" \t\n*\"'.:,;!$`)}]"))
-    if right_ <= left:
-        return None
-    return Reading(start + left, start + right_, words[left:right_])
+    left = len(words) - len(words.lstrip(" \t\n*\"':`$({[\\"))
+    right = len(words.rstrip(" \t\n*\"'.:,;!$`)}]\\"))
+    return Reading(start + left, start + right, words[left:right]) if left < right else None
 
 
 def right(reading: Reading, question: Question) -> bool:
@@ -46,8 +74,20 @@ def right(reading: Reading, question: Question) -> bool:
 
 @lru_cache(maxsize=65536)
 def plain(words: str) -> str:
-    """Lower case, no articles, no punctuation around words, single spaces."""
-    words = WRAPPING.sub(r"\1", words)
-    words = LEAD_IN.sub("", words.strip())
-    words = PUNCTUATION.sub(" ", words.casefold())
-    return " ".join(ARTICLES.sub(" ", words).split())
+    """Lower case, singular, digits for number words; no articles, no punctuation around words, single spaces."""
+    words = WRAPPING.sub(r"\1", words.strip())
+    words = LEAD_IN.sub("", words)
+    words = MARKS.sub(" ", words.casefold())
+    return " ".join(_singular(word) for word in words.split() if not ARTICLES.fullmatch(word)) or words.strip()
+
+
+def _singular(word: str) -> str:
+    if word in IRREGULAR:
+        return IRREGULAR[word]
+    if word.isalpha() and (value := words_value(word) if word in ("one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten") else None):
+        return str(value)
+    if len(word) > 4 and word.endswith("ies") and word.isalpha():
+        return word[:-3] + "y"
+    if len(word) > 4 and word.endswith(("ches", "shes", "xes", "sses")):
+        return word[:-2]
+    return word[:-1] if len(word) > 3 and word.endswith("s") and word.isalpha() and not word.endswith(("ss", "us", "is", "ous")) else word

@@ -1,0 +1,74 @@
+"""Intervals and ranges: 10-20, from 10 to 20, [2, 5), x > 3, 2 < x ≤ 5; brackets count where both sides have them."""
+
+import re
+from dataclasses import dataclass
+from fractions import Fraction
+
+from mixpo.records import Question
+from mixpo.verdicts.quantities import as_fraction, quantities
+from mixpo.verdicts.reading import Reading, Undecided
+from mixpo.verdicts.statements import Statement, sentence_end
+
+END = r"(?:[+-]?\s*(?:\d[\d,]*(?:\.\d+)?|\.\d+)(?:/\d+)?|[+-]?\s*(?:∞|\\infty|inf\b|infinity\b))"
+INTERVAL = re.compile(
+    rf"(?P<open>[\[(])\s*(?P<a>{END})\s*[,;]\s*(?P<b>{END})\s*(?P<close>[\])])"
+    rf"|(?:between|from)?\s*\$?(?P<c>{END})\s*[%°]?\s*[a-z]{{0,6}}\s*(?:-+|~|to|and|through|至|到)\s*\$?(?P<d>{END})"
+    rf"|(?P<e>{END})\s*(?P<left>[<≤]|\\leq?\b|<=)\s*[a-zA-Z]\s*(?P<right>[<≤]|\\leq?\b|<=)\s*(?P<f>{END})"
+    rf"|[a-zA-Z]\s*(?P<sign>[<>]=?|[≤≥]|\\[lg]eq?\b)\s*(?P<g>{END})",
+    re.IGNORECASE,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Interval:
+    """Ends (None: unbounded) and whether they belong to it (None: not said)."""
+
+    low: Fraction | None
+    high: Fraction | None
+    low_in: bool | None = None
+    high_in: bool | None = None
+
+
+def read(text: str, statement: Statement, question: Question) -> Reading | None:
+    """The interval that a statement gives: the first after a mark, else the last."""
+    end = sentence_end(text, statement.start, statement.end) if statement.marked else statement.end
+    found = list(INTERVAL.finditer(text, statement.start, end))
+    if not found:
+        return None
+    match = found[0] if statement.marked else found[-1]
+    return Reading(match.start(), match.end(), interval(match))
+
+
+def interval(match: re.Match[str]) -> Interval:
+    """What a match of `INTERVAL` says."""
+    if match["a"]:
+        return Interval(_end(match["a"]), _end(match["b"]), match["open"] == "[", match["close"] == "]")
+    if match["c"]:
+        return Interval(_end(match["c"]), _end(match["d"]))
+    if match["e"]:
+        return Interval(_end(match["e"]), _end(match["f"]), _closed(match["left"]), _closed(match["right"]))
+    sign, value = match["sign"], _end(match["g"])
+    if sign[0] in "<≤" or sign.startswith("\\l"):
+        return Interval(None, value, None, _closed(sign))
+    return Interval(value, None, _closed(sign), None)
+
+
+def _closed(sign: str) -> bool:
+    return sign in ("≤", "≥") or "=" in sign or "eq" in sign or sign in ("\\le", "\\ge")
+
+
+def _end(text: str) -> Fraction | None:
+    found = next(quantities(text, 0, len(text)), None)
+    return as_fraction(found.value) if found is not None and found.value is not None else None
+
+
+def right(reading: Reading, question: Question) -> bool:
+    """Whether both ends are the same, and whether they belong, where both say so."""
+    match = INTERVAL.fullmatch((question.answer or "").strip())
+    if match is None:
+        raise Undecided("the ground truth is no interval")
+    gold, answer = interval(match), reading.value
+    if (gold.low, gold.high) != (answer.low, answer.high):
+        return False
+    pairs = ((gold.low, gold.low_in, answer.low_in), (gold.high, gold.high_in, answer.high_in))
+    return all(end is None or None in (said, asked) or said == asked for end, said, asked in pairs)

@@ -1,0 +1,128 @@
+"""Options named by their text: words, yes and no, numbers with or without their unit, times."""
+
+import re
+from dataclasses import replace
+from functools import lru_cache
+
+from mixpo.records import AnswerKind, Question
+from mixpo.verdicts.kinds import number, time, yes_no
+from mixpo.verdicts.kinds.text import plain
+from mixpo.verdicts.quantities import Quantity, quantities
+from mixpo.verdicts.reading import Reading
+from mixpo.verdicts.statements import Statement
+
+NOT_AN_OPTION = -1
+NUMBERS = AnswerKind.NUMBER
+DENIED = re.compile(r"(?:\bnot|n't|\bnever|\brather than|\binstead of|不是)\s+(?:\w+\s+){0,2}$", re.IGNORECASE)
+
+
+def option_read(text: str, statement: Statement, question: Question) -> Reading | None:
+    """The option whose text a statement gives; None when it gives none."""
+    choices = question.choices
+    if polarities := _polarities(choices):
+        found = yes_no.read(text, statement, question)
+        return replace(found, value=polarities.index(found.value)) if found and found.value is not None else found
+    found = _by_words(text, statement, choices)
+    if found is not None and found.value is not None:
+        return found
+    by_value = _by_time(text, statement, choices) or _by_number(text, statement, question)
+    return by_value if by_value is not None and (found is None or by_value.value != NOT_AN_OPTION) else found
+
+
+@lru_cache(maxsize=16384)
+def _polarities(choices: tuple[str, ...]) -> tuple[bool | None, ...]:
+    """What each option says when they are yes and no (and perhaps a third); else empty."""
+    found = tuple(yes_no.polarity(choice) for choice in choices)
+    return found if True in found and False in found else ()
+
+
+@lru_cache(maxsize=16384)
+def _patterns(choices: tuple[str, ...]) -> tuple[tuple[int, re.Pattern[str]], ...]:
+    """A pattern for the text of every option that has words or digits, the longest first."""
+    found = []
+    for index, choice in sorted(enumerate(choices), key=lambda item: -len(item[1])):
+        tokens = re.findall(r"\w+|[^\w\s]", choice.strip().rstrip("."))
+        if not tokens or len(choice) > 400:
+            continue
+        body = r"[\s$]*".join(map(_token, tokens))
+        left = r"(?<![\w.\\/^-])" if tokens[0][0].isalnum() else r"(?<![\w.])"
+        found.append((index, re.compile(left + body + r"(?!\w|\.\d|[/^]\d|√|\s*[+*/^]\s*\w|%)", re.IGNORECASE)))
+    return tuple(found)
+
+
+def _token(token: str) -> str:
+    """A word may stand in the plural where the option has the singular, and the other way round."""
+    if token.isalpha() and token.isascii() and len(token) > 3:
+        return re.escape(token[:-1] if token[-1] in "sS" and token[-2] not in "sSuU" else token) + r"(?:e?s)?"
+    return re.escape(token)
+
+
+def _by_words(text: str, statement: Statement, choices: tuple[str, ...]) -> Reading | None:
+    start, end = statement.start, statement.end
+    taken: list[tuple[int, int, int]] = []
+    for index, pattern in _patterns(choices):
+        for match in pattern.finditer(text, start, end):
+            if not any(left < match.end() and match.start() < right for left, right, _ in taken):
+                taken.append((match.start(), match.end(), index))
+    kept = [item for item in sorted(taken) if not DENIED.search(text[max(start, item[0] - 30) : item[0]])]
+    if not kept:
+        return None
+    if len({plain(choices[index]) for _, _, index in kept}) > 1:
+        first = kept[0]
+        if statement.marked and not text[start : first[0]].strip(" \"'*:$(") and not number.HEDGE.fullmatch(text[first[1] : kept[1][0]]):
+            return Reading(*first)  # "The answer is red, as blue is smaller"
+        return Reading(start, end, problem="several options")
+    if _is_number(choices[kept[-1][2]]) and not statement.strict:
+        return None  # a number in a sentence: read as a number, since it may belong to anything
+    return Reading(*kept[-1])
+
+
+def _by_time(text: str, statement: Statement, choices: tuple[str, ...]) -> Reading | None:
+    options = _times(choices)
+    if not options:
+        return None
+    found = time.read(text, statement, None)
+    if found is None or found.value is None:
+        return found
+    same = [index for index, option in enumerate(options) if option is not None and time.same(option, found.value)]
+    return replace(found, value=same[0] if len(same) == 1 else NOT_AN_OPTION)
+
+
+@lru_cache(maxsize=16384)
+def _times(choices: tuple[str, ...]) -> tuple[time.Clock | None, ...]:
+    found = tuple(time.single(choice) for choice in choices)
+    return found if sum(clock is not None for clock in found) >= 2 else ()
+
+
+def _by_number(text: str, statement: Statement, question: Question) -> Reading | None:
+    """The option that has the value of the number given: 34.0 is "34m", 5 is "5 cm"."""
+    options = _numbers(question.choices)
+    if sum(option is not None for option in options) < 2:
+        return None
+    found = number.read(text, statement, question)
+    if found is None or found.value is None:
+        return found
+    if found.value.value is None:
+        return None
+    same = [index for index, option in enumerate(options) if option is not None and option.value == found.value.value]
+    if same:
+        return replace(found, value=same[0])
+    return replace(found, value=NOT_AN_OPTION) if statement.marked or statement.rule == "direct" else None
+
+
+@lru_cache(maxsize=16384)
+def _numbers(choices: tuple[str, ...]) -> tuple[Quantity | None, ...]:
+    """The number that each option is, None for options that are not a single number."""
+    return tuple(_single(choice) for choice in choices)
+
+
+def _is_number(choice: str) -> bool:
+    return _single(choice) is not None
+
+
+@lru_cache(maxsize=16384)
+def _single(choice: str) -> Quantity | None:
+    found = list(quantities(choice, 0, len(choice)))
+    if len(found) != 1 or found[0].value is None or choice[: found[0].start].strip(" $("):
+        return None
+    return found[0] if len(choice[found[0].end :].split()) <= 1 else None

@@ -1,0 +1,25 @@
+"""Sentences that give no answer: the model cannot tell, or says that no option fits."""
+
+import re
+
+REFUSAL = re.compile(
+    r"\b(?:can(?:'|no)t|can not|could not|couldn't|unable to|not able to|impossible|not possible|insufficient|inconclusive|"
+    r"not enough|no enough|don't have|do not have|isn't enough|without (?:\w+ ){0,3}(?:image|information|context|data|figure|diagram)|"
+    r"(?:doesn't|does not|don't|do not|did not|didn't) (?:\w+ )?(?:provide|contain|give|include|specify|show any|mention|have enough|know|see)|"
+    r"(?:not|n't|isn't) (?:\w+ )?(?:provided|given|specified|available|clear|mentioned|visible|sufficient)|"
+    r"no (?:information|data|image|context|figure|diagram|way to)|need(?:s|ed)? more|more (?:information|context|data|details) (?:is|are)|"
+    r"undetermined|indeterminate|N/A|would depend on|please provide|sorry|as an ai)\b"
+    r"|无法|不能确定|不确定|没有(?:提供|给出)|未(?:提供|给出)",
+    re.IGNORECASE,
+)
+NONE_FITS = re.compile(
+    r"\b(?:none|neither) of (?:the|these|those|them)\b|\bno (?:correct |matching )?(?:option|choice|answer)s?\b"
+    r"|\b(?:not|n't) (?:\w+ ){0,2}(?:listed|an option|among|one of|in the (?:options|choices)|provided|match)"
+    r"|都不(?:对|正确|符合)|没有(?:正确|符合)",
+    re.IGNORECASE,
+)
+
+
+def refuses(text: str, start: int, end: int) -> bool:
+    """Whether a window says that the question cannot be answered."""
+    return REFUSAL.search(text, start, end) is not None
