@@ -1,6 +1,7 @@
 """What the report draws of the funnel and of a training."""
 
 import math
+from typing import Any
 
 from markupsafe import Markup
 
@@ -30,6 +31,9 @@ def funnel(data: ReportData) -> list[tuple[str, Markup]]:
     ]
     for section, outcomes in data.outcomes.items():
         stages.append((_title("Verdicts", section, len(data.outcomes)), _outcomes(outcomes)))
+    for section, counted in data.funnels.items():
+        title = _title("Questions answered", section, len(data.funnels))
+        stages.append((title, _questions(counted, data.paired[section])))
     for section, origins in data.origins.items():
         title = _title("Pairs", section, len(data.origins))
         stages.append((title, _sections({str(origin): number for origin, number in sorted(origins.items())})))
@@ -43,6 +47,15 @@ def _title(stage: str, section: str, sections: int) -> str:
 
 def _sections(counts: dict[str, int]) -> list[Bar]:
     return [Bar(section, number, count(number)) for section, number in counts.items()]
+
+
+def _questions(counted: dict[str, Any], paired: int) -> list[Bar]:
+    """Of the questions that were answered: those whose responses were all right or all wrong teach nothing."""
+    dropped = counted["dropped"]
+    rows = [("answered", counted["answered"], "t1")]
+    rows += [("all right", dropped.get("all_correct", 0), "t0"), ("none right", dropped.get("none_correct", 0), "t0")]
+    rows += [("gave pairs", paired, "t1")]
+    return [Bar(label, number, count(number), tone) for label, number, tone in rows]
 
 
 def _outcomes(counts: dict[Outcome, int]) -> list[Bar]:

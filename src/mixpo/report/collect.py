@@ -87,6 +87,10 @@ class ReportData:
     outcomes: dict[str, Counter[Outcome]] = field(default_factory=dict)
     origins: dict[str, Counter[Origin]] = field(default_factory=dict)
     """Section -> pairs of each origin."""
+    paired: dict[str, int] = field(default_factory=dict)
+    """Section -> questions that gave at least one pair."""
+    funnels: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """Section -> the funnel that the step `pair` wrote."""
     trainings: list[Training] = field(default_factory=list)
     evaluations: list[Evaluation] = field(default_factory=list)
     gallery: list[Shown] = field(default_factory=list)
@@ -136,7 +140,13 @@ def _count(data: ReportData, files: RunFiles, tokens: Counter[str]) -> None:
     for section in _ordered(data, files, "verdicts"):
         data.outcomes[section] = Counter(verdict.outcome for verdict in files.verdicts(section))
     for section in _ordered(data, files, "pairs"):
-        data.origins[section] = Counter(pair.origin for pair in files.pairs(section))
+        data.origins[section], asked = Counter(), set()
+        for pair in files.pairs(section):
+            data.origins[section][pair.origin] += 1
+            asked.add(pair.question_id)
+        data.paired[section] = len(asked)
+        if written_funnel := read_json(files.json(f"funnel/{section}")):
+            data.funnels[section] = written_funnel
 
 
 def _ordered(data: ReportData, files: RunFiles, kind: str) -> list[str]:

@@ -39,14 +39,21 @@ def marked(first: str, second: str) -> tuple[list[Piece], list[Piece]]:
 
 
 def _pieces(words: list[str], same: list[tuple[int, int]]) -> list[Piece]:
+    """The words in pieces; `same` holds start and length of the stretches that both texts have."""
     pieces: list[Piece] = []
-    done = 0
+    done, space = 0, ""
     for start, size in [*same, (len(words), 0)]:
-        for text, differs in (("".join(words[done:start]), True), ("".join(words[start : start + size]), False)):
-            if text:
-                pieces.append(Piece(text, differs))
+        other, shared = "".join(words[done:start]), "".join(words[start : start + size])
+        if other.strip():
+            pieces += [Piece(space, False)] * bool(space) + [Piece(other.rstrip(), True)]
+            space = ""
+        # The space after a marked word is not marked: a mark would reach into the next line.
+        plain = space + other[len(other.rstrip()) :] + shared
+        space = "" if shared else plain
+        if shared:
+            pieces.append(Piece(plain, False))
         done = start + size
-    return pieces
+    return pieces + [Piece(space, False)] * bool(space)
 
 
 def cut(text: str, limit: int = MAX_CHARACTERS) -> tuple[str, int]:

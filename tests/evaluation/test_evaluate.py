@@ -1,0 +1,234 @@
+"""The step `evaluate` end to end with a scripted backend: records, scores, comparisons, resuming, being killed."""
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from mixpo.errors import DataError, RecipeError, UserError
+from mixpo.evaluation.evaluate import Config, evaluate, fingerprint
+from mixpo.evaluation.statistics import mcnemar, newcombe, wilson
+from mixpo.files import RunFiles, read_json
+from mixpo.prompts import Style
+from mixpo.records import Comparison, DropReason, Outcome
+from mixpo.responses.backends.scripted import ScriptedBackend
+
+HERE = Path(__file__).parent
+AMBIGUOUS = {"scenes": {"loader": "scenes"}, "scenes-scenes": {"loader": "scenes"}}
+"""With models a and a-scenes: a-scenes-scenes-cot is two things."""
+
+
+def test_every_model_benchmark_and_style_is_answered_and_judged(answer_all, config, tmp_path):
+    inner = answer_all(config, tmp_path / "run")
+    assert [question.id for question in inner.questions("mine")] == [f"mine-{number}" for number in range(12)]
+    responses = list(inner.responses("mpo-mine-cot"))
+    assert responses[0].id == "mine-0/0"
+    assert responses[0].style == Style.COT
+    outcomes = [verdict.outcome for verdict in inner.verdicts("mpo-mine-cot")]
+    right, wrong = Outcome.CORRECT, Outcome.INCORRECT
+    assert outcomes == [right] * 6 + [wrong] + [right] * 3 + [Outcome.UNPARSED, wrong]
+
+
+def test_scores_by_hand(answer_all, config, tmp_path):
+    inner = answer_all(config, tmp_path / "run")
+    scores = {score.id: score for score in inner.scores()}
+    found = scores["evaluate/mpo/mine/cot/all"]
+    assert (found.value, found.n, found.metric) == (9 / 12, 12, "accuracy")
+    # Right of 0 2 4 6 8 10: 0 2 4 8; right of steps 2, which are 1 4 7 10: 1 4 7.
+    assert scores["evaluate/mpo/mine/cot/count"].value == 4 / 6
+    assert scores["evaluate/mpo/mine/cot/steps 2"].value == 3 / 4
+    assert scores["evaluate/mpo/mine/cot/all/unparsed"].value == 1 / 12
+    assert scores["evaluate/mpo/mine/cot/all/unanswered"].value == 0
+    # Group g0 is all right, g1 is not.
+    consistency = scores["evaluate/mpo/mine/cot/all/consistency"]
+    assert (consistency.value, consistency.n) == (1 / 2, 2)
+    assert (consistency.low, consistency.high) == wilson(0.5, 2)
+    assert scores["evaluate/base/mine/cot/all/consistency"].value == 0
+    assert found.low < found.value < found.high
+
+
+def test_comparisons_by_hand(answer_all, config, tmp_path):
+    inner = answer_all(config, tmp_path / "run")
+    compared = [Comparison(**row) for row in read_json(inner.json("comparisons"))]
+    compared = [c for c in compared if c.category == "all"]
+    over_all = {(c.before_model, c.before_style, c.after_model, c.after_style): c for c in compared}
+    assert list(over_all) == [
+        ("base", "direct", "base", "cot"),
+        ("base", "direct", "mpo", "direct"),
+        ("base", "cot", "mpo", "cot"),
+        ("mpo", "direct", "mpo", "cot"),
+    ]
+    gain = over_all["base", "cot", "mpo", "cot"]
+    # Fixed: 4 5 8 9; broken: 6. 9 - 6 of 12.
+    assert (gain.value, gain.n, gain.fixed, gain.broken) == (3 / 12, 12, 4, 1)
+    gap = over_all["mpo", "direct", "mpo", "cot"]
+    assert (gap.value, gap.fixed, gap.broken) == (3 / 12, 3, 0)
+
+
+def test_without_groups_intervals_and_p_are_those_of_single_questions(answer_all, config, rows, tmp_path):
+    path = Path(config.benchmarks["mine"]["path"])
+    path.write_text("".join(json.dumps({k: v for k, v in row.items() if k != "group"}) + "\n" for row in rows))
+    inner = answer_all(config, tmp_path / "run")
+    scores = {score.id: score for score in inner.scores()}
+    found = scores["evaluate/mpo/mine/cot/all"]
+    assert (found.low, found.high) == wilson(0.75, 12)
+    assert "evaluate/mpo/mine/cot/all/consistency" not in scores
+    rows = [row for row in read_json(inner.json("comparisons")) if row["category"] == "all"]
+    gain = next(row for row in rows if (row["before_style"], row["after_model"]) == ("cot", "mpo"))
+    # Both right 0 1 2 3 7, fixed 4 5 8 9, broken 6, neither 10 11.
+    assert (gain["low"], gain["high"]) == newcombe(5, 4, 1, 2)
+    assert gain["p"] == mcnemar(4, 1) == 2 * (1 + 5) / 32
+
+
+def test_a_rerun_asks_nothing_again(answer_all, config, tmp_path):
+    answer_all(config, tmp_path / "run")
+    before = contents(tmp_path / "run")
+
+    def refuse(*_):
+        raise AssertionError("a backend was made")
+
+    evaluate(config, RunFiles(tmp_path / "run"), refuse)
+    assert contents(tmp_path / "run") == before
+
+
+def test_answers_of_a_model_are_kept_when_another_is_added(answer_all, config, tmp_path):
+    answer_all(replace(config, models={"base": "written/base"}), tmp_path / "run")
+    made = []
+
+    def make(_, path):
+        made.append(path)
+        return ScriptedBackend(lambda request, sample: "none")
+
+    evaluate(config, RunFiles(tmp_path / "run"), make)
+    assert made == ["written/mpo"]
+    scores = {score.id: score.value for score in RunFiles(tmp_path / "run").evaluation("evaluate").scores()}
+    assert scores["evaluate/base/mine/cot/all"] == 6 / 12
+    assert scores["evaluate/mpo/mine/cot/all"] == 0
+
+
+def test_questions_without_a_truth_are_dropped_once_with_their_reason(answer_all, config, rows, tmp_path):
+    path = Path(config.benchmarks["mine"]["path"])
+    del rows[3]["answer"]
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    answer_all(config, tmp_path / "run")
+    inner = answer_all(config, tmp_path / "run")
+    assert [(record.id, record.reason) for record in inner.dropped("mine")] == [("mine-3", DropReason.NO_GROUND_TRUTH)]
+    assert {score.n for score in inner.scores() if score.category == "all" and score.metric == "accuracy"} == {11}
+
+
+def test_an_image_that_cannot_be_opened_counts_as_unanswered(answer_all, config, rows, tmp_path):
+    path = Path(config.benchmarks["mine"]["path"])
+    (tmp_path / "torn.png").write_bytes(b"\x89PNG\r\n\x1a\n")
+    rows[0]["image"] = "torn.png"
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    inner = answer_all(config, tmp_path / "run")
+    scores = {score.id: score for score in inner.scores()}
+    assert scores["evaluate/mpo/mine/cot/all"].value == 8 / 12
+    assert scores["evaluate/mpo/mine/cot/all/unanswered"].value == 1 / 12
+    assert [record.reason for record in inner.dropped("mpo-mine-cot")] == [DropReason.BAD_IMAGE]
+
+
+def test_another_model_under_the_same_name_is_refused(config, tmp_path):
+    """After a training was done again, old answers must not pass for the new model's."""
+    model = tmp_path / "run" / "checkpoints" / "train" / "model"
+    model.mkdir(parents=True)
+    (model / "model.safetensors").write_bytes(b"first")
+    config = replace(config, models={"mpo": "step:train"})
+    backend = ScriptedBackend(lambda request, sample: "1")
+    evaluate(config, RunFiles(tmp_path / "run"), lambda *_: backend)
+    (model / "model.safetensors").write_bytes(b"other")
+    with pytest.raises(UserError, match="answers of another model named 'mpo'"):
+        evaluate(config, RunFiles(tmp_path / "run"), lambda *_: backend)
+
+
+def test_fingerprint_sees_both_ends_of_a_large_file(tmp_path):
+    file = tmp_path / "weights"
+    content = bytearray(3 << 20)
+    prints = set()
+    for place in (None, 5, len(content) - 5):
+        changed = bytearray(content)
+        if place is not None:
+            changed[place] = 1
+        file.write_bytes(changed)
+        prints.add(fingerprint(tmp_path))
+    assert len(prints) == 3
+
+
+@pytest.mark.parametrize(
+    ("values", "error", "message"),
+    [
+        ({"models": {}}, ValueError, "at least one"),
+        ({"models": {"a/b": "base"}}, ValueError, "'a/b'"),
+        ({"benchmarks": {"mine": {"loader": "jsnl", "path": "x"}}}, RecipeError, "jsnl"),
+        ({"models": {"a": "x", "a-scenes": "y"}, "benchmarks": AMBIGUOUS}, ValueError, "same name"),
+    ],
+)
+def test_a_bad_config_is_refused_with_a_sentence(values, error, message):
+    good = {"models": {"base": "base"}, "benchmarks": {"scenes": {"loader": "scenes"}}}
+    with pytest.raises(error, match=message):
+        Config(**{**good, **values})
+
+
+def test_a_benchmark_without_any_truth_is_refused(answer_all, config, rows, tmp_path):
+    path = Path(config.benchmarks["mine"]["path"])
+    path.write_text(json.dumps({"text": "Describe it."}) + "\n")
+    with pytest.raises(DataError, match="no question with a ground truth"):
+        answer_all(config, tmp_path / "run")
+
+
+CHILD = """
+import json, sys, time
+sys.path.insert(0, {here!r})
+from conftest import written
+from mixpo.config import build
+from mixpo.evaluation.evaluate import Config, evaluate
+from mixpo.files import RunFiles
+
+def make(_, path):
+    backend = written(path)
+    at_once = backend.answer
+    backend.answer = lambda request, sample: (time.sleep(0.02), at_once(request, sample))[1]
+    return backend
+
+values = json.loads(sys.argv[2])
+print("started", flush=True)
+evaluate(build(Config, values, ""), RunFiles(sys.argv[1]), make)
+"""
+
+
+def test_killed_at_any_moment_it_goes_on_to_the_same_records(answer_all, config, tmp_path):
+    answer_all(config, tmp_path / "whole")
+    values = {
+        "models": config.models, "benchmarks": config.benchmarks, "max_new_tokens": config.max_new_tokens,
+        "block": config.block,
+    }  # fmt: skip
+    command = [sys.executable, "-c", CHILD.format(here=str(HERE)), str(tmp_path / "run"), json.dumps(values)]
+    rng = random.Random(0)
+    kills = 0
+    for _ in range(40):
+        child = subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env={**os.environ, "OMP_NUM_THREADS": "1"}
+        )
+        assert child.stdout is not None
+        child.stdout.readline()
+        time.sleep(rng.uniform(0, 0.4))
+        if kills < 10 and child.poll() is None:
+            child.send_signal(signal.SIGKILL)
+            kills += 1
+        child.wait()
+        if child.returncode == 0:
+            break
+    assert kills >= 5
+    assert child.returncode == 0
+    assert contents(tmp_path / "run") == contents(tmp_path / "whole")
+
+
+def contents(root: Path) -> dict[str, str]:
+    return {str(path.relative_to(root)): path.read_text() for path in sorted(root.rglob("*")) if path.is_file()}

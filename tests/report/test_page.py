@@ -1,0 +1,181 @@
+"""The page: whole, self-contained, escaped, and built from whatever steps have run."""
+
+import base64
+import io
+import re
+from html.parser import HTMLParser
+
+import pytest
+from PIL import Image
+
+from mixpo.records import Origin, PreferencePair
+from mixpo.report.page import Config, run
+
+VOID = {"meta", "img", "br", "link", "input", "hr", "rect", "path", "circle"}
+
+
+class Page(HTMLParser):
+    """Tags in order, text, attributes; complains of tags that do not nest."""
+
+    def __init__(self, html: str):
+        super().__init__()
+        self.tags: list[tuple[str, dict]] = []
+        self.open: list[str] = []
+        self.text = ""
+        self.feed(html)
+        assert self.open == []
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append((tag, dict(attrs)))
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag, attrs):
+        self.tags.append((tag, dict(attrs)))
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        self.text += data
+
+    def all(self, tag: str) -> list[dict]:
+        return [attrs for name, attrs in self.tags if name == tag]
+
+
+def page(files, **values) -> tuple[str, Page]:
+    run(Config(**values), files)
+    html = files.report.read_text(encoding="utf-8")
+    return html, Page(html)
+
+
+def test_the_headline_is_the_gain_with_its_interval(full):
+    _, parsed = page(full)
+    assert (
+        "mpo raises accuracy on scenes by chain of thought: 50.0 % before, 65.0 % after, +15.0 points "
+        "(95 % interval +5.0 to +25.0; p = 0.0042; 400 questions)." in parsed.text
+    )
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "verb"), [(-0.05, 0.35, "does not clearly change"), (-0.3, -0.1, "lowers"), (0.1, 0.2, "raises")]
+)
+def test_the_headline_says_only_what_the_interval_allows(full, writers, low, high, verb):
+    writers["evaluation"](full, low, high)
+    assert f"mpo {verb} accuracy on scenes" in page(full)[1].text
+
+
+def test_nothing_from_outside_is_named_and_nothing_runs(full):
+    _, parsed = page(full)
+    assert not {"script", "link", "iframe", "object", "embed", "form"} & {tag for tag, _ in parsed.tags}
+    for _, attrs in parsed.tags:
+        assert not any(name.startswith("on") for name in attrs)
+        assert attrs.get("src", "data:image/").startswith("data:image/")
+        assert "href" not in attrs
+    assert "url(" not in "".join(re.findall(r"<style>.*?</style>", page(full)[0], re.DOTALL))
+
+
+def test_model_text_appears_as_text(full, evil):
+    html, parsed = page(full)
+    assert "<script" not in html
+    # In the prompt, the rejected completion and a drop's detail.
+    assert parsed.text.count(evil) == 3
+
+
+def test_pairs_show_images_origin_truth_and_the_difference(full):
+    html, parsed = page(full)
+    assert "Ground truth: 0" in parsed.text
+    assert {"correctness", "format"} <= set(re.findall(r'class="tag">(\w+)<', html))
+    assert "<mark>stars</mark>" in html
+    assert "Final answer: <mark>3</mark>" in html
+    images = parsed.all("img")
+    assert all(image["alt"] for image in images)
+    sizes = []
+    for image in images:
+        picture = Image.open(io.BytesIO(base64.b64decode(image["src"].partition(",")[2])))
+        sizes.append(picture.size)
+    assert sizes == [(64, 64), (480, 240)]
+    assert "mine/lost.png: cannot be read" in parsed.text
+
+
+def test_a_megabyte_of_one_character_is_cut_with_a_note(full):
+    html, parsed = page(full)
+    assert "996,000 more characters are not shown" in parsed.text
+    assert len(html) < 200_000
+
+
+def test_the_gallery_is_capped(full):
+    extra = [
+        PreferencePair(
+            id=f"other-{i}/0>1", question_id=f"other-{i}", prompt="?", chosen="a", rejected="b", origin=Origin.IMPORTED
+        )
+        for i in range(50)
+    ]
+    full.pairs("pair").append(extra)
+    assert len(page(full, pairs_shown=10)[1].all("article")) == 10
+    assert len(page(full, pairs_shown=0)[1].all("article")) == 0
+
+
+def test_funnel_drops_costs_recipe_and_versions_are_there(full):
+    html, parsed = page(full)
+    labels = [attrs["aria-label"] for attrs in parsed.all("svg")]
+    assert "Verdicts. correct: 2 · 50 %; incorrect: 1 · 25 %; unparsed: 1 · 25 %" in labels
+    assert "Questions answered. answered: 3; all right: 1; none right: 0; gave pairs: 2" in labels
+    assert "Pairs. correctness: 1; format: 1" in labels
+    # Two pairs, one of which the training dropped.
+    assert "Trained on. train: 1" in labels
+    assert any(label.startswith("Loss. training: from 0.93 to 0.8; held-out: from 0.85") for label in labels)
+    assert "expected: 0.9318" in html
+    assert "At 1 steps a logged value was not a finite number" in parsed.text
+    rows = [re.sub(r"<[^>]+>", " ", row).split() for row in re.findall(r"<tr>.*?</tr>", html, re.DOTALL)]
+    assert ["sample", "sample", "1", "min", "0", "s", "1", "46", "1"] in rows
+    assert ["pair", "over_cap", "40", "mine-8"] in rows
+    assert "uses: sample" in html
+    assert "abc1234" in parsed.text
+
+
+@pytest.mark.parametrize("steps", [(), ("questions",), ("questions", "pairs"), ("training",), ("evaluation",)])
+def test_steps_that_have_not_run_are_absent(files, writers, steps):
+    for step in steps:
+        writers[step](files)
+    _, parsed = page(files)
+    if "evaluation" not in steps:
+        assert "Nothing has been evaluated in this run yet." in parsed.text
+    assert ("Preference pairs" in parsed.text) == ("pairs" in steps)
+    assert ("Training: train" in parsed.text) == ("training" in steps)
+    assert "Time and tokens" not in parsed.text
+
+
+def test_a_folder_that_is_no_run_gives_a_page_too(tmp_path):
+    from mixpo.files import RunFiles
+
+    _, parsed = page(RunFiles(tmp_path / "foreign"))
+    assert "foreign" in parsed.text
+
+
+def test_a_lone_surrogate_does_not_end_the_report(full):
+    full.pairs("pair").append([])
+    shard = full.pairs("pair").paths()[0]
+    line = '{"id": "s", "question_id": "s", "prompt": "\\ud800", "chosen": "a", "rejected": "b", "origin": "imported"}'
+    with shard.open("a") as file:
+        file.write(line + "\n")
+    assert len(page(full)[1].all("article")) == 3
+
+
+def test_an_image_path_out_of_the_run_is_not_opened(full):
+    secret = full.root.parent / "secret.png"
+    Image.new("RGB", (8, 8)).save(secret)
+    full.pairs("pair").append(
+        [
+            PreferencePair(
+                id="x", question_id="mine-0", prompt="?", chosen="a", rejected="b", origin=Origin.IMPORTED,
+                images=("mine/../../../../../secret.png",),
+            )
+        ]
+    )  # fmt: skip
+    _, parsed = page(full)
+    assert "lies outside the image root" in parsed.text
+
+
+def test_the_same_files_give_the_same_page(full):
+    assert page(full)[0] == page(full)[0]
