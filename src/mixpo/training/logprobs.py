@@ -3,7 +3,7 @@
 The logits of 650 completion tokens over a vocabulary of 150,000 take 390 MB in float32, and log-softmax
 and its gradient as much again. Here no more than one chunk of them exists at any time: the forward
 pass keeps one number a token (the logarithm of the softmax's denominator) and the backward pass
-computes a chunk's logits again.
+computes a chunk's logits again, unless all tokens fit into one chunk.
 
 Precision: products of 16-bit hidden states and weights are added up in float32, and everything after
 is float32 (float64 if the inputs are): bfloat16 resolves 1 nat at 128 to 255. Under autocast hidden states and
@@ -93,35 +93,39 @@ class _ChunkedLogps(torch.autograd.Function):
         states, matrix = hidden.to(settings.operands), weight.to(settings.operands)
         logps = torch.empty(len(hidden), dtype=_wide(settings.operands), device=hidden.device)
         normalisers = torch.empty_like(logps)
-        # With a frozen head, d log p / d hidden is known up to the factor that the backward pass brings:
-        # taken now it costs one product less than computing the logits again.
-        frozen = not ctx.needs_input_grad[1] and not ctx.needs_input_grad[2]
-        early = settings.grad_enabled and frozen and ctx.needs_input_grad[0]
-        slopes = torch.empty(hidden.shape, dtype=logps.dtype, device=hidden.device) if early else None
+        for_hidden, for_weight, for_bias = (settings.grad_enabled and needed for needed in ctx.needs_input_grad[:3])
+        # With a frozen head, the gradient is known up to the factor that the backward pass brings: taken now it
+        # costs one product less than computing the logits again. A single chunk is kept instead of computed again.
+        early = for_hidden and not for_weight and not for_bias
+        keep = (for_weight or for_bias) and len(hidden) <= settings.chunk
+        grad_early = torch.empty(hidden.shape, dtype=logps.dtype, device=hidden.device) if early else None
+        kept = None
         with _no_autocast(hidden):
             for part in _parts(len(hidden), settings.chunk):
                 logits, cap_slope = _logits(states[part], matrix, bias, settings)
-                peaks = logits.amax(dim=1)
                 at_target = logits.gather(1, targets[part, None]).squeeze(1)
+                peaks = logits.amax(dim=1)
                 exponentials = logits.sub_(peaks[:, None]).exp_()
                 denominators = exponentials.sum(dim=1)
                 normalisers[part] = peaks + denominators.log()
                 logps[part] = at_target - normalisers[part]
-                if slopes is not None:
-                    probabilities = exponentials.div_(denominators[:, None])
-                    factor = torch.full_like(denominators, settings.scale)
-                    slopes[part] = _product(_logit_slopes(probabilities, targets[part], factor, cap_slope), matrix)
-        ctx.save_for_backward(hidden, weight, bias, targets, normalisers, slopes)
+                if early or keep:
+                    slopes = _slopes(exponentials.div_(denominators[:, None]), targets[part], cap_slope)
+                    kept = slopes if keep else None
+                    if grad_early is not None:
+                        grad_early[part] = _product(slopes, matrix)
+        ctx.save_for_backward(hidden, weight, bias, targets, normalisers, grad_early, kept)
         ctx.settings = settings
         return logps
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
-        hidden, weight, bias, targets, normalisers, slopes = ctx.saved_tensors
-        if slopes is not None:
-            return (slopes * grad[:, None]).to(hidden.dtype), None, None, None, None
+        hidden, weight, bias, targets, normalisers, grad_early, kept = ctx.saved_tensors
         settings: _Settings = ctx.settings
+        factors = (settings.scale * grad)[:, None]
+        if grad_early is not None:
+            return (factors * grad_early).to(hidden.dtype), None, None, None, None
         states, matrix = hidden.to(settings.operands), weight.to(settings.operands)
         for_hidden, for_weight, for_bias = ctx.needs_input_grad[:3]
         wide = {"dtype": normalisers.dtype, "device": hidden.device}
@@ -130,15 +134,18 @@ class _ChunkedLogps(torch.autograd.Function):
         grad_bias = torch.zeros(len(weight), **wide) if for_bias else None
         with _no_autocast(hidden):
             for part in _parts(len(hidden), settings.chunk):
-                logits, cap_slope = _logits(states[part], matrix, bias, settings)
-                probabilities = logits.sub_(normalisers[part, None]).exp_()
-                slope = _logit_slopes(probabilities, targets[part], settings.scale * grad[part], cap_slope)
+                slopes = kept
+                if slopes is None:
+                    logits, cap_slope = _logits(states[part], matrix, bias, settings)
+                    probabilities = logits.sub_(normalisers[part, None]).exp_()
+                    slopes = _slopes(probabilities, targets[part], cap_slope)
+                # The factors go on the (n, D) side of each product: it is the smaller one.
                 if grad_hidden is not None:
-                    grad_hidden[part] = _product(slope, matrix).to(hidden.dtype)
+                    grad_hidden[part] = factors[part] * _product(slopes, matrix)
                 if grad_weight is not None:
-                    _add_product(grad_weight, slope.t(), states[part])
+                    _add_product(grad_weight, slopes.t(), factors[part] * states[part], settings.operands)
                 if grad_bias is not None:
-                    grad_bias += slope.sum(dim=0)
+                    grad_bias += slopes.t() @ factors[part, 0]
         return (
             grad_hidden,
             None if grad_weight is None else grad_weight.to(weight.dtype),
@@ -163,11 +170,11 @@ def _logits(
     return bounded * settings.softcap, bounded.square_().neg_().add_(1)
 
 
-def _logit_slopes(probabilities: Tensor, targets: Tensor, factor: Tensor, cap_slope: Tensor | None) -> Tensor:
-    """factor * d log p[target] / d logit = factor * (onehot - p), (n, V), written over `probabilities`."""
-    slope = probabilities.mul_(-factor[:, None])
-    slope.scatter_add_(1, targets[:, None], factor[:, None])
-    return slope if cap_slope is None else slope.mul_(cap_slope)
+def _slopes(probabilities: Tensor, targets: Tensor, cap_slope: Tensor | None) -> Tensor:
+    """d log p[target] / d (scaled) logit before the softcap, onehot - p, (n, V), written over `probabilities`."""
+    slopes = probabilities.neg_()
+    slopes[torch.arange(len(targets), device=targets.device), targets] += 1
+    return slopes if cap_slope is None else slopes.mul_(cap_slope)
 
 
 def _product(left: Tensor, right: Tensor) -> Tensor:
@@ -188,14 +195,12 @@ def _product(left: Tensor, right: Tensor) -> Tensor:
     return total
 
 
-def _add_product(total: Tensor, left: Tensor, right: Tensor) -> None:
-    """total += left @ right, in total's precision."""
-    if right.dtype == total.dtype:
+def _add_product(total: Tensor, left: Tensor, right: Tensor, operands: torch.dtype) -> None:
+    """total += left @ right, all float32 or float64; 16-bit `operands` are multiplied as such where that is faster."""
+    if operands == total.dtype or not total.is_cuda:
         total.addmm_(left, right)
-    elif right.is_cuda:
-        total += torch.mm(left.to(right.dtype), right, out_dtype=total.dtype)
     else:
-        total.addmm_(left, right.to(total.dtype))
+        total += torch.mm(left.to(operands), right.to(operands), out_dtype=total.dtype)
 
 
 def _logps_through_module(
