@@ -1,9 +1,9 @@
 """The step `questions`: reads every source of a section into records, and stores the images that come as bytes.
 
-    questions:
-      sources:
-        scenes: {loader: scenes, split: train, count: 2000}
-        mine:   {loader: jsonl, path: ~/data/mine.jsonl}
+questions:
+  sources:
+    scenes: {loader: scenes, split: train, count: 2000}
+    mine:   {loader: jsonl, path: ~/data/mine.jsonl}
 """
 
 import importlib

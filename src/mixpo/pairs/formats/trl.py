@@ -1,7 +1,7 @@
 """Preference pairs in TRL's conversational format for vision-language models (DPOTrainer).
 
-    {"images": [path], "prompt": [{"role": "user", "content": [{"type": "image"}, {"type": "text", "text": …}]}],
-     "chosen": [{"role": "assistant", "content": [{"type": "text", "text": …}]}], "rejected": [likewise]}
+{"images": [path], "prompt": [{"role": "user", "content": [{"type": "image"}, {"type": "text", "text": …}]}],
+ "chosen": [{"role": "assistant", "content": [{"type": "text", "text": …}]}], "rejected": [likewise]}
 """
 
 import json

@@ -1,0 +1,38 @@
+import pytest
+
+from mixpo.pairs.dropout_ntp import dropout_pair
+from mixpo.records import Continuation, DropReason, FinishReason, Origin, PreferencePair, Question, Response
+
+QUESTION = Question(id="q", text="Describe the picture.", images=("scenes/1.png",))
+
+
+def records(text="A red circle.", continued="A red square.", finish_reason=FinishReason.STOP):
+    response = Response(
+        id="q/3", question_id="q", sample=3, text=text, finish_reason=finish_reason, prompt="Describe the picture."
+    )
+    continuation = Continuation(
+        id="q/3/half", question_id="q", response_id="q/3", ratio=0.5, with_image=False, kept="A red", text=continued,
+        finish_reason=FinishReason.STOP, kept_tokens=2, completion_tokens=3,
+    )  # fmt: skip
+    return response, continuation
+
+
+def test_the_response_is_preferred_to_its_continuation_without_the_image():
+    assert dropout_pair(QUESTION, *records()) == PreferencePair(
+        id="q/3>half", question_id="q", prompt="Describe the picture.", chosen="A red circle.", rejected="A red square.",
+        origin=Origin.DROPOUT_NTP, images=("scenes/1.png",), chosen_id="q/3", rejected_id="q/3/half",
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"continued": "A red circle. \n"}, DropReason.SAME_TEXT),
+        ({"continued": " "}, DropReason.EMPTY),
+        ({"text": ""}, DropReason.EMPTY),
+        ({"finish_reason": FinishReason.LENGTH}, DropReason.TRUNCATED),
+    ],
+)
+def test_what_gives_no_pair_says_why(changes, reason):
+    dropped = dropout_pair(QUESTION, *records(**changes))
+    assert (dropped.id, dropped.step, dropped.reason) == ("q/3/half", "pair", reason)
