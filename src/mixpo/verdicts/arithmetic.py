@@ -20,10 +20,10 @@ SUPERSCRIPT = {"⁰": "0", "¹": "1", "²": "2", "³": "3", "⁴": "4", "⁵": "
 NUMBER = r"(?:\d+(?:\.\d+)?|\.\d+)(?:[eE][+-]?\d{1,4}(?![\w.]))?"
 TOKEN = re.compile(
     rf"\s*(?:(?P<number>{NUMBER})|(?P<vulgar>[{''.join(VULGAR)}])|(?P<super>[{''.join(SUPERSCRIPT)}]+)"
-    r"|(?P<name>\\(?:[dtc]?frac|sqrt|pi|cdot|times|div)(?![a-zA-Z])|\*\*|[-+*/^()\[\]{}·×÷√π]))\s*"
+    r"|(?P<name>\\(?:[dtc]?frac|sqrt|pi|cdot|times|div)(?![a-zA-Z])|sqrt(?=\s*\()|\*\*|[-+*/^()\[\]{}·×÷√π]))\s*"
 )
 NOISE = re.compile(r"\\(?:left|right|displaystyle|[,;:! ])|\$|\\[()\[\]]|~")
-SIGNS = {"\\cdot": "*", "\\times": "*", "·": "*", "×": "*", "\\div": "/", "÷": "/", "**": "^", "\\pi": "π", "[": "(", "]": ")"}
+SIGNS = {"\\cdot": "*", "\\times": "*", "·": "*", "×": "*", "\\div": "/", "÷": "/", "**": "^", "\\pi": "π", "sqrt": "√", "[": "(", "]": ")"}
 FRACTIONS = ("\\frac", "\\dfrac", "\\tfrac", "\\cfrac")
 
 
@@ -37,6 +37,7 @@ class TooLarge(NoValue):
 
 def evaluate(expression: str) -> Value:
     """The value of an expression such as `2\\frac{1}{2}`, `4π`, `2^{10}`, `3 × 1/6`. Raises NoValue or TooLarge."""
+    expression = _unwrapped(expression)
     if len(expression) > LENGTH:
         raise NoValue("too long")
     tokens = _tokens(NOISE.sub(" ", expression))
@@ -51,6 +52,14 @@ def evaluate(expression: str) -> Value:
     if isinstance(value, float) and not math.isfinite(value):
         raise TooLarge("too large")
     return value
+
+
+def _unwrapped(expression: str) -> str:
+    """Without the redundant braces around the whole: `{{{5}}}` is 5, at any depth."""
+    inside = expression.strip()
+    depth = min(len(inside) - len(inside.lstrip("{")), len(inside) - len(inside.rstrip("}")))
+    core = inside[depth : len(inside) - depth]
+    return core if depth and "{" not in core else expression
 
 
 def _tokens(text: str) -> list[tuple[str, str]]:

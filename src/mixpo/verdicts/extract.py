@@ -35,6 +35,7 @@ from mixpo.verdicts.statements import (
     last_line,
     last_statements,
     marked_statements,
+    sentence_end,
 )
 
 
@@ -68,6 +69,8 @@ KINDS: dict[AnswerKind, Kind] = {
     AnswerKind.DOCUMENT: document,
     AnswerKind.RELAXED: relaxed,
 }
+ANSWERED_FIRST = frozenset(KINDS) - {AnswerKind.TEXT, AnswerKind.DOCUMENT, AnswerKind.EXPRESSION, AnswerKind.LIST, AnswerKind.SET}
+"""Kinds whose answer may stand at the head of a response, the explanation after it."""
 LAST_SENTENCES = 6
 """Sentences looked at from the last one back, when nothing is marked."""
 
@@ -131,9 +134,13 @@ def _unmarked(body: Body, question: Question, kind: AnswerKind, reader: Kind) ->
         if reading.value is not None:
             return found
         problem = problem or found
-        if statement.rule == "last":
+        if statement.rule == "last" or (statement.rule == "direct" and _single_sentence(body, statement)):
             return problem  # refused or hedged at the end: what stands before is no answer either
     return problem
+
+
+def _single_sentence(body: Body, statement: Statement) -> bool:
+    return sentence_end(body.text, statement.start, statement.end) >= statement.end - 1
 
 
 def _unmarked_statements(body: Body, kind: AnswerKind) -> Iterator[Statement]:
@@ -142,7 +149,7 @@ def _unmarked_statements(body: Body, kind: AnswerKind) -> Iterator[Statement]:
         yield direct
     if line := last_line(body):
         yield line
-    if kind in (AnswerKind.CHOICE, AnswerKind.YES_NO) and (first := first_statement(body)):
+    if kind in ANSWERED_FIRST and (first := first_statement(body)):
         yield first
     for count, statement in enumerate(last_statements(body)):
         if count == LAST_SENTENCES:

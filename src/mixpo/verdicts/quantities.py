@@ -10,16 +10,29 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from mixpo.verdicts.arithmetic import SUPERSCRIPT, VULGAR, NoValue, TooLarge, Value, evaluate
-from mixpo.verdicts.number_words import NUMBER_WORDS, words_value
+from mixpo.verdicts.number_words import (
+    CHINESE,
+    FRACTION_WORDS,
+    NUMBER_WORDS,
+    ORDINALS,
+    chinese_value,
+    fraction_value,
+    words_value,
+)
 
 GROUPED = r"\d{1,3}(?:(?:,|\{,\}|\u202f|')\d{3})+(?![\d])|\d{1,2}(?:,\d{2})+,\d{3}(?!\d)"
 EUROPEAN = r"\d{1,3}(?:\.\d{3})+,\d+(?!\d)|\d{1,3}(?:\.\d{3}){2,}(?![\d,])|(?<![\d,(\[{])\d+,\d{1,2}(?![\d,)\]}]|,)"
 DIGITS = rf"(?:{EUROPEAN}|(?:{GROUPED}|\d+)(?:\.\d+)?|\.\d+)(?:[eE][+-]?\d{{1,4}}(?![\w.]\w|\w))?"
 MATH = (
     rf"(?:{DIGITS}|[{''.join(VULGAR)}{''.join(SUPERSCRIPT)}]|\\(?:[dtc]?frac|sqrt|pi|cdot|times|div|left|right|approx)(?![a-zA-Z])"
-    r"|\\[,;:! %$()\[\]]|[-+*/^·×÷√π()\[\]{}=≈%$]|(?<=\d)\s?:\s?(?=\d)|(?<=\d)\s?[xX]\s?(?=\d))"
+    r"|sqrt(?=\s*\()|\\[,;:! %$()\[\]]|[-+*/^·×÷√π()\[\]{}=≈%$]|(?<=\d)\s?:\s?(?=\d)|(?<=\d)\s?[xX]\s?(?=\d))"
 )
-RUN = re.compile(rf"(?:{MATH}[ \u202f]*)+|(?<![\w'-])(?:{NUMBER_WORDS})(?:(?:[ -]|,? and )(?:{NUMBER_WORDS}))*(?![\w'])", re.IGNORECASE)
+RUN = re.compile(
+    rf"(?:{MATH}[ \u202f]*)+"
+    rf"|(?<![\w'-])(?:(?P<fraction>{FRACTION_WORDS})|(?P<words>(?:{NUMBER_WORDS})(?:(?:[ -]|,? and )(?:{NUMBER_WORDS}))*)"
+    rf"|(?P<ordinal>{'|'.join(ORDINALS)}))(?![\w'])|(?P<chinese>{CHINESE})",
+    re.IGNORECASE,
+)
 HAS_NUMBER = re.compile(rf"[\dπ{''.join(VULGAR)}]|\\pi")
 SPACED = re.compile(r"(?<=[\d)\]}])(?: +|\u202f(?!\d{3}(?!\d)))(?=[\d(\[$\\.])(?!\d+ ?/ ?\d+(?![\d/]))(?!\\[dtc]?frac|\\(?:times|cdot|div|approx))")
 EQUALS = re.compile(r"=|≈|\\approx")
@@ -32,6 +45,8 @@ SCALES = {
 }  # fmt: skip
 PERCENT = re.compile(r"\s?(?:\\?%|percent\b|per cent\b|percentage points?\b|％)", re.IGNORECASE)
 UNIT = re.compile(r"[ \u202f]?\\?(?:text|mathrm|mbox)?\{?\s*([°²³a-zA-Zμµ\u4e00-\u9fff]+(?:[/^·][a-zA-Z0-9]+)*)")
+CALL = re.compile(r"[A-Za-z_]{2,}\([\"'][^\s]*$")
+MINUS = re.compile(r"\b(?:minus|negative) $", re.IGNORECASE)
 CURRENCY = "$€£¥₹"
 
 
@@ -44,7 +59,7 @@ class Quantity:
     value: Value | None
     """None: not a single number (a range, a ratio, a time, a date) or no number at all."""
     form: str = "number"
-    """number, word, percent, money, expression, range, ratio, date, opaque, too large."""
+    """number, word, percent, ordinal, money, expression, range, ratio, date, opaque, too large."""
     unit: str = ""
     """The word after it, when there is one: "cm", "objects"."""
     sign: str = ""
@@ -56,12 +71,20 @@ class Quantity:
 def quantities(text: str, start: int, end: int) -> Iterator[Quantity]:
     """The numbers of a window, in order."""
     for run in RUN.finditer(text, start, end):
-        if run[0][0].isalpha():
-            value = words_value(run[0])
+        if run.lastgroup:
+            value, form = _in_words(run[0], run.lastgroup)
             if value is not None:
-                yield from _finished(text, run.start(), run.end(), end, value, "word")
+                yield from _finished(text, run.start(), run.end(), end, value, form)
         elif HAS_NUMBER.search(run[0]):
             yield from _run_quantities(text, run.start(), run.end(), end)
+
+
+def _in_words(words: str, group: str) -> tuple[Fraction | None, str]:
+    if group == "fraction":
+        return fraction_value(words), "word"
+    if group == "ordinal":
+        return Fraction(ORDINALS[words.lower()]), "ordinal"
+    return (chinese_value(words) if group == "chinese" else words_value(words)), "word"
 
 
 def _run_quantities(text: str, start: int, end: int, limit: int) -> Iterator[Quantity]:
@@ -98,6 +121,8 @@ def _piece(text: str, left: int, right: int, limit: int) -> Iterator[Quantity]:
     piece = text[left:right]
     if left and (text[left - 1] == "^" or (text[left - 1].isalpha() and text[left - 1].isascii() and piece[0].isdigit())):
         return  # an exponent of a unit (cm^2), or part of a name (N_0, P1)
+    if CALL.search(text[max(0, left - 30) : left]) and (piece[0] != "√"):
+        return  # the argument of a call in code
     if piece[0] == "-" and left and (text[left - 1].isalnum() or text[left - 1] in ")]"):
         left, piece = left + 1, piece[1:].lstrip()  # a dash after a word, no sign
         if not piece:
@@ -132,8 +157,10 @@ def plain_digits(text: str) -> str:
 
 
 def _finished(text: str, left: int, right: int, limit: int, value: Value, form: str) -> Iterator[Quantity]:
-    """With the scale word, percent sign or unit that follows."""
+    """With the scale word, percent sign or unit that follows, and the "minus" in words before it."""
     scale = 1
+    if (minus := MINUS.search(text, max(0, left - 10), left)) and not text[: minus.start()].rstrip()[-1:].isdigit():
+        value, left = -value, minus.start()
     while scaled := SCALE.match(text, right, limit):
         factor = SCALES[(scaled[1] or scaled[2]).lower()]
         scale, value, right = scale * factor, value * factor, scaled.end()

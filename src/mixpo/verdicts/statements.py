@@ -21,14 +21,17 @@ TAIL = 4_000
 MARKS = 40
 """Marked statements looked at, from the last one back."""
 
-KEYWORD = re.compile("answer|boxed|option|choice|choose|select|guess|value|result|letter|pick|go with|答案|选|结果|答")
+KEYWORDS = 1_000
+"""Words that may begin a mark looked at, from the last one back."""
+
+KEYWORD = re.compile("(?<![a-z])ans(?:wer)?|boxed|option|choice|choose|select|guess|value|result|letter|pick|go with|答案|而是|选|结果|答")
 VERB = r"\b(?:is|are|was|would be|will be|should be|must be|has to be|seems to be|appears to be)\b"
 ANSWER = re.compile(
-    rf"answer(?:\s+(?:letter|choice|option))?\s*(?:\([^()\n]{{0,30}}\)\s*)?"
+    rf"ans(?:wer)?(?![a-rt-z])(?:\s+(?:letter|choice|option))?\s*(?:\([^()\n]{{0,30}}\)\s*)?"
     rf"(?:(?P<marker>[:=](?!=))|(?!s?\s+(?:choices|options))[^.!?\n:=]{{0,100}}?(?P<phrase>{VERB}\s*:?))"
 )
 NOUN = re.compile(
-    rf"(?:option|choice|letter|guess|value|result)(?:\s+(?:letter|choice|option))?\s*"
+    rf"(?:option|choice|letter|guess|pick|value|result)(?:\s+(?:letter|choice|option))?\s*"
     rf"(?:(?P<marker>[:=](?!=))|[^.!?\n:=]{{0,100}}?(?P<phrase>{VERB}\s*:?))"
 )
 QUALIFIED = re.compile(r"\b(?:correct|right|best|final|appropriate|closest|likely|suitable|my|accurate)\s+(?:\w+\s+)?$")
@@ -38,7 +41,7 @@ CHOOSING = re.compile(r"(?:choose|select|pick|go with|guess)(?P<phrase>\s*:?)(?=
 CHOOSER = re.compile(r"\b(?:i|we|i'd|i'll|i would|i will|would|i'm going to|let's)\s+$")
 CHINESE = re.compile(
     r"(?:答案|(?<!各)选项|结果)(?:应该|应当|应)?(?P<phrase>(?:是|为|选)+(?:选项|:)*)|(?:答案|答|结果)(?P<marker>:)|选项(?P<marker2>:)"
-    r"|(?<=故)选|(?<=[应所])选(?!项)|选择?(?=\s*[(:]?[A-Z](?![A-Za-z]))"
+    r"|而是(?=\s*[(\"]?[A-Z])|(?<=故)选|(?<=[应所])选(?!项)|选择?(?=\s*[(:]?[A-Z](?![A-Za-z]))"
 )
 SENTENCE_END = re.compile(
     r"[.!?]+(?=[\s\"')\]]|$)(?<!\b[A-Za-z]\.)(?<!\bvs\.)(?<!\be\.g\.)(?<!\bapprox\.)(?<!\bDr\.)(?<!\bSt\.)|(?<=[^\x00-\x7f])[.!?;]|\n"
@@ -81,13 +84,13 @@ def marked_statements(body: Body) -> Iterator[Statement]:
     """What the model marked as its answer, the last first; empty marks are left out."""
     text, lower = body.text, body.text.lower()
     seen = 0
-    for keyword in reversed([match.start() for match in KEYWORD.finditer(lower, body.start, body.end)]):
+    for keyword in reversed([match.start() for match in KEYWORD.finditer(lower, body.start, body.end)][-KEYWORDS:]):
         found = _mark(text, lower, keyword, body)
         if found is None:
             continue
         rule, start = found
         end = _end_of(rule, body, start)
-        if end is not None and text[start:end].strip(" \t\n.*$:{}"):
+        if end is not None and text[start:end].strip(" \t\n.*$:{}") and not _introduces(text, rule, start, end):
             yield Statement(start, end, rule)
         seen += 1  # a mark that never closes counts as well: looking for its end is what costs
         if seen == MARKS:
@@ -99,11 +102,11 @@ def _mark(text: str, lower: str, at: int, body: Body) -> tuple[str, int] | None:
     if lower.startswith("boxed", at):
         brace = at + 5
         return ("box", brace + 1) if text[at - 1 : at] == "\\" and text[brace : brace + 1] == "{" else None
-    if lower[at] in "答选结":
+    if lower[at] in "答选结而":
         match = CHINESE.match(text, at, body.end)
         return ("marker" if match.lastgroup in ("marker", "marker2") else "phrase", match.end()) if match else None
     before = lower[max(body.start, at - 40) : at]
-    if lower.startswith("answer", at):
+    if lower.startswith("ans", at):
         after = lower[at + 6 : at + 8]
         if before.endswith("<") and after[:1] == ">":
             return "tag", at + 7
@@ -120,6 +123,11 @@ def _mark(text: str, lower: str, at: int, body: Body) -> tuple[str, int] | None:
         if match is None and lower.startswith("guess", at) and CHOOSER.search(before):
             match = CHOOSING.match(lower, at, body.end)
     return (match.lastgroup or "phrase", match.end()) if match else None
+
+
+def _introduces(text: str, rule: str, start: int, end: int) -> bool:
+    """Whether a mark ends its line and prose follows: "Here is the answer with the final value:", then the solution."""
+    return rule in ("marker", "phrase") and "\n" in text[start:end] and len(text[start:end].strip()) > DIRECT_LIMIT
 
 
 def _end_of(rule: str, body: Body, start: int) -> int | None:

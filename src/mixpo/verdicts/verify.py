@@ -9,6 +9,7 @@ from mixpo.records import AnswerKind, FinishReason, Outcome, Question, Response,
 from mixpo.verdicts.body import Body, body_of
 from mixpo.verdicts.extract import KINDS, Extraction, extract
 from mixpo.verdicts.infer import infer_kind
+from mixpo.verdicts.parallel import in_parallel
 from mixpo.verdicts.reading import Undecided
 from mixpo.verdicts.statements import trimmed
 
@@ -91,12 +92,10 @@ def _verdict(
 def judge(
     questions: Mapping[str, Question] | Iterable[Question], responses: Iterable[Response], config: Config
 ) -> Iterator[Verdict]:
-    """The verdicts on responses, in their order; responses to unknown questions are left out."""
+    """The verdicts on responses, in their order; responses to questions that are not there are left out."""
     known = questions if isinstance(questions, Mapping) else {question.id: question for question in questions}
-    for response in responses:
-        question = known.get(response.question_id)
-        if question is not None:
-            yield verify(question, response)
+    pairs = ((known[response.question_id], response) for response in responses if response.question_id in known)
+    return in_parallel(verify, pairs, config.workers, config.time_limit)
 
 
 def run(config: Config, files: RunFiles) -> None:

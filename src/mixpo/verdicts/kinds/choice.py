@@ -1,26 +1,33 @@
 """Multiple choice: an option's letter where a letter is meant, or an option's text."""
 
+import re
 from functools import lru_cache
 
 from mixpo.prompts import letter
 from mixpo.records import Question
 from mixpo.verdicts.kinds.letters import letter_read
-from mixpo.verdicts.kinds.options import NOT_AN_OPTION, option_read
+from mixpo.verdicts.kinds.options import NOT_AN_OPTION, contradicted, option_read
 from mixpo.verdicts.kinds.text import plain
 from mixpo.verdicts.reading import Reading, Undecided
 from mixpo.verdicts.refusal import NONE_FITS, refuses
 from mixpo.verdicts.statements import Statement
 
+OPTION_LINE = re.compile(r"[ \t]*(?:\([A-Z]\)|[A-Z][.):])[ \t]*\S")
+
 
 def read(text: str, statement: Statement, question: Question) -> Reading | None:
     """The option that a statement chooses; value `NOT_AN_OPTION` when it is none of them."""
     start, end, choices = statement.start, statement.end, question.choices
+    if not statement.marked and _listed(text, start, end):
+        return Reading(start, end, problem="the options repeated")
     if NONE_FITS.search(text, start, end) and not any(NONE_FITS.search(choice) for choice in choices):
         by_letter = letter_read(text, statement, len(choices))
         if by_letter is not None and by_letter.value is not None and not 0 <= by_letter.value < len(choices):
             return by_letter  # "(E) None of the above"
         return Reading(start, end, problem="no option chosen")
     found = letter_read(text, statement, len(choices))
+    if found is not None and found.value is not None and contradicted(text, found, end, choices):
+        return Reading(start, end, problem="letter and text disagree")
     if found is None or found.problem == "several letters":
         found = option_read(text, statement, question) or found
     if found is not None and (statement.marked or found.value is None):
@@ -28,6 +35,15 @@ def read(text: str, statement: Statement, question: Question) -> Reading | None:
     if refuses(text, start, end) and (found is None or not refuses(text, found.start, found.end)):
         return Reading(start, end, problem="refused")
     return found
+
+
+def _listed(text: str, start: int, end: int) -> bool:
+    """Whether a statement is a line of a list of options: it and a neighbour begin with a letter."""
+    if not OPTION_LINE.match(text, start):
+        return False
+    before = text.rfind("\n", max(0, start - 500), max(0, start - 1)) + 1
+    after = text.find("\n", start, end + 2) + 1
+    return bool((start and before < start and OPTION_LINE.match(text, before)) or (after and OPTION_LINE.match(text, after)))
 
 
 @lru_cache(maxsize=16384)

@@ -9,7 +9,9 @@ OPENING = r"(?:[\s\"'*`$:({\[<]|\\(?:text|textbf|textit|mathrm|mathbf|boxed|rm|b
 NAMED = r"(?:(?:most\s+)?(?:likely|probably|clearly|therefore|thus)\s*,?\s*)?(?:the\s+)?(?:(?:correct|right|best|final)\s+)?(?:(?:option|choice|answer|letter|选项)s?\s*(?:is|letter)?\s*:?\s*)?"
 HEAD = re.compile(rf"{OPENING}{NAMED}{OPENING}([A-Za-z])(?![A-Za-z0-9_'²\u00c0-\u024f])", re.IGNORECASE)
 INSIDE = re.compile(
-    r"(?<![\w(])\(([A-Z])\)|(?<![\w(])\[([A-Z])\]"
+    r"(?<![\w(])\(([A-Z])\)|(?<![\w'(.])([A-Z])\)?\s+(?:is|must be|would be)\s+(?:the\s+|clearly |also )?(?:correct|right|best|answer|closest|most)"
+    r"|\b(?i:it|this|that|so|thus|hence|therefore|actually|probably|pick|must be|think|believe|say|guess|be|is|get|with|select|choose)"
+    r"[,:]?\s+[\"'(*]*([A-Z])(?=[\"')*]*[.!,]?\s*$)|(?<![\w(])\[([A-Z])\]"
     r"|\b(?i:option|choice|letter|answer)\s*(?:is|:)?\s*[\"'(*]*([A-Za-z])(?![\w'])|(?:选项|答案|选)\s*[为是]?\s*:?\s*[(\"]?([A-Z])(?![A-Za-z])"
 )
 LONE = re.compile(r"[\s\"'*`$({\[]*([A-Za-z])[\s\"'*`$)}\].:]*")

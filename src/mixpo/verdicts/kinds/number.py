@@ -19,8 +19,8 @@ ASIDE = re.compile(
     re.IGNORECASE,
 )
 RESULT = re.compile(
-    r"\b(?:so|thus|therefore|hence|(?:which|that|this) (?:gives(?: us)?|equals|is equal to|leaves(?: us with)?|results in|makes|comes to|totals|means)|"
-    r"resulting in|giving(?: us)?|leaving|for a total of|making (?:a total of|it)|to get|we get|rounded to|simplif\w+ to)\b",
+    r"\b(?:so|thus|therefore|hence|(?:which|that|this) (?:gives(?: us)?|equals|is equal to|leaves(?: us with)?|results in|makes|comes to|totals)|"
+    r"resulting in|giving(?: us)?|leaving|for a total of|but (?:it|that|the (?:correct|actual|real|right) \w+) (?:is|was)|making (?:a total of|it)|to get|we get|rounded to|simplif\w+ to)\b",
     re.IGNORECASE,
 )
 COPULA = re.compile(
@@ -33,7 +33,15 @@ ABSENT = re.compile(
     r"(?!doubt|way|need|information|data|clear|answer|solution|option)\w|\b(none|zero)\b(?! of)",
     re.IGNORECASE,
 )
-HEDGE = re.compile(r"\s*(?:[^\W\d]+\s+){0,2}?[^\W\d]*\s*(?:,? ?\bor\b|,|/|&|,? ?\band\b|\bto\b|和|或|、)\s*(?:about |maybe |perhaps )?\$?\s*", re.IGNORECASE)
+HEDGE = re.compile(
+    r"\s*(?:[^\W\d]+\s+){0,2}?[^\W\d]*\s*\(?(?:,? ?\bor\b|,|/|&|~|,? ?\band\b|\bto\b|和|或)\s*(?:about |maybe |perhaps |possibly |even )?\s*", re.IGNORECASE
+)
+LATEX_TEXT = re.compile(r"\\(?:text|mathrm|mbox)\s*\{|[{}\\$]")
+BOUND = re.compile(
+    r"\b(?:(?:more|less|fewer|greater|higher|lower|larger|smaller) than|at (?:least|most)|over|under|above|below|up to|almost|nearly)\s+[$(]*$|[<>≤≥]\s*\$?$", re.IGNORECASE
+)
+DENIED = re.compile(r"(?:\bnot|n't|\bnever|\bisn't|不是)\s*(?:be\s+|equal to\s+)?[$(]*$", re.IGNORECASE)
+NO_THINGS = re.compile(r"\s*(no) (?!answer|idea|information|data|comment|doubt|way|clue|image|solution|option)\w", re.IGNORECASE)
 CHAINED = re.compile(r"[^.;,\n]{0,40}[=≈]\s*\$?|\s*\\approx\s*\$?|[^.;,\n]{0,20}\b(?:which is|that is|i\.e\.|or about|or approximately)\s*(?:equal to )?\$?\s*")
 YEAR = re.compile(r"\b(?:what|which|in)\b[^?]{0,40}\byears?\b|哪一?年", re.IGNORECASE)
 BOUNDS = re.compile(r"\b(?:between|from|ranges?)\b[^.\n]{0,40}$", re.IGNORECASE)
@@ -50,19 +58,47 @@ def read(text: str, statement: Statement, question: Question) -> Reading | None:
     if (year := _year(text, start, end, question)) is not None:
         return year
     found = list(quantities(text, start, end))
+    if statement.rule in ("first", "direct", "line") and (edge := sentence_end(text, start, end)) < end - 1:
+        if len(found) and _alone(text, start, edge, found[0]):
+            return Reading(found[0].start, found[0].end, found[0])
+        return None  # several sentences: the last ones are read one by one
+    if statement.rule == "first" and not (found and _alone(text, start, end, found[0])):
+        return None
     if not found:
-        absent = ABSENT.search(text, start, end)
+        absent = ABSENT.search(text, start, end) or (NO_THINGS.match(text, start, end) if statement.strict else None)
         if absent:
-            left, right = absent.span(1 if absent[1] else 2)
+            left, right = absent.span(absent.lastindex or 0)
             return Reading(left, right, Quantity(left, right, Fraction(0), "word"))
         return Reading(start, end, problem="refused") if refused else None
-    if any(character.isdigit() for character in text[start:end]) and found[0].form == "word":
-        found = [quantity for quantity in found if quantity.form != "word" or quantity.value != 1] or found
-    bare = statement.marked or (statement.rule in ("direct", "line") and not COPULA.search(text, start, found[0].start))
+    found = _counting(found)
+    kept = [quantity for quantity in found if not DENIED.search(text[max(start, quantity.start - 20) : quantity.start])]
+    if not kept:
+        return Reading(start, end, problem="denied")
+    found = kept
+    said = COPULA.search(text, start, end) or RESULT.search(text, start, end)
+    bare = statement.marked or (statement.rule in ("direct", "line") and not said)
     chosen = _marked(text, start, found) if bare else _stated(text, start, end, found)
-    if isinstance(chosen, Quantity):
-        return Reading(chosen.start, chosen.end, chosen)
-    return Reading(start, end, problem=chosen)
+    if isinstance(chosen, str):
+        return Reading(start, end, problem=chosen)
+    if BOUND.search(text[max(start, chosen.start - 20) : chosen.start]):
+        return Reading(start, end, problem="a bound")
+    return Reading(chosen.start, chosen.end, chosen)
+
+
+def _alone(text: str, start: int, end: int, quantity: Quantity) -> bool:
+    """Whether a sentence is the number and nothing else, a unit aside."""
+    before, after = text[start : quantity.start].strip(" \t\n\"'*$:("), text[quantity.end : end].strip(" \t\n\"'*$.)")
+    return not before and len(after.split()) <= 2 and not any(character.isdigit() for character in after)
+
+
+def _counting(found: list[Quantity]) -> list[Quantity]:
+    """Without ordinals and the word "one" where another number stands: "the second one of 3"."""
+    firm = [quantity for quantity in found if quantity.form not in ("ordinal", "word") or (quantity.form == "word" and quantity.value != 1)]
+    cardinal = [quantity for quantity in found if quantity.form != "ordinal"]
+    if firm and any(quantity.form != "word" for quantity in firm):
+        return firm
+    after_ordinal = cardinal and len(cardinal) < len(found) and all(quantity.value == 1 for quantity in cardinal)
+    return found if after_ordinal else cardinal or found
 
 
 def _year(text: str, start: int, end: int, question: Question) -> Reading | None:
@@ -82,7 +118,7 @@ def _marked(text: str, start: int, found: Sequence[Quantity]) -> Quantity | str:
     """After a mark the first number is meant, or the last of a chain of equals signs; several are no answer."""
     chosen = found[0]
     for following in found[1:]:
-        between = text[chosen.end : following.start]
+        between = LATEX_TEXT.sub("", text[chosen.end : following.start])
         if CHAINED.fullmatch(between):
             chosen = following
         elif HEDGE.fullmatch(between) and following.value != chosen.value:
@@ -110,7 +146,10 @@ def _stated(text: str, start: int, end: int, found: Sequence[Quantity]) -> Quant
         after = [quantity for quantity in main if quantity.start >= verb]
         if after:
             return _marked(text, verb, after)
-    return _marked(text, start, main) if start == equals else main[-1]
+    if start == equals:
+        return _marked(text, start, main)
+    several = len(main) > 1 and HEDGE.fullmatch(text[main[-2].end : main[-1].start]) and main[-2].value != main[-1].value
+    return "several answers" if several else main[-1]
 
 
 @lru_cache(maxsize=65536)

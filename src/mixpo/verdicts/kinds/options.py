@@ -13,6 +13,7 @@ from mixpo.verdicts.statements import Statement
 
 NOT_AN_OPTION = -1
 NUMBERS = AnswerKind.NUMBER
+AFTER_LETTER = re.compile(r"[)\]}.:,\"'*\s-]+")
 DENIED = re.compile(r"(?:\bnot|n't|\bnever|\brather than|\binstead of|不是)\s+(?:\w+\s+){0,2}$", re.IGNORECASE)
 
 
@@ -29,6 +30,17 @@ def option_read(text: str, statement: Statement, question: Question) -> Reading 
     return by_value if by_value is not None and (found is None or by_value.value != NOT_AN_OPTION) else found
 
 
+def contradicted(text: str, found: Reading, end: int, choices: tuple[str, ...]) -> bool:
+    """Whether the letter read is followed at once by the text of another option: "(B) 7 cm" where that is (C)."""
+    after = AFTER_LETTER.match(text, found.end, end)
+    at = after.end() if after else found.end
+    for index, pattern in _patterns(choices):
+        if pattern.match(text, at, end):
+            same = 0 <= found.value < len(choices) and plain(choices[index]) == plain(choices[found.value])
+            return at > found.end and index != found.value and not same
+    return False
+
+
 @lru_cache(maxsize=16384)
 def _polarities(choices: tuple[str, ...]) -> tuple[bool | None, ...]:
     """What each option says when they are yes and no (and perhaps a third); else empty."""
@@ -43,6 +55,9 @@ def _patterns(choices: tuple[str, ...]) -> tuple[tuple[int, re.Pattern[str]], ..
     for index, choice in sorted(enumerate(choices), key=lambda item: -len(item[1])):
         tokens = re.findall(r"\w+|[^\w\s]", choice.strip().rstrip("."))
         if not tokens or len(choice) > 400:
+            continue
+        if len(choice.strip()) == 1 and choice.strip().isalpha():  # a letter as text: "a" and "A person" are no options
+            found.append((index, re.compile(rf"(?<![\w'.]){re.escape(choice.strip())}(?![\w']|\.\w| [a-z])")))
             continue
         body = r"[\s$]*".join(map(_token, tokens))
         left = r"(?<![\w.\\/^-])" if tokens[0][0].isalnum() else r"(?<![\w.])"

@@ -21,6 +21,8 @@ LEAD_IN = re.compile(
 )
 ARTICLES = re.compile(r"\b(?:a|an|the)\b")
 WRAPPING = re.compile(r"\\(?:text|textbf|mathrm|mathbf|mathit|textit|operatorname|boxed)\s*\{([^{}]*)\}")
+ACRONYM = re.compile(r"\b(?:[a-z]\.){2,}")
+HYPHEN = re.compile(r"(?<=[a-z])-(?=[a-z])")
 MARKS = re.compile(r"[\"'`*;,!?“”…()\[\]{}|\\$~]|(?<!\w)[.:-]|[.:-](?!\w)")
 SENTENCE = re.compile(r"[.!?](?=\s+[A-Z\"]|\s*$)|\n")
 HEDGED = re.compile(r"\b(?:either\b.*\bor\b|maybe\b.*\bor\b)", re.IGNORECASE)
@@ -62,8 +64,10 @@ def _same_as(words: str, question: Question) -> bool:
 
 def _trimmed(text: str, start: int, end: int) -> Reading | None:
     words = text[start:end]
-    left = len(words) - len(words.lstrip(" \t\n*\"':`$({[\\"))
-    right = len(words.rstrip(" \t\n*\"'.:,;!$`)}]\\"))
+    left = len(words) - len(words.lstrip(" \t\n*\"':`$(["))
+    right = len(words.rstrip(" \t\n*\"'.:,;!$`)]"))
+    if wrapped := WRAPPING.fullmatch(words, left, right):
+        left, right = wrapped.span(1)
     return Reading(start + left, start + right, words[left:right]) if left < right else None
 
 
@@ -77,7 +81,8 @@ def plain(words: str) -> str:
     """Lower case, singular, digits for number words; no articles, no punctuation around words, single spaces."""
     words = WRAPPING.sub(r"\1", words.strip())
     words = LEAD_IN.sub("", words)
-    words = MARKS.sub(" ", words.casefold())
+    words = ACRONYM.sub(lambda match: match[0].replace(".", ""), HYPHEN.sub(" ", words.casefold()))
+    words = MARKS.sub(" ", words)
     return " ".join(_singular(word) for word in words.split() if not ARTICLES.fullmatch(word)) or words.strip()
 
 

@@ -17,13 +17,13 @@ NO = frozenset({"no", "false", "incorrect", "wrong", "nope", "n", "f", "否", "�
 WORD = re.compile(
     r"\b(?:yes|no|true|false|correct|incorrect|wrong|right|yeah|yep|nope)\b|不正确|不是|不对|是的|对的|正确|错误|没有|[是否对错]", re.IGNORECASE
 )
-SAID = frozenset({"yes", "no", "true", "false", "yeah", "yep", "nope"})
-HEAD = re.compile(rf"[\s\"'*`$(\[{{:,]*(?:\\text\{{)?(?:(?:a|definitely|clearly|simply)\s+)?({WORD.pattern}|[ynYN](?!\w))(?![\w'])", re.IGNORECASE)
+SAID = frozenset({"yes", "no", "true", "false", "yeah", "yep", "nope", "是的", "不是", "没有", "对", "不对", "对的", "是", "否"})
+HEAD = re.compile(rf"[\s\"'*`$(\[{{:,]*(?:\\text\{{)?(?:(?:a|definitely|clearly|simply|absolutely|certainly|probably|of course|so|thus|hence|therefore|i would say|i think)[,:]?\s+)?({WORD.pattern}|[ynYN](?!\w))(?![\w'])", re.IGNORECASE)
 BOTH = re.compile(r"[\"'*]*\s*(?:\bor\b|\band\b|/|或)\s*[\"'*]*(?:yes|no|true|false)\b", re.IGNORECASE)
 MAYBE = re.compile(r"\b(?:either|maybe|perhaps)\b", re.IGNORECASE)
 NEGATED = re.compile(r"(?:\bnot\b|n't|\bnever\b|\bisn't|不)\s*(?:\w+\s+)?[\"']?$", re.IGNORECASE)
 CLAIM = re.compile(
-    r"\b(?:statement|claim|sentence|caption|description|assertion|it|this|that|which|answer|above|given)\b"
+    r"(?:说法|陈述|描述|命题|句子|表述)[^.\n]{0,10}$|\b(?:statement|claim|sentence|caption|description|assertion|it|this|that|which|answer|above|given)\b"
     r"[^.\n]{0,60}?\b(?:is|was|be|makes? it|as|being)\s+(?:not\s+|\w+\s+)?[\"'*]*$",
     re.IGNORECASE,
 )
@@ -64,7 +64,10 @@ def read(text: str, statement: Statement, question: Question) -> Reading | None:
 
 def _stands_alone(text: str, at: int, end: int, word: str, statement: Statement) -> bool:
     """Whether the leading word answers: not the determiner of "No dog is visible", unless that denies as well."""
-    return statement.marked or word.lower() != "no" or text[at : at + 1] in ",.:;!)-*\"'" or text[at : at + 2] in (" (", " -", " \n") or at >= end
+    following = text[at:end].lstrip(" *\"'")[:1]
+    if word in ("是", "对", "否", "没有", "不是"):
+        return following in ",.;!"
+    return statement.marked or word.lower() != "no" or following in ",.:;!)-(\n"
 
 
 def _claimed(text: str, match: re.Match[str], statement: Statement) -> Reading | None:

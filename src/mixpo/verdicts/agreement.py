@@ -1,0 +1,154 @@
+"""`mixpo judge-check`: how far the judge agrees with labels given by people (or by a judge that is trusted)."""
+
+import gzip
+import json
+import time
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mixpo.errors import DataError
+from mixpo.records import AnswerKind, FinishReason, Outcome, Question, Response, Verdict
+from mixpo.verdicts.verify import verify
+
+KINDS = {"integer": AnswerKind.INTEGER, "float": AnswerKind.DECIMAL, "list": AnswerKind.LIST}
+WIDTH = 160
+"""Characters shown of a response: some are a megabyte."""
+LISTED = 200
+"""Disagreements listed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """One labelled row and the judge's verdict on it."""
+
+    name: str
+    expected: bool
+    verdict: Verdict
+    seconds: float
+    limit: float | None
+    row: dict[str, Any]
+
+    @property
+    def said(self) -> bool:
+        return self.verdict.outcome is Outcome.CORRECT
+
+    @property
+    def agrees(self) -> bool:
+        return self.said == self.expected
+
+
+def judge_check(path: Path) -> str:
+    """The report as text: agreement, precision and recall of "correct", kappa, by kind and rule, disagreements."""
+    judged = [_judged(row, path, number) for number, row in enumerate(_rows(path), 1)]
+    if not judged:
+        raise DataError(f"{path} holds no labelled rows; give a .jsonl or .jsonl.gz file with a field `correct`")
+    lines = [f"{path.name}: {_scores(judged)}"]
+    firm = [item for item in judged if not (item.row.get("hard") or item.row.get("soft"))]
+    if len(firm) < len(judged):
+        lines.append(f"not hard, not soft: {_scores(firm)}")
+    seconds = sum(item.seconds for item in judged)
+    over = [item.name for item in judged if item.limit is not None and item.seconds > item.limit]
+    lines.append(f"{len(judged) / max(seconds, 1e-9):,.0f} verdicts a second in one process, slowest {max(item.seconds for item in judged):.3f} s")
+    if any(item.limit is not None for item in judged):
+        lines.append(f"over their time limit: {', '.join(over) or 'none'}")
+    for title, key in (("kind", lambda item: item.verdict.kind or "-"), ("rule", lambda item: item.verdict.rule or "none found")):
+        lines += ["", f"by {title}:"]
+        groups: dict[str, list[Judged]] = defaultdict(list)
+        for item in judged:
+            groups[key(item)].append(item)
+        lines += [f"  {name:<12} {_scores(groups[name])}" for name in sorted(groups, key=lambda name: -len(groups[name]))]
+    wrong = [item for item in judged if not item.agrees]
+    lines += ["", f"disagreements: {len(wrong)}", *map(_line, wrong[:LISTED])]
+    if len(wrong) > LISTED:
+        lines.append(f"  and {len(wrong) - LISTED} more")
+    return "\n".join(lines)
+
+
+def _rows(path: Path) -> Iterator[dict[str, Any]]:
+    try:
+        with gzip.open(path, "rt", encoding="utf-8") if path.suffix == ".gz" else path.open(encoding="utf-8") as file:
+            for number, line in enumerate(file, 1):
+                if not line.strip():
+                    continue
+                try:
+                    row = json.loads(line)
+                except ValueError as error:
+                    raise DataError(f"{path}:{number}: not JSON ({error}); mend or remove the line") from None
+                if not isinstance(row, dict):
+                    raise DataError(f"{path}:{number}: not a JSON object; one row per line is expected")
+                yield row
+    except (OSError, EOFError, UnicodeDecodeError) as error:
+        raise DataError(f"{path} cannot be read ({error}); check the path") from error
+
+
+def _judged(row: dict[str, Any], path: Path, number: int) -> Judged:
+    expected = row.get("correct", row.get("expected_correct"))
+    if not isinstance(expected, bool) or not isinstance(row.get("response"), str) or row.get("answer") is None:
+        raise DataError(f"{path}:{number}: a row needs `response`, `answer` and a true or false `correct`; add what is missing")
+    try:
+        question = question_of(row, str(number))
+    except (TypeError, ValueError) as error:
+        raise DataError(f"{path}:{number}: {error}; mend the row") from None
+    finish = FinishReason(row.get("finish_reason") or "stop")
+    response = Response(id=f"{number}/0", question_id=question.id, sample=0, text=row["response"], finish_reason=finish)
+    started = time.perf_counter()
+    verdict = verify(question, response)
+    limit = row.get("max_seconds")
+    name = str(row.get("id") or row.get("pid") or number)
+    return Judged(name, expected, verdict, time.perf_counter() - started, float(limit) if limit else None, row)
+
+
+def question_of(row: dict[str, Any], name: str) -> Question:
+    """The question of a labelled row: its kind stated (`answer_kind`), or told by `question_type` and `answer_type`."""
+    choices = tuple(map(str, row.get("choices") or ()))
+    if row.get("answer_kind"):
+        kind: AnswerKind | None = AnswerKind(row["answer_kind"])
+    elif row.get("question_type") == "multi_choice":
+        kind = AnswerKind.CHOICE
+    else:
+        kind = KINDS.get(str(row.get("answer_type")))
+    precision = row.get("precision")
+    return Question(
+        id=name,
+        text=str(row.get("question") or ""),
+        answer=str(row["answer"]),
+        kind=kind,
+        choices=choices,
+        precision=None if precision in (None, "") else int(float(precision)),
+        unit=row.get("unit") or None,
+    )
+
+
+def _scores(judged: Iterable[Judged]) -> str:
+    """Rows, agreement, precision and recall of CORRECT, Cohen's kappa."""
+    items = list(judged)
+    both = sum(item.said and item.expected for item in items)
+    said, expected, rows = sum(item.said for item in items), sum(item.expected for item in items), len(items)
+    agreement = sum(item.agrees for item in items) / rows if rows else 0.0
+    chance = (said * expected + (rows - said) * (rows - expected)) / rows**2 if rows else 0.0
+    kappa = f"{(agreement - chance) / (1 - chance):.3f}" if chance < 1 else "-"
+    return (
+        f"{rows} rows, agreement {agreement:.2%}, precision {_share(both, said)}, recall {_share(both, expected)}, kappa {kappa}, "
+        f"false correct {said - both}, missed {expected - both}"
+    )
+
+
+def _share(part: int, whole: int) -> str:
+    return f"{part / whole:.2%}" if whole else "-"
+
+
+def _line(item: Judged) -> str:
+    verdict, text = item.verdict, item.row["response"]
+    shown = text if len(text) <= WIDTH else f"{text[: WIDTH // 2]} … {text[-WIDTH // 2 :]}"
+    return (
+        f"  {item.name}: label {'correct' if item.expected else 'not correct'}, judge {verdict.outcome} "
+        f"(rule {verdict.rule or '-'}, {_cut(verdict.extracted)!r}{', ' + verdict.reason if verdict.reason else ''}), "
+        f"truth {_cut(str(item.row['answer']))!r}, response {shown!r}"
+    )
+
+
+def _cut(text: str | None) -> str | None:
+    return text if text is None or len(text) <= 40 else text[:40] + "…"
