@@ -104,6 +104,8 @@ def test_other_needs():
         ),
         ({"beta": 0.0}, "beta must be above 0, not 0.0"),
         ({"preference_beta": -1.0}, "preference_beta must be above 0, not -1.0"),
+        ({"undesirable_weight": -1.0}, "undesirable_weight must be a number of at least 0, not -1.0"),
+        ({"target_margin": math.inf}, "target_margin must be a number of at least 0, not inf"),
         ({"label_smoothing": 0.5}, "label_smoothing must be at least 0 and below 0.5, not 0.5"),
         (
             {"preference": "exo"},

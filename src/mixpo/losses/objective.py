@@ -63,13 +63,16 @@ class Objective:
                 raise ValueError(f"{name}_weight must be a number of at least 0, not {weight}")
         if not (self.preference_weight or self.quality_weight or self.generation_weight):
             raise ValueError("the weights of preference, quality and generation are all 0: there is nothing to train")
-        for name in ("beta", "beta_p"):
-            value = getattr(self, name)
+        for name, value in (("beta", self.beta), ("preference_beta", self.beta_p)):
             if not (math.isfinite(value) and value > 0):
-                raise ValueError(f"{'beta' if name == 'beta' else 'preference_beta'} must be above 0, not {value}")
+                raise ValueError(f"{name} must be above 0, not {value}")
+        for name in ("target_margin", "desirable_weight", "undesirable_weight"):
+            value = getattr(self, name)
+            if not (math.isfinite(value) and value >= 0):
+                raise ValueError(f"{name} must be a number of at least 0, not {value}")
         if not 0 <= self.label_smoothing < 0.5:
             raise ValueError(f"label_smoothing must be at least 0 and below 0.5, not {self.label_smoothing}")
-        if self.preference == "exo" and self.label_smoothing == 0:
+        if self.preference_weight and self.preference == "exo" and self.label_smoothing == 0:
             raise ValueError("preference exo needs label_smoothing above 0, for example 1e-3: it takes its logarithm")
 
     @property
