@@ -1,6 +1,6 @@
 """What can be said of an MPO training, on top of transformers' `TrainingArguments`."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 
 from transformers import TrainingArguments
 
@@ -22,13 +22,20 @@ class MPOConfig(TrainingArguments):
     """A NaN is shown as NaN, never replaced by an average."""
     remove_unused_columns: bool = False
     """Rows are encoded by the collator; the model's own signature says nothing about their columns."""
-    beta: float = field(default=0.1, metadata={"help": "Strength of the pull towards the reference."})
-    preference: str = field(default="dpo", metadata={"help": "Preference loss."})
+    preference: str = field(default="dpo", metadata={"help": "Preference loss; see mixpo.losses.objective."})
     quality: str = field(default="bco", metadata={"help": "Quality loss."})
     generation: str = field(default="sft", metadata={"help": "Generation loss."})
     preference_weight: float = field(default=0.8, metadata={"help": "Weight of the preference loss."})
     quality_weight: float = field(default=0.2, metadata={"help": "Weight of the quality loss."})
     generation_weight: float = field(default=1.0, metadata={"help": "Weight of the generation loss."})
+    beta: float = field(default=0.1, metadata={"help": "Scale of the rewards."})
+    preference_beta: float | None = field(default=None, metadata={"help": "The preference loss's own beta."})
+    label_smoothing: float = field(
+        default=0.0, metadata={"help": "Share of swapped labels (cdpo, robust_dpo, aot, exo)."}
+    )
+    target_margin: float = field(default=0.5, metadata={"help": "SimPO's gamma."})
+    desirable_weight: float = field(default=1.0, metadata={"help": "KTO's weight of chosen completions."})
+    undesirable_weight: float = field(default=1.0, metadata={"help": "KTO's weight of rejected completions."})
     reward_shift: str = field(default="mean", metadata={"help": "BCO's delta: mean, ema or none."})
     reward_shift_decay: float = field(default=0.9, metadata={"help": "Decay of the ema."})
     layout: str = field(default="auto", metadata={"help": "shared, paired or auto."})
@@ -43,12 +50,4 @@ class MPOConfig(TrainingArguments):
 
     @property
     def objective(self) -> Objective:
-        return Objective(
-            preference=self.preference,
-            quality=self.quality,
-            generation=self.generation,
-            preference_weight=self.preference_weight,
-            quality_weight=self.quality_weight,
-            generation_weight=self.generation_weight,
-            beta=self.beta,
-        )
+        return Objective(**{item.name: getattr(self, item.name) for item in fields(Objective)})

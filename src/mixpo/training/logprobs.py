@@ -155,9 +155,7 @@ class _ChunkedLogps(torch.autograd.Function):
         )
 
 
-def _logits(
-    hidden: Tensor, weight: Tensor, bias: Tensor | None, settings: _Settings
-) -> tuple[Tensor, Tensor | None]:
+def _logits(hidden: Tensor, weight: Tensor, bias: Tensor | None, settings: _Settings) -> tuple[Tensor, Tensor | None]:
     """Logits (n, V) in float32 or float64, and the softcap's derivative at them (n, V) if there is one."""
     logits = _product(hidden, weight.t())
     if bias is not None:

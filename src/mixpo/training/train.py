@@ -9,11 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from torch.utils.data import Dataset
+from transformers import PrinterCallback
 
 from mixpo.batches.encode import Encoder
 from mixpo.errors import DataError, ImageError, UserError
 from mixpo.files import RunFiles, Shards, read_json, write_text
 from mixpo.images import ImageRoots
+from mixpo.losses.objective import Objective
 from mixpo.progress import say, track
 from mixpo.records import Demonstration, Dropped, DropReason, PreferencePair
 from mixpo.training.callbacks import LogFile, ProgressBar
@@ -69,8 +71,7 @@ class Config:
     def __post_init__(self) -> None:
         if self.batch % self.micro_batch:
             raise ValueError(f"batch ({self.batch}) must be a multiple of micro_batch ({self.micro_batch})")
-        known = {"beta", "preference", "quality", "generation", "preference_weight", "quality_weight",
-                 "generation_weight", "reward_shift", "reward_shift_decay"}  # fmt: skip
+        known = {item.name for item in fields(Objective)} | {"reward_shift", "reward_shift_decay"}
         unknown = sorted(self.objective.keys() - known)
         if unknown:
             raise ValueError(f"objective has no field {unknown[0]!r}; known: {', '.join(sorted(known))}")
@@ -171,7 +172,7 @@ def make_trainer(config: Config, folder: Path, model_path: str, processor: Any, 
         disable_tqdm=True,
         **objective,
     )
-    return MPOTrainer(
+    trainer = MPOTrainer(
         load_model(model_path),
         args,
         train_dataset=rows,
@@ -179,6 +180,8 @@ def make_trainer(config: Config, folder: Path, model_path: str, processor: Any, 
         peft_config=_lora(config.lora),
         callbacks=[LogFile(folder / "log.jsonl"), ProgressBar(config.name)],
     )
+    trainer.remove_callback(PrinterCallback)  # the bar shows the loss, the file holds every line
+    return trainer
 
 
 def _lora(lora: Lora | None) -> Any:

@@ -71,6 +71,8 @@ class MPOTrainer(Trainer):
         encoder = Encoder(processing_class, args.max_completion_length, args.truncate_completions)
         self.collator = Collator(encoder)
         self.objective = args.objective
+        if self.objective.couples_pairs and args.gradient_accumulation_steps * args.world_size > 1:
+            log.warning("the objective compares pairs with each other: its value depends on the micro-batches")
         self.shift = RewardShift(args.reward_shift, args.reward_shift_decay)
         self.layout = Layout(args.layout)
         self.head = output_head(model)

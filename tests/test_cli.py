@@ -1,0 +1,81 @@
+import subprocess
+import sys
+
+import pytest
+import yaml
+
+MIXPO = [sys.executable, "-c", "from mixpo.cli import main; main()"]
+
+
+def mixpo(*arguments, cwd=None):
+    return subprocess.run([*MIXPO, *map(str, arguments)], capture_output=True, text=True, cwd=cwd, check=False)
+
+
+def write(path, recipe):
+    path.write_text(yaml.safe_dump(recipe, sort_keys=False))
+    return path
+
+
+SCENES = {"questions": {"sources": {"scenes": {"loader": "scenes", "count": 4}}}}
+
+
+def test_help_imports_nothing_heavy():
+    code = "import sys; sys.argv = ['mixpo', '--help']\nfrom mixpo.cli import main\ntry:\n    main()\nexcept SystemExit:\n    pass\n"
+    code += "print([name for name in ('torch', 'transformers', 'pyarrow', 'PIL', 'yaml') if name in sys.modules])"
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert result.stdout.endswith("[]\n")
+    assert "quickstart" in result.stdout
+
+
+def test_a_recipes_mistake_is_one_sentence_and_status_2(tmp_path):
+    recipe = write(tmp_path / "r.yaml", {"run": str(tmp_path / "run"), "steps": {"questions": {"sorces": {}}}})
+    result = mixpo("run", recipe)
+    assert result.returncode == 2
+    assert result.stderr == f"mixpo: {recipe}:4: steps.questions.sorces: unknown key; did you mean 'sources'?\n"
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("steps", "message"),
+    [
+        ({"smaple": {}}, "no step is called 'smaple'"),
+        ({"questions": {"sources": {"a": {"loader": "poems"}}}}, "poems"),
+        ({"questions": {"sources": {"a": {"loader": "jsonl", "path": "none.jsonl"}}}}, "none.jsonl"),
+        ({"questions": {"sources": {"a": {"loader": "scenes", "count": 0}}}}, "no question"),
+        ({"train": {"batch": 10, "micro_batch": 3}}, "multiple of micro_batch"),
+    ],
+)
+def test_users_mistakes_have_no_traceback(tmp_path, steps, message):
+    recipe = write(tmp_path / "r.yaml", {"run": str(tmp_path / "run"), "steps": steps})
+    result = mixpo("run", recipe, cwd=tmp_path)
+    assert result.returncode == 2, result.stderr
+    last = result.stderr.strip().splitlines()[-1]
+    assert last.startswith("mixpo: ")
+    assert message in last
+    assert "Traceback" not in result.stderr
+
+
+def test_a_step_runs_alone_and_does_only_what_is_missing(tmp_path):
+    recipe = write(tmp_path / "r.yaml", {"run": str(tmp_path / "run"), "steps": SCENES})
+    assert mixpo("questions", recipe).returncode == 0
+    part = tmp_path / "run" / "questions" / "questions" / "part-00000.jsonl"
+    before = part.read_bytes()
+    assert before.count(b"\n") == 4
+    assert mixpo("run", recipe).returncode == 0
+    assert part.read_bytes() == before
+
+
+def test_a_run_folder_of_another_recipe_is_refused(tmp_path):
+    recipe = write(tmp_path / "r.yaml", {"run": str(tmp_path / "run"), "steps": SCENES})
+    assert mixpo("run", recipe).returncode == 0
+    result = mixpo("run", recipe, "questions.sources.scenes.count=5")
+    assert result.returncode == 2
+    assert "was begun with another recipe (steps.questions.sources.scenes.count was 4 and is now 5)" in result.stderr
+
+
+def test_the_resolved_recipe_runs_again(tmp_path):
+    recipe = write(tmp_path / "r.yaml", {"run": str(tmp_path / "run"), "steps": SCENES})
+    assert mixpo("run", recipe).returncode == 0
+    saved = yaml.safe_load((tmp_path / "run" / "recipe.yaml").read_text())
+    assert saved["versions"]["mixpo"]
+    assert saved["steps"]["questions"]["uses"] == "questions"

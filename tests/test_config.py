@@ -1,0 +1,113 @@
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+import pytest
+
+from mixpo.config import load_recipe, plain
+from mixpo.errors import RecipeError
+
+
+class Colour(StrEnum):
+    RED = "red"
+    BLUE = "blue"
+
+
+@dataclass(frozen=True)
+class Inner:
+    size: int = 1
+
+
+@dataclass(frozen=True)
+class Config:
+    name: str = ""
+    seed: int = 0
+    rate: float = 0.1
+    colours: tuple[Colour, ...] = (Colour.RED,)
+    inner: Inner = field(default_factory=Inner)
+    limit: int | None = None
+    parts: dict[str, Inner] = field(default_factory=dict)
+
+    def __post_init__(self):
+        if self.rate < 0:
+            raise ValueError("rate must be at least 0")
+
+
+def recipe(tmp_path, text, *overrides):
+    path = tmp_path / "r.yaml"
+    path.write_text(text)
+    return load_recipe(path, overrides)
+
+
+def config(tmp_path, text, *overrides):
+    loaded = recipe(tmp_path, text, *overrides)
+    return loaded.config(next(iter(loaded.sections.values())), Config)
+
+
+def test_values_become_dataclasses(tmp_path):
+    text = """
+seed: 7
+steps:
+  sample: {rate: 5e-6, colours: [blue, red], inner: {size: 3}, parts: {a: {size: 2}}}
+"""
+    expected = Config("sample", 7, 5e-6, (Colour.BLUE, Colour.RED), Inner(3), None, {"a": Inner(2)})
+    assert config(tmp_path, text) == expected
+
+
+def test_a_section_states_its_own_seed_and_step(tmp_path):
+    loaded = recipe(tmp_path, "seed: 7\nsteps: {sft: {uses: train, seed: 1}}")
+    section = loaded.sections["sft"]
+    assert (section.name, section.step) == ("sft", "train")
+    assert loaded.config(section, Config).seed == 1
+
+
+def test_overrides(tmp_path):
+    text = "steps: {sample: {rate: 1.0}}"
+    assert config(tmp_path, text, "sample.rate=0.5", "sample.inner.size=4", "seed=3") == Config(
+        "sample", 3, 0.5, inner=Inner(4)
+    )
+    assert recipe(tmp_path, text, "run=elsewhere").run == "elsewhere"
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("steps:\n  sample:\n    rats: 1", r"r.yaml:3: steps.sample.rats: unknown key; did you mean 'rate'"),
+        ("steps:\n  sample: {rate: fast}", r"r.yaml:2: steps.sample.rate: must be a number, not 'fast'"),
+        ("steps:\n  sample: {limit: 1.5}", r"r.yaml:2: steps.sample.limit: must be a whole number, not 1.5"),
+        ("steps:\n  sample: {seed: true}", "must be a whole number, not True"),
+        ("steps:\n  sample: {colours: [green]}", "'green' is none of red, blue"),
+        ("steps:\n  sample: {inner: 3}", "must be a mapping, not 3"),
+        ("steps:\n  sample: {parts: {a: {sise: 1}}}", "steps.sample.parts.a.sise: unknown key; did you mean 'size'"),
+        ("steps:\n  sample: {rate: -1}", "rate must be at least 0"),
+        ("steps:\n  sample: {}\n  sample: {}", r"r.yaml:3: not valid YAML \(the key steps.sample stands twice\)"),
+        ("steps: {sample: [", r"r.yaml:1: not valid YAML"),
+        ("- a", "a recipe is a mapping"),
+        ("", "a recipe is a mapping"),
+        ("steps: {}", "must list at least one step"),
+        ("stpes: {sample: {}}", "did you mean 'steps'"),
+        ("steps: {'../x': {}}", "letters, digits"),
+        ("steps: {sample: 3}", "must be a mapping, not 3"),
+    ],
+)
+def test_mistakes_name_file_and_line(tmp_path, text, message):
+    with pytest.raises(RecipeError, match=message):
+        config(tmp_path, text)
+
+
+@pytest.mark.parametrize("override", ["sample", "smaple.rate=1", "=3", "sample.rate.x=1", "sample.rate=["])
+def test_bad_overrides_are_refused(tmp_path, override):
+    with pytest.raises(RecipeError, match="override"):
+        config(tmp_path, "steps: {sample: {rate: 1.0}}", override)
+
+
+def test_a_missing_recipe_gives_a_sentence(tmp_path):
+    with pytest.raises(RecipeError, match="cannot be read"):
+        load_recipe(tmp_path / "none.yaml")
+
+
+def test_plain_values_build_the_same_config(tmp_path):
+    import yaml
+
+    given = Config("sample", 3, 0.5, (Colour.BLUE,), Inner(2), 4, {"a": Inner(1)})
+    text = yaml.safe_dump({"steps": {"sample": plain(given)}})
+    assert config(tmp_path, text) == given

@@ -1,0 +1,186 @@
+import multiprocessing
+import os
+import random
+import resource
+import signal
+import time
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mixpo.errors import DataError, UserError
+from mixpo.files import Shards, from_json, read_lines, to_json, write_text
+from mixpo.records import (
+    AnswerKind,
+    Dropped,
+    DropReason,
+    FinishReason,
+    Origin,
+    Outcome,
+    PreferencePair,
+    Question,
+    Response,
+    Verdict,
+)
+
+RECORDS = [
+    Question(id="q-1", text="How many?", images=("s/1.png",), answer="3", kind=AnswerKind.INTEGER, meta={"steps": 2}),
+    Question(id="q-2", text="Describe.", choices=("a", "b"), precision=0),
+    Response(id="q-1/0", question_id="q-1", sample=0, text="3\n", finish_reason=FinishReason.STOP, token_ids=(1, 0)),
+    Verdict(id="q-1/0", question_id="q-1", outcome=Outcome.CORRECT, extracted="3", span=(0, 1)),
+    PreferencePair(id="p", question_id="q", prompt="?", chosen="a", rejected="b", origin=Origin.FORMAT),
+    Dropped(id="f:3", step="questions", reason=DropReason.TORN_LINE, count=2),
+]
+
+
+@pytest.mark.parametrize("record", RECORDS, ids=lambda record: type(record).__name__)
+def test_records_survive_the_disk(record):
+    assert from_json(type(record), to_json(record)) == record
+
+
+def test_fields_at_their_default_are_left_out():
+    assert to_json(RECORDS[1]) == '{"id": "q-2", "text": "Describe.", "choices": ["a", "b"], "precision": 0}'
+
+
+@given(st.text(), st.text())
+def test_any_text_survives_the_disk(text, prompt):
+    record = Response(id="a", question_id="b", sample=1, text=text, finish_reason=FinishReason.LENGTH, prompt=prompt)
+    line = to_json(record)
+    assert "\n" not in line
+    assert from_json(Response, line) == record
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ('{"id": "q", "te', "Unterminated"),
+        ("[1]", "not a JSON object"),
+        ('{"id": "q"}', "text"),
+        ('{"id": "q", "text": "", "txt": 1}', "unknown field 'txt'"),
+        ('{"id": "q", "text": "", "kind": "poem"}', "poem"),
+    ],
+)
+def test_bad_lines_say_what_is_wrong(line, message):
+    with pytest.raises(ValueError, match=message):
+        from_json(Question, line)
+
+
+def questions(numbers):
+    return [Question(id=f"q-{number}", text="x" * (number % 50)) for number in numbers]
+
+
+def test_a_torn_last_line_is_cut_and_made_again(tmp_path):
+    shards = Shards(tmp_path / "q", Question)
+    assert shards.append(questions(range(3))) == 3
+    path = shards.paths()[0]
+    whole = path.read_bytes()
+    for size in range(len(whole)):
+        path.write_bytes(whole[:size])
+        missing = [record for record in questions(range(3)) if record.id not in shards.ids()]
+        shards.append(missing)
+        assert list(shards) == questions(range(3))
+        assert path.read_bytes() == whole
+
+
+def test_a_bad_line_in_the_middle_is_skipped_with_a_warning(tmp_path, caplog):
+    shards = Shards(tmp_path / "q", Question)
+    shards.append(questions(range(3)))
+    path = shards.paths()[0]
+    lines = path.read_text().splitlines(keepends=True)
+    path.write_text(lines[0] + "{broken\n" + lines[2])
+    assert [record.id for record in shards] == ["q-0", "q-2"]
+    assert "part-00000.jsonl:2" in caplog.text
+
+
+def test_repeated_ids_are_read_once(tmp_path):
+    shards = Shards(tmp_path / "q", Question)
+    shards.append([Question(id="q", text="first")])
+    shards.append([Question(id="q", text="second")])
+    assert [record.text for record in shards] == ["first"]
+
+
+def test_shards_roll_over(tmp_path, monkeypatch):
+    monkeypatch.setattr("mixpo.files.SHARD_RECORDS", 2)
+    shards = Shards(tmp_path / "q", Question)
+    shards.append(questions(range(3)))
+    shards.append(questions(range(3, 5)))
+    assert [len(list(read_lines(path))) for path in shards.paths()] == [2, 2, 1]
+    assert list(shards) == questions(range(5))
+
+
+def test_replace_is_whole(tmp_path):
+    shards = Shards(tmp_path / "q", Question)
+    shards.append(questions(range(3)))
+
+    def failing():
+        yield questions([7])[0]
+        raise RuntimeError("killed")
+
+    with pytest.raises(RuntimeError):
+        shards.replace(failing())
+    assert list(shards) == questions(range(3))
+    shards.replace(questions([7]))
+    assert list(shards) == questions([7])
+
+
+def test_an_unwritable_folder_gives_a_sentence(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UserError, match="cannot be written"):
+        Shards(tmp_path / "file" / "q", Question).append(questions([1]))
+    with pytest.raises(UserError, match="cannot be written"):
+        write_text(tmp_path / "file" / "x", "")
+
+
+def _append_with_limit(folder, answer):
+    resource.setrlimit(resource.RLIMIT_FSIZE, (200, 200))
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    try:
+        Shards(folder, Question).append(questions(range(100)))
+    except UserError as error:
+        answer.put(str(error))
+
+
+def test_a_disk_that_fills_up_loses_nothing(tmp_path):
+    """The kernel refuses writes beyond 200 bytes: the whole records before stay, the torn one is made again."""
+    context = multiprocessing.get_context("fork")
+    answer = context.Queue()
+    process = context.Process(target=_append_with_limit, args=(tmp_path / "q", answer))
+    process.start()
+    assert "cannot be written (File too large); make room" in answer.get(timeout=60)
+    process.join()
+    shards = Shards(tmp_path / "q", Question)
+    kept = [record.id for record in shards]
+    assert kept == [f"q-{number}" for number in range(len(kept))]
+    assert kept
+    shards.append(record for record in questions(range(20)) if record.id not in kept)
+    assert list(shards) == questions(range(20))
+
+
+def test_a_missing_file_gives_a_sentence(tmp_path):
+    with pytest.raises(DataError, match="cannot be read"):
+        list(read_lines(tmp_path / "none.jsonl"))
+
+
+def _append_for_ever(folder):
+    shards = Shards(folder, Question)
+    done = shards.ids()
+    shards.append(record for record in questions(range(100_000)) if record.id not in done)
+
+
+def test_sigkill_while_appending_loses_at_most_the_record_in_flight(tmp_path):
+    rng = random.Random(0)
+    count = 0
+    context = multiprocessing.get_context("fork")
+    for _ in range(5):
+        process = context.Process(target=_append_for_ever, args=(tmp_path / "q",))
+        process.start()
+        deadline = time.monotonic() + 60
+        while len(list(Shards(tmp_path / "q", Question))) <= count and time.monotonic() < deadline:
+            time.sleep(rng.uniform(0, 0.02))
+        os.kill(process.pid, signal.SIGKILL)
+        process.join()
+        found = [record.id for record in Shards(tmp_path / "q", Question)]
+        assert found == [f"q-{number}" for number in range(len(found))]
+        assert len(found) > count
+        count = len(found)
