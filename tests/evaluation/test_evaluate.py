@@ -104,7 +104,7 @@ def test_answers_of_a_model_are_kept_when_another_is_added(answer_all, config, t
 
     def make(_, path):
         made.append(path)
-        return ScriptedBackend(lambda request, sample: "none")
+        return ScriptedBackend(lambda request, sample: "I cannot say.")
 
     evaluate(config, RunFiles(tmp_path / "run"), make)
     assert made == ["written/mpo"]

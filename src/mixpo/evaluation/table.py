@@ -27,15 +27,10 @@ def accuracies(scores: Sequence[Score]) -> Any:
     table.add_column("model")
     for style in styles:
         table.add_column(style, justify="right")
-        if consistent:
-            table.add_column(f"{style}, groups all right", justify="right")
     for model in dict.fromkeys(model for model, _ in overall):
-        cells = [model]
-        for style in styles:
-            cells.append(_interval(overall[model, style]))
-            if consistent:
-                cells.append(_interval(consistent[model, style]))
-        table.add_row(*cells)
+        table.add_row(model, *(_interval(overall[model, style]) for style in styles))
+        if consistent:
+            table.add_row(f"{model}, groups all right", *(_interval(consistent[model, style]) for style in styles))
     return table
 
 

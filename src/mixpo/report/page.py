@@ -17,6 +17,8 @@ from mixpo.report.numbers import count, duration
 from mixpo.report.pictures import Picture, Pictures
 
 TEMPLATES = Path(__file__).parent / "templates"
+SHOWN_OPEN = 6
+"""Pairs that stand open on the page; the others unfold."""
 ORIGINS = {
     "correctness": "right answer against wrong answer",
     "format": "right answer against one without a readable answer",
@@ -86,6 +88,7 @@ def page(data: ReportData, pictures: Pictures) -> str:
         funnel=funnel(data),
         trainings=[_curves(training) for training in data.trainings],
         gallery=[_card(shown, pictures) for shown in data.gallery],
+        shown_open=SHOWN_OPEN,
         total_seconds=sum(cost.seconds for cost in data.costs),
     )
     # A lone surrogate, which JSON can carry, cannot be written as UTF-8.

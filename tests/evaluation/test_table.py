@@ -1,0 +1,56 @@
+"""What the terminal shows."""
+
+import io
+from dataclasses import asdict
+
+from rich.console import Console
+
+from mixpo.evaluation.statistics import Difference, Share
+from mixpo.evaluation.table import accuracies, differences
+from mixpo.records import Comparison, Score
+
+
+def shown(table) -> list[list[str]]:
+    """The table's lines as a terminal of 80 columns prints them, cut at two or more spaces."""
+    console = Console(width=80, file=io.StringIO(), record=True)
+    console.print(table)
+    lines = [line for line in console.export_text().splitlines() if line.strip(" ─")]
+    return [[cell.strip() for cell in line.strip().split("  ") if cell.strip()] for line in lines]
+
+
+def score(model: str, style: str, metric: str, share: Share) -> Score:
+    return Score(
+        id=f"{model}/{style}/{metric}", model=model, benchmark="nlvr", style=style, category="all", metric=metric,
+        **asdict(share),
+    )  # fmt: skip
+
+
+def test_models_are_rows_and_styles_are_columns():
+    scores = [
+        score("base", "direct", "accuracy", Share(0.5, 0.45, 0.55, 5934)),
+        score("base", "cot", "accuracy", Share(0.6, 0.555, 0.644, 5934)),
+        score("base", "direct", "consistency", Share(0.1, 0.08, 0.12, 989)),
+        score("base", "cot", "consistency", Share(0.2, 0.18, 0.22, 989)),
+    ]
+    assert shown(accuracies(scores)) == [
+        ["nlvr: accuracy, % (5,934 questions)"],
+        ["model", "direct", "cot"],
+        ["base", "50.0 (45.0-55.0)", "60.0 (55.5-64.4)"],
+        ["base, groups all right", "10.0 (8.0-12.0)", "20.0 (18.0-22.0)"],
+    ]
+
+
+def test_differences_name_what_is_subtracted():
+    change = Difference(0.1, 0.05, 0.15, 0.00001, 400, 60, 20)
+    models = Comparison(
+        benchmark="nlvr", category="all", before_model="base", before_style="cot", after_model="mpo",
+        after_style="cot", **asdict(change),
+    )  # fmt: skip
+    styles = Comparison(
+        benchmark="nlvr", category="all", before_model="mpo", before_style="direct", after_model="mpo",
+        after_style="cot", **asdict(change),
+    )  # fmt: skip
+    assert shown(differences([models, styles]))[2:] == [
+        ["mpo - base, cot", "+10.0 (+5.0 to +15.0)", "< 0.0001", "60", "20"],
+        ["cot - direct, mpo", "+10.0 (+5.0 to +15.0)", "< 0.0001", "60", "20"],
+    ]
