@@ -21,7 +21,8 @@ def make_judged(outcomes, own_id="q", texts=None, prompts=None):
     for sample, letter in enumerate(outcomes):
         response = Response(
             id=f"{own_id}/{sample}", question_id=own_id, sample=sample, finish_reason=FinishReason.STOP,
-            text=texts[sample] if texts else f"text {sample}", prompt=prompts[sample] if prompts else "How many? Think.",
+            text=texts[sample] if texts else f"text {sample}",
+            prompt=prompts[sample] if prompts else "How many? Think.",
         )  # fmt: skip
         judged.append((response, Verdict(id=response.id, question_id=own_id, outcome=OUTCOMES[letter])))
     return judged

@@ -19,7 +19,8 @@ def records(text="A red circle.", continued="A red square.", finish_reason=Finis
 
 def test_the_response_is_preferred_to_its_continuation_without_the_image():
     assert dropout_pair(QUESTION, *records()) == PreferencePair(
-        id="q/3>half", question_id="q", prompt="Describe the picture.", chosen="A red circle.", rejected="A red square.",
+        id="q/3>half", question_id="q", prompt="Describe the picture.",
+        chosen="A red circle.", rejected="A red square.",
         origin=Origin.DROPOUT_NTP, images=("scenes/1.png",), chosen_id="q/3", rejected_id="q/3/half",
     )  # fmt: skip
 

@@ -34,7 +34,9 @@ def test_towers_are_read_from_the_bottom_up():
     (style, chain), direct = demonstrate(question(TOWERS, 0))
     assert style == Style.COT
     assert chain == (
-        "Let me look closely.\nbox 1: black yellow blue\nbox 2: nothing\nbox 3: blue\nSo it is false.\nFinal answer: false"
+        "Let me look closely.\n"
+        "box 1: black yellow blue\nbox 2: nothing\nbox 3: blue\n"
+        "So it is false.\nFinal answer: false"
     )
     assert direct == (Style.DIRECT, "false")
 

@@ -6,7 +6,6 @@ origin, UNPARSED and TRUNCATED ones. UNDECIDED responses are used for nothing.
 
 import math
 import random
-from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import chain, islice, zip_longest
@@ -100,9 +99,8 @@ def _pools(judged: list[Judged], rng: random.Random) -> list[Pool]:
 def _pairs(question: Question, pools: list[Pool], limits: Limits) -> Iterator[PreferencePair | Dropped]:
     wrong = [spread(pool.right, pool.wrong) for pool in pools]
     correctness = list(islice(_in_turn(wrong), limits.max_pairs))
-    # Format pairs go on where the others stopped, so that the chosen responses stay evenly used.
-    used = Counter(chosen.prompt for chosen, _ in correctness)
-    malformed = [spread(_rotated(pool.right, used), pool.malformed) for pool in pools]
+    # Format pairs come only after every correctness pair, so the chosen responses stay evenly used.
+    malformed = [spread(pool.right, pool.malformed) for pool in pools]
     room = min(limits.max_pairs - len(correctness), limits.max_format_pairs)
     formats = list(islice(_in_turn(malformed), room))
     for origin, taken in ((Origin.CORRECTNESS, correctness), (Origin.FORMAT, formats)):
@@ -136,11 +134,6 @@ def spread(chosen: list[Response], rejected: list[Response]) -> Iterator[tuple[R
 def _in_turn(candidates: Iterable[Iterator[tuple[Response, Response]]]) -> Iterator[tuple[Response, Response]]:
     """One pair of each prompt, then the next of each."""
     return (pair for pair in chain.from_iterable(zip_longest(*candidates)) if pair is not None)
-
-
-def _rotated(responses: list[Response], used: Counter[str]) -> list[Response]:
-    start = used[responses[0].prompt] % len(responses) if responses else 0
-    return responses[start:] + responses[:start]
 
 
 def _pair(question: Question, chosen: Response, rejected: Response, origin: Origin) -> PreferencePair:

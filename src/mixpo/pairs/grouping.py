@@ -84,12 +84,14 @@ def _split(shards: Shards[Any], key: str, folder: Path, name: str, buckets: int)
             files.append(stack.enter_context((place / "part-00000.jsonl").open("w", encoding="utf-8")))
         for path in shards.paths():
             for number, line in enumerate(read_lines(path), 1):
+                if not line.endswith("\n"):
+                    break  # torn, as in `Shards`
                 try:
                     question_id = json.loads(line)[key]
                 except (ValueError, KeyError, TypeError):
                     log.warning("%s:%d cannot be read; it is left out", path, number)
                     continue
-                files[zlib.crc32(str(question_id).encode()) % buckets].write(line.rstrip("\n") + "\n")
+                files[zlib.crc32(str(question_id).encode()) % buckets].write(line)
 
 
 def _grouped(inputs: Inputs) -> Iterator[Group]:
