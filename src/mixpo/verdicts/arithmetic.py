@@ -186,6 +186,8 @@ class _Parser:
 
 def number(text: str) -> Fraction:
     """The exact value of digits with a decimal point and an exponent. Raises TooLarge for a huge exponent."""
+    if text.isdigit() and len(text) <= LENGTH:
+        return Fraction(int(text))
     mantissa, _, exponent = text.lower().partition("e")
     if len(mantissa) > LENGTH or abs(int(exponent or 0)) > 400:
         raise TooLarge("too large")

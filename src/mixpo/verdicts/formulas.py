@@ -11,6 +11,7 @@ from functools import lru_cache
 
 from mixpo.verdicts.arithmetic import NoValue, TooLarge, Value, evaluate
 from mixpo.verdicts.quantities import plain_digits
+from mixpo.verdicts.reading import Undecided
 
 POINTS = tuple(Fraction(numerator, 97) for numerator in (131, 211, 57, 389, 163))
 RELATION = re.compile(r"(?<![<>!\\])=|<=|>=|\\leq?\b|\\geq?\b|≤|≥|<|>|\\neq?\b|≠")
@@ -95,8 +96,8 @@ def _values(expression: str) -> tuple[Value, ...] | None:
         if not all(len(name) == 1 or name in GREEK for name in names) or names & {"e", "i", "d"}:
             return None
         return tuple(evaluate(_substituted(expression, names, shift)) for shift in range(len(POINTS)))
-    except TooLarge:
-        return None
+    except TooLarge as error:
+        raise Undecided("a number beyond all limits") from error
     except (NoValue, OverflowError):
         return None
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 
-from mixpo.verdicts.arithmetic import SUPERSCRIPT, VULGAR, NoValue, TooLarge, Value, evaluate
+from mixpo.verdicts.arithmetic import SUPERSCRIPT, VULGAR, NoValue, TooLarge, Value, evaluate, number
 from mixpo.verdicts.number_words import (
     CHINESE,
     FRACTION_WORDS,
@@ -33,6 +33,7 @@ RUN = re.compile(
     rf"|(?P<ordinal>{'|'.join(ORDINALS)}))(?![\w'])|(?P<chinese>{CHINESE})",
     re.IGNORECASE,
 )
+PLAIN = re.compile(r"[ \u202f=:]*(\d{1,15}(?:\.\d{1,15})?)[ \u202f]*")
 HAS_NUMBER = re.compile(rf"[\dπ{''.join(VULGAR)}]|\\pi")
 SPACED = re.compile(r"(?<=[\d)\]}])(?: +|\u202f(?!\d{3}(?!\d)))(?=[\d(\[$\\.])(?!\d+ ?/ ?\d+(?![\d/]))(?!\\[dtc]?frac|\\(?:times|cdot|div|approx))")
 EQUALS = re.compile(r"=|≈|\\approx")
@@ -75,8 +76,18 @@ def quantities(text: str, start: int, end: int) -> Iterator[Quantity]:
             value, form = _in_words(run[0], run.lastgroup)
             if value is not None:
                 yield from _finished(text, run.start(), run.end(), end, value, form)
+        elif plain := PLAIN.fullmatch(run[0]):  # most numbers are: no need to take the run apart
+            left, right = run.start() + plain.start(1), run.start() + plain.end(1)
+            before = text[left - 1 : left]
+            if not (before == "^" or (before.isalpha() and before.isascii())) and not _in_call(text, left):
+                yield from _finished(text, left, right, end, number(plain[1]), "number")
         elif HAS_NUMBER.search(run[0]):
             yield from _run_quantities(text, run.start(), run.end(), end)
+
+
+def _in_call(text: str, left: int) -> bool:
+    """Whether a number is the quoted argument of a call in code."""
+    return text[left - 1 : left] in "\"'" and CALL.search(text, max(0, left - 30), left) is not None
 
 
 def _in_words(words: str, group: str) -> tuple[Fraction | None, str]:
@@ -121,7 +132,7 @@ def _piece(text: str, left: int, right: int, limit: int) -> Iterator[Quantity]:
     piece = text[left:right]
     if left and (text[left - 1] == "^" or (text[left - 1].isalpha() and text[left - 1].isascii() and piece[0].isdigit())):
         return  # an exponent of a unit (cm^2), or part of a name (N_0, P1)
-    if CALL.search(text[max(0, left - 30) : left]) and (piece[0] != "√"):
+    if _in_call(text, left) and piece[0] != "√":
         return  # the argument of a call in code
     if piece[0] == "-" and left and (text[left - 1].isalnum() or text[left - 1] in ")]"):
         left, piece = left + 1, piece[1:].lstrip()  # a dash after a word, no sign
@@ -159,7 +170,7 @@ def plain_digits(text: str) -> str:
 def _finished(text: str, left: int, right: int, limit: int, value: Value, form: str) -> Iterator[Quantity]:
     """With the scale word, percent sign or unit that follows, and the "minus" in words before it."""
     scale = 1
-    if (minus := MINUS.search(text, max(0, left - 10), left)) and not text[: minus.start()].rstrip()[-1:].isdigit():
+    if text[left - 2 : left - 1] in "se" and (minus := MINUS.search(text, max(0, left - 10), left)) and not text[: minus.start()].rstrip()[-1:].isdigit():
         value, left = -value, minus.start()
     while scaled := SCALE.match(text, right, limit):
         factor = SCALES[(scaled[1] or scaled[2]).lower()]

@@ -27,7 +27,7 @@ KEYWORDS = 1_000
 KEYWORD = re.compile("(?<![a-z])ans(?:wer)?|boxed|option|choice|choose|select|guess|value|result|letter|pick|go with|答案|而是|选|结果|答")
 VERB = r"\b(?:is|are|was|would be|will be|should be|must be|has to be|seems to be|appears to be)\b"
 ANSWER = re.compile(
-    rf"ans(?:wer)?(?![a-rt-z])(?:\s+(?:letter|choice|option))?\s*(?:\([^()\n]{{0,30}}\)\s*)?"
+    rf"ans(?:wer)?(?![a-rt-z]|s?\s+(?:choices|options))(?:\s+(?:letter|choice|option))?\s*(?:\([^()\n]{{0,30}}\)\s*)?"
     rf"(?:(?P<marker>[:=](?!=))|(?!s?\s+(?:choices|options))[^.!?\n:=]{{0,100}}?(?P<phrase>{VERB}\s*:?))"
 )
 NOUN = re.compile(

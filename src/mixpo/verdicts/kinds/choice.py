@@ -12,6 +12,7 @@ from mixpo.verdicts.reading import Reading, Undecided
 from mixpo.verdicts.refusal import NONE_FITS, refuses
 from mixpo.verdicts.statements import Statement
 
+UNDETERMINED = re.compile(r"\b((?:can(?:no|')t|cannot) be (?:determined|calculated|found)|not enough information)\b", re.IGNORECASE)
 OPTION_LINE = re.compile(r"[ \t]*(?:\([A-Z]\)|[A-Z][.):])[ \t]*\S")
 
 
@@ -30,11 +31,22 @@ def read(text: str, statement: Statement, question: Question) -> Reading | None:
         return Reading(start, end, problem="letter and text disagree")
     if found is None or found.problem == "several letters":
         found = option_read(text, statement, question) or found
+    if (found is None or found.problem == "refused") and (undetermined := _undetermined(text, start, end, choices)) is not None:
+        return undetermined
     if found is not None and (statement.marked or found.value is None):
         return found
     if refuses(text, start, end) and (found is None or not refuses(text, found.start, found.end)):
         return Reading(start, end, problem="refused")
     return found
+
+
+def _undetermined(text: str, start: int, end: int, choices: tuple[str, ...]) -> Reading | None:
+    """The option that says that it cannot be determined, when a statement says so in the same words."""
+    said = UNDETERMINED.search(text, start, end)
+    if said is None:
+        return None
+    same = [index for index, choice in enumerate(choices) if said[1].lower() in choice.lower()]
+    return Reading(said.start(), said.end(), same[0]) if len(same) == 1 else None
 
 
 def _listed(text: str, start: int, end: int) -> bool:

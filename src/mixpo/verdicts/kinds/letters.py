@@ -10,10 +10,11 @@ NAMED = r"(?:(?:most\s+)?(?:likely|probably|clearly|therefore|thus)\s*,?\s*)?(?:
 HEAD = re.compile(rf"{OPENING}{NAMED}{OPENING}([A-Za-z])(?![A-Za-z0-9_'²\u00c0-\u024f])", re.IGNORECASE)
 INSIDE = re.compile(
     r"(?<![\w(])\(([A-Z])\)|(?<![\w'(.])([A-Z])\)?\s+(?:is|must be|would be)\s+(?:the\s+|clearly |also )?(?:correct|right|best|answer|closest|most)"
-    r"|\b(?i:it|this|that|so|thus|hence|therefore|actually|probably|pick|must be|think|believe|say|guess|be|is|get|with|select|choose)"
+    r"|\b(?i:it|this|that|so|thus|hence|therefore|actually|probably|pick|but|but rather|must be|think|believe|say|guess|be|is|get|with|select|choose)"
     r"[,:]?\s+[\"'(*]*([A-Z])(?=[\"')*]*[.!,]?\s*$)|(?<![\w(])\[([A-Z])\]"
     r"|\b(?i:option|choice|letter|answer)\s*(?:is|:)?\s*[\"'(*]*([A-Za-z])(?![\w'])|(?:选项|答案|选)\s*[为是]?\s*:?\s*[(\"]?([A-Z])(?![A-Za-z])"
 )
+OPEN = re.compile(r"\b(?:could|might|may) (?:also )?be\b[^.\n]{0,60}?\bor\b", re.IGNORECASE)
 LONE = re.compile(r"[\s\"'*`$({\[]*([A-Za-z])[\s\"'*`$)}\].:]*")
 WORD_AFTER = re.compile(r"[ \t]+[a-z]")
 OPERATOR_AFTER = re.compile(r"[ \t]*(?:[=<>+*/^≈∥⊥]|-\s*\w|\\(?:in|leq?|geq?|parallel|perp))")
@@ -23,7 +24,7 @@ MORE = re.compile(
 )
 EITHER = re.compile(r"\b(?:either|both|between)\s+(?:the\s+)?(?:(?:option|choice)s?\s+)?[\"'(]*$", re.IGNORECASE)
 DENIED_BEFORE = re.compile(
-    r"(?:\bnot|n't|\bneither|\bnor|\brather than|\binstead of|\bnever|\bexcept|\beliminat\w+|\brul\w+ out|\bexclud\w+|不是|不选|排除|而非)"
+    r"(?:\bnot|n't|\banything but|\bneither|\bnor|\brather than|\binstead of|\bnever|\bexcept|\beliminat\w+|\brul\w+ out|\bexclud\w+|不是|不选|排除|而非)"
     r"\s*(?:be\s+)?(?:the\s+)?(?:(?:option|choice|answer|letter)s?\s*:?\s*)?[\"'(*]*$",
     re.IGNORECASE,
 )
@@ -46,6 +47,8 @@ def letter_read(text: str, statement: Statement, count: int) -> Reading | None:
             return Reading(lone.start(1), lone.end(1), ord(lone[1].upper()) - ord("A"))
     if statement.rule != "last" and (head := HEAD.match(text, start, end)) and _means_letter(text, head, statement, count):
         return _judged(text, head.start(1), head.end(1), statement)
+    if OPEN.search(text, start, end):
+        return Reading(start, end, problem="several letters")
     found = []
     for match in INSIDE.finditer(text, start, end):
         group = match.lastindex or 1

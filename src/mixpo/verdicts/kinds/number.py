@@ -40,6 +40,7 @@ LATEX_TEXT = re.compile(r"\\(?:text|mathrm|mbox)\s*\{|[{}\\$]")
 BOUND = re.compile(
     r"\b(?:(?:more|less|fewer|greater|higher|lower|larger|smaller) than|at (?:least|most)|over|under|above|below|up to|almost|nearly)\s+[$(]*$|[<>≤≥]\s*\$?$", re.IGNORECASE
 )
+SUBJECT = re.compile(r"\s*(?:\w+\s+)?(?:is|are) (?:the|our|my)\b", re.IGNORECASE)
 DENIED = re.compile(r"(?:\bnot|n't|\bnever|\bisn't|不是)\s*(?:be\s+|equal to\s+)?[$(]*$", re.IGNORECASE)
 NO_THINGS = re.compile(r"\s*(no) (?!answer|idea|information|data|comment|doubt|way|clue|image|solution|option)\w", re.IGNORECASE)
 CHAINED = re.compile(r"[^.;,\n]{0,40}[=≈]\s*\$?|\s*\\approx\s*\$?|[^.;,\n]{0,20}\b(?:which is|that is|i\.e\.|or about|or approximately)\s*(?:equal to )?\$?\s*")
@@ -75,6 +76,10 @@ def read(text: str, statement: Statement, question: Question) -> Reading | None:
     if not kept:
         return Reading(start, end, problem="denied")
     found = kept
+    absent = None if statement.marked else ABSENT.search(text, start, kept[0].start)
+    if absent and all(BOUND.search(text[max(start, quantity.start - 20) : quantity.start]) for quantity in kept):
+        left, right = absent.span(absent.lastindex or 0)  # "there are no bars smaller than 0"
+        return Reading(left, right, Quantity(left, right, Fraction(0), "word"))
     said = COPULA.search(text, start, end) or RESULT.search(text, start, end)
     bare = statement.marked or (statement.rule in ("direct", "line") and not said)
     chosen = _marked(text, start, found) if bare else _stated(text, start, end, found)
@@ -139,6 +144,8 @@ def _stated(text: str, start: int, end: int, found: Sequence[Quantity]) -> Quant
         if after:
             found, start = after, edge
             break
+    if SUBJECT.match(text, found[0].end, end) and not text[start : found[0].start].strip(" ,*$"):
+        return found[0]
     aside = ASIDE.search(text, start, end)
     main = [quantity for quantity in found if aside is None or quantity.start < aside.start()] or found
     verbs = [match.end() for match in COPULA.finditer(text, start, main[-1].start)]

@@ -13,6 +13,8 @@ from mixpo.verdicts.statements import Statement
 
 NOT_AN_OPTION = -1
 NUMBERS = AnswerKind.NUMBER
+TOKEN = re.compile(r"\w+|[^\w\s]")
+ENDS = re.compile(r"(?!\w|\.\d|[/^])")
 AFTER_LETTER = re.compile(r"[)\]}.:,\"'*\s-]+")
 DENIED = re.compile(r"(?:\bnot|n't|\bnever|\brather than|\binstead of|不是)\s+(?:\w+\s+){0,2}$", re.IGNORECASE)
 
@@ -33,12 +35,14 @@ def option_read(text: str, statement: Statement, question: Question) -> Reading 
 def contradicted(text: str, found: Reading, end: int, choices: tuple[str, ...]) -> bool:
     """Whether the letter read is followed at once by the text of another option: "(B) 7 cm" where that is (C)."""
     after = AFTER_LETTER.match(text, found.end, end)
-    at = after.end() if after else found.end
-    for index, pattern in _patterns(choices):
-        if pattern.match(text, at, end):
-            same = 0 <= found.value < len(choices) and plain(choices[index]) == plain(choices[found.value])
-            return at > found.end and index != found.value and not same
-    return False
+    if after is None or not 0 <= found.value < len(choices):
+        return False
+    said = text[after.end() : end].lower()
+    if said.startswith(choices[found.value].strip(" .").lower()):
+        return False
+    others = [choice for choice in choices if said.startswith(choice.strip(" .").lower()) and choice.strip(" .")]
+    ends = [len(choice.strip(" .")) for choice in others if plain(choice) != plain(choices[found.value])]
+    return any(ENDS.match(said, at) for at in ends)
 
 
 @lru_cache(maxsize=16384)
@@ -49,20 +53,26 @@ def _polarities(choices: tuple[str, ...]) -> tuple[bool | None, ...]:
 
 
 @lru_cache(maxsize=16384)
-def _patterns(choices: tuple[str, ...]) -> tuple[tuple[int, re.Pattern[str]], ...]:
-    """A pattern for the text of every option that has words or digits, the longest first."""
+def _by_length(choices: tuple[str, ...]) -> tuple[tuple[int, str, str], ...]:
+    """Number, text and first word of every option, the longest first: a longer text is looked for before its parts."""
     found = []
     for index, choice in sorted(enumerate(choices), key=lambda item: -len(item[1])):
-        tokens = re.findall(r"\w+|[^\w\s]", choice.strip().rstrip("."))
-        if not tokens or len(choice) > 400:
-            continue
-        if len(choice.strip()) == 1 and choice.strip().isalpha():  # a letter as text: "a" and "A person" are no options
-            found.append((index, re.compile(rf"(?<![\w'.]){re.escape(choice.strip())}(?![\w']|\.\w| [a-z])")))
-            continue
-        body = r"[\s$]*".join(map(_token, tokens))
-        left = r"(?<![\w.\\/^-])" if tokens[0][0].isalnum() else r"(?<![\w.])"
-        found.append((index, re.compile(left + body + r"(?!\w|\.\d|[/^]\d|√|\s*[+*/^]\s*\w|%)", re.IGNORECASE)))
+        tokens = TOKEN.findall(choice.strip().rstrip("."))
+        if tokens and len(choice) <= 400:
+            found.append((index, choice, tokens[0].lower().removesuffix("s")))
     return tuple(found)
+
+
+@lru_cache(maxsize=16384)
+def _pattern(choice: str) -> re.Pattern[str]:
+    """What finds an option's text: white space is free, words may be in the plural, nothing may go on at its ends."""
+    bare = choice.strip()
+    if len(bare) == 1 and bare.isalpha():  # a letter as text: "a" and "A person" are no options
+        return re.compile(rf"(?<![\w'.]){re.escape(bare)}(?![\w']|\.\w| [a-z])")
+    tokens = TOKEN.findall(bare.rstrip("."))
+    left = r"(?<![\w.\\/^-])" if tokens[0][0].isalnum() else r"(?<![\w.])"
+    body = r"[\s$]*".join(map(_token, tokens))
+    return re.compile(left + body + r"(?!\w|\.\d|[/^]\d|√|\s*[+*/^]\s*\w|%)", re.IGNORECASE)
 
 
 def _token(token: str) -> str:
@@ -75,8 +85,11 @@ def _token(token: str) -> str:
 def _by_words(text: str, statement: Statement, choices: tuple[str, ...]) -> Reading | None:
     start, end = statement.start, statement.end
     taken: list[tuple[int, int, int]] = []
-    for index, pattern in _patterns(choices):
-        for match in pattern.finditer(text, start, end):
+    lower = text[start:end].lower()
+    for index, choice, first in _by_length(choices):
+        if first not in lower:
+            continue
+        for match in _pattern(choice).finditer(text, start, end):
             if not any(left < match.end() and match.start() < right for left, right, _ in taken):
                 taken.append((match.start(), match.end(), index))
     kept = [item for item in sorted(taken) if not DENIED.search(text[max(start, item[0] - 30) : item[0]])]

@@ -21,7 +21,7 @@ LEAD_IN = re.compile(
 )
 ARTICLES = re.compile(r"\b(?:a|an|the)\b")
 WRAPPING = re.compile(r"\\(?:text|textbf|mathrm|mathbf|mathit|textit|operatorname|boxed)\s*\{([^{}]*)\}")
-ACRONYM = re.compile(r"\b(?:[a-z]\.){2,}")
+ACRONYM = re.compile(r"\b(?:[a-z]\.)+[a-z]\b\.?")
 HYPHEN = re.compile(r"(?<=[a-z])-(?=[a-z])")
 MARKS = re.compile(r"[\"'`*;,!?“”…()\[\]{}|\\$~]|(?<!\w)[.:-]|[.:-](?!\w)")
 SENTENCE = re.compile(r"[.!?](?=\s+[A-Z\"]|\s*$)|\n")
