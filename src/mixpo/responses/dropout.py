@@ -167,7 +167,7 @@ def run(config: Config, files: RunFiles) -> None:
     """Appends what is missing to `continuations/<name>` and `dropped/<name>`."""
     cuts = selected(files.questions(config.questions), files.responses(config.responses), config.per_question)
     ledger: Ledger[Cut, Continuation] = Ledger(
-        files.continuations(config.name), files.dropped(config.name), {item.id: [f"{item.id}/cut"] for item in cuts}
+        files.continuations(config.name), files.dropped(config.name), lambda item: [f"{item.id}/cut"]
     )
     todo = ledger.unfinished(blocks(cuts, config.block))
     if not todo:

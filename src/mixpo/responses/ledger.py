@@ -4,7 +4,7 @@ Blocks depend on the list of work alone. A block's records are appended, in orde
 there; an unfinished block is done again as a whole and only what its files lack is appended.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Generic, Protocol, TypeVar
 
 from mixpo.files import Shards
@@ -30,8 +30,8 @@ def blocks(work: Sequence[Work], size: int) -> list[Sequence[Work]]:
 class Ledger(Generic[Work, Made]):
     """The records a step has written so far, and those it still owes."""
 
-    def __init__(self, records: Shards[Made], dropped: Shards[Dropped], wanted: Mapping[str, Sequence[str]]):
-        """`wanted`: id of a piece of work -> ids of the records it gives, unless it is dropped."""
+    def __init__(self, records: Shards[Made], dropped: Shards[Dropped], wanted: Callable[[Work], Sequence[str]]):
+        """`wanted`: the ids of the records that a piece of work gives, unless it is dropped."""
         self.records, self.dropped, self.wanted = records, dropped, wanted
         self.written = records.ids()
         self.left_out = {record.id for record in dropped}
@@ -42,14 +42,14 @@ class Ledger(Generic[Work, Made]):
         """The blocks that lack a record."""
         todo = []
         for block in all_blocks:
-            if all(self._is_done(work.id) for work in block):
-                self.finished += sum(len(self.wanted[work.id]) for work in block)
+            if all(self._is_done(work) for work in block):
+                self.finished += sum(len(self.wanted(work)) for work in block)
             else:
                 todo.append(block)
         return todo
 
-    def _is_done(self, work_id: str) -> bool:
-        return work_id in self.left_out or self.written.issuperset(self.wanted[work_id])
+    def _is_done(self, work: Work) -> bool:
+        return work.id in self.left_out or self.written.issuperset(self.wanted(work))
 
     def commit(
         self, todo: Iterable[Sequence[Work]], make: Callable[[Sequence[Work]], Iterator[Made | Dropped]]
@@ -64,8 +64,8 @@ class Ledger(Generic[Work, Made]):
                 else:
                     made[record.id] = record
                 yield record
-            wanted = [record_id for work in block for record_id in self.wanted[work.id]]
-            lost = [w.id for w in block if w.id not in dropped and not made.keys() >= set(self.wanted[w.id])]
+            wanted = [record_id for work in block for record_id in self.wanted(work)]
+            lost = [w.id for w in block if w.id not in dropped and not made.keys() >= set(self.wanted(w))]
             assert not lost, f"neither made nor dropped: {lost[:3]}"
             self.dropped.append(dropped[w.id] for w in block if w.id in dropped and w.id not in self.left_out)
             self.records.append(made[id_] for id_ in wanted if id_ in made and id_ not in self.written)

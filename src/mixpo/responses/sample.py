@@ -135,8 +135,11 @@ def run(config: Config, files: RunFiles) -> None:
 def sample_into(config: Config, files: RunFiles, load: Callable[[], Backend]) -> None:
     """What `run` does with the backend that `load` gives; it is not asked for one when nothing is missing."""
     questions = list(selected(files.questions(config.questions), config.which))
-    wanted = {question.id: [f"{question.id}/{number}" for number in range(config.n)] for question in questions}
-    ledger: Ledger[Question, Response] = Ledger(files.responses(config.name), files.dropped(config.name), wanted)
+    ledger: Ledger[Question, Response] = Ledger(
+        files.responses(config.name),
+        files.dropped(config.name),
+        lambda question: [f"{question.id}/{number}" for number in range(config.n)],
+    )
     todo = ledger.unfinished(blocks(questions, max(1, config.block // config.n)))
     if not todo:
         say(f"{config.name}: all responses of {len(questions)} questions are there")

@@ -1,12 +1,9 @@
-"""Keys and values of many responses in progress, in preallocated memory.
+"""Keys and values of responses in progress: a prompt's once, for all its samples; each response's own beside it.
 
-All rows append at the same column. A row that joins later has its prompt's keys copied to end at that
-column, with unused columns to its left, which the mask hides: exact, because keys carry their own
-rotary positions. A row that leaves is overwritten by the last row.
+    prompts, layer l:  (prompts, heads, columns, width of a head)   row p: the tokens of prompt p, from column 0
+    own, layer l:      (rows, heads, columns, width of a head)      row r: what response r has written, from column 0
 
-    column        0 1 2 3 4 5 6 7        first = 1 (smallest start), stop = 6
-    row 0         . a a a a a _ _        start 1
-    row 1         . . . b b b _ _        start 3: joined later
+Memory is laid out in advance and grows by whole steps; what leaves is overwritten by the last of its kind.
 """
 
 from collections.abc import Sequence
@@ -15,146 +12,188 @@ import torch
 from torch import Tensor
 from transformers.cache_utils import Cache, CacheLayerMixin
 
-SLACK = 64
-"""Columns added when the memory is laid out anew: one copy of everything for so many steps."""
+from mixpo.responses.backends.attention import Step, attend
+
+STEP = 64
+"""Columns added when the responses have outgrown their memory: one copy of everything for so many tokens."""
+
+KeysValues = tuple[Tensor, Tensor]
 
 
-class Window:
-    """Which part of the memory is in use, shared by all layers."""
+class Slab:
+    """Keys and values of all layers, one row per prompt (or response)."""
 
     def __init__(self) -> None:
+        self.layers: list[KeysValues] = []
         self.rows = 0
-        self.first = 0
-        self.stop = 0
+        self.capacity = 0
+        self.columns = 0
+
+    def resize(self, like: Sequence[KeysValues], capacity: int, columns: int) -> None:
+        """New memory of the shape of `like` (rows and columns aside), with what was there."""
+        kept = min(columns, self.columns)
+        for number, pair in enumerate(like):
+            grown = []
+            for side, tensor in enumerate(pair):
+                # Zeros, not uninitialised memory: a masked NaN would still spoil the sum.
+                new = tensor.new_zeros((capacity, tensor.shape[1], columns, tensor.shape[3]))
+                if self.rows:
+                    new[: self.rows, :, :kept] = self.layers[number][side][: self.rows, :, :kept]
+                grown.append(new)
+            self.layers[number : number + 1] = [(grown[0], grown[1])]
+        self.capacity, self.columns = capacity, columns
+
+    def keep(self, stay: Tensor) -> Tensor:
+        """Drops the rows where `stay` (rows,) is false; returns which old row each of those left now is."""
+        order = torch.arange(self.rows, device=stay.device)
+        count = int(stay.sum())
+        holes = order[:count][~stay[:count]]
+        movers = order[count:][stay[count:]]
+        for pair in self.layers:
+            for tensor in pair:
+                tensor[holes] = tensor[movers]
+        order[holes] = movers
+        self.rows = count
+        return order[:count]
 
 
-class WindowLayer(CacheLayerMixin):
-    """One layer's keys and values, (row capacity, heads, columns, width of a head)."""
+class ResponseCache(CacheLayerMixin):
+    """What one layer of the model sees as its cache: it writes a step's keys and values; `attend` reads them."""
 
     is_sliding = False
-    keys: Tensor
-    values: Tensor
 
-    def __init__(self, window: Window, keys: Tensor, values: Tensor):
+    def __init__(self, memory: "Memory", number: int):
         super().__init__()
-        self.window, self.keys, self.values = window, keys, values
+        self.memory, self.number = memory, number
         self.is_initialized = True
 
     def lazy_initialization(self, key_states: Tensor, value_states: Tensor) -> None:
-        """Memory is laid out by `RowCache`."""
+        """`Memory` has laid it out."""
 
-    def update(self, key_states: Tensor, value_states: Tensor, *_: object, **__: object) -> tuple[Tensor, Tensor]:
-        """Writes one column, (rows, heads, 1, width), and returns all columns in use."""
-        w = self.window
-        self.keys[: w.rows, :, w.stop] = key_states[:, :, 0]
-        self.values[: w.rows, :, w.stop] = value_states[:, :, 0]
-        return self.keys[: w.rows, :, w.first : w.stop + 1], self.values[: w.rows, :, w.first : w.stop + 1]
+    def update(self, key_states: Tensor, value_states: Tensor, *_: object, **__: object) -> KeysValues:
+        """Writes one token of each row, (rows, heads, 1, width)."""
+        memory = self.memory
+        keys, values = memory.own.layers[self.number]
+        rows = torch.arange(memory.own.rows, device=memory.device)
+        keys[rows, :, memory.counts] = key_states[:, :, 0]
+        values[rows, :, memory.counts] = value_states[:, :, 0]
+        memory.layer = self.number
+        return key_states, value_states
 
     def get_mask_sizes(self, query_length: int) -> tuple[int, int]:
         return self.get_seq_length() + query_length, 0
 
     def get_seq_length(self) -> int:
-        return self.window.stop - self.window.first
+        return self.memory.prompts.columns + self.memory.width
 
     def get_max_length(self) -> int:
         return -1
 
-    def relayout(self, rows: int, columns: int, stop: int) -> None:
-        """Moves what is in use to new memory, so that it ends at column `stop`."""
-        w = self.window
-        for name, old in (("keys", self.keys), ("values", self.values)):
-            # Zeros, not uninitialised memory: a hidden NaN would still spoil the attention's sum.
-            new = torch.zeros((rows, old.shape[1], columns, old.shape[3]), dtype=old.dtype, device=old.device)
-            new[: w.rows, :, stop - (w.stop - w.first) : stop] = old[: w.rows, :, w.first : w.stop]
-            setattr(self, name, new)
 
+class Memory:
+    """The prompts and responses in progress, at most `budget` tokens of them unless a single row needs more."""
 
-class RowCache:
-    """The memory of all layers, at most `budget` tokens of it (rows x columns) unless a single row needs more."""
+    def __init__(self, budget: int, device: torch.device, windows: Sequence[int | None]):
+        """`windows`: how far each layer looks back, in tokens; None: as far as there is something."""
+        self.budget, self.device, self.windows = budget, device, windows
+        self.prompts, self.own = Slab(), Slab()
+        self.lengths = torch.zeros(0, dtype=torch.long, device=device)
+        """Tokens of each prompt, (prompts,)."""
+        self.counts = torch.zeros(0, dtype=torch.long, device=device)
+        """Tokens of each response that are in memory, (rows,)."""
+        self.prompt_of = torch.zeros(0, dtype=torch.long, device=device)
+        """The prompt of each row, (rows,)."""
+        self.width = 0
+        """The largest of `counts`."""
+        self.expected = 0
+        """How long a response is expected to get: no more rows join than have room for that."""
+        self.layer = 0
+        """The layer that was written last."""
+        self.step: Step | None = None
+        self.cache = Cache(layers=[ResponseCache(self, number) for number in range(len(windows))])
 
-    def __init__(self, budget: int, device: torch.device):
-        self.budget, self.device = budget, device
-        self.window = Window()
-        self.starts = torch.zeros(0, dtype=torch.long, device=device)
-        self.layers: list[WindowLayer] = []
-        self.capacity = 0
-        self.columns = 0
+    def fits(self, prompts: int, rows: int, columns: int) -> bool:
+        """Whether so many more prompts, of at most `columns` tokens, and rows may join now."""
+        columns = max(columns, self.prompts.columns if self.prompts.rows else 0)
+        prompt_tokens = (self.prompts.rows + prompts) * columns
+        own_columns = max(self._own_columns(), self.expected)
+        return prompt_tokens + (self.own.rows + rows) * own_columns <= self.budget
 
-    def model_cache(self) -> Cache:
-        """The cache that a model's forward takes."""
-        return Cache(layers=list(self.layers))
+    def _own_columns(self) -> int:
+        return self.width + STEP if self.width >= self.own.columns or not self.own.rows else self.own.columns
 
-    def room(self, prompt_columns: int) -> int:
-        """How many rows with prompts of this length may join now."""
-        w = self.window
-        width = max(w.stop - w.first, prompt_columns)
-        if w.rows and w.stop >= prompt_columns and w.stop < self.columns:
-            return self.capacity - w.rows
-        return max(self.budget // (width + SLACK), 0 if w.rows else 1) - w.rows
+    def join(self, layers: Sequence[KeysValues], lengths: Tensor, sources: Tensor) -> None:
+        """Adds prompts and rows. `layers`: keys and values, each (prompts, heads, columns, width), left-padded, of
+        prompts with `lengths` (prompts,) tokens; `sources` (rows,): the prompt that each row continues."""
+        used, prompt_of = sources.unique(return_inverse=True)
+        first, count, longest = self.prompts.rows, self.prompts.rows + len(used), int(lengths[used].max())
+        if not first:
+            self.prompts.columns = 0
+        if count > self.prompts.capacity or longest > self.prompts.columns:
+            columns = max(longest, self.prompts.columns)
+            self.prompts.resize(layers, self._capacity(count, first, columns), columns)
+        places = list(zip(range(first, count), used.tolist(), lengths[used].tolist(), strict=True))
+        for pair, stored in zip(layers, self.prompts.layers, strict=True):
+            for tensor, memory in zip(pair, stored, strict=True):
+                for place, source, length in places:
+                    memory[place, :, :length] = tensor[source, :, tensor.shape[2] - length :]
+        self.prompts.rows = count
+        self.lengths = torch.cat([self.lengths, lengths[used]])
+        self._join_rows(layers, first + prompt_of)
 
-    def join(self, layers: Sequence[tuple[Tensor, Tensor]], sources: Tensor, lengths: Tensor) -> None:
-        """Adds rows: keys and values of `layers`, each (prompts, heads, columns, width), left-padded, of the
-        prompts `sources` (rows,), which have `lengths` (rows,) tokens."""
-        w = self.window
-        needed = int(lengths.max())
-        if not self.layers:
-            self.layers = [WindowLayer(w, keys[:0, :, :0], values[:0, :, :0]) for keys, values in layers]
-        if w.rows == 0:
-            w.first = w.stop = needed
-        rows = w.rows + len(sources)
-        if rows > self.capacity or needed > w.stop or w.stop >= self.columns:
-            self._relayout(max(w.stop - w.first, needed) if w.rows else needed)
-        for layer, (keys, values) in zip(self.layers, layers, strict=True):
-            columns = keys.shape[2]
-            layer.keys[w.rows : rows, :, w.stop - needed : w.stop] = keys[sources, :, columns - needed :]
-            layer.values[w.rows : rows, :, w.stop - needed : w.stop] = values[sources, :, columns - needed :]
-        self.starts = torch.cat([self.starts, w.stop - lengths])
-        w.rows = rows
-        w.first = int(self.starts.min())
+    def _join_rows(self, layers: Sequence[KeysValues], prompt_of: Tensor) -> None:
+        rows, columns = self.own.rows + len(prompt_of), self._own_columns()
+        if rows > self.own.capacity or columns != self.own.columns:
+            self.own.resize(layers, self._capacity(rows, self.own.rows, columns), columns)
+        self.own.rows = rows
+        self.prompt_of = torch.cat([self.prompt_of, prompt_of])
+        self.counts = torch.cat([self.counts, torch.zeros_like(prompt_of)])
+
+    def _capacity(self, needed: int, before: int, columns: int) -> int:
+        """Room for half as many more than needed, so that few joins copy, but not beyond the budget."""
+        return max(needed, min(needed + before // 2, self.budget // columns))
 
     def leave(self, stay: Tensor) -> Tensor:
-        """Drops the rows where `stay` (rows,) is false; returns which old row each of those left now is."""
-        order = torch.arange(self.window.rows, device=self.device)
-        count = int(stay.sum())
-        holes = order[:count][~stay[:count]]
-        movers = order[count:][stay[count:]]
-        order[holes] = movers
-        w = self.window
-        for layer in self.layers:
-            layer.keys[holes, :, w.first : w.stop] = layer.keys[movers, :, w.first : w.stop]
-            layer.values[holes, :, w.first : w.stop] = layer.values[movers, :, w.first : w.stop]
-        order = order[:count]
-        self.starts = self.starts[order]
-        w.rows = count
-        w.first = int(self.starts.min()) if count else w.stop
+        """Drops the rows where `stay` (rows,) is false, and prompts without rows; returns the new order of rows."""
+        order = self.own.keep(stay)
+        self.counts, self.prompt_of = self.counts[order], self.prompt_of[order]
+        self.width = int(self.counts.max()) if len(order) else 0
+        wanted = torch.zeros(self.prompts.rows, dtype=torch.bool, device=self.device)
+        wanted[self.prompt_of] = True
+        if not wanted.all():
+            moved = self.prompts.keep(wanted)
+            self.lengths = self.lengths[moved]
+            place = torch.zeros(len(wanted), dtype=torch.long, device=self.device)
+            place[moved] = torch.arange(len(moved), device=self.device)
+            self.prompt_of = place[self.prompt_of]
         return order
 
-    def mask(self) -> Tensor:
-        """Which columns each row may attend to in the next step, the new one included: (rows, columns in use + 1)."""
-        columns = torch.arange(self.window.first, self.window.stop + 1, device=self.device)
-        return (columns >= self.starts[:, None]).long()
-
     def full(self) -> bool:
-        """Whether the next step has no column left."""
-        return self.window.stop >= self.columns
+        """Whether the next step has no column left for some row."""
+        return self.width >= self.own.columns
 
     def fitting(self) -> int:
         """How many rows the budget allows once there are more columns."""
-        return max(1, self.budget // (self.window.stop - self.window.first + SLACK))
+        left = self.budget - self.prompts.rows * self.prompts.columns
+        return max(1, left // (self.width + STEP))
 
     def extend(self) -> None:
-        """Makes room for more columns, and trims those at the left that no row uses."""
-        self._relayout(self.window.stop - self.window.first)
+        """Makes room for more columns."""
+        self.own.resize(self.own.layers, max(self.own.rows, min(self.own.capacity, self.fitting())), self.width + STEP)
 
-    def advance(self) -> None:
-        """After a step: its column belongs to the rows now."""
-        self.window.stop += 1
+    def begin_step(self) -> None:
+        """Before the model's forward: which row may look at what."""
+        self.step = Step.of(self.lengths, self.counts, self.prompt_of)
 
-    def _relayout(self, stop: int) -> None:
-        w = self.window
-        self.columns = stop + SLACK
-        self.capacity = max(1, w.rows, self.budget // self.columns)
-        for layer in self.layers:
-            layer.relayout(self.capacity, self.columns, stop)
-        self.starts = self.starts + (stop - w.stop)
-        w.first, w.stop = stop - (w.stop - w.first), stop
+    def end_step(self) -> None:
+        """After it: the tokens written are in memory."""
+        self.counts = self.counts + 1
+        self.width += 1
+
+    def attend(self, query: Tensor, scaling: float, softcap: float | None) -> Tensor:
+        """Attention of the layer written last; `query` and the result are (rows, heads, 1, width)."""
+        assert self.step is not None
+        prompts = [tensor[: self.prompts.rows] for tensor in self.prompts.layers[self.layer]]
+        own = [tensor[: self.own.rows, :, : self.width + 1] for tensor in self.own.layers[self.layer]]
+        window = self.windows[self.layer]
+        return attend(query, (prompts[0], prompts[1]), (own[0], own[1]), self.step, window, scaling, softcap)

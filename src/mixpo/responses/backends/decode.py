@@ -10,13 +10,14 @@ from torch import Tensor
 
 from mixpo.records import Dropped
 from mixpo.responses.backend import Request
-from mixpo.responses.backends.cache import RowCache
+from mixpo.responses.backends.attention import shared_prompts
+from mixpo.responses.backends.cache import Memory
 from mixpo.responses.backends.draw import Choose
 from mixpo.responses.backends.prefill import Encoded, Prefilled, position_ids, prefill
 from mixpo.responses.backends.rows import Limits, Rows, Written, begin
 
 JOIN_SHARE = 8
-"""Rows join when at least an eighth of the places is free: a join costs a forward pass of its own."""
+"""Rows join when places for an eighth of those decoding are free: a join costs a forward pass of its own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,11 +37,13 @@ class Drawing:
 
 
 class ContinuousBatch:
-    """Decodes encoded batches; `again` re-encodes requests whose rows had to give way."""
+    """Decodes encoded batches, prompts shared by their samples, within a budget of tokens in memory."""
 
-    def __init__(self, model: Any, drawing: Drawing, limits: Limits, budget: int):
-        self.model, self.drawing, self.limits = model, drawing, limits
-        self.cache = RowCache(budget, model.device)
+    def __init__(self, model: Any, drawing: Drawing, limits: Limits, memory: Memory):
+        self.model, self.drawing, self.limits, self.memory = model, drawing, limits, memory
+        # Until responses have shown how long they get; afterwards as long as the longest one.
+        memory.expected = limits.max_new_tokens // 2
+        self.longest = 0
         self.rows: Rows | None = None
         self.prefilled: Prefilled | None = None
         self.waiting: deque[tuple[int, int]] = deque()
@@ -59,7 +62,7 @@ class ContinuousBatch:
     def _admit(self, batches: Iterator[Encoded | Dropped]) -> Iterator[Written | Dropped]:
         while True:
             if not self.waiting:
-                if not self._has_places(1):
+                if not self._worth_joining(1):
                     return
                 batch = next(batches, None)
                 if batch is None:
@@ -71,15 +74,24 @@ class ContinuousBatch:
                 self.waiting.extend((number, s) for number, r in enumerate(batch.requests) for s in r.samples)
             assert self.prefilled is not None
             longest = int(self.prefilled.lengths.max())
-            if not self._has_places(longest):
+            if not self._worth_joining(longest):
                 return
-            joining = [self.waiting.popleft() for _ in range(min(self.cache.room(longest), len(self.waiting)))]
-            yield from self._join(self.prefilled, joining)
+            yield from self._join(self.prefilled, self._next_samples(longest))
 
-    def _has_places(self, prompt_columns: int) -> bool:
-        room = self.cache.room(prompt_columns)
-        occupied = self.cache.window.rows
-        return room >= 1 and (occupied == 0 or room * JOIN_SHARE >= room + occupied)
+    def _worth_joining(self, columns: int) -> bool:
+        rows = self.memory.own.rows
+        return not rows or self.memory.fits(1, max(1, rows // JOIN_SHARE), columns)
+
+    def _next_samples(self, columns: int) -> list[tuple[int, int]]:
+        """As many waiting samples as fit, and at least one."""
+        joining: list[tuple[int, int]] = []
+        prompts: set[int] = set()
+        while self.waiting:
+            prompts.add(self.waiting[0][0])
+            if joining and not self.memory.fits(len(prompts), len(joining) + 1, columns):
+                break
+            joining.append(self.waiting.popleft())
+        return joining
 
     def _join(self, prefilled: Prefilled, samples: list[tuple[int, int]]) -> Iterator[Written]:
         """The first token comes from the prompt's own forward pass; a row that ends there never joins."""
@@ -89,30 +101,32 @@ class ContinuousBatch:
         yield from new.select(finished.nonzero()[:, 0]).written(self.limits.end_ids, self.drawing.logps)
         stay = (~finished).nonzero()[:, 0]
         if len(stay):
-            sources = sources[stay]
-            self.cache.join(prefilled.layers, sources, prefilled.lengths[sources])
+            self.memory.join(prefilled.layers, prefilled.lengths, sources[stay])
             new = new.select(stay)
             self.rows = new if self.rows is None else self.rows.join(new)
 
     def _step(self) -> Iterator[Written]:
         assert self.rows is not None
-        if self.cache.full():
-            self._evict(self.cache.fitting())
-            self.cache.extend()
-        outputs = self.model(
-            input_ids=self.rows.newest(),
-            attention_mask=self.cache.mask(),
-            position_ids=position_ids(self.rows.positions),
-            past_key_values=self.cache.model_cache(),
-            use_cache=True,
-            return_dict=True,
-        )
-        self.cache.advance()
+        if self.memory.full():
+            self._evict(self.memory.fitting())
+            self.memory.extend()
+        self.memory.begin_step()
+        with shared_prompts(self.model, self.memory):
+            outputs = self.model(
+                input_ids=self.rows.newest(),
+                position_ids=position_ids(self.rows.positions),
+                past_key_values=self.memory.cache,
+                use_cache=True,
+                return_dict=True,
+            )
+        self.memory.end_step()
         self.rows.positions += 1
         finished = self.rows.write(self.drawing(self.rows, outputs.logits[:, -1].float()), self.limits.end_ids)
         if finished.any():
-            yield from self.rows.select(finished.nonzero()[:, 0]).written(self.limits.end_ids, self.drawing.logps)
-            self.rows = self.rows.select(self.cache.leave(~finished))
+            ended = self.rows.select(finished.nonzero()[:, 0])
+            self.longest = self.memory.expected = max(self.longest, int(ended.counts.max()))
+            yield from ended.written(self.limits.end_ids, self.drawing.logps)
+            self.rows = self.rows.select(self.memory.leave(~finished))
 
     def _evict(self, fitting: int) -> None:
         """Rows beyond what fits give way, those that have written least; they are done again later, to the same end."""
@@ -126,4 +140,4 @@ class ContinuousBatch:
             before = self.evicted.get(request.id)
             samples = (*(before.samples if before else ()), sample)
             self.evicted[request.id] = replace(request, samples=samples)
-        self.rows = self.rows.select(self.cache.leave(stay))
+        self.rows = self.rows.select(self.memory.leave(stay))

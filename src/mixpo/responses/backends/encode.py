@@ -25,6 +25,18 @@ class Encoder:
         messages = [{"role": "user", "content": parts}]
         return self.processor.apply_chat_template(messages, add_generation_prompt=True, tokenize=False)
 
+    def closing_token(self) -> int | None:
+        """The special token that the chat template writes after an answer; None when it writes none."""
+        answer = "mixpo"
+        messages = [
+            {"role": "user", "content": [{"type": "text", "text": "?"}]},
+            {"role": "assistant", "content": [{"type": "text", "text": answer}]},
+        ]
+        rendered = self.processor.apply_chat_template(messages, tokenize=False)
+        ids = self.tokenizer.encode(rendered.rpartition(answer)[2], add_special_tokens=False)
+        added = self.tokenizer.added_tokens_decoder
+        return next((token for token in ids if token in added and added[token].special), None)
+
     def __call__(self, requests: Sequence[Request]) -> dict[str, Tensor]:
         """Model inputs of all requests, left-padded: input_ids and attention_mask (requests, columns), pixels.
 

@@ -34,13 +34,13 @@ class BackendConfig:
     def __post_init__(self) -> None:
         if self.token_budget < 1:
             raise ValueError("token_budget must be at least 1")
-        if self.name is BackendName.SCRIPTED and not self.script:
+        if self.name == BackendName.SCRIPTED and not self.script:
             raise ValueError("the scripted backend needs `script`, the path of a JSON-lines file")
 
 
 def make_backend(config: BackendConfig, model: str) -> Backend:
     """The backend serving `model` (a folder or hub name). Raises UserError when it cannot serve."""
-    if config.name is BackendName.SCRIPTED:
+    if config.name == BackendName.SCRIPTED:
         from mixpo.responses.backends.scripted import ScriptedBackend
 
         return ScriptedBackend.load(config.script)

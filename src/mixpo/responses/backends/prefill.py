@@ -75,10 +75,17 @@ def prefill(model: Any, encoded: Encoded) -> Prefilled:
     )
 
 
-def keeps_keys_only(model: Any) -> bool:
-    """Whether every layer's memory is plain keys and values, so that rows can be joined and moved freely."""
-    layers = DynamicCache(config=model.config).layers
-    return all(type(layer) in (DynamicLayer, DynamicSlidingWindowLayer) for layer in layers)
+def attention_windows(model: Any) -> list[int | None] | None:
+    """How far each layer looks back, in tokens (None: everything); None as a whole when the model's memory is
+    more than keys and values (recurrent states, compressed or chunked caches) or its attention cannot be replaced."""
+    config = model.config.get_text_config(decoder=True)
+    kinds = getattr(config, "layer_types", None) or ()
+    if not model.get_decoder()._supports_attention_backend or "chunked_attention" in kinds:
+        return None
+    layers = DynamicCache(config=config).layers
+    if not layers or any(type(layer) not in (DynamicLayer, DynamicSlidingWindowLayer) for layer in layers):
+        return None
+    return [layer.sliding_window if isinstance(layer, DynamicSlidingWindowLayer) else None for layer in layers]
 
 
 def position_ids(positions: Tensor) -> Tensor:

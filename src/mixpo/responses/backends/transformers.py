@@ -1,5 +1,6 @@
 """The embedded backend: any image-text-to-text checkpoint, its prompts encoded once, its rows batched continuously."""
 
+import copy
 import logging
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
@@ -10,13 +11,15 @@ from transformers import AutoModelForImageTextToText, AutoProcessor
 from mixpo.errors import UserError
 from mixpo.records import Dropped
 from mixpo.responses.backend import Completion, Request, SamplingParams
+from mixpo.responses.backends import canaries
+from mixpo.responses.backends.cache import Memory
 from mixpo.responses.backends.decode import ContinuousBatch, Drawing
 from mixpo.responses.backends.draw import sampler
 from mixpo.responses.backends.encode import Encoder
 from mixpo.responses.backends.intake import encoded_batches
 from mixpo.responses.backends.make import BackendConfig
 from mixpo.responses.backends.plain import decode_plainly
-from mixpo.responses.backends.prefill import keeps_keys_only
+from mixpo.responses.backends.prefill import attention_windows
 from mixpo.responses.backends.rows import Limits, Written
 
 log = logging.getLogger(__name__)
@@ -25,13 +28,15 @@ log = logging.getLogger(__name__)
 class TransformersBackend:
     """Completes prompts with a model held in this process; its weights are left as they are."""
 
-    def __init__(self, model: Any, processor: Any, token_budget: int = 65_536):
+    def __init__(self, model: Any, processor: Any, token_budget: int = 65_536, share_prompts: bool = True):
         self.model = model.eval()
         self.encoder = Encoder(processor)
+        # The encoder works in a thread of its own, and a fast tokenizer cannot be set up for padding while it decodes.
+        self.tokenizer = copy.deepcopy(self.encoder.tokenizer)
         self.token_budget = token_budget
         self.end_ids = end_of_turn_ids(model, self.encoder.tokenizer)
         self.context = getattr(model.config.get_text_config(), "max_position_embeddings", None) or 2**31
-        self.continuous = keeps_keys_only(model)
+        self.windows = attention_windows(model) if share_prompts else None
 
     @classmethod
     def load(cls, model: str, config: BackendConfig) -> "TransformersBackend":
@@ -46,8 +51,27 @@ class TransformersBackend:
         except (OSError, ValueError) as error:
             reason = str(error).splitlines()[0]
             raise UserError(f"model {model!r} cannot be loaded ({reason}); check the path") from error
-        weights.to(device)  # type: ignore[arg-type]
-        return cls(weights, processor, config.token_budget)
+        weights.to(device)
+        backend = cls(weights, processor, config.token_budget)
+        if config.canaries:
+            backend.check()
+        return backend
+
+    def check(self) -> None:
+        """Canaries. Raises UserError when the model fails one; one that cannot share prompts decodes plainly."""
+        closing = self.encoder.closing_token()
+        if closing is not None and closing not in self.end_ids:
+            token = self.tokenizer.decode([closing])
+            raise UserError(
+                f"the chat template ends an answer with {token!r}, which does not stop the model; "
+                "add it to eos_token_id in generation_config.json"
+            )
+        plain = TransformersBackend(self.model, self.encoder.processor, self.token_budget, share_prompts=False)
+        near = 1e-3 if self.model.dtype == torch.float32 else 0.5
+        if self.windows is not None and not canaries.agree(self, plain, near):
+            log.warning("this model's attention cannot be shared between samples; one question is decoded at a time")
+            self.windows = None
+        canaries.check(self)
 
     @torch.inference_mode()
     def complete(self, requests: Iterable[Request], params: SamplingParams) -> Iterator[Completion | Dropped]:
@@ -60,12 +84,13 @@ class TransformersBackend:
             yield written if isinstance(written, Dropped) else self._completion(written)
 
     def _decode(self, requests: Iterable[Request], drawing: Drawing, limits: Limits) -> Iterator[Written | Dropped]:
-        if not self.continuous:
+        if self.windows is None:
             batches = encoded_batches(requests, self.encoder, self.context, most=1)
             yield from decode_plainly(self.model, batches, drawing, limits, self.token_budget)
             return
         while requests:
-            batch = ContinuousBatch(self.model, drawing, limits, self.token_budget)
+            memory = Memory(self.token_budget, self.model.device, self.windows)
+            batch = ContinuousBatch(self.model, drawing, limits, memory)
             yield from batch.run(encoded_batches(requests, self.encoder, self.context))
             requests = list(batch.evicted.values())
 
@@ -85,9 +110,7 @@ class TransformersBackend:
 
     def decode(self, token_ids: Sequence[int]) -> str:
         """The tokens' text as the tokenizer writes it, special tokens left out."""
-        return self.encoder.tokenizer.decode(
-            list(token_ids), skip_special_tokens=True, clean_up_tokenization_spaces=False
-        )
+        return self.tokenizer.decode(list(token_ids), skip_special_tokens=True, clean_up_tokenization_spaces=False)
 
 
 def end_of_turn_ids(model: Any, tokenizer: Any) -> frozenset[int]:

@@ -1,0 +1,160 @@
+"""Attention of one new token per row over its prompt and over what the row has written.
+
+The prompt's keys are read once for all samples of it, as in cascade inference (Ye et al. 2024) and
+Hydragen (Juravsky et al. 2024, arXiv 2402.05099): attention over two parts, each with its own softmax,
+joined by the sums of their exponentials. Exact, in float32.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor
+from transformers import AttentionInterface
+
+NAME = "mixpo_shared_prompt"
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """How the rows of one step lie on their prompts."""
+
+    slots: Tensor
+    """Row of each place, (prompts, most rows of a prompt); row 0 where a prompt has fewer, its result unused."""
+    places: Tensor
+    """Number of each row's place in `slots`, flattened, (rows,)."""
+    lengths: Tensor
+    """Tokens of each prompt, (prompts,)."""
+    prompt_lengths: Tensor
+    """Tokens of each row's prompt, (rows,)."""
+    counts: Tensor
+    """Tokens each row has in memory before this step, (rows,)."""
+    masks: dict[tuple[int | None, int], tuple[Tensor, Tensor]] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, lengths: Tensor, counts: Tensor, prompt_of: Tensor) -> "Step":
+        """From the tokens of prompts (prompts,), those of rows (rows,) and the prompt of each row (rows,)."""
+        order = prompt_of.argsort(stable=True)
+        rows_of = torch.bincount(prompt_of, minlength=len(lengths))
+        starts = rows_of.cumsum(0) - rows_of
+        most = int(rows_of.max())
+        places = torch.empty_like(prompt_of)
+        rank = torch.arange(len(order), device=order.device) - starts[prompt_of[order]]
+        places[order] = prompt_of[order] * most + rank
+        slots = torch.zeros(len(lengths) * most, dtype=torch.long, device=order.device)
+        slots[places] = torch.arange(len(order), device=order.device)
+        return cls(slots.view(-1, most), places, lengths, lengths[prompt_of], counts)
+
+    def hidden(self, window: int | None, prompt_columns: int, own_columns: int) -> tuple[Tensor, Tensor]:
+        """What is hidden: prompts' columns, (prompts, 1 or rows of a prompt, columns), and own, (rows, columns).
+
+        A row's newest token stands at its prompt's length plus its count; a key `window` or more before it is hidden.
+        """
+        key = window, prompt_columns
+        if key not in self.masks:
+            columns = torch.arange(prompt_columns, device=self.counts.device)
+            own = torch.arange(own_columns, device=self.counts.device)
+            prompt_hidden = (columns >= self.lengths[:, None])[:, None]
+            own_hidden = own > self.counts[:, None]
+            if window is not None:
+                newest = (self.prompt_lengths + self.counts)[self.slots]
+                prompt_hidden = prompt_hidden | (newest[..., None] - columns >= window)
+                own_hidden = own_hidden | (self.counts[:, None] - own >= window)
+            self.masks[key] = prompt_hidden, own_hidden
+        return self.masks[key]
+
+
+def attend(
+    query: Tensor,
+    prompts: tuple[Tensor, Tensor],
+    own: tuple[Tensor, Tensor],
+    step: Step,
+    window: int | None,
+    scaling: float,
+    softcap: float | None,
+) -> Tensor:
+    """`query` (rows, heads, 1, width); keys and values of `prompts` (prompts, key heads, columns, width) and
+    `own` (rows, key heads, columns, width). Returns (rows, heads, 1, width of values)."""
+    rows, heads = query.shape[:2]
+    key_heads = own[0].shape[1]
+    # Query heads that share a key head stand together: (rows, key heads, query heads a key head, width).
+    query = (query * scaling).view(rows, key_heads, heads // key_heads, -1)
+    prompt_hidden, own_hidden = step.hidden(window, prompts[0].shape[2], own[0].shape[2])
+    own_part = _part(query, own, own_hidden[:, None, None], softcap)
+    count, most = step.slots.shape
+    # (prompts, most, key heads, g, width) -> (prompts, key heads, most * g, width): one product a prompt.
+    grouped = query[step.slots].transpose(1, 2).flatten(2, 3)
+    group = heads // key_heads
+    hidden = prompt_hidden.repeat_interleave(group, 1) if prompt_hidden.shape[1] > 1 else prompt_hidden
+    prompt_part = _part(grouped, prompts, hidden[:, None], softcap)
+    parts = [
+        part.view(count, key_heads, most, group, -1).transpose(1, 2).flatten(0, 1)[step.places] for part in prompt_part
+    ]
+    return _merge((parts[0], parts[1], parts[2]), own_part).view(rows, heads, 1, -1).to(own[1].dtype)
+
+
+def _part(
+    query: Tensor, keys_values: tuple[Tensor, Tensor], hidden: Tensor, softcap: float | None
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Largest score, sum of exponentials, weighted values: each (batch, key heads, queries, 1 or width)."""
+    keys, values = keys_values
+    scores = (query @ keys.mT).float()
+    if softcap is not None:
+        scores = softcap * torch.tanh(scores / softcap)
+    # The lowest number, not -inf: a row of nothing but -inf gives NaN.
+    scores = scores.masked_fill_(hidden, torch.finfo(torch.float32).min)
+    largest = scores.amax(-1, keepdim=True)
+    weights = scores.sub_(largest).exp_()
+    return largest, weights.sum(-1, keepdim=True), (weights.to(values.dtype) @ values).float()
+
+
+def _merge(first: tuple[Tensor, Tensor, Tensor], second: tuple[Tensor, Tensor, Tensor]) -> Tensor:
+    """softmax(scores of both parts) @ values of both."""
+    largest = torch.maximum(first[0], second[0])
+    share_first, share_second = (first[0] - largest).exp(), (second[0] - largest).exp()
+    total = first[1] * share_first + second[1] * share_second
+    return (first[2] * share_first + second[2] * share_second) / total
+
+
+class Attending(Protocol):
+    """What holds the keys and values of a step."""
+
+    def attend(self, query: Tensor, scaling: float, softcap: float | None) -> Tensor: ...
+
+
+ACTIVE: ContextVar[Attending] = ContextVar("active")
+
+
+def _attention_function(
+    _module: Any,
+    query: Tensor,
+    _key: Tensor,
+    _value: Tensor,
+    _mask: Tensor | None,
+    scaling: float | None = None,
+    softcap: float | None = None,
+    **_: Any,
+) -> tuple[Tensor, None]:
+    """The signature that transformers' models call; the result is (rows, 1, heads, width)."""
+    scaling = query.shape[-1] ** -0.5 if scaling is None else scaling
+    return ACTIVE.get().attend(query, scaling, softcap).transpose(1, 2).contiguous(), None
+
+
+AttentionInterface.register(NAME, _attention_function)
+
+
+@contextmanager
+def shared_prompts(model: Any, memory: Attending) -> Iterator[None]:
+    """Within it, the language model's attention reads `memory`; afterwards the model is as it was."""
+    config = model.get_decoder().config
+    before = config._attn_implementation
+    token = ACTIVE.set(memory)
+    config._attn_implementation = NAME
+    try:
+        yield
+    finally:
+        config._attn_implementation = before
+        ACTIVE.reset(token)

@@ -1,0 +1,125 @@
+"""Tiny random checkpoints of several architectures."""
+
+import pytest
+import torch
+
+from mixpo.responses.backends.transformers import TransformersBackend
+from mixpo.training.base_model import make_model, make_processor, make_tokenizer
+
+TEXTS = ["what is the colour of the circle left of the blue square? answer: red green 三角形 Final answer: 3"] * 20
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _one_thread():
+    torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session")
+def internvl():
+    """The architecture of the base model: (model, processor)."""
+    tokenizer = make_tokenizer(TEXTS, 400)
+    return make_model(tokenizer, 0).eval(), make_processor(tokenizer)
+
+
+@pytest.fixture(scope="session")
+def qwen(internvl):
+    """Rotary positions of three axes, image tokens that depend on the picture's size."""
+    import transformers as t
+
+    tokenizer, ids = _tokenizer(["<|image_pad|>", "<|video_pad|>", "<|vision_start|>", "<|vision_end|>"])
+    image = "<|vision_start|><|image_pad|><|vision_end|>"
+    tokenizer.chat_template = tokenizer.chat_template.replace("<IMG_CONTEXT>\n", image)
+    tokenizer.image_token, tokenizer.video_token = "<|image_pad|>", "<|video_pad|>"
+    vision = {
+        "depth": 2, "hidden_size": 64, "intermediate_size": 128, "num_heads": 2, "out_hidden_size": 64,
+        "patch_size": 14, "spatial_merge_size": 2, "temporal_patch_size": 2, "fullatt_block_indexes": [1],
+        "window_size": 56,
+    }  # fmt: skip
+    rope = {"rope_type": "default", "mrope_section": [2, 3, 3], "rope_theta": 10000.0}
+    config = t.Qwen2_5_VLConfig(
+        vision_config=vision,
+        text_config={"model_type": "qwen2_5_vl_text", "rope_parameters": rope, **_text(tokenizer)},
+        image_token_id=ids[0], video_token_id=ids[1], vision_start_token_id=ids[2], vision_end_token_id=ids[3],
+        tie_word_embeddings=False,
+    )  # fmt: skip
+    processor = t.Qwen2_5_VLProcessor(
+        image_processor=t.Qwen2VLImageProcessor(
+            patch_size=14, merge_size=2, size={"shortest_edge": 28**2, "longest_edge": 56**2}
+        ),
+        tokenizer=tokenizer,
+        video_processor=t.Qwen2VLVideoProcessor(patch_size=14, merge_size=2),
+        chat_template=tokenizer.chat_template,
+    )
+    return _random(t.Qwen2_5_VLForConditionalGeneration, config, tokenizer), processor
+
+
+@pytest.fixture(scope="session")
+def gemma():
+    """Sliding windows (of 16 tokens, shorter than the prompts), and a first token that the template writes."""
+    import transformers as t
+
+    extra = {"boi_token": "<start_of_image>", "eoi_token": "<end_of_image>", "image_token": "<image_soft_token>"}
+    tokenizer, ids = _tokenizer(list(extra.values()), bos_token="<|im_start|>")
+    tokenizer.chat_template = tokenizer.chat_template.replace("<IMG_CONTEXT>\n", "<start_of_image>")
+    for name, token in extra.items():
+        setattr(tokenizer, name, token)
+        setattr(tokenizer, f"{name}_id", tokenizer.convert_tokens_to_ids(token))
+    vision = {
+        "model_type": "siglip_vision_model", "image_size": 28, "patch_size": 14, "hidden_size": 32,
+        "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 64, "vision_use_head": False,
+    }  # fmt: skip
+    text = {
+        "model_type": "gemma3_text", "head_dim": 16, "query_pre_attn_scalar": 16, "sliding_window": 16,
+        "layer_types": ["sliding_attention", "full_attention"], **_text(tokenizer, initializer_range=0.03),
+    }  # fmt: skip
+    config = t.Gemma3Config(
+        vision_config=vision, text_config=text, mm_tokens_per_image=4,
+        boi_token_index=ids[0], eoi_token_index=ids[1], image_token_index=ids[2], image_token_id=ids[2],
+    )  # fmt: skip
+    processor = t.Gemma3Processor(
+        image_processor=t.Gemma3ImageProcessor(size={"height": 28, "width": 28}),
+        tokenizer=tokenizer,
+        chat_template=tokenizer.chat_template,
+        image_seq_length=4,
+    )
+    return _random(t.Gemma3ForConditionalGeneration, config, tokenizer), processor
+
+
+def _tokenizer(special: list[str], **options):
+    tokenizer = make_tokenizer(TEXTS, 400)
+    tokenizer.add_special_tokens({"additional_special_tokens": special, **options})
+    return tokenizer, tokenizer.convert_tokens_to_ids(special)
+
+
+def _text(tokenizer, initializer_range: float = 0.2) -> dict:
+    return {
+        "hidden_size": 64, "num_hidden_layers": 2, "num_attention_heads": 4, "num_key_value_heads": 2,
+        "intermediate_size": 128, "max_position_embeddings": 1024, "vocab_size": len(tokenizer),
+        "eos_token_id": tokenizer.eos_token_id, "pad_token_id": tokenizer.pad_token_id, "initializer_range": initializer_range,
+        "bos_token_id": None,
+    }  # fmt: skip
+
+
+def _random(model_class, config, tokenizer):
+    torch.manual_seed(0)
+    model = model_class(config).eval()
+    # Weights of 0.02 would make every next token about equally likely, and every bug invisible.
+    for parameter in model.parameters():
+        if parameter.ndim > 1:
+            parameter.data.mul_(2.0)
+            if not parameter.any():  # Gemma's image projection starts as zeros
+                parameter.data.normal_(std=0.2)
+    model.generation_config.eos_token_id = tokenizer.eos_token_id
+    model.generation_config.pad_token_id = tokenizer.pad_token_id
+    return model
+
+
+@pytest.fixture(scope="session", params=["internvl", "qwen", "gemma"])
+def family(request):
+    """(model, processor) of each architecture in turn."""
+    return request.getfixturevalue(request.param)
+
+
+@pytest.fixture(scope="session")
+def backend(internvl):
+    return TransformersBackend(*internvl)

@@ -1,0 +1,122 @@
+"""DropoutNTP: cuts in tokens, continuations, what is left out and why."""
+
+import pytest
+
+from mixpo.files import RunFiles
+from mixpo.images import ImageRoots
+from mixpo.records import Continuation, Dropped, DropReason, FinishReason, Question, Response
+from mixpo.responses import dropout as step
+from mixpo.responses.backend import Request
+from mixpo.responses.backends.scripted import ScriptedBackend, tokens
+from mixpo.responses.backends.transformers import TransformersBackend
+
+NO_IMAGES = ImageRoots({})
+OPEN = Question(id="d-0", text="Describe the picture.", images=("scenes/0.png",))
+TEXT = "A red circle and two blue squares stand here."  # nine words
+
+
+def response(text: str = TEXT, **values) -> Response:
+    fields = {"finish_reason": FinishReason.STOP, "token_ids": tokens(text), "prompt": OPEN.text, **values}
+    return Response(id="d-0/0", question_id="d-0", sample=0, text=text, **fields)
+
+
+def run_one(answer: str, cut: Response, **values) -> Continuation | Dropped:
+    backend = ScriptedBackend(lambda request, sample: answer)
+    (record,) = step.dropout([(OPEN, cut)], backend, NO_IMAGES, step.Config(**values))
+    return record
+
+
+@pytest.mark.parametrize(
+    ("ratio", "kept"),
+    [(0, ""), (0.25, "A red"), (0.5, "A red circle and"), (0.75, "A red circle and two blue")],
+)
+def test_ratio_of_the_tokens_rounded_down(ratio, kept):
+    """Nine tokens: 0, 2.25, 4.5 and 6.75 of them."""
+    answer = f"{kept} something else".strip()
+    record = run_one(answer, response(), ratio=ratio)
+    assert (record.kept, record.text) == (kept, answer)
+    assert record.kept_tokens == len(kept.split())
+    assert record.completion_tokens == 3  # two words and the end of turn
+    assert (record.id, record.response_id, record.question_id) == ("d-0/0/cut", "d-0/0", "d-0")
+    assert (record.ratio, record.with_image) == (ratio, False)
+
+
+def test_29_percent_of_100_tokens_is_29():
+    """0.29 * 100 = 28.999999999999996 in binary."""
+    assert len(step.cut(tuple(range(256, 356)), 0.29, ScriptedBackend(str))) == 29
+
+
+def test_the_model_does_not_see_the_image():
+    """The image root does not even exist; with it, the question is dropped."""
+    seen: list[Request] = []
+
+    def answer(request: Request, sample: int) -> str:
+        seen.append(request)
+        return "A red circle and nothing else"
+
+    backend = ScriptedBackend(answer)
+    list(step.dropout([(OPEN, response())], backend, NO_IMAGES, step.Config()))
+    assert seen[0].images == ()
+    assert (seen[0].prompt, seen[0].prefix_token_ids) == (OPEN.text, tokens("A red circle and"))
+    (record,) = step.dropout([(OPEN, response())], backend, NO_IMAGES, step.Config(with_image=True))
+    assert record.reason is DropReason.BAD_IMAGE
+
+
+@pytest.mark.parametrize(
+    ("answer", "cut", "values", "reason"),
+    [
+        (TEXT, response(), {}, DropReason.SAME_TEXT),
+        ("A red circle and", response(), {}, DropReason.EMPTY),
+        ("A red circle and " + "more " * 30, response(), {"max_new_tokens": 20}, DropReason.TRUNCATED),
+        ("", response(finish_reason=FinishReason.LENGTH), {}, DropReason.TRUNCATED),
+        ("", response("", token_ids=()), {}, DropReason.EMPTY),
+    ],
+)
+def test_dropped_with_the_reason(answer, cut, values, reason):
+    record = run_one(answer, cut, **values)
+    assert isinstance(record, Dropped)
+    assert (record.id, record.step, record.reason) == ("d-0/0", "dropout", reason)
+
+
+def test_a_cut_inside_a_character_moves_left(internvl):
+    """A byte-level tokenizer that never saw the character spends three or four tokens on it."""
+    backend = TransformersBackend(*internvl)
+    text = "red 🟥 中"
+    ids = backend.encoder.tokenizer.encode(text, add_special_tokens=False)
+    assert len(ids) > len(text)
+    for count in range(len(ids)):
+        kept = step.cut(ids, count / len(ids), backend)
+        assert "\N{REPLACEMENT CHARACTER}" not in backend.decode(kept)
+        assert text.startswith(backend.decode(kept))
+        assert count - 3 <= len(kept) <= count
+
+
+def test_only_first_samples_of_open_questions_are_cut():
+    closed = Question(id="c-0", text="?", answer="3")
+    responses = [
+        Response(id=f"{q}/{s}", question_id=q, sample=s, text="x", finish_reason=FinishReason.STOP)
+        for q in ("d-0", "c-0", "gone")
+        for s in range(3)
+    ]
+    cuts = step.selected([OPEN, closed], responses, 2)
+    assert [cut.id for cut in cuts] == ["d-0/0", "d-0/1"]
+
+
+def test_run_and_rerun(tmp_path):
+    files = RunFiles(tmp_path / "run")
+    files.questions("questions").append([OPEN])
+    cut = response()
+    files.responses("sample").append([cut])
+    script = tmp_path / "script.jsonl"
+    script.write_text('{"id": "d-0/0", "text": "A red circle and a moon."}')
+    config = step.Config(backend=step.BackendConfig(name="scripted", script=str(script)))
+    for _ in range(2):
+        step.run(config, files)
+        (record,) = files.continuations("dropout")
+        assert record.text == "A red circle and a moon."
+
+
+@pytest.mark.parametrize("ratio", [-0.1, 1.0])
+def test_bad_ratio(ratio):
+    with pytest.raises(ValueError, match="ratio"):
+        step.Config(ratio=ratio)

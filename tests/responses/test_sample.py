@@ -1,0 +1,119 @@
+"""Questions to responses: what is written, what is left out, what a rerun does."""
+
+import pytest
+from PIL import Image
+
+from mixpo.files import RunFiles
+from mixpo.images import ImageRoots
+from mixpo.prompts import Style
+from mixpo.records import AnswerKind, DropReason, FinishReason, Question
+from mixpo.responses import sample as step
+from mixpo.responses.backends.scripted import ScriptedBackend
+
+NO_IMAGES = ImageRoots({})
+WORDS = ScriptedBackend(lambda request, sample: f"{request.id} says {sample}")
+
+
+def questions(count: int) -> list[Question]:
+    return [Question(id=f"q-{n}", text=f"How many, {n}?", answer="3", kind=AnswerKind.INTEGER) for n in range(count)]
+
+
+def contents(folder) -> dict[str, bytes]:
+    """Every file below a folder."""
+    return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
+
+
+def test_response_fields():
+    config = step.Config(n=2, style=Style.DIRECT)
+    first, second = step.sample(questions(1), WORDS, NO_IMAGES, config)
+    assert (first.id, first.question_id, first.sample, first.text) == ("q-0/0", "q-0", 0, "q-0 says 0")
+    assert (second.id, second.sample) == ("q-0/1", 1)
+    assert first.prompt == "How many, 0?\nAnswer with the final answer only."
+    assert first.style == "direct"
+    assert first.finish_reason is FinishReason.STOP
+    assert len(first.token_ids) == 3
+    assert first.completion_tokens == 4
+
+
+def test_auto_style_is_resolved():
+    (response,) = step.sample(questions(1), WORDS, NO_IMAGES, step.Config(n=1))
+    assert response.style == "cot"
+
+
+@pytest.fixture
+def pictures(tmp_path) -> ImageRoots:
+    """good.png, torn.png (cut short), empty.png."""
+    root = tmp_path / "images"
+    root.mkdir()
+    Image.new("RGB", (32, 32), "red").save(root / "good.png")
+    (root / "torn.png").write_bytes((root / "good.png").read_bytes()[:60])
+    (root / "empty.png").write_bytes(b"")
+    return ImageRoots({"scenes": root})
+
+
+@pytest.mark.parametrize("name", ["torn.png", "empty.png", "absent.png", "../run.txt"])
+def test_a_bad_image_drops_its_question_and_the_others_go_on(pictures, name):
+    asked = [
+        Question(id="bad", text="?", images=(f"scenes/{name}",)),
+        Question(id="good", text="?", images=("scenes/good.png",)),
+    ]
+    records = list(step.sample(asked, WORDS, pictures, step.Config(n=2)))
+    assert [record.id for record in records] == ["good/0", "good/1", "bad"]
+    assert records[2].reason is DropReason.BAD_IMAGE
+    assert records[2].step == "sample"
+
+
+@pytest.fixture
+def files(tmp_path, monkeypatch) -> RunFiles:
+    """A run with 7 questions, 2 of them open, and a script for all."""
+    files = RunFiles(tmp_path / "run")
+    rows = [*questions(5), *(Question(id=f"open-{n}", text="Describe.", domain="description") for n in range(2))]
+    files.questions("questions").append(rows)
+    lines = [f'{{"id": "{row.id}", "sample": {s}, "text": "{row.id} says {s}"}}' for row in rows for s in range(3)]
+    (tmp_path / "script.jsonl").write_text("\n".join(lines))
+    return files
+
+
+def scripted(files: RunFiles, **values) -> step.Config:
+    backend = step.BackendConfig(name="scripted", script=str(files.root.parent / "script.jsonl"))
+    return step.Config(backend=backend, n=3, **values)
+
+
+def test_run_writes_all_in_order(files):
+    step.run(scripted(files, block=6), files)
+    ids = [response.id for response in files.responses("sample")]
+    assert ids == [f"{q.id}/{s}" for q in files.questions("questions") for s in range(3)]
+
+
+@pytest.mark.parametrize(("which", "count"), [("all", 7), ("answered", 5), ("open", 2)])
+def test_which_questions(files, which, count):
+    step.run(scripted(files, which=step.Which(which)), files)
+    assert len({response.question_id for response in files.responses("sample")}) == count
+
+
+def test_a_second_run_does_nothing(files, monkeypatch):
+    step.run(scripted(files), files)
+    before = contents(files.root)
+    monkeypatch.setattr(step, "make_backend", lambda *_: pytest.fail("nothing was missing"))
+    step.run(scripted(files), files)
+    assert contents(files.root) == before
+
+
+@pytest.mark.parametrize("lines", range(0, 22, 3))
+def test_a_rerun_completes_files_cut_anywhere(files, lines):
+    """After `lines` whole records and half of the next, the rerun's files equal an uninterrupted run's."""
+    step.run(scripted(files, block=6), files)
+    whole = contents(files.root)
+    (shard,) = files.responses("sample").paths()
+    rows = shard.read_bytes().splitlines(keepends=True)
+    torn = rows[lines][: len(rows[lines]) // 2] if lines < len(rows) else b""
+    shard.write_bytes(b"".join(rows[:lines]) + torn)
+    step.run(scripted(files, block=6), files)
+    assert contents(files.root) == whole
+
+
+def test_bad_settings():
+    with pytest.raises(ValueError, match="n and block"):
+        step.Config(n=0)
+    with pytest.raises(ValueError, match="temperature"):
+        step.Config(temperature=-1)
