@@ -39,7 +39,7 @@ def test_labels_are_escaped_and_shortened():
     assert "<i>" not in svg
     label = ET.fromstring(svg).find("text").text
     assert label.startswith("<script>")
-    assert len(label) == 19
+    assert len(label) == 16
 
 
 def test_a_line_falls_when_the_values_fall():

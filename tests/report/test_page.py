@@ -52,7 +52,7 @@ def page(files, **values) -> tuple[str, Page]:
 def test_the_headline_is_the_gain_with_its_interval(full):
     _, parsed = page(full)
     assert (
-        "mpo raises accuracy on scenes by chain of thought: 50.0 % before, 65.0 % after, +15.0 points "
+        "mpo raises accuracy on scenes by chain of thought: 50.0 % before (base), 65.0 % after, +15.0 points "
         "(95 % interval +5.0 to +25.0; p = 0.0042; 400 questions)." in parsed.text
     )
 

@@ -114,9 +114,9 @@ def headline(data: ReportData) -> str:
     assert before is not None
     verb = "raises" if gain.low > 0 else "lowers" if gain.high < 0 else "does not clearly change"
     return (
-        f"{gain.after_model} {verb} accuracy on {benchmark} by {style_name(style)}: {percent(before.value)} before, "
-        f"{percent(after.value)} after, {points(gain.value)} points (95 % interval {points(gain.low)} to "
-        f"{points(gain.high)}; {p_value(gain.p)}; {count(gain.n)} questions)."
+        f"{gain.after_model} {verb} accuracy on {benchmark} by {style_name(style)}: {percent(before.value)} before "
+        f"({gain.before_model}), {percent(after.value)} after, {points(gain.value)} points (95 % interval "
+        f"{points(gain.low)} to {points(gain.high)}; {p_value(gain.p)}; {count(gain.n)} questions)."
     )
 
 
@@ -152,8 +152,8 @@ def _gains(look: Lookup) -> Table:
             what = f"{c.before_model} → {c.after_model}, {style_name(c.before_style)}"
         else:
             what = f"{c.after_model}: {style_name(c.before_style)} → {style_name(c.after_style)}"
-        rows.append(Row([what, *_change(c), f"{count(c.fixed)}, {count(c.broken)}"], tone=_tone(c)))
-    return Table("Differences", ["Comparison", "Points", "p", "Fixed, broken"], rows)
+        rows.append(Row([what, *_change(c), f"{count(c.fixed)} / {count(c.broken)}"], tone=_tone(c)))
+    return Table("Differences", ["Comparison", "Points", "p", "Fixed / broken"], rows)
 
 
 def _answers(look: Lookup) -> Table:

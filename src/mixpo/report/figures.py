@@ -134,7 +134,7 @@ def thinned(points: Sequence[tuple[float, float]], limit: int = MAX_POINTS) -> l
     return [(sum(x for x, _ in part) / len(part), sum(y for _, y in part) / len(part)) for part in stretches]
 
 
-def _short(label: str, limit: int = 19) -> str:
+def _short(label: str, limit: int = 16) -> str:
     return label if len(label) <= limit else label[: limit - 1] + "…"
 
 
