@@ -214,6 +214,9 @@ class PreferencePair:
     chosen_id: str = ""
     """The record that the chosen completion comes from."""
     rejected_id: str = ""
+    rejected_ended: bool = True
+    """Whether the model ended the rejected completion itself. If the token limit cut it there is no end-of-turn
+    token to score: appending one would teach the model not to stop."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -76,3 +76,9 @@ def test_images_and_placeholders_must_agree():
     named = [{"role": "user", "content": [{"type": "image"}, {"type": "text", "text": "hi"}]}]
     with pytest.raises(DataError, match="names 1 images and the row has 2"):
         as_messages(named, "user", 2)
+
+
+def test_a_rejected_completion_that_the_limit_cut_has_no_end_token(processor):
+    row = {"prompt": "How many?", "chosen": "3", "rejected": "four", "rejected_ended": False}
+    example = Encoder(processor)(row)
+    assert [decode(processor, ids) for ids in example.completions] == ["3<|im_end|>", "four"]

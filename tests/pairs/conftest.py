@@ -20,7 +20,8 @@ def make_judged(outcomes, own_id="q", texts=None, prompts=None):
     judged = []
     for sample, letter in enumerate(outcomes):
         response = Response(
-            id=f"{own_id}/{sample}", question_id=own_id, sample=sample, finish_reason=FinishReason.STOP,
+            id=f"{own_id}/{sample}", question_id=own_id, sample=sample,
+            finish_reason=FinishReason.LENGTH if letter == "t" else FinishReason.STOP,
             text=texts[sample] if texts else f"text {sample}",
             prompt=prompts[sample] if prompts else "How many? Think.",
         )  # fmt: skip

@@ -61,6 +61,13 @@ def test_right_is_preferred_to_wrong_and_format_failures_are_kept_apart(question
     )  # fmt: skip
 
 
+def test_a_completion_that_the_limit_cut_is_marked(question, judged):
+    """Its end-of-turn token was never written: training must not score one."""
+    pairs = [pair for pair in correctness_pairs(question(), judged("ciut"), Limits(), seed=0) if pair.chosen_id]
+    ended = {pair.rejected_id: pair.rejected_ended for pair in pairs}
+    assert ended == {"q/1": True, "q/2": True, "q/3": False}
+
+
 @pytest.mark.parametrize(
     ("outcomes", "reason"),
     [

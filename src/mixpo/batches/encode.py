@@ -33,7 +33,8 @@ class Encoder:
     """Turns rows in TRL's conversational format into `Example`s with a model's own processor.
 
     A row has `prompt` (messages, or text), `chosen`, optionally `rejected` (messages, or text) and
-    optionally `images` (or `image`): Pillow images, in the order of the prompt's image parts.
+    optionally `images` (or `image`): Pillow images, in the order of the prompt's image parts. `rejected_ended: False`
+    says that the token limit cut the rejected completion: no end-of-turn token is scored for it.
 
     Prompt and completion are tokenised apart and joined: together, the boundary could merge into a token
     that sampling never produces. A completion ends with the token that ends an assistant turn in the
@@ -66,15 +67,17 @@ class Encoder:
             for key, value in encoded.items()
             if isinstance(value, Tensor) and not _is_tokenwise(value, prompt_ids)
         }
-        completions = [self.completion_ids(row[key]) for key in ("chosen", "rejected") if row.get(key) is not None]
+        completions = [self.completion_ids(row["chosen"])]
+        if row.get("rejected") is not None:
+            completions.append(self.completion_ids(row["rejected"], ended=row.get("rejected_ended", True)))
         return Example(prompt_ids=prompt_ids, completions=completions, image_inputs=image_inputs)
 
-    def completion_ids(self, completion: str | Sequence[Mapping[str, Any]]) -> list[int]:
-        """Tokens of an assistant turn, end-of-turn included."""
+    def completion_ids(self, completion: str | Sequence[Mapping[str, Any]], ended: bool = True) -> list[int]:
+        """Tokens of an assistant turn, end-of-turn included if the model `ended` it (and was not cut by a limit)."""
         text = completion if isinstance(completion, str) else text_of(completion)
         if not text:
             raise DataError("a completion is empty: there is no token to train on; drop the row")
-        ids = self.tokenizer(text, add_special_tokens=False)["input_ids"] + [self.end_id]
+        ids = self.tokenizer(text, add_special_tokens=False)["input_ids"] + ([self.end_id] if ended else [])
         if self.max_completion_length is not None and len(ids) > self.max_completion_length:
             if not self.truncate:
                 raise DataError(

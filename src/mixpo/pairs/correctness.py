@@ -10,7 +10,17 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import chain, islice, zip_longest
 
-from mixpo.records import Dropped, DropReason, Origin, Outcome, PreferencePair, Question, Response, Verdict
+from mixpo.records import (
+    Dropped,
+    DropReason,
+    FinishReason,
+    Origin,
+    Outcome,
+    PreferencePair,
+    Question,
+    Response,
+    Verdict,
+)
 
 Judged = tuple[Response, Verdict]
 STEP = "pair"
@@ -147,6 +157,7 @@ def _pair(question: Question, chosen: Response, rejected: Response, origin: Orig
         images=question.images,
         chosen_id=chosen.id,
         rejected_id=rejected.id,
+        rejected_ended=rejected.finish_reason is FinishReason.STOP,
     )
 
 

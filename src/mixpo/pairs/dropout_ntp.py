@@ -29,4 +29,5 @@ def dropout_pair(question: Question, response: Response, continuation: Continuat
         images=question.images,
         chosen_id=response.id,
         rejected_id=continuation.id,
+        rejected_ended=continuation.finish_reason is FinishReason.STOP,
     )

@@ -88,10 +88,10 @@ def make_model(tokenizer: PreTrainedTokenizerFast, seed: int) -> InternVLForCond
     vision = {
         "image_size": [TILE, TILE],
         "patch_size": [PATCH, PATCH],
-        "hidden_size": 96,
+        "hidden_size": 64,
         "num_hidden_layers": 2,
-        "num_attention_heads": 4,
-        "intermediate_size": 256,
+        "num_attention_heads": 2,
+        "intermediate_size": 192,
         "initializer_range": 0.08,
         "use_absolute_position_embeddings": True,
         "layer_scale_init_value": 1.0,

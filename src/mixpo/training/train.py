@@ -91,7 +91,8 @@ class Rows(Dataset):
         record = self.records[index]
         row = {"images": [self.roots.open(image) for image in record.images], "prompt": record.prompt}
         if isinstance(record, PreferencePair):
-            return {**row, "chosen": record.chosen, "rejected": record.rejected}
+            given = {"chosen": record.chosen, "rejected": record.rejected, "rejected_ended": record.rejected_ended}
+            return {**row, **given}
         return {**row, "chosen": record.text}
 
 

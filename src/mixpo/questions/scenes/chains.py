@@ -1,7 +1,7 @@
 """Chains of thought about scenes: what the base model is shown in its supervised training.
 
-Careful chains walk the cells in reading order, name what each holds and keep a running tally of
-every term, so that each step needs local facts only. Hasty ones state the counts at a glance and
+Careful chains walk the cells in reading order, name what each holds and count on for each term that it
+fits, so that each step needs local facts only. Hasty ones state the counts at a glance and
 are often wrong: the habit that preference optimisation has to mend.
 """
 
@@ -29,16 +29,21 @@ def careful(task: Task, scene: Scene) -> tuple[str, str]:
     else:
         lines = _walk(task, scene)
     values = values_of(task, scene)
-    return "\n".join(["Let me look closely.", *lines, conclude(task, values)]), answer_from(task, values)
+    return "\n".join(["Let me look closely.", *lines, conclude(task, scene, values)]), answer_from(task, values)
 
 
 def _walk(task: Task, scene: Grid, anchor: Thing | None = None) -> list[str]:
-    tallies = [0] * len(task.terms)
+    """A line for each thing; what it counts for stands behind it, with the count so far."""
+    counts = dict.fromkeys(task.terms, 0)
     lines = []
     for thing in scene.things:
-        for number, term in enumerate(task.terms):
-            tallies[number] += term.fits(thing) and (anchor is None or is_on_side(thing, task.side, anchor))
-        lines.append(f"{thing.cell} {thing.name}: " + " ".join(map(str, tallies)))
+        fitting = [term for term in task.terms if term.fits(thing)]
+        if anchor is not None and not is_on_side(thing, task.side, anchor):
+            fitting = []
+        for term in fitting:
+            counts[term] += 1
+        tallies = ", ".join(f"{term.name} {counts[term]}" for term in fitting)
+        lines.append(f"{thing.cell} {thing.name}: {tallies}" if tallies else f"{thing.cell} {thing.name}")
     return lines
 
 
@@ -58,19 +63,19 @@ def _cell_beside(task: Task, scene: Grid) -> str:
     return f"{'abcd'[anchor.row + rows]}{anchor.column + columns + 1}"
 
 
-def conclude(task: Task, values: list[int]) -> str:
-    """The last line of a chain: how the values make the answer."""
+def conclude(task: Task, scene: Scene, values: list[int]) -> str:
+    """The last lines of a chain: the value of each term, then how they make the answer."""
+    names = [f"{term.colour} bar" if isinstance(scene, Chart) else term.name for term in task.terms]
+    found = ", ".join(f"{name} {value}" for name, value in zip(names, values, strict=True))
     if task.family == "compare":
-        return f"{values[0]} {'>' if values[0] > values[1] else '<' if values[0] < values[1] else '='} {values[1]}"
+        return f"{found}\n{values[0]} {'>' if values[0] > values[1] else '<' if values[0] < values[1] else '='} {values[1]}"
     if task.family == "most":
-        return f"{' '.join(map(str, values))}: most is {max(values)}"
-    if len(values) == 1:
-        return f"= {values[0]}"
+        return f"{found}\nmost is {max(values)}"
     total, steps = values[0], []
     for sign, value in zip(task.signs[1:], values[1:], strict=True):
         steps.append(f"{total} {'+' if sign > 0 else '-'} {value} = {total + sign * value}")
         total += sign * value
-    return ", ".join(steps)
+    return "\n".join([found, *steps])
 
 
 def hasty(task: Task, scene: Scene, rng: random.Random, slip: float) -> tuple[str, str]:
@@ -83,4 +88,4 @@ def hasty(task: Task, scene: Scene, rng: random.Random, slip: float) -> tuple[st
         answer = rng.choice(names) if rng.random() < slip else right
         return f"At a glance: {answer}", answer
     values = [max(0, value + rng.choice((-1, 1))) if rng.random() < slip else value for value in values_of(task, scene)]
-    return f"At a glance: {' '.join(map(str, values))}\n{conclude(task, values)}", answer_from(task, values)
+    return f"At a glance: {conclude(task, scene, values)}", answer_from(task, values)

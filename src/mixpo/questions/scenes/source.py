@@ -46,7 +46,7 @@ class Config:
     """Free-form questions without a ground truth ("Describe the picture."), for DropoutNTP."""
     steps: tuple[int, ...] = ()
     """Only signed sums with these numbers of terms, for example 6, 7, 8: longer chains than in training."""
-    things: tuple[int, ...] = (3, 9)
+    things: tuple[int, ...] = (3, 8)
     """Smallest and largest number of shapes in a grid."""
     charts: float = 0.2
     """Share of bar charts among the questions that can be asked of one."""
