@@ -56,7 +56,35 @@ def _add_step(step: str) -> None:
 
 
 for _step in STEP_HELP:
-    _add_step(_step)
+    if _step != "verify":
+        _add_step(_step)
+
+
+@app.command()
+def verify(
+    recipe: Annotated[Path | None, typer.Argument(help="A YAML recipe; or give the three files below.")] = None,
+    overrides: Overrides = None,
+    questions: Annotated[Path | None, typer.Option(help="JSON lines: id, text, answer, kind, choices …")] = None,
+    responses: Annotated[Path | None, typer.Option(help="JSON lines: id, question_id, text, finish_reason.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Where the verdicts go, JSON lines.")] = None,
+) -> None:
+    """Judge every response of a recipe's run, or of two files."""
+    if recipe is not None:
+        _run(recipe, overrides, "verify")
+    elif questions and responses and out:
+        from mixpo.verdicts.verify_files import verify_files
+
+        verify_files(questions, responses, out)
+    else:
+        raise UserError("verify needs a recipe, or all of --questions, --responses and --out")
+
+
+@app.command()
+def judge_check(file: Annotated[Path, typer.Argument(help="JSON lines of responses with trusted labels.")]) -> None:
+    """Print how well the judge agrees with given labels, by kind and by rule, and where it does not."""
+    from mixpo.verdicts.agreement import judge_check as check
+
+    typer.echo(check(file))
 
 
 @app.command()

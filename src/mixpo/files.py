@@ -96,6 +96,8 @@ class Shards(typing.Generic[T]):
         seen: set[str] = set()
         for path in self.paths():
             for number, line in enumerate(read_lines(path), 1):
+                if not line.endswith("\n"):
+                    break  # torn, even if it happens to parse: the next append cuts it off
                 try:
                     record = from_json(self.record_type, line)
                 except ValueError as error:
