@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch.utils.data import Dataset
 from transformers import PrinterCallback
 
@@ -170,6 +171,7 @@ def make_trainer(config: Config, folder: Path, model_path: str, processor: Any, 
         save_total_limit=2,
         logging_steps=config.logging_steps,
         report_to=config.report_to,
+        dataloader_pin_memory=torch.cuda.is_available(),
         disable_tqdm=True,
         **objective,
     )
