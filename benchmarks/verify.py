@@ -24,7 +24,13 @@ THOUGHT = (
     "The larger one stands behind the cylinder. ",
     "Subtracting {a} from {c} leaves {b}. ",
 )
-ENDINGS = ("Final answer: {}", "So the answer is {}.", "Therefore, \\boxed{{{}}}.", "The correct answer is **{}**.", "{}")
+ENDINGS = (
+    "Final answer: {}",
+    "So the answer is {}.",
+    "Therefore, \\boxed{{{}}}.",
+    "The correct answer is **{}**.",
+    "{}",
+)
 COLOURS = ("red", "green", "blue", "yellow", "purple", "grey", "brown")
 
 
@@ -44,7 +50,13 @@ def answers(kind: AnswerKind, rng: random.Random) -> tuple[str, tuple[str, ...],
         return truth, (), [truth, f"a {truth}", other, f"the {other}"]
     if kind is AnswerKind.EXPRESSION:
         a, b = rng.randint(2, 9), rng.randint(1, 9)
-        forms = [f"{a}x+{a * b}", f"{a}(x+{b})", f"\\frac{{{2 * a}x+{2 * a * b}}}{{2}}", f"{a}x-{b}", f"\\frac{{{a}}}{{{b}}}"]
+        forms = [
+            f"{a}x+{a * b}",
+            f"{a}(x+{b})",
+            f"\\frac{{{2 * a}x+{2 * a * b}}}{{2}}",
+            f"{a}x-{b}",
+            f"\\frac{{{a}}}{{{b}}}",
+        ]
         return forms[1], (), forms
     number = rng.randint(1, 9999)
     return str(number), (), [str(number), f"{number:,}", str(number + 1), f"{number} cm"]
@@ -58,12 +70,15 @@ def pairs(kind: AnswerKind, count: int, seed: int = 0) -> Iterator[tuple[Questio
             truth, options, said = answers(kind, rng)
             question = Question(id=f"q-{index // SAMPLES}", text="How long?", answer=truth, kind=kind, choices=options)
         text = thought(rng) + rng.choice(ENDINGS).format(rng.choice(said))
-        yield question, Response(
-            id=f"{question.id}/{index % SAMPLES}",
-            question_id=question.id,
-            sample=index % SAMPLES,
-            text=text,
-            finish_reason=FinishReason.STOP,
+        yield (
+            question,
+            Response(
+                id=f"{question.id}/{index % SAMPLES}",
+                question_id=question.id,
+                sample=index % SAMPLES,
+                text=text,
+                finish_reason=FinishReason.STOP,
+            ),
         )
 
 
@@ -88,7 +103,11 @@ def math_verify_speed(count: int) -> float:
     made = list(pairs(AnswerKind.EXPRESSION, count))
     started = time.process_time()
     for question, response in made:
-        same(parse(f"${question.answer}$", parsing_timeout=None), parse(response.text, parsing_timeout=None), timeout_seconds=None)
+        same(
+            parse(f"${question.answer}$", parsing_timeout=None),
+            parse(response.text, parsing_timeout=None),
+            timeout_seconds=None,
+        )
     return count / (time.process_time() - started)
 
 

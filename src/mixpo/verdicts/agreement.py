@@ -51,15 +51,22 @@ def judge_check(path: Path) -> str:
         lines.append(f"not hard, not soft: {_scores(firm)}")
     seconds = sum(item.seconds for item in judged)
     over = [item.name for item in judged if item.limit is not None and item.seconds > item.limit]
-    lines.append(f"{len(judged) / max(seconds, 1e-9):,.0f} verdicts a second in one process, slowest {max(item.seconds for item in judged):.3f} s")
+    lines.append(
+        f"{len(judged) / max(seconds, 1e-9):,.0f} verdicts a second in one process, slowest {max(item.seconds for item in judged):.3f} s"
+    )
     if any(item.limit is not None for item in judged):
         lines.append(f"over their time limit: {', '.join(over) or 'none'}")
-    for title, key in (("kind", lambda item: item.verdict.kind or "-"), ("rule", lambda item: item.verdict.rule or "none found")):
+    for title, key in (
+        ("kind", lambda item: item.verdict.kind or "-"),
+        ("rule", lambda item: item.verdict.rule or "none found"),
+    ):
         lines += ["", f"by {title}:"]
         groups: dict[str, list[Judged]] = defaultdict(list)
         for item in judged:
             groups[key(item)].append(item)
-        lines += [f"  {name:<12} {_scores(groups[name])}" for name in sorted(groups, key=lambda name: -len(groups[name]))]
+        lines += [
+            f"  {name:<12} {_scores(groups[name])}" for name in sorted(groups, key=lambda name: -len(groups[name]))
+        ]
     wrong = [item for item in judged if not item.agrees]
     lines += ["", f"disagreements: {len(wrong)}", *map(_line, wrong[:LISTED])]
     if len(wrong) > LISTED:
@@ -87,7 +94,9 @@ def _rows(path: Path) -> Iterator[dict[str, Any]]:
 def _judged(row: dict[str, Any], path: Path, number: int) -> Judged:
     expected = row.get("correct", row.get("expected_correct"))
     if not isinstance(expected, bool) or not isinstance(row.get("response"), str) or row.get("answer") is None:
-        raise DataError(f"{path}:{number}: a row needs `response`, `answer` and a true or false `correct`; add what is missing")
+        raise DataError(
+            f"{path}:{number}: a row needs `response`, `answer` and a true or false `correct`; add what is missing"
+        )
     try:
         question = question_of(row, str(number))
     except (TypeError, ValueError) as error:

@@ -16,14 +16,39 @@ VULGAR = {
     "⅕": Fraction(1, 5), "⅖": Fraction(2, 5), "⅗": Fraction(3, 5), "⅘": Fraction(4, 5), "⅙": Fraction(1, 6),
     "⅚": Fraction(5, 6), "⅛": Fraction(1, 8), "⅜": Fraction(3, 8), "⅝": Fraction(5, 8), "⅞": Fraction(7, 8),
 }  # fmt: skip
-SUPERSCRIPT = {"⁰": "0", "¹": "1", "²": "2", "³": "3", "⁴": "4", "⁵": "5", "⁶": "6", "⁷": "7", "⁸": "8", "⁹": "9", "⁻": "-"}
+SUPERSCRIPT = {
+    "⁰": "0",
+    "¹": "1",
+    "²": "2",
+    "³": "3",
+    "⁴": "4",
+    "⁵": "5",
+    "⁶": "6",
+    "⁷": "7",
+    "⁸": "8",
+    "⁹": "9",
+    "⁻": "-",
+}
+FUNCTIONS = {"sin": math.sin, "cos": math.cos, "tan": math.tan, "ln": math.log, "exp": math.exp}
 NUMBER = r"(?:\d+(?:\.\d+)?|\.\d+)(?:[eE][+-]?\d{1,4}(?![\w.]))?"
 TOKEN = re.compile(
     rf"\s*(?:(?P<number>{NUMBER})|(?P<vulgar>[{''.join(VULGAR)}])|(?P<super>[{''.join(SUPERSCRIPT)}]+)"
-    r"|(?P<name>\\(?:[dtc]?frac|sqrt|pi|cdot|times|div)(?![a-zA-Z])|sqrt(?=\s*\()|\*\*|[-+*/^()\[\]{}·×÷√π]))\s*"
+    rf"|(?P<name>\\(?:[dtc]?frac|sqrt|pi|cdot|times|div|{'|'.join(FUNCTIONS)})(?![a-zA-Z])|sqrt(?=\s*\()|\*\*|[-+*/^()\[\]{{}}·×÷√π]))\s*"
 )
 NOISE = re.compile(r"\\(?:left|right|displaystyle|[,;:! ])|\$|\\[()\[\]]|~")
-SIGNS = {"\\cdot": "*", "\\times": "*", "·": "*", "×": "*", "\\div": "/", "÷": "/", "**": "^", "\\pi": "π", "sqrt": "√", "[": "(", "]": ")"}
+SIGNS = {
+    "\\cdot": "*",
+    "\\times": "*",
+    "·": "*",
+    "×": "*",
+    "\\div": "/",
+    "÷": "/",
+    "**": "^",
+    "\\pi": "π",
+    "sqrt": "√",
+    "[": "(",
+    "]": ")",
+}
 FRACTIONS = ("\\frac", "\\dfrac", "\\tfrac", "\\cfrac")
 
 
@@ -105,7 +130,7 @@ class _Parser:
             if sign in ("*", "/"):
                 factor, position = self.signed(position + 1, depth)
                 value = value * factor if sign == "*" else value / factor
-            elif sign in ("(", "{", "π", "√", "\\sqrt", *FRACTIONS):
+            elif sign in ("(", "{", "π", "√", "\\sqrt", *FRACTIONS) or sign[1:] in FUNCTIONS:
                 factor, position = self.power(position, depth)
                 value = value * factor
             else:
@@ -135,8 +160,8 @@ class _Parser:
     def primary(self, position: int, depth: int) -> tuple[Value, int]:
         kind, text = self.kind(position), self.at(position)
         if kind == "number":
-            value = number(text)
-            return self.mixed(value, position + 1, depth) if text.isdigit() else (value, position + 1)
+            whole = number(text)
+            return self.mixed(whole, position + 1, depth) if text.isdigit() else (whole, position + 1)
         if kind == "vulgar":
             return VULGAR[text], position + 1
         if text == "π":
@@ -146,19 +171,34 @@ class _Parser:
             if self.at(position) not in (")", "}"):
                 raise NoValue("unbalanced")
             return value, position + 1
+        if text[1:] in FUNCTIONS:
+            return self.function(text[1:], position + 1, depth)
         if text in FRACTIONS:
             top, position = self.argument(position + 1, depth)
             bottom, position = self.argument(position, depth)
             return top / bottom, position
         if text in ("√", "\\sqrt"):
-            root = Fraction(2)
-            if text == "\\sqrt" and self.at(position + 1) == "(" and self.kind(position + 2) == "number" and self.at(position + 4) == "{":
-                root, position = number(self.at(position + 2)), position + 3
+            root: Value = Fraction(2)
+            if text == "\\sqrt" and self.kind(position + 2) == "number" and self.at(position + 4) == "{":
+                root, position = number(self.at(position + 2)), position + 3  # \\sqrt[3]{8}
             value, position = self.argument(position + 1, depth)
             if value < 0:
                 raise NoValue("root of a negative number")
             return raised(value, 1 / root), position
         raise NoValue("not arithmetic")
+
+    def function(self, name: str, position: int, depth: int) -> tuple[Value, int]:
+        """`\\sin^2 x`, `\\sin(x)^2` (the square of the sine), `\\sin 2x` (of the product that follows)."""
+        exponent: Value = Fraction(1)
+        if self.at(position) == "^":
+            exponent, position = self.argument(position + 1, depth)
+        if exponent < 0:
+            raise NoValue("an inverse function or a power")
+        value, position = self.primary(position, depth + 1)
+        while self.at(position) in ("(", "π", "√", "\\sqrt", *FRACTIONS):
+            factor, position = self.power(position, depth + 1)
+            value = value * factor
+        return raised(FUNCTIONS[name](float(value)), exponent), position
 
     def mixed(self, whole: Fraction, position: int, depth: int) -> tuple[Value, int]:
         """`2½`, `2\\frac{1}{2}` and `2 1/2` are sums: a whole number and a proper fraction."""
@@ -204,7 +244,7 @@ def raised(base: Value, exponent: Value) -> Value:
     if abs(exponent) > POWER_BITS:
         raise TooLarge("too large")
     result = float(base) ** float(exponent)
-    if isinstance(result, complex):
+    if not isinstance(result, float):
         raise NoValue("no real number")
     if isinstance(base, Fraction) and base >= 0 and exponent == Fraction(1, 2):
         roots = math.isqrt(base.numerator), math.isqrt(base.denominator)

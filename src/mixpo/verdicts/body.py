@@ -51,7 +51,9 @@ def body_of(response: str) -> Body:
 
 def fold(text: str) -> str:
     """Every character replaced by one plain character: digits of all scripts, full-width forms, minus signs, spaces."""
-    return text.translate({ord(character): plain for character in set(text) if (plain := _plain(character)) is not None})
+    return text.translate(
+        {ord(character): plain for character in set(text) if (plain := _plain(character)) is not None}
+    )
 
 
 @cache

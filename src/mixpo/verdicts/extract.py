@@ -69,7 +69,13 @@ KINDS: dict[AnswerKind, Kind] = {
     AnswerKind.DOCUMENT: document,
     AnswerKind.RELAXED: relaxed,
 }
-ANSWERED_FIRST = frozenset(KINDS) - {AnswerKind.TEXT, AnswerKind.DOCUMENT, AnswerKind.EXPRESSION, AnswerKind.LIST, AnswerKind.SET}
+ANSWERED_FIRST = frozenset(KINDS) - {
+    AnswerKind.TEXT,
+    AnswerKind.DOCUMENT,
+    AnswerKind.EXPRESSION,
+    AnswerKind.LIST,
+    AnswerKind.SET,
+}
 """Kinds whose answer may stand at the head of a response, the explanation after it."""
 LAST_SENTENCES = 6
 """Sentences looked at from the last one back, when nothing is marked."""

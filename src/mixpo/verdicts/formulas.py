@@ -9,16 +9,35 @@ import re
 from fractions import Fraction
 from functools import lru_cache
 
-from mixpo.verdicts.arithmetic import NoValue, TooLarge, Value, evaluate
+from mixpo.verdicts.arithmetic import FUNCTIONS, NoValue, TooLarge, Value, evaluate
 from mixpo.verdicts.quantities import plain_digits
 from mixpo.verdicts.reading import Undecided
 
 POINTS = tuple(Fraction(numerator, 97) for numerator in (131, 211, 57, 389, 163))
 RELATION = re.compile(r"(?<![<>!\\])=|<=|>=|\\leq?\b|\\geq?\b|≤|≥|<|>|\\neq?\b|≠")
+TUPLE = re.compile(r"(?:\\left)?\(([^()\[\]{}]+(?:,[^()\[\]{}]+)+?)(?:\\right)?\)")
 GROUPED = re.compile(r"(?<![\d.,])\d{1,3}(?:,\d{3})+(?![\d,])")
 NAME = re.compile(r"\\(?:[a-zA-Z]+)|[a-zA-Z]")
-GREEK = frozenset("alpha beta gamma delta epsilon theta lambda mu phi rho sigma tau omega".split())
-KEPT = frozenset(("frac", "dfrac", "tfrac", "cfrac", "sqrt", "pi", "cdot", "times", "div", "left", "right", "displaystyle"))
+GREEK = frozenset(
+    ["alpha", "beta", "gamma", "delta", "epsilon", "theta", "lambda", "mu", "phi", "rho", "sigma", "tau", "omega"]
+)
+KEPT = frozenset(
+    (
+        *FUNCTIONS,
+        "frac",
+        "dfrac",
+        "tfrac",
+        "cfrac",
+        "sqrt",
+        "pi",
+        "cdot",
+        "times",
+        "div",
+        "left",
+        "right",
+        "displaystyle",
+    )
+)
 CLOSE = 1e-9
 
 
@@ -30,7 +49,7 @@ def same_formula(gold: str, answer: str) -> bool | None:
     if len(left) != len(right):
         return _value_of_equation(left, right)
     if len(left) == 1:
-        return _equal(left[0], right[0])
+        return _equal_parts(left[0], right[0])
     if left[1] != "=" or right[1] != "=":
         return None
     if _values(left[0]) is not None and left[0] == right[0]:
@@ -56,6 +75,18 @@ def _value_of_equation(left: tuple[str, ...], right: tuple[str, ...]) -> bool | 
     if equation[1] != "=" or not re.fullmatch(r"\\?[a-zA-Z]+(?:\([a-z]\))?", equation[0]):
         return None if equation[1] == "=" else False
     return _equal(equation[2], value[0])
+
+
+def _equal_parts(left: str, right: str) -> bool | None:
+    """Values, or coordinates one by one: (1, 2) is not (2, 1)."""
+    first, second = TUPLE.fullmatch(left), TUPLE.fullmatch(right)
+    if first is None or second is None:
+        return _equal(left, right)
+    parts = [match[1].split(",") for match in (first, second)]
+    if len(parts[0]) != len(parts[1]):
+        return False
+    equal = [_equal(one, other) for one, other in zip(*parts)]
+    return False if False in equal else None if None in equal else True
 
 
 def _equal(left: str, right: str) -> bool | None:

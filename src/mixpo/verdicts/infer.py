@@ -18,7 +18,12 @@ FORMS: tuple[tuple[AnswerKind, re.Pattern[str]], ...] = tuple(
         (AnswerKind.RATIO, r"\d+(?:\.\d+)? ?: ?\d+(?:\.\d+)?(?: ?: ?\d+(?:\.\d+)?)*"),
         (AnswerKind.DATE, r"\d{4}-\d\d-\d\d|\d\d?/\d\d?/\d{4}|[A-Z][a-z]+ \d\d?,? \d{4}|\d\d? [A-Z][a-z]+ \d{4}"),
         (AnswerKind.LIST, r"\[[^\[\]]*,[^\[\]]*\]"),
-        (AnswerKind.NUMBER, r"[+-]?\d[\d,]*(?:\.\d+)?(?:[eE][+-]?\d+)? ?(?:°|[a-z°]{1,3}(?:\^?[23²³])?|[a-z]{1,3}/[a-z]{1,3}|[a-z]*(?:meters?|grams?|liters?|inches|feet|miles?|degrees?|hours?|minutes?|seconds?|years?|dollars?))"),
+        (
+            AnswerKind.NUMBER,
+            r"[+-]?\d[\d,]*(?:\.\d+)?(?:[eE][+-]?\d+)? ?(?:°|[a-z°]{1,3}(?:\^?[23²³])?|[a-z]{1,3}/[a-z]{1,3}"
+            r"|[a-z]*(?:meters?|grams?|liters?|inches|feet|miles?|degrees?|hours?|minutes?|seconds?|years?"
+            r"|dollars?))",
+        ),
         (AnswerKind.EXPRESSION, r".*(?:\\(?:frac|sqrt|pi|dfrac)|[\^√π=]).*|\d*[a-z](?: ?[-+] ?\d*[a-z]?\w*)+"),
     )
 )

@@ -6,30 +6,86 @@ from fractions import Fraction
 SMALL = {
     word: number
     for number, words in enumerate(
-        ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve", "thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen"]
+        [
+            "zero",
+            "one",
+            "two",
+            "three",
+            "four",
+            "five",
+            "six",
+            "seven",
+            "eight",
+            "nine",
+            "ten",
+            "eleven",
+            "twelve",
+            "thirteen",
+            "fourteen",
+            "fifteen",
+            "sixteen",
+            "seventeen",
+            "eighteen",
+            "nineteen",
+        ]
     )
     for word in words.split()
-} | {word: 10 * number for number, word in enumerate(["twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety"], 2)}
+} | {
+    word: 10 * number
+    for number, word in enumerate(["twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety"], 2)
+}
 LARGE = {"hundred": 100, "dozen": 12, "thousand": 1000, "million": 10**6, "billion": 10**9, "trillion": 10**12}
-PARTS = {"half": 2, "third": 3, "quarter": 4, "fourth": 4, "fifth": 5, "sixth": 6, "seventh": 7, "eighth": 8, "ninth": 9, "tenth": 10}
+PARTS = {
+    "half": 2,
+    "third": 3,
+    "quarter": 4,
+    "fourth": 4,
+    "fifth": 5,
+    "sixth": 6,
+    "seventh": 7,
+    "eighth": 8,
+    "ninth": 9,
+    "tenth": 10,
+}
 ORDINALS = {
     word: number
     for number, word in enumerate(
-        "first second third fourth fifth sixth seventh eighth ninth tenth eleventh twelfth thirteenth fourteenth fifteenth".split(), 1
+        [
+            "first",
+            "second",
+            "third",
+            "fourth",
+            "fifth",
+            "sixth",
+            "seventh",
+            "eighth",
+            "ninth",
+            "tenth",
+            "eleventh",
+            "twelfth",
+            "thirteenth",
+            "fourteenth",
+            "fifteenth",
+        ],
+        1,
     )
 }
 CHINESE_DIGITS = {character: number for number, character in enumerate("零一二三四五六七八九")} | {"两": 2}
 CHINESE = r"[零一二两三四五六七八九十百]+(?=[个只条张本人辆块元岁年月点度分颗朵头匹种次位]|[\s.,;!]|$)"
-NUMBER_WORDS = "|".join(sorted((*SMALL, *LARGE), key=len, reverse=True)) + r"|an?(?= (?:hundred|dozen|thousand|million|billion)\b)"
+NUMBER_WORDS = (
+    "|".join(sorted((*SMALL, *LARGE), key=len, reverse=True)) + r"|an?(?= (?:hundred|dozen|thousand|million|billion)\b)"
+)
 
 
 FRACTION_WORDS = rf"(?:an?|one|two|three|four|five|seven)[ -](?:{'|'.join(PARTS)}|halve)s?(?! o'clock)"
 
 
 def fraction_value(text: str) -> Fraction:
-    """"three quarters" is 3/4, "a half" 1/2."""
+    """ "three quarters" is 3/4, "a half" 1/2."""
     top, bottom = re.split(r"[ -]", text.lower())
-    return Fraction(1 if top in ("a", "an") else SMALL[top], PARTS.get(bottom.removesuffix("s").replace("halve", "half"), 1))
+    return Fraction(
+        1 if top in ("a", "an") else SMALL[top], PARTS.get(bottom.removesuffix("s").replace("halve", "half"), 1)
+    )
 
 
 def chinese_value(text: str) -> Fraction:

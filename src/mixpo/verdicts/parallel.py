@@ -22,7 +22,9 @@ AHEAD = 4
 
 def in_parallel(verify: Verify, pairs: Iterable[Pair], workers: int, time_limit: float) -> Iterator[Verdict]:
     """The verdict on every pair, in order. `workers` 0: as many as there are cores; 1: none but this process."""
-    workers = workers or len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else workers or os.cpu_count() or 1
+    workers = (
+        workers or len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else workers or os.cpu_count() or 1
+    )
     symbolic.set_time_limit(time_limit)
     pairs = iter(pairs)
     if workers > 1:

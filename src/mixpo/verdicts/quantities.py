@@ -29,13 +29,17 @@ MATH = (
 )
 RUN = re.compile(
     rf"(?:{MATH}[ \u202f]*)+"
-    rf"|(?<![\w'-])(?:(?P<fraction>{FRACTION_WORDS})|(?P<words>(?:{NUMBER_WORDS})(?:(?:[ -]|,? and )(?:{NUMBER_WORDS}))*)"
+    rf"|(?<![\w'-])(?:(?P<fraction>{FRACTION_WORDS})|(?P<words>(?:{NUMBER_WORDS})(?:(?:[ -]"
+    rf"|,? and )(?:{NUMBER_WORDS}))*)"
     rf"|(?P<ordinal>{'|'.join(ORDINALS)}))(?![\w'])|(?P<chinese>{CHINESE})",
     re.IGNORECASE,
 )
 PLAIN = re.compile(r"[ \u202f=:]*(\d{1,15}(?:\.\d{1,15})?)[ \u202f]*")
 HAS_NUMBER = re.compile(rf"[\dπ{''.join(VULGAR)}]|\\pi")
-SPACED = re.compile(r"(?<=[\d)\]}])(?: +|\u202f(?!\d{3}(?!\d)))(?=[\d(\[$\\.])(?!\d+ ?/ ?\d+(?![\d/]))(?!\\[dtc]?frac|\\(?:times|cdot|div|approx))")
+SPACED = re.compile(
+    r"(?<=[\d)\]}])(?: +|\u202f(?!\d{3}(?!\d)))(?=[\d(\[$\\.])(?!\d+ ?/ ?\d+(?![\d/]))(?!\\[dtc]?frac"
+    r"|\\(?:times|cdot|div|approx))"
+)
 EQUALS = re.compile(r"=|≈|\\approx")
 DATE = re.compile(r"\d{1,4}([-/.])\d{1,2}\1\d{1,4}")
 RANGE = re.compile(rf"[$(\[ ]*(?:{DIGITS})[ %°]*-+[ ]?\$?(?:{DIGITS})[ %)\]°]*")
@@ -114,7 +118,9 @@ def _stripped(text: str, left: int, right: int) -> tuple[int, int]:
     """Without operators and unbalanced brackets at the ends; a sign that belongs to the number stays."""
     while True:
         before = left, right
-        while left < right and (text[left] in " \u202f*/×·÷)]}+=:%^" or (text[left] == "$" and "$" in text[left + 1 : right])):
+        while left < right and (
+            text[left] in " \u202f*/×·÷)]}+=:%^" or (text[left] == "$" and "$" in text[left + 1 : right])
+        ):
             left += 1
         while right > left and text[right - 1] in " \u202f-+*/×·÷([{=:$^\\":
             right -= 1
@@ -130,12 +136,14 @@ def _stripped(text: str, left: int, right: int) -> tuple[int, int]:
 
 def _piece(text: str, left: int, right: int, limit: int) -> Iterator[Quantity]:
     piece = text[left:right]
-    if left and (text[left - 1] == "^" or (text[left - 1].isalpha() and text[left - 1].isascii() and piece[0].isdigit())):
+    if left and (
+        text[left - 1] == "^" or (text[left - 1].isalpha() and text[left - 1].isascii() and piece[0].isdigit())
+    ):
         return  # an exponent of a unit (cm^2), or part of a name (N_0, P1)
     if _in_call(text, left) and piece[0] != "√":
         return  # the argument of a call in code
-    if piece[0] == "-" and left and (text[left - 1].isalnum() or text[left - 1] in ")]"):
-        left, piece = left + 1, piece[1:].lstrip()  # a dash after a word, no sign
+    if piece[0] == "-" and re.match(r"[a-zA-Z0-9\u00c0-\u052f)\]]", text[left - 1 : left]):
+        left, piece = left + 1, piece[1:].lstrip()  # a dash after a word, no sign (but 答案是-5 is -5)
         if not piece:
             return
     if DATE.fullmatch(piece):
@@ -156,7 +164,15 @@ def _piece(text: str, left: int, right: int, limit: int) -> Iterator[Quantity]:
         except NoValue:
             yield Quantity(left, right, None, "opaque")
             return
-        form = "percent" if percent else "money" if money else "number" if bare.strip("-+ ()").replace(",", "").replace(".", "").isdigit() else "expression"
+        form = (
+            "percent"
+            if percent
+            else "money"
+            if money
+            else "number"
+            if bare.strip("-+ ()").replace(",", "").replace(".", "").isdigit()
+            else "expression"
+        )
         yield from _finished(text, left, right, limit, value, form)
 
 
@@ -170,7 +186,11 @@ def plain_digits(text: str) -> str:
 def _finished(text: str, left: int, right: int, limit: int, value: Value, form: str) -> Iterator[Quantity]:
     """With the scale word, percent sign or unit that follows, and the "minus" in words before it."""
     scale = 1
-    if text[left - 2 : left - 1] in "se" and (minus := MINUS.search(text, max(0, left - 10), left)) and not text[: minus.start()].rstrip()[-1:].isdigit():
+    if (
+        text[left - 2 : left - 1] in "se"
+        and (minus := MINUS.search(text, max(0, left - 10), left))
+        and not text[: minus.start()].rstrip()[-1:].isdigit()
+    ):
         value, left = -value, minus.start()
     while scaled := SCALE.match(text, right, limit):
         factor = SCALES[(scaled[1] or scaled[2]).lower()]

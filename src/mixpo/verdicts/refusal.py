@@ -3,11 +3,15 @@
 import re
 
 REFUSAL = re.compile(
-    r"\b(?:can(?:'|no)t|can not|could not|couldn't|unable to|not able to|impossible|not possible|insufficient|inconclusive|"
-    r"not enough|no enough|don't have|do not have|isn't enough|without (?:\w+ ){0,3}(?:image|information|context|data|figure|diagram)|"
-    r"(?:doesn't|does not|don't|do not|did not|didn't) (?:\w+ )?(?:provide|contain|give|include|specify|show any|mention|have enough|know|see)|"
+    r"\b(?:can(?:'|no)t|can not|could not|couldn't|unable to|not able to|impossible|not possible|insufficient"
+    r"|inconclusive|"
+    r"not enough|no enough|don't have|do not have|isn't enough|without (?:\w+ ){0,3}(?:image|information"
+    r"|context|data|figure|diagram)|"
+    r"(?:doesn't|does not|don't|do not|did not|didn't) (?:\w+ )?(?:provide|contain|give|include|specify"
+    r"|show any|mention|have enough|know|see)|"
     r"(?:not|n't|isn't) (?:\w+ )?(?:provided|given|specified|available|clear|mentioned|visible|sufficient)|"
-    r"no (?:information|data|image|context|figure|diagram|way to)|need(?:s|ed)? more|more (?:information|context|data|details) (?:is|are)|"
+    r"no (?:information|data|image|context|figure|diagram|way to)|need(?:s|ed)? more|more (?:information"
+    r"|context|data|details) (?:is|are)|"
     r"undetermined|indeterminate|N/A|would depend on|please provide|sorry|as an ai)\b"
     r"|无法|不能确定|不确定|没有(?:提供|给出)|未(?:提供|给出)",
     re.IGNORECASE,

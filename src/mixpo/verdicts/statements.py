@@ -16,6 +16,8 @@ DIRECT_LIMIT = 80
 """A response of one line up to this length, without a marker, is a direct answer."""
 LINE_LIMIT = 30
 """A last line up to this length may be the bare answer."""
+LENGTH_LIMIT = 1_000
+"""Characters of a sentence or of a marked line that are read: what is longer is no statement of an answer."""
 TAIL = 4_000
 """Characters before the body's end in which unmarked statements are looked for."""
 MARKS = 40
@@ -24,7 +26,10 @@ MARKS = 40
 KEYWORDS = 1_000
 """Words that may begin a mark looked at, from the last one back."""
 
-KEYWORD = re.compile("(?<![a-z])ans(?:wer)?|boxed|option|choice|choose|select|guess|value|result|letter|pick|go with|答案|而是|选|结果|答")
+KEYWORD = re.compile(
+    "(?<![a-z])ans(?:wer)?|boxed|option|choice|choose|select|guess|value|result|letter|pick|go with|答案|而是"
+    "|选|结果|答"
+)
 VERB = r"\b(?:is|are|was|would be|will be|should be|must be|has to be|seems to be|appears to be)\b"
 ANSWER = re.compile(
     rf"ans(?:wer)?(?![a-rt-z]|s?\s+(?:choices|options))(?:\s+(?:letter|choice|option))?\s*(?:\([^()\n]{{0,30}}\)\s*)?"
@@ -36,7 +41,9 @@ NOUN = re.compile(
 )
 QUALIFIED = re.compile(r"\b(?:correct|right|best|final|appropriate|closest|likely|suitable|my|accurate)\s+(?:\w+\s+)?$")
 HEADING = re.compile(r"[ \t]*#{1,6}[ \t]*(?:final |correct |the )*answer[ \t]*:?[ \t]*\n")
-AS_A_VERB = re.compile(r"\b(?:to|can|could|cannot|can't|please|not|must|should|i|we|you|here is the|here's the|here is my)\s+$")
+AS_A_VERB = re.compile(
+    r"\b(?:to|can|could|cannot|can't|please|not|must|should|i|we|you|here is the|here's the|here is my)\s+$"
+)
 CHOOSING = re.compile(r"(?:choose|select|pick|go with|guess)(?P<phrase>\s*:?)(?=\s)")
 CHOOSER = re.compile(r"\b(?:i|we|i'd|i'll|i would|i will|would|i'm going to|let's)\s+$")
 CHINESE = re.compile(
@@ -47,7 +54,8 @@ SENTENCE_END = re.compile(
     r"[.!?]+(?=[\s\"')\]]|$)(?<!\b[A-Za-z]\.)(?<!\bvs\.)(?<!\be\.g\.)(?<!\bapprox\.)(?<!\bDr\.)(?<!\bSt\.)|(?<=[^\x00-\x7f])[.!?;]|\n"
 )
 COURTESY = re.compile(
-    r"(?:i hope|hope (?:this|that)|let me know|is there anything|feel free|please (?:note|let)|if you (?:have|need|'d|would)|"
+    r"(?:i hope|hope (?:this|that)|let me know|is there anything|feel free|please (?:note|let)|if you (?:have"
+    r"|need|'d|would)|"
     r"(?:sources?|references?|note):)",
     re.IGNORECASE,
 )
@@ -141,7 +149,7 @@ def _end_of(rule: str, body: Body, start: int) -> int | None:
     if rule == "json":
         ends = (text.find(mark, start, body.end) for mark in ("\n", "}", ', "', ",\n"))
         return min((end for end in ends if end >= 0), default=body.end)
-    return line_end(text, start, body.end)
+    return min(line_end(text, start, body.end), start + LENGTH_LIMIT)
 
 
 def closing_brace(text: str, start: int, end: int) -> int | None:
@@ -194,7 +202,8 @@ def last_line(body: Body) -> Statement | None:
 def first_statement(body: Body) -> Statement | None:
     """The first sentence of the response."""
     start, end = trimmed(body.text, body.start, min(body.end, body.start + TAIL))
-    return Statement(start, sentence_end(body.text, start, end), "first") if start < end else None
+    end = min(sentence_end(body.text, start, end), start + LENGTH_LIMIT)
+    return Statement(start, end, "first") if start < end else None
 
 
 def last_statements(body: Body) -> Iterator[Statement]:
@@ -204,7 +213,7 @@ def last_statements(body: Body) -> Iterator[Statement]:
     for left, right in zip(reversed(edges[:-1]), reversed(edges[1:])):
         left, right = trimmed(body.text, left, right)
         if left < right and not COURTESY.match(body.text, left, right):
-            yield Statement(left, right, "last")
+            yield Statement(max(left, right - LENGTH_LIMIT), right, "last")
 
 
 def trimmed(text: str, start: int, end: int) -> tuple[int, int]:

@@ -29,7 +29,16 @@ def main() -> None:
             truth, said = parsed(gold), parsed(answer)
             if truth:
                 result = bool(said) and verify(truth, said, timeout_seconds=None, raise_on_error=True)
-        except (ArithmeticError, AttributeError, LookupError, MemoryError, NotImplementedError, RecursionError, TypeError, ValueError):
+        except (
+            ArithmeticError,
+            AttributeError,
+            LookupError,
+            MemoryError,
+            NotImplementedError,
+            RecursionError,
+            TypeError,
+            ValueError,
+        ):
             result = None  # SymPy's own limits: not to be compared
         print(json.dumps(result), file=answers, flush=True)
 

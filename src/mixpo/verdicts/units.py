@@ -36,7 +36,10 @@ SIZES: dict[str, dict[str, Fraction]] = {
     "money": {"cent ¢": Fraction(1, 100), "dollar usd": Fraction(1)},
 }  # fmt: skip
 KNOWN = {
-    name: (dimension, factor) for dimension, units in SIZES.items() for names, factor in units.items() for name in names.split()
+    name: (dimension, factor)
+    for dimension, units in SIZES.items()
+    for names, factor in units.items()
+    for name in names.split()
 }
 
 
@@ -44,7 +47,7 @@ KNOWN = {
 def unit_of(word: str) -> tuple[str, Fraction] | None:
     """Dimension and factor of a unit's name or sign; None for other words ("objects")."""
     for name in (word, word.lower(), word.lower().removesuffix("s")):
-        if name in KNOWN and (word != "M" and word != "L" or name == "l"):
+        if name in KNOWN and ((word != "M" and word != "L") or name == "l"):
             return KNOWN[name]
     return None
 

@@ -1,5 +1,6 @@
 """Responses -> verdicts: is the final answer right? Strict, typed, deterministic, and impossible to hang."""
 
+import logging
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
@@ -12,6 +13,8 @@ from mixpo.verdicts.infer import infer_kind
 from mixpo.verdicts.parallel import in_parallel
 from mixpo.verdicts.reading import Undecided
 from mixpo.verdicts.statements import trimmed
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,7 +39,19 @@ def verify(question: Question, response: Response) -> Verdict:
         return _verdict(question, response, Outcome.UNDECIDED, None, reason="no ground truth")
     kind = question.kind or infer_kind(question)
     if kind is AnswerKind.FREE_FORM:
-        return _verdict(question, response, Outcome.UNDECIDED, kind, reason="free-form answers are not judged by string")
+        return _verdict(
+            question, response, Outcome.UNDECIDED, kind, reason="free-form answers are not judged by string"
+        )
+    try:
+        return _judged(question, response, kind)
+    except Exception as error:  # the one broad except: around the answer that a model wrote
+        log.exception("the judge failed on response %s", response.id)
+        return _verdict(
+            question, response, Outcome.UNDECIDED, kind, reason=f"the judge failed ({type(error).__name__})"
+        )
+
+
+def _judged(question: Question, response: Response, kind: AnswerKind) -> Verdict:
     body = body_of(response.text)
     found = extract(body, question, kind)
     truncated = response.finish_reason is FinishReason.LENGTH and not body.cut

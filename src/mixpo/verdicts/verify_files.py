@@ -1,7 +1,7 @@
 """`mixpo verify` on files of one's own: questions and responses as JSON lines in, verdicts as JSON lines out.
 
-    question: id, answer, and what is known of text, kind, choices, precision, unit
-    response: id, question_id, text, and finish_reason ("stop" or "length") where it is known
+question: id, answer, and what is known of text, kind, choices, precision, unit
+response: id, question_id, text, and finish_reason ("stop" or "length") where it is known
 """
 
 import json
@@ -34,7 +34,10 @@ def verify_files(questions: Path, responses: Path, out: Path) -> None:
                 counts[verdict.outcome] += 1
     except OSError as error:
         raise UserError(f"{out} cannot be written ({error.strerror}); choose another file, then run again") from error
-    say(f"{out}: {sum(counts.values())} new verdicts, {len(done)} were there" + "".join(f", {n} {o}" for o, n in counts.most_common()))
+    say(
+        f"{out}: {sum(counts.values())} new verdicts, {len(done)} were there"
+        + "".join(f", {n} {o}" for o, n in counts.most_common())
+    )
 
 
 def _questions(path: Path) -> dict[str, Question]:
@@ -52,7 +55,9 @@ def _responses(path: Path, questions: dict[str, Question]) -> Iterator[Response]
     for number, line in enumerate(_lines(path), 1):
         response = _record(Response, line, {"sample": 0, "finish_reason": "stop"}, path, number)
         if response.question_id not in questions:
-            raise DataError(f"{path}:{number}: no question has the id {response.question_id!r}; check the questions file")
+            raise DataError(
+                f"{path}:{number}: no question has the id {response.question_id!r}; check the questions file"
+            )
         if response.id in seen:
             raise DataError(f"{path}:{number}: the response id {response.id!r} was there before; make ids unique")
         seen.add(response.id)
@@ -71,7 +76,9 @@ def _record(record_type: type[T], line: str, defaults: dict[str, Any], path: Pat
         record = from_json(record_type, line)
     except ValueError as error:
         raise DataError(f"{path}:{number}: not a {record_type.__name__.lower()} ({error}); mend the line") from None
-    wrong = next((name for name in ("id", "text", "question_id") if not isinstance(getattr(record, name, ""), str)), None)
+    wrong = next(
+        (name for name in ("id", "text", "question_id") if not isinstance(getattr(record, name, ""), str)), None
+    )
     if wrong or not isinstance(getattr(record, "answer", ""), str | None):
         raise DataError(f"{path}:{number}: {wrong or 'answer'} must be a string; put it in quotes")
     return record

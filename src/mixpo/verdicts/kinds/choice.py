@@ -6,18 +6,20 @@ from functools import lru_cache
 from mixpo.prompts import letter
 from mixpo.records import Question
 from mixpo.verdicts.kinds.letters import letter_read
-from mixpo.verdicts.kinds.options import NOT_AN_OPTION, contradicted, option_read
+from mixpo.verdicts.kinds.options import contradicted, option_read
 from mixpo.verdicts.kinds.text import plain
 from mixpo.verdicts.reading import Reading, Undecided
 from mixpo.verdicts.refusal import NONE_FITS, refuses
 from mixpo.verdicts.statements import Statement
 
-UNDETERMINED = re.compile(r"\b((?:can(?:no|')t|cannot) be (?:determined|calculated|found)|not enough information)\b", re.IGNORECASE)
+UNDETERMINED = re.compile(
+    r"\b((?:can(?:no|')t|cannot) be (?:determined|calculated|found)|not enough information)\b", re.IGNORECASE
+)
 OPTION_LINE = re.compile(r"[ \t]*(?:\([A-Z]\)|[A-Z][.):])[ \t]*\S")
 
 
 def read(text: str, statement: Statement, question: Question) -> Reading | None:
-    """The option that a statement chooses; value `NOT_AN_OPTION` when it is none of them."""
+    """The option that a statement chooses; value `options.NOT_AN_OPTION` when it is none of them."""
     start, end, choices = statement.start, statement.end, question.choices
     if not statement.marked and _listed(text, start, end):
         return Reading(start, end, problem="the options repeated")
@@ -31,7 +33,9 @@ def read(text: str, statement: Statement, question: Question) -> Reading | None:
         return Reading(start, end, problem="letter and text disagree")
     if found is None or found.problem == "several letters":
         found = option_read(text, statement, question) or found
-    if (found is None or found.problem == "refused") and (undetermined := _undetermined(text, start, end, choices)) is not None:
+    if (found is None or found.problem == "refused") and (
+        undetermined := _undetermined(text, start, end, choices)
+    ) is not None:
         return undetermined
     if found is not None and (statement.marked or found.value is None):
         return found
@@ -55,7 +59,9 @@ def _listed(text: str, start: int, end: int) -> bool:
         return False
     before = text.rfind("\n", max(0, start - 500), max(0, start - 1)) + 1
     after = text.find("\n", start, end + 2) + 1
-    return bool((start and before < start and OPTION_LINE.match(text, before)) or (after and OPTION_LINE.match(text, after)))
+    return bool(
+        (start and before < start and OPTION_LINE.match(text, before)) or (after and OPTION_LINE.match(text, after))
+    )
 
 
 @lru_cache(maxsize=16384)
@@ -77,6 +83,6 @@ def right(reading: Reading, question: Question) -> bool:
     """Whether the option chosen is the right one, or reads the same (options do repeat)."""
     chosen, choices = reading.value, question.choices
     gold = gold_index(question.answer or "", choices)
-    if chosen == gold or chosen == NOT_AN_OPTION:
-        return bool(chosen == gold)
+    if chosen == gold:
+        return True
     return 0 <= chosen < len(choices) and "".join(choices[chosen].split()) == "".join(choices[gold].split())

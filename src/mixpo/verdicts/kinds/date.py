@@ -7,8 +7,23 @@ from mixpo.records import Question
 from mixpo.verdicts.reading import Reading, Undecided
 from mixpo.verdicts.statements import Statement, sentence_end
 
-NAMES = ("january", "february", "march", "april", "may", "june", "july", "august", "september", "october", "november", "december")
-MONTHS = {name: number for number, name in enumerate(NAMES, 1)} | {name[:3]: number for number, name in enumerate(NAMES, 1)}
+NAMES = (
+    "january",
+    "february",
+    "march",
+    "april",
+    "may",
+    "june",
+    "july",
+    "august",
+    "september",
+    "october",
+    "november",
+    "december",
+)
+MONTHS = {name: number for number, name in enumerate(NAMES, 1)} | {
+    name[:3]: number for number, name in enumerate(NAMES, 1)
+}
 MONTHS["sept"] = 9
 MONTH = rf"(?:{'|'.join(sorted(MONTHS, key=len, reverse=True))})\b\.?"
 DATE = re.compile(
@@ -42,7 +57,11 @@ def read(text: str, statement: Statement, question: Question) -> Reading | None:
     if len({day for _, day in found}) > 1 and not statement.marked:
         return Reading(statement.start, end, problem="several answers")
     match, day = found[0] if statement.marked else found[-1]
-    if statement.marked and len(found) > 1 and re.fullmatch(r"\s*(?:,|or|and|to|-|/)\s*", text[match.end() : found[1][0].start()]):
+    if (
+        statement.marked
+        and len(found) > 1
+        and re.fullmatch(r"\s*(?:,|or|and|to|-|/)\s*", text[match.end() : found[1][0].start()])
+    ):
         return Reading(statement.start, end, problem="several answers")
     return Reading(match.start(), match.end(), day)
 

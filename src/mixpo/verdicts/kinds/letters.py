@@ -5,12 +5,17 @@ import re
 from mixpo.verdicts.reading import Reading
 from mixpo.verdicts.statements import Statement
 
-OPENING = r"(?:[\s\"'*`$:({\[<]|\\(?:text|textbf|textit|mathrm|mathbf|boxed|rm|bf)\s*\{?|\\[(\[ ])*"
-NAMED = r"(?:(?:most\s+)?(?:likely|probably|clearly|therefore|thus)\s*,?\s*)?(?:the\s+)?(?:(?:correct|right|best|final)\s+)?(?:(?:option|choice|answer|letter|选项)s?\s*(?:is|letter)?\s*:?\s*)?"
+OPENING = r"(?:[\s\"'*`$:({\[<]|\\(?:text|textbf|textit|mathrm|mathbf|boxed|rm|bf)\s*\{?|\\[(\[ ])*+"
+NAMED = (
+    r"(?:(?:most\s+)?(?:likely|probably|clearly|therefore|thus)\s*,?\s*)?(?:the\s+)?(?:(?:correct|right|best"
+    r"|final)\s+)?(?:(?:option|choice|answer|letter|选项)s?\s*(?:is|letter)?\s*:?\s*)?"
+)
 HEAD = re.compile(rf"{OPENING}{NAMED}{OPENING}([A-Za-z])(?![A-Za-z0-9_'²\u00c0-\u024f])", re.IGNORECASE)
 INSIDE = re.compile(
-    r"(?<![\w(])\(([A-Z])\)|(?<![\w'(.])([A-Z])\)?\s+(?:is|must be|would be)\s+(?:the\s+|clearly |also )?(?:correct|right|best|answer|closest|most)"
-    r"|\b(?i:it|this|that|so|thus|hence|therefore|actually|probably|pick|but|but rather|must be|think|believe|say|guess|be|is|get|with|select|choose)"
+    r"(?<![\w(])\(([A-Z])\)|(?<![\w'(.])([A-Z])\)?\s+(?:is|must be|would be)\s+(?:the\s+|clearly "
+    r"|also )?(?:correct|right|best|answer|closest|most)"
+    r"|\b(?i:it|this|that|so|thus|hence|therefore|actually|probably|pick|but|but rather|must be|think|believe"
+    r"|say|guess|be|is|get|with|select|choose)"
     r"[,:]?\s+[\"'(*]*([A-Z])(?=[\"')*]*[.!,]?\s*$)|(?<![\w(])\[([A-Z])\]"
     r"|\b(?i:option|choice|letter|answer)\s*(?:is|:)?\s*[\"'(*]*([A-Za-z])(?![\w'])|(?:选项|答案|选)\s*[为是]?\s*:?\s*[(\"]?([A-Z])(?![A-Za-z])"
 )
@@ -24,16 +29,21 @@ MORE = re.compile(
 )
 EITHER = re.compile(r"\b(?:either|both|between)\s+(?:the\s+)?(?:(?:option|choice)s?\s+)?[\"'(]*$", re.IGNORECASE)
 DENIED_BEFORE = re.compile(
-    r"(?:\bnot|n't|\banything but|\bneither|\bnor|\brather than|\binstead of|\bnever|\bexcept|\beliminat\w+|\brul\w+ out|\bexclud\w+|不是|不选|排除|而非)"
+    r"(?:\bnot|n't|\banything but|\bneither|\bnor|\brather than|\binstead of|\bnever|\bexcept|\beliminat\w+"
+    r"|\brul\w+ out|\bexclud\w+|不是|不选|排除|而非)"
     r"\s*(?:be\s+)?(?:the\s+)?(?:(?:option|choice|answer|letter)s?\s*:?\s*)?[\"'(*]*$",
     re.IGNORECASE,
 )
 DENIED_AFTER = re.compile(
-    r"[)\]\"'*]*\s*:?(?:(?:\s*(?!because|since|as\b|for\b)[^\s.,;:!?]+){0,4}?\s+(?:is|are|was|were|would be|can be|seems?|looks?)|)\s*"
-    r"(?:\bnot\b(?! only)|n't\b|(?:also |clearly |definitely |therefore )*(?:incorrect|wrong|false|excluded|eliminated|ruled out|impossible)\b)"
+    r"[)\]\"'*]*\s*:?(?:(?:\s*(?!because|since|as\b|for\b)[^\s.,;:!?]+){0,4}?\s+(?:is|are|was|were|would be"
+    r"|can be|seems?|looks?)|)\s*"
+    r"(?:\bnot\b(?! only)|n't\b|(?:also |clearly |definitely |therefore )*(?:incorrect|wrong|false|excluded"
+    r"|eliminated|ruled out|impossible)\b)"
     r"|[)\]\"']*\s*(?:选项)?(?:是)?(?:不正确|错误|错|不对|不符合|不成立|不是)",
     re.IGNORECASE,
 )
+HEAD_LIMIT = 200
+"""Characters at a statement's start in which its letter must stand."""
 GLANCE = 60
 """Characters before a letter in which a denial is looked for."""
 
@@ -45,16 +55,28 @@ def letter_read(text: str, statement: Statement, count: int) -> Reading | None:
         lone = LONE.fullmatch(text, start, end)
         if lone and (lone[1].isupper() or statement.rule == "line"):
             return Reading(lone.start(1), lone.end(1), ord(lone[1].upper()) - ord("A"))
-    if statement.rule != "last" and (head := HEAD.match(text, start, end)) and _means_letter(text, head, statement, count):
+    if (
+        statement.rule != "last"
+        and (head := HEAD.match(text, start, min(end, start + HEAD_LIMIT)))
+        and _means_letter(text, head, statement, count)
+    ):
         return _judged(text, head.start(1), head.end(1), statement)
     if OPEN.search(text, start, end):
         return Reading(start, end, problem="several letters")
     found = []
     for match in INSIDE.finditer(text, start, end):
         group = match.lastindex or 1
-        if match[group].islower() and (text[match.start(group) - 1] in " :" and WORD_AFTER.match(text, match.end(group), end)):
+        if match[group].islower() and (
+            text[match.start(group) - 1] in " :" and WORD_AFTER.match(text, match.end(group), end)
+        ):
             continue  # "answer is a circle", "the option a person would take"
-        if count and match[group] in "AI" and WORD_AFTER.match(text, match.end(group), end) and text[match.end(group)] == " " and "answer" in match[0].lower():
+        if (
+            count
+            and match[group] in "AI"
+            and WORD_AFTER.match(text, match.end(group), end)
+            and text[match.end(group)] == " "
+            and "answer" in match[0].lower()
+        ):
             continue
         reading = _judged(text, match.start(group), match.end(group), statement)
         if reading.problem != "denied":
@@ -83,7 +105,12 @@ def _means_letter(text: str, head: re.Match[str], statement: Statement, count: i
 
 
 def _named(text: str, head: re.Match[str]) -> bool:
-    return re.search(r"(?:option|choice|letter|选项)s?\s*:?\s*[\"'(*]*$", head[0][: head.start(1) - head.start()], re.IGNORECASE) is not None
+    return (
+        re.search(
+            r"(?:option|choice|letter|选项)s?\s*:?\s*[\"'(*]*$", head[0][: head.start(1) - head.start()], re.IGNORECASE
+        )
+        is not None
+    )
 
 
 def _judged(text: str, left: int, right: int, statement: Statement) -> Reading:

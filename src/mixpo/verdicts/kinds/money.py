@@ -8,7 +8,17 @@ from mixpo.verdicts.reading import Reading
 __all__ = ["read", "right"]
 
 SIGNS = {"$": "usd", "\u20ac": "eur", "\u00a3": "gbp", "\u00a5": "yen", "\u20b9": "inr"}
-NAMES = {"dollar": "usd", "euro": "eur", "pound": "gbp", "yen": "yen", "yuan": "yen", "rupee": "inr", "usd": "usd", "eur": "eur", "gbp": "gbp"}
+NAMES = {
+    "dollar": "usd",
+    "euro": "eur",
+    "pound": "gbp",
+    "yen": "yen",
+    "yuan": "yen",
+    "rupee": "inr",
+    "usd": "usd",
+    "eur": "eur",
+    "gbp": "gbp",
+}
 
 
 def currency(text: str) -> str | None:

@@ -19,13 +19,17 @@ ASIDE = re.compile(
     re.IGNORECASE,
 )
 RESULT = re.compile(
-    r"\b(?:so|thus|therefore|hence|(?:which|that|this) (?:gives(?: us)?|equals|is equal to|leaves(?: us with)?|results in|makes|comes to|totals)|"
-    r"resulting in|giving(?: us)?|leaving|for a total of|but (?:it|that|the (?:correct|actual|real|right) \w+) (?:is|was)|making (?:a total of|it)|to get|we get|rounded to|simplif\w+ to)\b",
+    r"\b(?:so|thus|therefore|hence|(?:which|that|this) (?:gives(?: us)?|equals|is equal to"
+    r"|leaves(?: us with)?|results in|makes|comes to|totals)|"
+    r"resulting in|giving(?: us)?|leaving|for a total of|but (?:it|that|the (?:correct|actual|real"
+    r"|right) \w+) (?:is|was)|making (?:a total of|it)|to get|we get|rounded to|simplif\w+ to)\b",
     re.IGNORECASE,
 )
 COPULA = re.compile(
-    r"\b(?:is|are|was|were|be|equals?|equal to|has|have|had|totals?|shows?|gives?|get|leaves?|left with|remains?|costs?|"
-    r"becomes?|contains?|reads?|measures?|makes?|rose by|fell by|need|needs|sold|bought|scored)\b|\bthere's\b|[=≈是为有]",
+    r"\b(?:is|are|was|were|be|equals?|equal to|has|have|had|totals?|shows?|gives?|get|leaves?|left with"
+    r"|remains?|costs?|"
+    r"becomes?|contains?|reads?|measures?|makes?|rose by|fell by|need|needs|sold|bought|scored)\b|\bthere's\b"
+    r"|[=≈是为有]",
     re.IGNORECASE,
 )
 ABSENT = re.compile(
@@ -34,16 +38,25 @@ ABSENT = re.compile(
     re.IGNORECASE,
 )
 HEDGE = re.compile(
-    r"\s*(?:[^\W\d]+\s+){0,2}?[^\W\d]*\s*\(?(?:,? ?\bor\b|,|/|&|~|,? ?\band\b|\bto\b|和|或)\s*(?:about |maybe |perhaps |possibly |even )?\s*", re.IGNORECASE
+    r"\s*(?:[^\W\d]+\s+){0,2}?[^\W\d]*\s*\(?(?:,? ?\bor\b|,|/|&|~|,? ?\band\b|\bto\b|和|或)\s*(?:about "
+    r"|maybe |perhaps |possibly |even )?\s*",
+    re.IGNORECASE,
 )
 LATEX_TEXT = re.compile(r"\\(?:text|mathrm|mbox)\s*\{|[{}\\$]")
 BOUND = re.compile(
-    r"\b(?:(?:more|less|fewer|greater|higher|lower|larger|smaller) than|at (?:least|most)|over|under|above|below|up to|almost|nearly)\s+[$(]*$|[<>≤≥]\s*\$?$", re.IGNORECASE
+    r"\b(?:(?:more|less|fewer|greater|higher|lower|larger|smaller) than|at (?:least|most)|over|under|above"
+    r"|below|up to|almost|nearly)\s+[$(]*$|[<>≤≥]\s*\$?$",
+    re.IGNORECASE,
 )
 SUBJECT = re.compile(r"\s*(?:\w+\s+)?(?:is|are) (?:the|our|my)\b", re.IGNORECASE)
 DENIED = re.compile(r"(?:\bnot|n't|\bnever|\bisn't|不是)\s*(?:be\s+|equal to\s+)?[$(]*$", re.IGNORECASE)
-NO_THINGS = re.compile(r"\s*(no) (?!answer|idea|information|data|comment|doubt|way|clue|image|solution|option)\w", re.IGNORECASE)
-CHAINED = re.compile(r"[^.;,\n]{0,40}[=≈]\s*\$?|\s*\\approx\s*\$?|[^.;,\n]{0,20}\b(?:which is|that is|i\.e\.|or about|or approximately)\s*(?:equal to )?\$?\s*")
+NO_THINGS = re.compile(
+    r"\s*(no) (?!answer|idea|information|data|comment|doubt|way|clue|image|solution|option)\w", re.IGNORECASE
+)
+CHAINED = re.compile(
+    r"[^.;,\n]{0,40}[=≈]\s*\$?|\s*\\approx\s*\$?|[^.;,\n]{0,20}\b(?:which is|that is|i\.e\.|or about"
+    r"|or approximately)\s*(?:equal to )?\$?\s*"
+)
 YEAR = re.compile(r"\b(?:what|which|in)\b[^?]{0,40}\byears?\b|哪一?年", re.IGNORECASE)
 BOUNDS = re.compile(r"\b(?:between|from|ranges?)\b[^.\n]{0,40}$", re.IGNORECASE)
 
@@ -98,7 +111,11 @@ def _alone(text: str, start: int, end: int, quantity: Quantity) -> bool:
 
 def _counting(found: list[Quantity]) -> list[Quantity]:
     """Without ordinals and the word "one" where another number stands: "the second one of 3"."""
-    firm = [quantity for quantity in found if quantity.form not in ("ordinal", "word") or (quantity.form == "word" and quantity.value != 1)]
+    firm = [
+        quantity
+        for quantity in found
+        if quantity.form not in ("ordinal", "word") or (quantity.form == "word" and quantity.value != 1)
+    ]
     cardinal = [quantity for quantity in found if quantity.form != "ordinal"]
     if firm and any(quantity.form != "word" for quantity in firm):
         return firm
@@ -155,7 +172,9 @@ def _stated(text: str, start: int, end: int, found: Sequence[Quantity]) -> Quant
             return _marked(text, verb, after)
     if start == equals:
         return _marked(text, start, main)
-    several = len(main) > 1 and HEDGE.fullmatch(text[main[-2].end : main[-1].start]) and main[-2].value != main[-1].value
+    several = (
+        len(main) > 1 and HEDGE.fullmatch(text[main[-2].end : main[-1].start]) and main[-2].value != main[-1].value
+    )
     return "several answers" if several else main[-1]
 
 

@@ -96,9 +96,10 @@ def _by_words(text: str, statement: Statement, choices: tuple[str, ...]) -> Read
     if not kept:
         return None
     if len({plain(choices[index]) for _, _, index in kept}) > 1:
-        first = kept[0]
-        if statement.marked and not text[start : first[0]].strip(" \"'*:$(") and not number.HEDGE.fullmatch(text[first[1] : kept[1][0]]):
-            return Reading(*first)  # "The answer is red, as blue is smaller"
+        (left, right, index), (following, _, _) = kept[:2]
+        leads = statement.marked and not text[start:left].strip(" \"'*:$(")
+        if leads and not number.HEDGE.fullmatch(text[right:following]):
+            return Reading(left, right, index)  # "The answer is red, as blue is smaller"
         return Reading(start, end, problem="several options")
     if _is_number(choices[kept[-1][2]]) and not statement.strict:
         return None  # a number in a sentence: read as a number, since it may belong to anything

@@ -5,6 +5,7 @@ from dataclasses import replace
 from mixpo.records import Question
 from mixpo.verdicts.kinds.decimal import right as decimal_right
 from mixpo.verdicts.kinds.number import gold_quantity, read
+from mixpo.verdicts.quantities import as_fraction
 from mixpo.verdicts.reading import Reading
 
 __all__ = ["read", "right"]
@@ -15,7 +16,7 @@ def right(reading: Reading, question: Question) -> bool:
     gold = gold_quantity(question.answer or "")
     quantity = reading.value
     if quantity.value is not None and quantity.form not in ("percent", "too large") and gold.value is not None:
-        decimal_share = 0 < abs(quantity.value) < 1 <= abs(gold.value)
+        decimal_share = 0 < abs(as_fraction(quantity.value)) < 1 <= abs(as_fraction(gold.value))
         if decimal_share:
             reading = replace(reading, value=replace(quantity, value=quantity.value * 100, form="percent"))
     return decimal_right(reading, question)

@@ -10,7 +10,10 @@ from mixpo.verdicts.reading import Reading, Undecided
 from mixpo.verdicts.statements import Statement, sentence_end
 
 PART = r"(?:\d+(?:\.\d+)?|" + "|".join(sorted(SMALL, key=len, reverse=True)) + ")"
-RATIO = re.compile(rf"(?<![\w.:/]){PART}(?:(?:\s*:\s*|\s+to\s+|\s*/\s*|\\s*\\colon\\s*){PART})+(?![\w:/]|\.\d)|\\[dt]?frac\s*\{{\d+\}}\s*\{{\d+\}}", re.IGNORECASE)
+RATIO = re.compile(
+    rf"(?<![\w.:/]){PART}(?:(?:\s*:\s*|\s+to\s+|\s*/\s*|\\s*\\colon\\s*){PART})+(?![\w:/]|\.\d)|\\[dt]?frac\s*\{{\d+\}}\s*\{{\d+\}}",
+    re.IGNORECASE,
+)
 
 
 def read(text: str, statement: Statement, question: Question) -> Reading | None:
@@ -19,7 +22,11 @@ def read(text: str, statement: Statement, question: Question) -> Reading | None:
     found = [(match, value) for match in RATIO.finditer(text, statement.start, end) if (value := parts(match[0]))]
     if not found:
         return None
-    if statement.marked and len({value for _, value in found}) > 1 and re.search(r"\bor\b", text[found[0][0].end() : found[1][0].start()]):
+    if (
+        statement.marked
+        and len({value for _, value in found}) > 1
+        and re.search(r"\bor\b", text[found[0][0].end() : found[1][0].start()])
+    ):
         return Reading(statement.start, end, problem="several answers")
     match, value = found[0] if statement.marked else found[-1]
     return Reading(match.start(), match.end(), value)

@@ -5,8 +5,7 @@ from fractions import Fraction
 
 from mixpo.records import Question
 from mixpo.verdicts.kinds import number, text
-from mixpo.verdicts.reading import Reading
-from mixpo.verdicts.reading import Undecided
+from mixpo.verdicts.reading import Reading, Undecided
 from mixpo.verdicts.statements import Statement
 
 TOLERANCE = Fraction(5, 100)

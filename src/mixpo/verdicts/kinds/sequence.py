@@ -40,7 +40,11 @@ def read(text: str, statement: Statement, question: Question) -> Reading | None:
         found = [quantity for quantity in quantities(text, at, at + len(inside)) if quantity.value is not None]
         if not found:
             return None
-        return Reading(found[0].start, found[-1].end, tuple(as_fraction(quantity.value) for quantity in found if quantity.value is not None))
+        return Reading(
+            found[0].start,
+            found[-1].end,
+            tuple(as_fraction(quantity.value) for quantity in found if quantity.value is not None),
+        )
     return Reading(at, at + len(inside), elements(inside))
 
 
@@ -51,7 +55,11 @@ def elements(text: str) -> tuple[Element, ...]:
 
 def _element(text: str) -> Element:
     found = list(quantities(text, 0, len(text)))
-    alone = len(found) == 1 and found[0].value is not None and not (text[: found[0].start] + text[found[0].end :]).strip(" \"'*$.%°")
+    alone = (
+        len(found) == 1
+        and found[0].value is not None
+        and not (text[: found[0].start] + text[found[0].end :]).strip(" \"'*$.%°")
+    )
     return as_fraction(found[0].value) if alone and found[0].value is not None else plain(text)
 
 

@@ -16,7 +16,8 @@ VERB = re.compile(
 )
 LEAD_IN = re.compile(
     r"^(?:(?:so|thus|therefore|hence|well|probably|likely|simply|just|definitely|called|named)\b,?\s*)*"
-    r"(?:(?:it|this|that|they|he|she)(?:'s|\s+(?:is|are|was|were))\s+)?(?:(?:most )?(?:likely|probably|definitely)\s+)?(?:that of\s+)?",
+    r"(?:(?:it|this|that|they|he|she)(?:'s|\s+(?:is|are|was|were))\s+)?(?:(?:most )?(?:likely|probably"
+    r"|definitely)\s+)?(?:that of\s+)?",
     re.IGNORECASE,
 )
 ARTICLES = re.compile(r"\b(?:a|an|the)\b")
@@ -26,7 +27,9 @@ HYPHEN = re.compile(r"(?<=[a-z])-(?=[a-z])")
 MARKS = re.compile(r"[\"'`*;,!?“”…()\[\]{}|\\$~]|(?<!\w)[.:-]|[.:-](?!\w)")
 SENTENCE = re.compile(r"[.!?](?=\s+[A-Z\"]|\s*$)|\n")
 HEDGED = re.compile(r"\b(?:either\b.*\bor\b|maybe\b.*\bor\b)", re.IGNORECASE)
-TRAILING = re.compile(r"(?:,|;)\s*(?:because|since|as|which|so|but|while|given|not|although)\b|\s\(|\s+(?:because|since)\b", re.IGNORECASE)
+TRAILING = re.compile(
+    r"(?:,|;)\s*(?:because|since|as|which|so|but|while|given|not|although)\b|\s\(|\s+(?:because|since)\b", re.IGNORECASE
+)
 IRREGULAR = {
     "mice": "mouse", "men": "man", "women": "woman", "children": "child", "feet": "foot", "teeth": "tooth", "geese": "goose",
     "people": "person", "leaves": "leaf", "knives": "knife", "wolves": "wolf", "oxen": "ox", "lives": "life", "shelves": "shelf",
@@ -89,10 +92,18 @@ def plain(words: str) -> str:
 def _singular(word: str) -> str:
     if word in IRREGULAR:
         return IRREGULAR[word]
-    if word.isalpha() and (value := words_value(word) if word in ("one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten") else None):
+    if word.isalpha() and (
+        value := words_value(word)
+        if word in ("one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
+        else None
+    ):
         return str(value)
     if len(word) > 4 and word.endswith("ies") and word.isalpha():
         return word[:-3] + "y"
     if len(word) > 4 and word.endswith(("ches", "shes", "xes", "sses")):
         return word[:-2]
-    return word[:-1] if len(word) > 3 and word.endswith("s") and word.isalpha() and not word.endswith(("ss", "us", "is", "ous")) else word
+    return (
+        word[:-1]
+        if len(word) > 3 and word.endswith("s") and word.isalpha() and not word.endswith(("ss", "us", "is", "ous"))
+        else word
+    )

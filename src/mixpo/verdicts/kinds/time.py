@@ -11,9 +11,10 @@ from mixpo.verdicts.statements import Statement, sentence_end
 HOURS = "|".join(list(SMALL)[1:13])
 MINUTES = "|".join(sorted(SMALL, key=len, reverse=True))
 CLOCK = re.compile(
-    r"(?<![\d:.])(?P<hour>[01]?\d|2[0-3])\s?[:：](?P<minute>[0-5]\d)(?::(?P<second>[0-5]\d))?(?![\d:])\s*(?P<half>[ap]\.?\s?m\b\.?)?"
+    r"(?<![\d.])(?<!\d:)(?P<hour>[01]?\d|2[0-3])\s?[:：](?P<minute>[0-5]\d)(?::(?P<second>[0-5]\d))?(?![\d:])\s*(?P<half>[ap]\.?\s?m\b\.?)?"
     r"|(?<![\d:.])(?P<hour2>1?\d)(?:\.(?P<minute2>[0-5]\d))?\s*(?P<half2>[ap]\.?\s?m\b\.?)"
-    rf"|\b(?P<part>half|(?:a )?quarter|(?:{MINUTES}|\d{{1,2}})(?:[ -](?:{MINUTES}))?(?: minutes?)?)\s+(?P<side>past|after|to|before|till)\s+"
+    rf"|\b(?P<part>half|(?:a )?quarter|(?:{MINUTES}"
+    rf"|\d{{1,2}})(?:[ -](?:{MINUTES}))?(?: minutes?)?)\s+(?P<side>past|after|to|before|till)\s+"
     rf"(?P<hour3>{HOURS}|1?\d)(?: o'clock)?\b"
     rf"|\b(?P<hour4>{HOURS}|1?\d) o'clock\b|\b(?P<noon>noon|midday|midnight)\b"
     r"|(?P<hour5>[01]?\d|2[0-3])\s?[点时](?:(?P<minute5>[0-5]?\d)分?|(?P<half5>半))?",
@@ -43,7 +44,10 @@ def read(text: str, statement: Statement, question: Question | None) -> Reading 
 
 
 def _hedged(text: str, found: list[re.Match[str]]) -> bool:
-    return re.fullmatch(r"\s*(?:,|or|and|to|-)\s*(?:or|and)?\s*", text[found[0].end() : found[1].start()], re.IGNORECASE) is not None
+    return (
+        re.fullmatch(r"\s*(?:,|or|and|to|-)\s*(?:or|and)?\s*", text[found[0].end() : found[1].start()], re.IGNORECASE)
+        is not None
+    )
 
 
 def single(text: str) -> Clock | None:
@@ -58,10 +62,18 @@ def clock(match: re.Match[str]) -> Clock:
     if groups["noon"]:
         return Clock(0 if groups["noon"].lower() == "midnight" else 720, 0, True)
     hour = _number(next(value for name, value in groups.items() if name.startswith("hour") and value))
-    minute = next((int(groups[name]) for name in ("minute", "minute2", "minute5") if groups[name]), 30 if groups["half5"] else 0)
+    minute = next(
+        (int(groups[name]) for name in ("minute", "minute2", "minute5") if groups[name]), 30 if groups["half5"] else 0
+    )
     if groups["part"]:
         part = groups["part"].lower()
-        minute = 30 if part == "half" else 15 if "quarter" in part else _number(part.replace(" minutes", "").replace(" minute", ""))
+        minute = (
+            30
+            if part == "half"
+            else 15
+            if "quarter" in part
+            else _number(part.replace(" minutes", "").replace(" minute", ""))
+        )
         if groups["side"].lower() in ("to", "before", "till"):
             hour, minute = hour - 1, 60 - minute
     half = (groups["half"] or groups["half2"] or "").lower()[:1]

@@ -13,25 +13,82 @@ from mixpo.verdicts.refusal import refuses
 from mixpo.verdicts.statements import Statement
 
 YES = frozenset({"yes", "true", "correct", "right", "yeah", "yep", "y", "t", "是", "对", "正确", "是的", "对的", "真"})
-NO = frozenset({"no", "false", "incorrect", "wrong", "nope", "n", "f", "否", "不是", "错", "错误", "不对", "不正确", "没有", "假"})
-WORD = re.compile(
-    r"\b(?:yes|no|true|false|correct|incorrect|wrong|right|yeah|yep|nope)\b|不正确|不是|不对|是的|对的|正确|错误|没有|[是否对错]", re.IGNORECASE
+NO = frozenset(
+    {"no", "false", "incorrect", "wrong", "nope", "n", "f", "否", "不是", "错", "错误", "不对", "不正确", "没有", "假"}
 )
-SAID = frozenset({"yes", "no", "true", "false", "yeah", "yep", "nope", "是的", "不是", "没有", "对", "不对", "对的", "是", "否"})
-HEAD = re.compile(rf"[\s\"'*`$(\[{{:,]*(?:\\text\{{)?(?:(?:a|definitely|clearly|simply|absolutely|certainly|probably|of course|so|thus|hence|therefore|i would say|i think)[,:]?\s+)?({WORD.pattern}|[ynYN](?!\w))(?![\w'])", re.IGNORECASE)
+WORD = re.compile(
+    r"\b(?:yes|no|true|false|correct|incorrect|wrong|right|yeah|yep|nope)\b|不正确|不是|不对|是的|对的|正确|错误|没有|[是否对错]",
+    re.IGNORECASE,
+)
+SAID = frozenset(
+    {"yes", "no", "true", "false", "yeah", "yep", "nope", "是的", "不是", "没有", "对", "不对", "对的", "是", "否"}
+)
+HEAD = re.compile(
+    rf"[\s\"'*`$(\[{{:,]*(?:\\text\{{)?(?:(?:a|definitely|clearly|simply|absolutely|certainly|probably"
+    rf"|of course|so|thus|hence|therefore|i would say|i think)[,:]?\s+)?({WORD.pattern}|[ynYN](?!\w))(?![\w'])",
+    re.IGNORECASE,
+)
 BOTH = re.compile(r"[\"'*]*\s*(?:\bor\b|\band\b|/|或)\s*[\"'*]*(?:yes|no|true|false)\b", re.IGNORECASE)
 MAYBE = re.compile(r"\b(?:either|maybe|perhaps)\b", re.IGNORECASE)
 NEGATED = re.compile(r"(?:\bnot\b|n't|\bnever\b|\bisn't|不)\s*(?:\w+\s+)?[\"']?$", re.IGNORECASE)
 CLAIM = re.compile(
-    r"(?:说法|陈述|描述|命题|句子|表述)[^.\n]{0,10}$|\b(?:statement|claim|sentence|caption|description|assertion|it|this|that|which|answer|above|given)\b"
-    r"[^.\n]{0,60}?\b(?:is|was|be|makes? it|as|being)\s+(?:not\s+|\w+\s+)?[\"'*]*$",
+    r"(?:说法|陈述|描述|命题|句子|表述)[^.\n]{0,10}$"
+    r"|(?:\b(?:statement|claim|sentence|caption|description|assertion)\b[^.\n]{0,60}?|\b(?:it|that|this|which)\s*)"
+    r"(?:\b(?:is|was|be|makes? it|as|being)|'s)\s+(?:not\s+|\w+\s+)?[\"'*]*$",
     re.IGNORECASE,
 )
+GOES_ON = re.compile(r"[\"'*]*\s+(?!that\b|because\b|since\b|as\b|for\b|in\b|given\b|based\b|about\b|to say\b)\w")
 NEGATIVE = re.compile(r"\b(?:not|no|none|never|neither|nobody|nothing|cannot)\b|n't\b", re.IGNORECASE)
-IDIOM = re.compile(r"\bno (?:doubt|problem|matter|way|wonder|conclusion|information|data)\b|\bnot only\b|\bwhether or not\b", re.IGNORECASE)
+IDIOM = re.compile(
+    r"\bno (?:doubt|problem|matter|way|wonder|conclusion|information|data)\b|\bnot only\b|\bwhether or not\b",
+    re.IGNORECASE,
+)
 SKIPPED = frozenset(
-    "is are was were do does did can could will would has have had the a an any some there it its of in on at to be been this that "
-    "image picture photo figure graph chart shown s not no none any".split()
+    [
+        "is",
+        "are",
+        "was",
+        "were",
+        "do",
+        "does",
+        "did",
+        "can",
+        "could",
+        "will",
+        "would",
+        "has",
+        "have",
+        "had",
+        "the",
+        "a",
+        "an",
+        "any",
+        "some",
+        "there",
+        "it",
+        "its",
+        "of",
+        "in",
+        "on",
+        "at",
+        "to",
+        "be",
+        "been",
+        "this",
+        "that",
+        "image",
+        "picture",
+        "photo",
+        "figure",
+        "graph",
+        "chart",
+        "shown",
+        "s",
+        "not",
+        "no",
+        "none",
+        "any",
+    ]
 )
 ASKING = re.compile(r"\s*(?:is|are|was|were|do|does|did|can|could|will|would|has|have|had)\b", re.IGNORECASE)
 
@@ -48,7 +105,9 @@ def read(text: str, statement: Statement, question: Question) -> Reading | None:
     if head := HEAD.match(text, start, end):
         word, rest = head[1], text[head.end(1) : end].strip(" \t\n.!\"'*)}$")
         idiom = word.lower() == "no" and IDIOM.match(text, head.start(1), end)
-        if not idiom and (not rest or (word.lower() in SAID and _stands_alone(text, head.end(1), end, word, statement))):
+        if not idiom and (
+            not rest or (word.lower() in SAID and _stands_alone(text, head.end(1), end, word, statement))
+        ):
             if BOTH.match(text, head.end(1), end):
                 return Reading(start, end, problem="several answers")
             return Reading(head.start(1), head.end(1), polarity(word))
@@ -75,11 +134,17 @@ def _claimed(text: str, match: re.Match[str], statement: Statement) -> Reading |
     word = match[0].lower()
     before = text[max(statement.start, match.start() - 80) : match.start()]
     if word in ("yes", "no", "是", "否", "没有", "yeah", "yep", "nope"):
-        said = re.search(r"\b(?:answer|say|is|be|so|therefore|thus|hence|would be)[:,]?\s+[\"'*]*$", before, re.IGNORECASE)
-        if not said or IDIOM.match(text, match.start()) or not re.match(r"[\"'*]*\s*(?:[.,;!)]|$)", text[match.end() : statement.end]):
+        said = re.search(
+            r"\b(?:answer|say|is|be|so|therefore|thus|hence|would be)[:,]?\s+[\"'*]*$", before, re.IGNORECASE
+        )
+        if (
+            not said
+            or IDIOM.match(text, match.start())
+            or not re.match(r"[\"'*]*\s*(?:[.,;!)]|$)", text[match.end() : statement.end])
+        ):
             return None
-    elif not (statement.marked or CLAIM.search(before)):
-        return None
+    elif not (statement.marked or CLAIM.search(before)) or GOES_ON.match(text, match.end(), statement.end):
+        return None  # "the correct answer", "this response is correct and complete"
     value = polarity(word)
     return Reading(match.start(), match.end(), not value if NEGATED.search(before) else value)
 
