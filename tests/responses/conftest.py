@@ -95,7 +95,8 @@ def _text(tokenizer, initializer_range: float = 0.2) -> dict:
     return {
         "hidden_size": 64, "num_hidden_layers": 2, "num_attention_heads": 4, "num_key_value_heads": 2,
         "intermediate_size": 128, "max_position_embeddings": 1024, "vocab_size": len(tokenizer),
-        "eos_token_id": tokenizer.eos_token_id, "pad_token_id": tokenizer.pad_token_id, "initializer_range": initializer_range,
+        "eos_token_id": tokenizer.eos_token_id, "pad_token_id": tokenizer.pad_token_id,
+        "initializer_range": initializer_range,
         "bos_token_id": None,
     }  # fmt: skip
 

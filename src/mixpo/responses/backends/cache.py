@@ -74,9 +74,9 @@ class ResponseCache(CacheLayerMixin):
         """Writes one token of each row, (rows, heads, 1, width)."""
         memory = self.memory
         keys, values = memory.own.layers[self.number]
-        rows = torch.arange(memory.own.rows, device=memory.device)
-        keys[rows, :, memory.counts] = key_states[:, :, 0]
-        values[rows, :, memory.counts] = value_states[:, :, 0]
+        columns = memory.counts[:, None, None, None]
+        keys[: memory.own.rows].scatter_(2, columns.expand_as(key_states), key_states)
+        values[: memory.own.rows].scatter_(2, columns.expand_as(value_states), value_states)
         memory.layer = self.number
         return key_states, value_states
 
@@ -150,8 +150,8 @@ class Memory:
         self.counts = torch.cat([self.counts, torch.zeros_like(prompt_of)])
 
     def _capacity(self, needed: int, before: int, columns: int) -> int:
-        """Room for half as many more than needed, so that few joins copy, but not beyond the budget."""
-        return max(needed, min(needed + before // 2, self.budget // columns))
+        """Room for as many more as there were, so that few joins copy, but not beyond the budget."""
+        return max(needed, min(needed + before, self.budget // columns))
 
     def leave(self, stay: Tensor) -> Tensor:
         """Drops the rows where `stay` (rows,) is false, and prompts without rows; returns the new order of rows."""

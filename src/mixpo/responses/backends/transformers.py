@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 from transformers import AutoModelForImageTextToText, AutoProcessor
+from transformers.utils.logging import disable_progress_bar
 
 from mixpo.errors import UserError
 from mixpo.records import Dropped
@@ -45,6 +46,8 @@ class TransformersBackend:
         dtype = config.dtype
         if dtype == "auto" and device.type == "cpu":
             dtype = "float32"
+        # A bar for each load would stand among the steps' own.
+        disable_progress_bar()
         try:
             processor = AutoProcessor.from_pretrained(model)
             weights = AutoModelForImageTextToText.from_pretrained(model, dtype=dtype)
