@@ -12,6 +12,8 @@ from pathlib import Path
 from mixpo.errors import UserError
 from mixpo.progress import say
 from mixpo.training.convert_config import is_internlm2, make_config, read_chat_config
+from mixpo.training.convert_processor import make_generation_config, make_processor
+from mixpo.training.convert_tokenizer import read_tokenizer
 from mixpo.training.convert_weights import (
     SHARD_BYTES,
     has_own_head,
@@ -32,6 +34,11 @@ def convert(source: Path, target: Path, image_token_id: int | None = None, shard
     Raises UserError when the source cannot be converted exactly, or when `target` is there already.
     """
     chat = read_chat_config(source)
+    tokenizer = read_tokenizer(source)
+    processor = generation = None
+    if tokenizer is not None:
+        processor, generation = make_processor(chat, tokenizer), make_generation_config(tokenizer)
+        image_token_id = processor.image_token_id
     tensors = stored_tensors(source)
     config = make_config(
         chat,
@@ -39,11 +46,24 @@ def convert(source: Path, target: Path, image_token_id: int | None = None, shard
         dtype=main_dtype(tensors),
         tied=bool(chat["llm_config"].get("tie_word_embeddings")) and not has_own_head(tensors),
     )
+    if config.image_token_id >= config.text_config.vocab_size:
+        raise UserError(
+            f"the image token's id {config.image_token_id} is beyond the model's {config.text_config.vocab_size} "
+            "tokens; tokenizer and weights do not belong together"
+        )
     moves = plan_moves(tensors, config, is_internlm2(chat))
     with _staged(target) as folder:
         config.save_pretrained(folder)
+        if processor is not None and generation is not None:
+            processor.save_pretrained(folder)
+            generation.save_pretrained(folder)
         write_weights(moves, folder, shard_bytes)
     say(f"{target}: {len(tensors)} tensors converted")
+    if tokenizer is None:
+        say(
+            f"{source} has no tokenizer, so there is no processor: put its tokenizer files beside config.json and "
+            "convert again" + ("" if image_token_id is not None else "; until then image_token_id is unknown (-1)")
+        )
 
 
 @contextmanager

@@ -1,13 +1,11 @@
 """Renames and splits the tensors of an original InternVL chat checkpoint, one shard in memory at a time.
 
-Names: `modeling_intern_vit.py`, `modeling_internlm2.py` and `modeling_internvl_chat.py` of
-github.com/OpenGVLab/InternVL -> transformers' InternVL. The whole plan is checked (each source tensor used once, each
-target tensor made once, every shape) before a byte is written.
+The whole plan is checked (each source tensor used once, each target tensor made once, every shape) before a byte is
+written.
 """
 
 import json
-import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,77 +17,12 @@ from transformers import InternVLConfig, InternVLForConditionalGeneration
 from mixpo.errors import DataError, UserError
 from mixpo.files import write_text
 from mixpo.training.convert_config import read_json_object
+from mixpo.training.convert_names import HEADS, Split, split_for, target_names
 
 INDEX = "model.safetensors.index.json"
 WEIGHTS = "model.safetensors"
 SHARD_BYTES = 4 * 2**30
 DTYPES = {"F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16}
-Split = Callable[[Tensor], Sequence[Tensor]]
-
-SHARED_RULES = [
-    (r"vision_model\.embeddings\.class_embedding", ["model.vision_tower.embeddings.cls_token"]),
-    (r"vision_model\.embeddings\.position_embedding", ["model.vision_tower.embeddings.position_embeddings"]),
-    (
-        r"vision_model\.embeddings\.patch_embedding\.(weight|bias)",
-        [r"model.vision_tower.embeddings.patch_embeddings.projection.\1"],
-    ),
-    (r"vision_model\.encoder\.layers\.(\d+)\.ls([12])", [r"model.vision_tower.encoder.layer.\1.lambda_\2"]),
-    (
-        r"vision_model\.encoder\.layers\.(\d+)\.norm1\.(\w+)",
-        [r"model.vision_tower.encoder.layer.\1.layernorm_before.\2"],
-    ),
-    (
-        r"vision_model\.encoder\.layers\.(\d+)\.norm2\.(\w+)",
-        [r"model.vision_tower.encoder.layer.\1.layernorm_after.\2"],
-    ),
-    (r"vision_model\.encoder\.layers\.(\d+)\.mlp\.(fc[12]\.\w+)", [r"model.vision_tower.encoder.layer.\1.mlp.\2"]),
-    (
-        r"vision_model\.encoder\.layers\.(\d+)\.attn\.proj\.(\w+)",
-        [r"model.vision_tower.encoder.layer.\1.attention.projection_layer.\2"],
-    ),
-    (
-        r"vision_model\.encoder\.layers\.(\d+)\.attn\.([qk]_norm\.weight)",
-        [r"model.vision_tower.encoder.layer.\1.attention.\2"],
-    ),
-    (
-        r"vision_model\.encoder\.layers\.(\d+)\.attn\.qkv\.(\w+)",
-        [rf"model.vision_tower.encoder.layer.\1.attention.{name}_proj.\2" for name in "qkv"],
-    ),
-    (r"mlp1\.0\.(\w+)", [r"model.multi_modal_projector.layer_norm.\1"]),
-    (r"mlp1\.1\.(\w+)", [r"model.multi_modal_projector.linear_1.\1"]),
-    (r"mlp1\.3\.(\w+)", [r"model.multi_modal_projector.linear_2.\1"]),
-    (r"language_model\.model\.norm\.weight", ["model.language_model.norm.weight"]),
-]
-INTERNLM2_RULES = [
-    (r"language_model\.model\.tok_embeddings\.weight", ["model.language_model.embed_tokens.weight"]),
-    (r"language_model\.output\.weight", ["lm_head.weight"]),
-    (
-        r"language_model\.model\.layers\.(\d+)\.attention\.wqkv\.(\w+)",
-        [rf"model.language_model.layers.\1.self_attn.{name}_proj.\2" for name in "qkv"],
-    ),
-    (
-        r"language_model\.model\.layers\.(\d+)\.attention\.wo\.(\w+)",
-        [r"model.language_model.layers.\1.self_attn.o_proj.\2"],
-    ),
-    *(
-        (
-            rf"language_model\.model\.layers\.(\d+)\.{old}\.weight",
-            [rf"model.language_model.layers.\1.{new}.weight"],
-        )
-        for old, new in {
-            r"feed_forward\.w1": "mlp.gate_proj",
-            r"feed_forward\.w2": "mlp.down_proj",
-            r"feed_forward\.w3": "mlp.up_proj",
-            "attention_norm": "input_layernorm",
-            "ffn_norm": "post_attention_layernorm",
-        }.items()
-    ),
-]
-PLAIN_RULES = [
-    (r"language_model\.lm_head\.weight", ["lm_head.weight"]),
-    (r"language_model\.model\.(embed_tokens\.weight|layers\..+)", [r"model.language_model.\1"]),
-]
-"""Llama and Qwen2 keep transformers' own names."""
 
 
 @dataclass(frozen=True)
@@ -197,38 +130,11 @@ def _made_shapes(move: Move) -> Iterator[tuple[str, tuple[int, ...]]]:
 
 
 def _move(stored: Stored, config: InternVLConfig, internlm2: bool) -> Move:
-    for pattern, targets in SHARED_RULES + (INTERNLM2_RULES if internlm2 else PLAIN_RULES):
-        match = re.fullmatch(pattern, stored.name)
-        if match:
-            names = tuple(match.expand(target) for target in targets)
-            if len(names) == 1:
-                return Move(stored, names, lambda tensor: (tensor,))
-            text = config.text_config
-            return Move(
-                stored,
-                names,
-                _split_vision_qkv
-                if stored.name.startswith("vision_model.")
-                else lambda tensor: split_wqkv(tensor, text.num_attention_heads, text.num_key_value_heads),
-            )
-    raise DataError(f"{stored.file}: {stored.name} is left over, nothing in the model corresponds to it")
-
-
-def _split_vision_qkv(qkv: Tensor) -> tuple[Tensor, ...]:
-    """(3 hidden, ...) -> query, key and value, each (hidden, ...): InternViT stacks them one after the other."""
-    return qkv.unflatten(0, (3, -1)).unbind(0)
-
-
-def split_wqkv(wqkv: Tensor, heads: int, kv_heads: int) -> tuple[Tensor, Tensor, Tensor]:
-    """InternLM2's fused projection, ((heads + 2 kv_heads) head_dim, ...), as query, key and value.
-
-    Its rows go by key-value head: the query heads that share it, then its key, then its value
-    (`rearrange(qkv, 'b q (h gs d) -> b q h gs d')` in `modeling_internlm2.py`).
-    """
-    groups = heads // kv_heads
-    by_head = wqkv.unflatten(0, (kv_heads, groups + 2, -1))  # (kv_heads, groups + 2, head_dim, ...)
-    query, key, value = by_head.split([groups, 1, 1], dim=1)
-    return query.flatten(0, 2), key.flatten(0, 2), value.flatten(0, 2)
+    targets = target_names(stored.name, internlm2)
+    if not targets:
+        raise DataError(f"{stored.file}: {stored.name} is left over, nothing in the model corresponds to it")
+    text = config.text_config
+    return Move(stored, targets, split_for(stored.name, text.num_attention_heads, text.num_key_value_heads))
 
 
 def write_weights(moves: list[Move], folder: Path, shard_bytes: int = SHARD_BYTES) -> None:
@@ -275,8 +181,8 @@ def _load(moves: list[Move]) -> Iterator[tuple[str, Tensor]]:
 
 
 def has_own_head(tensors: list[Stored]) -> bool:
-    """Whether the checkpoint stores an output head. A tied one is stored by some versions, and then kept as it stands."""
-    return any(stored.name in ("language_model.lm_head.weight", "language_model.output.weight") for stored in tensors)
+    """Whether the checkpoint stores an output head; one that equals the embeddings is then kept as it stands."""
+    return any(stored.name in HEADS for stored in tensors)
 
 
 def main_dtype(tensors: list[Stored]) -> str:
