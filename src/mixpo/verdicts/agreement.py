@@ -52,7 +52,8 @@ def judge_check(path: Path) -> str:
     seconds = sum(item.seconds for item in judged)
     over = [item.name for item in judged if item.limit is not None and item.seconds > item.limit]
     lines.append(
-        f"{len(judged) / max(seconds, 1e-9):,.0f} verdicts a second in one process, slowest {max(item.seconds for item in judged):.3f} s"
+        f"{len(judged) / max(seconds, 1e-9):,.0f} verdicts a second in one process, "
+        f"slowest {max(item.seconds for item in judged):.3f} s"
     )
     if any(item.limit is not None for item in judged):
         lines.append(f"over their time limit: {', '.join(over) or 'none'}")
@@ -140,7 +141,8 @@ def _scores(judged: Iterable[Judged]) -> str:
     chance = (said * expected + (rows - said) * (rows - expected)) / rows**2 if rows else 0.0
     kappa = f"{(agreement - chance) / (1 - chance):.3f}" if chance < 1 else "-"
     return (
-        f"{rows} rows, agreement {agreement:.2%}, precision {_share(both, said)}, recall {_share(both, expected)}, kappa {kappa}, "
+        f"{rows} rows, agreement {agreement:.2%}, precision {_share(both, said)}, "
+        f"recall {_share(both, expected)}, kappa {kappa}, "
         f"false correct {said - both}, missed {expected - both}"
     )
 

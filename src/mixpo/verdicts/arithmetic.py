@@ -241,12 +241,12 @@ def raised(base: Value, exponent: Value) -> Value:
         if bits * abs(exponent) > POWER_BITS:
             raise TooLarge("too large")
         return base ** int(exponent)
-    if abs(exponent) > POWER_BITS:
+    if abs(float(exponent)) > POWER_BITS:
         raise TooLarge("too large")
     result = float(base) ** float(exponent)
     if not isinstance(result, float):
         raise NoValue("no real number")
-    if isinstance(base, Fraction) and base >= 0 and exponent == Fraction(1, 2):
+    if isinstance(base, Fraction) and base.numerator >= 0 and exponent == Fraction(1, 2):
         roots = math.isqrt(base.numerator), math.isqrt(base.denominator)
         if roots[0] ** 2 == base.numerator and roots[1] ** 2 == base.denominator:
             return Fraction(*roots)

@@ -150,7 +150,7 @@ def _single_sentence(body: Body, statement: Statement) -> bool:
 
 
 def _unmarked_statements(body: Body, kind: AnswerKind) -> Iterator[Statement]:
-    """The whole response, its last line, its first sentence where a question is answered at once, its last sentences."""
+    """The whole response, its last line, its first sentence where that may answer, its last sentences."""
     if direct := direct_statement(body):
         yield direct
     if line := last_line(body):

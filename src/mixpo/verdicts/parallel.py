@@ -53,7 +53,7 @@ def _chunk(verify: Verify, pairs: list[Pair]) -> list[Verdict]:
 
 
 def _slim(pairs: list[Pair]) -> list[Pair]:
-    """The pairs without what judging does not need (tokens, prompts, scenes): it would cost more to send than to judge."""
+    """The pairs without what judging does not need (tokens, prompts, scenes): sending that costs more than judging."""
     questions = {question.id: replace(question, meta={}, images=()) for question, _ in pairs}
     return [
         (

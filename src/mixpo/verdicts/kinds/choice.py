@@ -60,7 +60,8 @@ def _listed(text: str, start: int, end: int) -> bool:
     before = text.rfind("\n", max(0, start - 500), max(0, start - 1)) + 1
     after = text.find("\n", start, end + 2) + 1
     return bool(
-        (start and before < start and OPTION_LINE.match(text, before)) or (after and OPTION_LINE.match(text, after))
+        (start and "\n" in text[before:start] and OPTION_LINE.match(text, before))
+        or (after and OPTION_LINE.match(text, after))
     )
 
 

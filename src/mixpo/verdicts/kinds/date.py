@@ -27,7 +27,7 @@ MONTHS = {name: number for number, name in enumerate(NAMES, 1)} | {
 MONTHS["sept"] = 9
 MONTH = rf"(?:{'|'.join(sorted(MONTHS, key=len, reverse=True))})\b\.?"
 DATE = re.compile(
-    rf"\b(?:(?P<month>{MONTH})\s*(?P<day>[0-3]?\d)(?:st|nd|rd|th)?(?:\s*,?\s+(?P<year>\d{{4}}))?(?!\d)"
+    rf"(?<![A-Za-z0-9])(?:(?P<month>{MONTH})\s*(?P<day>[0-3]?\d)(?:st|nd|rd|th)?(?:\s*,?\s+(?P<year>\d{{4}}))?(?!\d)"
     rf"|(?P<day2>[0-3]?\d)(?:st|nd|rd|th)?\s+(?:of\s+)?(?P<month2>{MONTH})(?:\s*,?\s*(?P<year2>\d{{4}}))?"
     rf"|(?P<month3>{MONTH}),?\s+(?:of\s+)?(?P<year3>\d{{4}})"
     r"|(?P<year4>\d{4})\s?[-/.年]\s?(?P<month4>[01]?\d)(?:\s?[-/.月]\s?(?P<day4>[0-3]?\d)日?)?(?!\d)"

@@ -17,7 +17,7 @@ INSIDE = re.compile(
     r"|\b(?i:it|this|that|so|thus|hence|therefore|actually|probably|pick|but|but rather|must be|think|believe"
     r"|say|guess|be|is|get|with|select|choose)"
     r"[,:]?\s+[\"'(*]*([A-Z])(?=[\"')*]*[.!,]?\s*$)|(?<![\w(])\[([A-Z])\]"
-    r"|\b(?i:option|choice|letter|answer)\s*(?:is|:)?\s*[\"'(*]*([A-Za-z])(?![\w'])|(?:选项|答案|选)\s*[为是]?\s*:?\s*[(\"]?([A-Z])(?![A-Za-z])"
+    r"|\b(?i:option|choice|letter|answer)\b\s*(?:is\b|:)?\s*[\"'(*]*([A-Za-z])(?![\w'])|(?:选项|答案|选)\s*[为是]?\s*:?\s*[(\"]?([A-Z])(?![A-Za-z])"
 )
 OPEN = re.compile(r"\b(?:could|might|may) (?:also )?be\b[^.\n]{0,60}?\bor\b", re.IGNORECASE)
 LONE = re.compile(r"[\s\"'*`$({\[]*([A-Za-z])[\s\"'*`$)}\].:]*")

@@ -49,6 +49,10 @@ BOUND = re.compile(
     re.IGNORECASE,
 )
 SUBJECT = re.compile(r"\s*(?:\w+\s+)?(?:is|are) (?:the|our|my)\b", re.IGNORECASE)
+LEADING = re.compile(
+    r"\s*(?:after|when|if|in|from|of|by|with|since|because|as|given|for|out of|subtracting|adding)\b[^,]*,\s",
+    re.IGNORECASE,
+)
 DENIED = re.compile(r"(?:\bnot|n't|\bnever|\bisn't|不是)\s*(?:be\s+|equal to\s+)?[$(]*$", re.IGNORECASE)
 NO_THINGS = re.compile(
     r"\s*(no) (?!answer|idea|information|data|comment|doubt|way|clue|image|solution|option)\w", re.IGNORECASE
@@ -153,7 +157,7 @@ def _marked(text: str, start: int, found: Sequence[Quantity]) -> Quantity | str:
 
 
 def _stated(text: str, start: int, end: int, found: Sequence[Quantity]) -> Quantity | str:
-    """In a sentence: after the last equals sign, after "so" or "which gives", else after the verb of the main clause."""
+    """In a sentence: after the last equals sign, after "so" or "which gives", else after the main verb."""
     equals = max(text.rfind("=", start, end), text.rfind("≈", start, end))
     results = [match.end() for match in RESULT.finditer(text, start, end)]
     for edge in sorted((edge for edge in (equals, *results) if edge > start), reverse=True):
@@ -163,6 +167,8 @@ def _stated(text: str, start: int, end: int, found: Sequence[Quantity]) -> Quant
             break
     if SUBJECT.match(text, found[0].end, end) and not text[start : found[0].start].strip(" ,*$"):
         return found[0]
+    if (clause := LEADING.match(text, start, end)) and (after := [q for q in found if q.start >= clause.end()]):
+        found, start = after, clause.end()
     aside = ASIDE.search(text, start, end)
     main = [quantity for quantity in found if aside is None or quantity.start < aside.start()] or found
     verbs = [match.end() for match in COPULA.finditer(text, start, main[-1].start)]
@@ -188,7 +194,7 @@ def gold_quantity(answer: str) -> Quantity:
 
 
 def comparable(reading: Reading, question: Question) -> tuple[Fraction, Fraction] | None:
-    """The answer's and the ground truth's values in the same unit and scale; None when the answer is no single number."""
+    """The answer's and the ground truth's values in the same unit and scale; None: it is no single number."""
     quantity: Quantity = reading.value
     if quantity.form == "too large":
         raise Undecided("a number beyond all limits")

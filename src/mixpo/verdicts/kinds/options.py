@@ -70,7 +70,7 @@ def _pattern(choice: str) -> re.Pattern[str]:
     if len(bare) == 1 and bare.isalpha():  # a letter as text: "a" and "A person" are no options
         return re.compile(rf"(?<![\w'.]){re.escape(bare)}(?![\w']|\.\w| [a-z])")
     tokens = TOKEN.findall(bare.rstrip("."))
-    left = r"(?<![\w.\\/^-])" if tokens[0][0].isalnum() else r"(?<![\w.])"
+    left = r"(?<![A-Za-z0-9_.\\/^-])" if tokens[0][0].isalnum() else r"(?<![\w.])"
     body = r"[\s$]*".join(map(_token, tokens))
     return re.compile(left + body + r"(?!\w|\.\d|[/^]\d|√|\s*[+*/^]\s*\w|%)", re.IGNORECASE)
 

@@ -11,7 +11,7 @@ from mixpo.verdicts.statements import Statement, sentence_end
 
 PART = r"(?:\d+(?:\.\d+)?|" + "|".join(sorted(SMALL, key=len, reverse=True)) + ")"
 RATIO = re.compile(
-    rf"(?<![\w.:/]){PART}(?:(?:\s*:\s*|\s+to\s+|\s*/\s*|\\s*\\colon\\s*){PART})+(?![\w:/]|\.\d)|\\[dt]?frac\s*\{{\d+\}}\s*\{{\d+\}}",
+    rf"(?<![A-Za-z0-9_./])(?<!\d:){PART}(?:(?:\s*:\s*|\s+to\s+|\s*/\s*|\\s*\\colon\\s*){PART})+(?![\w:/]|\.\d)|\\[dt]?frac\s*\{{\d+\}}\s*\{{\d+\}}",
     re.IGNORECASE,
 )
 

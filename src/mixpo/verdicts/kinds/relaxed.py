@@ -1,4 +1,4 @@
-"""Relaxed accuracy, the metric of ChartQA (arXiv 2203.10244, section 4.1): numbers within 5 %, years and words exact."""
+"""Relaxed accuracy, ChartQA's metric (arXiv 2203.10244, section 4.1): numbers within 5 %, years and words exact."""
 
 import re
 from fractions import Fraction

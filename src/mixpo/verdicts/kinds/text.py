@@ -31,9 +31,21 @@ TRAILING = re.compile(
     r"(?:,|;)\s*(?:because|since|as|which|so|but|while|given|not|although)\b|\s\(|\s+(?:because|since)\b", re.IGNORECASE
 )
 IRREGULAR = {
-    "mice": "mouse", "men": "man", "women": "woman", "children": "child", "feet": "foot", "teeth": "tooth", "geese": "goose",
-    "people": "person", "leaves": "leaf", "knives": "knife", "wolves": "wolf", "oxen": "ox", "lives": "life", "shelves": "shelf",
-}  # fmt: skip
+    "mice": "mouse",
+    "men": "man",
+    "women": "woman",
+    "children": "child",
+    "feet": "foot",
+    "teeth": "tooth",
+    "geese": "goose",
+    "people": "person",
+    "leaves": "leaf",
+    "knives": "knife",
+    "wolves": "wolf",
+    "oxen": "ox",
+    "lives": "life",
+    "shelves": "shelf",
+}
 
 
 def read(text: str, statement: Statement, question: Question) -> Reading | None:

@@ -13,10 +13,10 @@ MINUTES = "|".join(sorted(SMALL, key=len, reverse=True))
 CLOCK = re.compile(
     r"(?<![\d.])(?<!\d:)(?P<hour>[01]?\d|2[0-3])\s?[:：](?P<minute>[0-5]\d)(?::(?P<second>[0-5]\d))?(?![\d:])\s*(?P<half>[ap]\.?\s?m\b\.?)?"
     r"|(?<![\d:.])(?P<hour2>1?\d)(?:\.(?P<minute2>[0-5]\d))?\s*(?P<half2>[ap]\.?\s?m\b\.?)"
-    rf"|\b(?P<part>half|(?:a )?quarter|(?:{MINUTES}"
+    rf"|(?<![A-Za-z0-9])(?P<part>half|(?:a )?quarter|(?:{MINUTES}"
     rf"|\d{{1,2}})(?:[ -](?:{MINUTES}))?(?: minutes?)?)\s+(?P<side>past|after|to|before|till)\s+"
     rf"(?P<hour3>{HOURS}|1?\d)(?: o'clock)?\b"
-    rf"|\b(?P<hour4>{HOURS}|1?\d) o'clock\b|\b(?P<noon>noon|midday|midnight)\b"
+    rf"|(?<![A-Za-z0-9])(?P<hour4>{HOURS}|1?\d) o'clock\b|\b(?P<noon>noon|midday|midnight)\b"
     r"|(?P<hour5>[01]?\d|2[0-3])\s?[点时](?:(?P<minute5>[0-5]?\d)分?|(?P<half5>半))?",
     re.IGNORECASE,
 )

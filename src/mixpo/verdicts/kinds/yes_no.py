@@ -17,7 +17,7 @@ NO = frozenset(
     {"no", "false", "incorrect", "wrong", "nope", "n", "f", "否", "不是", "错", "错误", "不对", "不正确", "没有", "假"}
 )
 WORD = re.compile(
-    r"\b(?:yes|no|true|false|correct|incorrect|wrong|right|yeah|yep|nope)\b|不正确|不是|不对|是的|对的|正确|错误|没有|[是否对错]",
+    r"(?<![A-Za-z0-9_])(?:yes|no|true|false|correct|incorrect|wrong|right|yeah|yep|nope)\b|不正确|不是|不对|是的|对的|正确|错误|没有|[是否对错]",
     re.IGNORECASE,
 )
 SAID = frozenset(
