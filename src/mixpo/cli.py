@@ -88,6 +88,17 @@ def judge_check(file: Annotated[Path, typer.Argument(help="JSON lines of respons
 
 
 @app.command()
+def convert(
+    source: Annotated[Path, typer.Argument(help="Folder of an original InternVL checkpoint.")],
+    target: Annotated[Path, typer.Argument(help="Where the transformers checkpoint goes.")],
+) -> None:
+    """Turn an original InternVL chat checkpoint into transformers' format, without running its code."""
+    from mixpo.training.convert import convert as run_convert
+
+    run_convert(source, target)
+
+
+@app.command()
 def quickstart(
     short: Annotated[bool, typer.Option(help="A few minutes less: fewer questions, a weaker result.")] = False,
     seed: Annotated[int, typer.Option(help="Seed of questions, sampling and training.")] = 0,

@@ -32,14 +32,16 @@ class Config:
     direct: float = 0.0
     """Share of direct answers."""
     hasty: float = 0.0
-    """Share of hasty ones among the chains of thought."""
+    """Share of hasty ones among the chains of thought that have to find more than one value."""
+    hasty_single: float = 0.0
+    """The same for chains that have to find one value only."""
     slip: float = 0.0
     """Probability that a hasty chain misses a value by one."""
     other_styles: float = 0.18
     """Share of chains that are asked for as boxed, think-tagged or Chinese instead of the plain chain."""
 
     def __post_init__(self) -> None:
-        for field in ("describe", "direct", "hasty", "slip", "other_styles"):
+        for field in ("describe", "direct", "hasty", "hasty_single", "slip", "other_styles"):
             if not 0 <= getattr(self, field) <= 1:
                 raise ValueError(f"{field} must be between 0 and 1")
         if self.describe + self.direct > 1:
@@ -77,7 +79,7 @@ def _scene_demonstration(question: Question, config: Config, rng: random.Random)
 
 
 def _chain(task: Task, scene: Scene, style: Style, config: Config, rng: random.Random) -> str:
-    if rng.random() < config.hasty:
+    if rng.random() < (config.hasty if len(task.terms) > 1 else config.hasty_single):
         chain, answer = chains.hasty(task, scene, rng, config.slip)
     else:
         chain, answer = chains.careful(task, scene)
