@@ -205,7 +205,7 @@ def _finished(text: str, left: int, right: int, limit: int, value: Value, form: 
     if form != "percent" and (percent := PERCENT.match(text, right, limit)):
         form, right = "percent", percent.end()
     unit = UNIT.match(text, right, limit)
-    currency = next((mark for mark in CURRENCY if mark in text[max(0, left - 1) : left + 2]), "")
+    currency = next((mark for mark in text[max(0, left - 1) : left + 2] if mark in CURRENCY), "")
     yield Quantity(left, right, value, form, unit[1] if unit else "", currency, scale)
 
 

@@ -207,7 +207,9 @@ def comparable(reading: Reading, question: Question) -> tuple[Fraction, Fraction
     if quantity.form == "percent" and gold.form != "percent" and 0 < abs(truth) < 1 and abs(answer) > abs(truth) * 10:
         answer /= 100  # 25 % for 0.25; for a ground truth of 25 the percent sign is the unit
     factor = conversion(quantity.unit, gold.unit or question.unit or "")
-    return None if factor is None else (answer * factor, truth)
+    if factor is None:
+        return None
+    return (answer if factor == 1 else answer * factor), truth
 
 
 def _asks_for_scale(quantity: Quantity, question: Question) -> bool:
@@ -219,7 +221,9 @@ def _asks_for_scale(quantity: Quantity, question: Question) -> bool:
 
 def exact(answer: Fraction, truth: Fraction) -> bool:
     """Equality up to what floating point loses in roots and π."""
-    return answer == truth or abs(answer - truth) <= abs(truth) * Fraction(1, 10**12)
+    if answer == truth or answer.denominator.bit_length() < 20:  # only roots and π leave long denominators
+        return answer == truth
+    return abs(answer - truth) <= abs(truth) * Fraction(1, 10**12)
 
 
 def decimals_of(answer: str) -> int:
