@@ -223,6 +223,31 @@ def test_vision_qkv_is_stacked():
     assert [part.tolist() for part in split_vision_qkv(torch.arange(6))] == [[0, 1], [2, 3], [4, 5]]
 
 
+def test_names_that_shapes_cannot_tell_apart():
+    """ls and norm 1 belong to the attention, 2 to the MLP; w1 is the gate, w3 the way up, w2 the way down."""
+    names = {
+        f"{LAYER}.ls1": "vision_tower.encoder.layer.0.lambda_1",
+        f"{LAYER}.ls2": "vision_tower.encoder.layer.0.lambda_2",
+        f"{LAYER}.norm1.bias": "vision_tower.encoder.layer.0.layernorm_before.bias",
+        f"{LAYER}.norm2.bias": "vision_tower.encoder.layer.0.layernorm_after.bias",
+        f"{LAYER}.attn.q_norm.weight": "vision_tower.encoder.layer.0.attention.q_norm.weight",
+        f"{LAYER}.attn.k_norm.weight": "vision_tower.encoder.layer.0.attention.k_norm.weight",
+        f"{LAYER}.attn.proj.weight": "vision_tower.encoder.layer.0.attention.projection_layer.weight",
+        f"{BLOCK}.feed_forward.w1.weight": "language_model.layers.0.mlp.gate_proj.weight",
+        f"{BLOCK}.feed_forward.w3.weight": "language_model.layers.0.mlp.up_proj.weight",
+        f"{BLOCK}.attention.wo.weight": "language_model.layers.0.self_attn.o_proj.weight",
+        f"{BLOCK}.attention_norm.weight": "language_model.layers.0.input_layernorm.weight",
+        f"{BLOCK}.ffn_norm.weight": "language_model.layers.0.post_attention_layernorm.weight",
+        "mlp1.1.bias": "multi_modal_projector.linear_1.bias",
+        "mlp1.3.bias": "multi_modal_projector.linear_2.bias",
+    }
+    for name, target in names.items():
+        assert target_names(name, internlm2=True) == (f"model.{target}",)
+    assert target_names(f"{LAYER}.attn.qkv.bias", internlm2=True) == tuple(
+        f"model.vision_tower.encoder.layer.0.attention.{part}_proj.bias" for part in "qkv"
+    )
+
+
 def test_names_depend_on_the_language_model():
     name = "language_model.model.layers.12.feed_forward.w2.weight"
     assert target_names(name, internlm2=True) == ("model.language_model.layers.12.mlp.down_proj.weight",)
@@ -396,6 +421,11 @@ def another_tokens_id(source):
     edit_json(source / "tokenizer_config.json", added_tokens_decoder={"500": {"content": "<img>", "special": True}})
 
 
+def small_vocabulary(source):
+    add_sentencepiece(source)
+    edit_json(source / "config.json", llm_config=LANGUAGE | {"vocab_size": 420})
+
+
 def template_of_another_family(source):
     add_sentencepiece(source)
     edit_json(source / "config.json", template="phi3-chat")
@@ -449,7 +479,17 @@ BAD = {
         lambda source: save_file({"mlp1.0.bias": torch.zeros(32, dtype=torch.int8)}, source / "model.safetensors"),
         "mlp1.0.bias is I8",
     ),
-    "torn tokenizer": (tear_the_tokenizer, "tokenizer.model is no SentencePiece model"),
+    "torn tokenizer": (tear_the_tokenizer, "tokenizer.model is torn"),
+    "tokenizer of another kind": (
+        lambda source: (source / "tokenizer.json").write_text("{}"),
+        "the tokenizer in .* cannot be used",
+    ),
+    "tokens that are no tokens": (
+        lambda source: write_json(source / "tokenizer_config.json", {"added_tokens_decoder": {"0": "<unk>"}}),
+        "the tokenizer in .* cannot be used",
+    ),
+    "sizes that are no numbers": (chat(force_image_size="28"), "values that do not fit"),
+    "tokenizer of a larger model": (small_vocabulary, "id 423 is beyond the model's 420 tokens"),
     "token id": (another_tokens_id, "'<img>' should have id 500"),
     "template": (template_of_another_family, "template 'phi3-chat' is not known"),
 }

@@ -12,7 +12,7 @@ from pathlib import Path
 from mixpo.errors import UserError
 from mixpo.progress import say
 from mixpo.training.convert_config import is_internlm2, make_config, read_chat_config
-from mixpo.training.convert_processor import make_generation_config, make_processor
+from mixpo.training.convert_processor import make_processor, stopping_at_turns
 from mixpo.training.convert_tokenizer import read_tokenizer
 from mixpo.training.convert_weights import (
     SHARD_BYTES,
@@ -35,10 +35,8 @@ def convert(source: Path, target: Path, image_token_id: int | None = None, shard
     """
     chat = read_chat_config(source)
     tokenizer = read_tokenizer(source)
-    processor = generation = None
     if tokenizer is not None:
-        processor, generation = make_processor(chat, tokenizer), make_generation_config(tokenizer)
-        image_token_id = processor.image_token_id
+        image_token_id = tokenizer.convert_tokens_to_ids("<IMG_CONTEXT>")
     tensors = stored_tensors(source)
     config = make_config(
         chat,
@@ -52,11 +50,10 @@ def convert(source: Path, target: Path, image_token_id: int | None = None, shard
             "tokens; tokenizer and weights do not belong together"
         )
     moves = plan_moves(tensors, config, is_internlm2(chat))
+    parts = [config] if tokenizer is None else [config, make_processor(chat, tokenizer), stopping_at_turns(tokenizer)]
     with _staged(target) as folder:
-        config.save_pretrained(folder)
-        if processor is not None and generation is not None:
-            processor.save_pretrained(folder)
-            generation.save_pretrained(folder)
+        for part in parts:
+            part.save_pretrained(folder)
         write_weights(moves, folder, shard_bytes)
     say(f"{target}: {len(tensors)} tensors converted")
     if tokenizer is None:

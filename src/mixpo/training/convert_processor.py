@@ -91,7 +91,7 @@ def make_processor(chat: dict[str, Any], tokenizer: PreTrainedTokenizerFast) -> 
     )
 
 
-def make_generation_config(tokenizer: PreTrainedTokenizerFast) -> GenerationConfig:
+def stopping_at_turns(tokenizer: PreTrainedTokenizerFast) -> GenerationConfig:
     """Stops at the end of a turn, as the publisher's `chat` does. Raises UserError when there is no token for that."""
     if END_OF_TURN not in tokenizer.get_vocab():
         raise UserError(f"the tokenizer has no token {END_OF_TURN!r}, which ends a turn of the conversation")

@@ -1,7 +1,7 @@
 """The tokenizer of an original InternVL chat checkpoint as a transformers tokenizer, without running its remote code.
 
 Three kinds of files are read, the first that is there: `tokenizer.json`; `vocab.json` and `merges.txt` (Qwen2); the
-SentencePiece model `tokenizer.model` (InternLM2, Yi). Every token keeps the id that the checkpoint gives it.
+SentencePiece model `tokenizer.model` (InternLM2). Every token keeps the id that the checkpoint gives it.
 """
 
 import struct
@@ -21,8 +21,11 @@ VIDEO_TOKENS = ("<video>", "<|video_pad|>", "<quad>")
 """transformers' processor needs a placeholder for videos. The first that the vocabulary has is taken: a new token would
 lie outside the embeddings."""
 
+BPE = 2
+"""`model_type` of a BPE model in `sentencepiece_model.proto`."""
+
 NORMAL, UNKNOWN, USER_DEFINED, UNUSED = 1, 2, 4, 5
-"""Types of a piece in `sentencepiece_model.proto`; the others are control symbols and bytes."""
+"""Types of a piece there; the others are control symbols and bytes."""
 
 
 def read_tokenizer(source: Path) -> PreTrainedTokenizerFast | None:
@@ -31,13 +34,11 @@ def read_tokenizer(source: Path) -> PreTrainedTokenizerFast | None:
     Raises DataError when the files are torn, or hold something that cannot be represented exactly.
     """
     settings = read_json_object(path) if (path := source / "tokenizer_config.json").is_file() else {}
-    added = _added_tokens(source, settings)
     try:
+        added = _added_tokens(source, settings)
         backend = _backend(source, settings, added)
-    except (IndexError, UnicodeDecodeError, struct.error) as error:
-        raise DataError(f"{source / 'tokenizer.model'} is no SentencePiece model; download it again") from error
-    except (ValueError, KeyError) as error:
-        raise DataError(f"the tokenizer in {source} cannot be read ({error}); download it again") from error
+    except (AttributeError, IndexError, KeyError, TypeError, ValueError, struct.error) as error:
+        raise DataError(f"the tokenizer in {source} cannot be used ({error})") from error
     if backend is None:
         return None
     for token_id, token in sorted(added.items()):
@@ -87,19 +88,25 @@ def _added_tokens(source: Path, settings: dict[str, Any]) -> dict[int, AddedToke
 
 
 def _backend(source: Path, settings: dict[str, Any], added: dict[int, AddedToken]) -> Tokenizer | None:
-    if (source / "tokenizer.json").is_file():
-        return Tokenizer.from_str((source / "tokenizer.json").read_text(encoding="utf-8"))
-    if (source / "vocab.json").is_file() and (source / "merges.txt").is_file():
-        vocabulary, merges = models.BPE.read_file(str(source / "vocab.json"), str(source / "merges.txt"))
-        return Qwen2Tokenizer(vocab=vocabulary, merges=merges).backend_tokenizer
-    if (source / "tokenizer.model").is_file():
-        model = parse_sentencepiece((source / "tokenizer.model").read_bytes())
-        return sentencepiece_backend(
-            model,
-            {token_id: token.content for token_id, token in added.items()},
-            bos=(_text(settings.get("bos_token")) or "<s>") if settings.get("add_bos_token", True) else None,
-        )
-    return None
+    """Raises ValueError when a file is torn, or cannot be represented exactly."""
+    try:
+        if (source / "tokenizer.json").is_file():
+            return Tokenizer.from_str((source / "tokenizer.json").read_text(encoding="utf-8"))
+        if (source / "vocab.json").is_file() and (source / "merges.txt").is_file():
+            vocabulary, merges = models.BPE.read_file(str(source / "vocab.json"), str(source / "merges.txt"))
+            return Qwen2Tokenizer(vocab=vocabulary, merges=merges).backend_tokenizer
+    except Exception as error:  # tokenizers raises nothing narrower for a torn file
+        raise ValueError(f"{' '.join(str(error).split())}; download it again") from error
+    if not (source / "tokenizer.model").is_file():
+        return None
+    if settings.get("add_eos_token"):
+        raise ValueError("it ends every text with eos_token, which a prompt must not; set add_eos_token to false")
+    model = parse_sentencepiece((source / "tokenizer.model").read_bytes())
+    return sentencepiece_backend(
+        model,
+        {token_id: token.content for token_id, token in added.items()},
+        bos=(_text(settings.get("bos_token")) or "<s>") if settings.get("add_bos_token", True) else None,
+    )
 
 
 @dataclass(frozen=True)
@@ -118,7 +125,7 @@ class SentencePiece:
 
 def parse_sentencepiece(data: bytes) -> SentencePiece:
     """Reads `sentencepiece_model.proto` (ModelProto: pieces 1, trainer_spec 2, normalizer_spec 3); fields that are not
-    stored have protobuf's defaults."""
+    stored have protobuf's defaults. Raises IndexError, KeyError, TypeError or ValueError when the file is torn."""
     pieces: list[tuple[str, float, int]] = []
     trainer: dict[int, Any] = {}
     normalizer: dict[int, Any] = {}
@@ -155,7 +162,7 @@ def _fields(message: bytes) -> Iterator[tuple[int, Any]]:
             value = message[position : position + size]
             position += size
             if position > len(message):
-                raise IndexError("field beyond the end of its message")
+                raise IndexError("tokenizer.model is torn; download it again")
         yield key >> 3, value
 
 
@@ -173,43 +180,52 @@ def _varint(message: bytes, position: int) -> tuple[int, int]:
 def sentencepiece_backend(model: SentencePiece, renamed: dict[int, str], bos: str | None) -> Tokenizer:
     """A tokenizer that gives SentencePiece's ids for a BPE model. `renamed` pieces are the checkpoint's added tokens.
 
-    SentencePiece joins, again and again, the neighbours whose union has the best score; a merge list sorted by score
-    does the same. Raises ValueError for a model that works otherwise.
+    Raises ValueError for a model that works otherwise.
     """
-    if model.model_type != 2 or model.rewrites_text:
-        raise ValueError("tokenizer.model is not a plain BPE model; put the publisher's tokenizer.json beside it")
-    texts = [renamed.get(token_id, text) for token_id, (text, _, _) in enumerate(model.pieces)]
-    vocabulary = {text: token_id for token_id, text in enumerate(texts)}
-    joined = [
-        (score, text)
-        for token_id, (text, score, kind) in enumerate(model.pieces)
-        if kind in (NORMAL, UNUSED) and token_id not in renamed and len(text) > 1
-    ]
-    parts = {text for text, _, kind in model.pieces if kind in (NORMAL, USER_DEFINED, UNUSED)}
-    merges = [
-        (text[:cut], text[cut:])
-        for _, text in sorted(joined, key=lambda entry: -entry[0])
-        for cut in range(1, len(text))
-        if text[:cut] in parts and text[cut:] in parts
-    ]
-    unknown = next((texts[token_id] for token_id, piece in enumerate(model.pieces) if piece[2] == UNKNOWN), None)
-    backend = Tokenizer(
-        models.BPE(vocabulary, merges, unk_token=unknown, fuse_unk=True, byte_fallback=model.byte_fallback)
-    )
-    spaces = normalizers.Replace(" ", "▁")
-    backend.normalizer = normalizers.Sequence([normalizers.Prepend("▁"), spaces]) if model.dummy_prefix else spaces
-    strip = [decoders.Strip(content=" ", left=1)] if model.dummy_prefix else []
-    backend.decoder = decoders.Sequence([decoders.Replace("▁", " "), decoders.ByteFallback(), decoders.Fuse(), *strip])
+    ask = "put the publisher's tokenizer.json beside it"
     user_defined = [
         text
         for token_id, (text, _, kind) in enumerate(model.pieces)
         if kind == USER_DEFINED and token_id not in renamed
     ]
+    if model.model_type != BPE or model.rewrites_text:
+        raise ValueError(f"tokenizer.model is not a plain BPE model; {ask}")
     if model.dummy_prefix and any("▁" in text for text in user_defined):
-        raise ValueError("tokenizer.model has whole words with spaces; put the publisher's tokenizer.json beside it")
+        raise ValueError(f"tokenizer.model has whole words with spaces; {ask}")
+    texts = [renamed.get(token_id, text) for token_id, (text, _, _) in enumerate(model.pieces)]
+    vocabulary = {text: token_id for token_id, text in enumerate(texts)}
+    backend = Tokenizer(
+        models.BPE(
+            vocabulary,
+            _merges(model, renamed),
+            unk_token=next((texts[number] for number, piece in enumerate(model.pieces) if piece[2] == UNKNOWN), None),
+            fuse_unk=True,
+            byte_fallback=model.byte_fallback,
+        )
+    )
+    spaces = normalizers.Replace(" ", "▁")
+    backend.normalizer = normalizers.Sequence([normalizers.Prepend("▁"), spaces]) if model.dummy_prefix else spaces
+    strip = [decoders.Strip(content=" ", left=1)] if model.dummy_prefix else []
+    backend.decoder = decoders.Sequence([decoders.Replace("▁", " "), decoders.ByteFallback(), decoders.Fuse(), *strip])
     backend.add_tokens([AddedToken(text, normalized="▁" in text) for text in user_defined])
     if bos is not None:
         backend.post_processor = processors.TemplateProcessing(
             single=f"{bos} $A", pair=f"{bos} $A $B", special_tokens=[(bos, vocabulary[bos])]
         )
     return backend
+
+
+def _merges(model: SentencePiece, renamed: dict[int, str]) -> list[tuple[str, str]]:
+    """SentencePiece joins, again and again, the neighbours whose union has the best score: a merge list by score."""
+    kept = [piece for token_id, piece in enumerate(model.pieces) if token_id not in renamed]
+    parts = {text for text, _, kind in kept if kind in (NORMAL, USER_DEFINED)}
+
+    def cuts(text: str) -> list[tuple[str, str]]:
+        pairs = ((text[:cut], text[cut:]) for cut in range(1, len(text)))
+        return [pair for pair in pairs if pair[0] in parts and pair[1] in parts]
+
+    if any(kind == UNUSED and cuts(text) for text, _, kind in kept):
+        # SentencePiece forms such a piece and takes it apart again.
+        raise ValueError("tokenizer.model forbids pieces; put the publisher's tokenizer.json beside it")
+    by_score = sorted((piece for piece in kept if piece[2] == NORMAL), key=lambda piece: -piece[1])
+    return [pair for text, _, _ in by_score for pair in cuts(text)]

@@ -139,23 +139,27 @@ def _move(stored: Stored, config: InternVLConfig, internlm2: bool) -> Move:
 
 def write_weights(moves: list[Move], folder: Path, shard_bytes: int = SHARD_BYTES) -> None:
     """Writes `model.safetensors`, or shards of at most `shard_bytes` (one tensor at least) with their index."""
-    from safetensors import SafetensorError
-    from safetensors.torch import save_file
-
     shards = _shards(moves, shard_bytes)
     weight_map: dict[str, str] = {}
     for number, shard in enumerate(shards, 1):
         name = WEIGHTS if len(shards) == 1 else f"model-{number:05d}-of-{len(shards):05d}.safetensors"
-        tensors = dict(_load(shard))
-        try:
-            save_file(tensors, folder / name, metadata={"format": "pt"})
-        except SafetensorError as error:
-            raise UserError(f"{folder / name} cannot be written ({error}); make room") from error
-        weight_map |= dict.fromkeys(tensors, name)
+        _write_shard(shard, folder / name)
+        weight_map |= {target: name for move in shard for target in move.targets}
     if len(shards) > 1:
         total = sum(move.nbytes for move in moves)
         index = {"metadata": {"total_size": total}, "weight_map": dict(sorted(weight_map.items()))}
         write_text(folder / INDEX, json.dumps(index, indent=2) + "\n")
+
+
+def _write_shard(shard: list[Move], path: Path) -> None:
+    """A function of its own: its tensors are gone before those of the next shard are read."""
+    from safetensors import SafetensorError
+    from safetensors.torch import save_file
+
+    try:
+        save_file(dict(_load(shard)), path, metadata={"format": "pt"})
+    except SafetensorError as error:
+        raise UserError(f"{path} cannot be written ({error}); make room") from error
 
 
 def _shards(moves: list[Move], shard_bytes: int) -> list[list[Move]]:
