@@ -20,8 +20,16 @@ SCENES = {"questions": {"sources": {"scenes": {"loader": "scenes", "count": 4}}}
 
 
 def test_help_imports_nothing_heavy():
-    code = "import sys; sys.argv = ['mixpo', '--help']\nfrom mixpo.cli import main\ntry:\n    main()\nexcept SystemExit:\n    pass\n"
-    code += "print([name for name in ('torch', 'transformers', 'pyarrow', 'PIL', 'yaml') if name in sys.modules])"
+    code = """
+import sys
+sys.argv = ["mixpo", "--help"]
+from mixpo.cli import main
+try:
+    main()
+except SystemExit:
+    pass
+print([name for name in ("torch", "transformers", "pyarrow", "PIL", "yaml") if name in sys.modules])
+"""
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert result.stdout.endswith("[]\n")
     assert "quickstart" in result.stdout

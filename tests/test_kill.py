@@ -44,7 +44,9 @@ def start(recipe, folder):
 
 def contents(folder):
     """Digest of every file of a run but clock times and what contains the run's path."""
-    files = [path for path in folder.rglob("*") if path.is_file() and not set(SKIPPED) & set(path.relative_to(folder).parts)]
+    files = [
+        path for path in folder.rglob("*") if path.is_file() and not set(SKIPPED) & set(path.relative_to(folder).parts)
+    ]
     return {str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(files)}
 
 

@@ -91,11 +91,12 @@ def judge_check(file: Annotated[Path, typer.Argument(help="JSON lines of respons
 def convert(
     source: Annotated[Path, typer.Argument(help="Folder of an original InternVL checkpoint.")],
     target: Annotated[Path, typer.Argument(help="Where the transformers checkpoint goes.")],
+    image_token_id: Annotated[int | None, typer.Option(help="Needed only when the source has no tokenizer.")] = None,
 ) -> None:
     """Turn an original InternVL chat checkpoint into transformers' format, without running its code."""
     from mixpo.training.convert import convert as run_convert
 
-    run_convert(source, target)
+    run_convert(source, target, image_token_id)
 
 
 @app.command()

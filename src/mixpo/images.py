@@ -63,11 +63,11 @@ def decode(content: bytes, name: str, max_pixels: int = MAX_PIXELS) -> "Image":
     if not content:
         raise ImageError(f"{name}: the file is empty")
     try:
-        image = Image.open(io.BytesIO(content))
-        if image.width * image.height > max_pixels:
-            raise ImageError(f"{name}: {image.width} x {image.height} pixels is above the limit of {max_pixels:,}")
-        image.load()
-        image = ImageOps.exif_transpose(image)
+        file = Image.open(io.BytesIO(content))
+        if file.width * file.height > max_pixels:
+            raise ImageError(f"{name}: {file.width} x {file.height} pixels is above the limit of {max_pixels:,}")
+        file.load()
+        image: Image.Image = ImageOps.exif_transpose(file)
         if image.mode.startswith("I"):
             # 16-bit greys: converting straight to RGB would clip them to white.
             image = image.point(lambda value: value / 256).convert("L")

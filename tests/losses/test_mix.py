@@ -107,9 +107,7 @@ def test_float32_is_close_to_float64(preference):
     """Log-probabilities of float32, about -1e3 to 1e-4, lose no more than that in the loss."""
     objective = Objective(preference=preference, label_smoothing=0.1)
     exact = random_terms(16)
-    single = Terms(
-        **{name: getattr(exact, name).float() for name in (*NAMES, "chosen_lengths", "rejected_lengths")}
-    )
+    single = Terms(**{name: getattr(exact, name).float() for name in (*NAMES, "chosen_lengths", "rejected_lengths")})
     torch.testing.assert_close(
         mix(single, objective, shift=0.2).total, mix(exact, objective, shift=0.2).total.float(), atol=1e-4, rtol=1e-5
     )

@@ -113,9 +113,7 @@ def test_float32_against_float64():
     sums = completion_logps(single_hidden, targets, segments, COUNT, single_head)
     assert sums.dtype == torch.float32
     torch.testing.assert_close(sums.double(), exact, atol=0, rtol=1e-6)
-    for mine, theirs in zip(
-        gradients(sums, single_hidden, single_head), gradients(exact, hidden, head), strict=True
-    ):
+    for mine, theirs in zip(gradients(sums, single_hidden, single_head), gradients(exact, hidden, head), strict=True):
         torch.testing.assert_close(mine.double(), theirs, atol=1e-5 * theirs.abs().max().item(), rtol=0)
 
 

@@ -34,7 +34,7 @@ def answers_of(
 
 
 def categories(questions: Sequence[Question]) -> dict[str, list[str]]:
-    """"all", every category, and `steps <n>` for every chain length: the ids of their questions."""
+    """ "all", every category, and `steps <n>` for every chain length: the ids of their questions."""
     named: dict[str, list[str]] = {}
     steps: dict[int, list[str]] = {}
     for question in questions:
@@ -85,9 +85,7 @@ def _score(section: str, answers: Answers, category: str, metric: str, share: Sh
     )
 
 
-def comparisons(
-    answers: Sequence[Answers], questions: Mapping[str, Sequence[Question]]
-) -> Iterator[Comparison]:
+def comparisons(answers: Sequence[Answers], questions: Mapping[str, Sequence[Question]]) -> Iterator[Comparison]:
     """Every two models under the same style, and every two styles of the same model, on each benchmark.
 
     The one that comes first in the recipe is `before`.

@@ -80,16 +80,20 @@ def run(config: Config, files: RunFiles) -> None:
 
 def page(data: ReportData, pictures: Pictures) -> str:
     """The page's HTML. Everything that a model or a data set wrote is escaped by the template engine."""
-    html = environment().get_template("report.html.j2").render(
-        data=data,
-        headline=headline(data),
-        summary=summary(data),
-        benchmarks=benchmarks(data),
-        funnel=funnel(data),
-        trainings=[_curves(training) for training in data.trainings],
-        gallery=[_card(shown, pictures) for shown in data.gallery],
-        shown_open=SHOWN_OPEN,
-        total_seconds=sum(cost.seconds for cost in data.costs),
+    html = (
+        environment()
+        .get_template("report.html.j2")
+        .render(
+            data=data,
+            headline=headline(data),
+            summary=summary(data),
+            benchmarks=benchmarks(data),
+            funnel=funnel(data),
+            trainings=[_curves(training) for training in data.trainings],
+            gallery=[_card(shown, pictures) for shown in data.gallery],
+            shown_open=SHOWN_OPEN,
+            total_seconds=sum(cost.seconds for cost in data.costs),
+        )
     )
     # A lone surrogate, which JSON can carry, cannot be written as UTF-8.
     return html.encode("utf-8", "replace").decode()

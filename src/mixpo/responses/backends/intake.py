@@ -22,9 +22,7 @@ def encoded_batches(
     return read_ahead(_batches(iter(requests), encoder, context, most), 2)
 
 
-def _batches(
-    requests: Iterator[Request], encoder: Encoder, context: int, most: int
-) -> Iterator[Encoded | Dropped]:
+def _batches(requests: Iterator[Request], encoder: Encoder, context: int, most: int) -> Iterator[Encoded | Dropped]:
     size = 1
     for _, same in itertools.groupby(requests, key=lambda request: bool(request.images)):
         while batch := tuple(itertools.islice(same, size)):

@@ -91,5 +91,3 @@ def attention_windows(model: Any) -> list[int | None] | None:
 def position_ids(positions: Tensor) -> Tensor:
     """Positions (rows, axes) in the shape that models take: (rows, 1), or (axes, rows, 1)."""
     return positions if positions.shape[1] == 1 else positions.T[..., None]
-
-
