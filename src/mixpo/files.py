@@ -263,6 +263,10 @@ class RunFiles:
     def verdicts(self, section: str) -> Shards[Verdict]:
         return Shards(self.root / "verdicts" / section, Verdict)
 
+    def judge_replies(self, section: str, record_type: type[T]) -> Shards[T]:
+        """What an LLM judge wrote, paid for once (`mixpo.verdicts.llm_judge`)."""
+        return Shards(self.root / "judge_replies" / section, record_type)
+
     def pairs(self, section: str) -> Shards[PreferencePair]:
         return Shards(self.root / "pairs" / section, PreferencePair)
 

@@ -10,6 +10,7 @@ from mixpo.records import AnswerKind, FinishReason, Outcome, Question, Response,
 from mixpo.verdicts.body import Body, body_of
 from mixpo.verdicts.extract import KINDS, Extraction, extract
 from mixpo.verdicts.infer import infer_kind
+from mixpo.verdicts.llm_judge import JudgeReply, LLMJudgeConfig, decide
 from mixpo.verdicts.parallel import in_parallel
 from mixpo.verdicts.reading import Undecided
 from mixpo.verdicts.statements import trimmed
@@ -31,6 +32,8 @@ class Config:
     """Processes that judge; 0: as many as there are cores."""
     time_limit: float = 2.0
     """Seconds for one symbolic comparison, after which its verdict is UNDECIDED."""
+    llm_judge: LLMJudgeConfig | None = None
+    """A model that judges free-form answers; None: they stay UNDECIDED."""
 
 
 def verify(question: Question, response: Response) -> Verdict:
@@ -107,7 +110,10 @@ def _verdict(
 def judge(
     questions: Mapping[str, Question] | Iterable[Question], responses: Iterable[Response], config: Config
 ) -> Iterator[Verdict]:
-    """The verdicts on responses, in their order; responses to questions that are not there are left out."""
+    """The verdicts on responses, in their order; responses to questions that are not there are left out.
+
+    By rules alone: the LLM judge, which needs a cache and a network, is asked by `run`.
+    """
     known = questions if isinstance(questions, Mapping) else {question.id: question for question in questions}
     pairs = ((known[response.question_id], response) for response in responses if response.question_id in known)
     return in_parallel(verify, pairs, config.workers, config.time_limit)
@@ -120,4 +126,7 @@ def run(config: Config, files: RunFiles) -> None:
     done = verdicts.ids()
     responses = [response for response in files.responses(config.responses) if response.id not in done]
     new = judge(questions, responses, config)
+    if config.llm_judge is not None:
+        by_id = {response.id: response for response in responses}
+        new = decide(new, questions, by_id, config.llm_judge, files.judge_replies(config.name, JudgeReply))
     verdicts.append(track(new, "verify", total=len(responses) + len(done), done=len(done)))
