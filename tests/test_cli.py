@@ -51,6 +51,10 @@ def test_a_recipes_mistake_is_one_sentence_and_status_2(tmp_path):
         ({"questions": {"sources": {"a": {"loader": "jsonl", "path": "none.jsonl"}}}}, "none.jsonl"),
         ({"questions": {"sources": {"a": {"loader": "scenes", "count": 0}}}}, "no question"),
         ({"train": {"batch": 10, "micro_batch": 3}}, "multiple of micro_batch"),
+        ({"train": {"micro_batch": 0}}, "micro_batch must be at least 1"),
+        ({"train": {"objective": {"preference": "dpoo"}}}, "'dpoo' is none of dpo"),
+        ({"train": {"layout": "sharde"}}, "'sharde' is none of shared"),
+        ({"train": {"schedule": "cosin"}}, "'cosin' is none of linear"),
     ],
 )
 def test_users_mistakes_have_no_traceback(tmp_path, steps, message):
@@ -87,3 +91,7 @@ def test_the_resolved_recipe_runs_again(tmp_path):
     saved = yaml.safe_load((tmp_path / "run" / "recipe.yaml").read_text())
     assert saved["versions"]["mixpo"]
     assert saved["steps"]["questions"]["uses"] == "questions"
+    result = mixpo("run", tmp_path / "run" / "recipe.yaml", f"run={tmp_path / 'again'}")
+    assert result.returncode == 0, result.stderr
+    parts = [tmp_path / run / "questions" / "questions" / "part-00000.jsonl" for run in ("run", "again")]
+    assert parts[0].read_bytes() == parts[1].read_bytes()

@@ -101,3 +101,11 @@ def test_image_roots(tmp_path):
     ]:
         with pytest.raises(ImageError, match=message):
             roots.open(image)
+
+
+def test_names_that_cannot_be_followed_are_refused(tmp_path):
+    (tmp_path / "a").symlink_to(tmp_path / "b")
+    (tmp_path / "b").symlink_to(tmp_path / "a")
+    for path in ("a/x.png", "\udcff.png"):
+        with pytest.raises(ImageError):
+            ImageRoots({"r": tmp_path}).open(f"r/{path}")

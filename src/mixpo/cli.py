@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 from typing import Annotated, NoReturn
 
+import click
 import typer
 
 from mixpo.errors import UserError
@@ -19,6 +20,9 @@ app = typer.Typer(
 
 RecipePath = Annotated[Path, typer.Argument(help="A YAML recipe.")]
 Overrides = Annotated[list[str] | None, typer.Argument(help="section.field=value, as often as you like.")]
+
+INTERRUPTED = 130
+"""Exit status after Ctrl-C, as shells have it (128 + SIGINT)."""
 
 STEP_HELP = {
     "questions": "Collect the questions and store their images.",
@@ -115,11 +119,15 @@ def main() -> NoReturn:
     """Entry point: a UserError becomes one sentence and exit status 2; an interrupt says how to go on."""
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s")
     try:
-        app(standalone_mode=True)
+        status = app(standalone_mode=False) or 0
     except UserError as error:
         typer.echo(f"mixpo: {error}", err=True)
         sys.exit(2)
-    except KeyboardInterrupt:
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except (click.Abort, KeyboardInterrupt):
+        status = INTERRUPTED
+    if status == INTERRUPTED:
         typer.echo("mixpo: interrupted; the same command goes on where this stopped", err=True)
-        sys.exit(130)
-    sys.exit(0)
+    sys.exit(status)

@@ -25,7 +25,8 @@ from mixpo.errors import RecipeError
 
 T = TypeVar("T")
 SHARED = ("seed", "model")
-TOP_LEVEL = ("name", "run", *SHARED, "steps")
+TOP_LEVEL = ("name", "run", *SHARED, "steps", "versions")
+"""`versions` is what a run folder's resolved recipe says of the run that wrote it; it is read over."""
 
 
 @dataclasses.dataclass(frozen=True)

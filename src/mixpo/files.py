@@ -19,6 +19,7 @@ import shutil
 import types
 import typing
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from enum import StrEnum
 from functools import cache
 from pathlib import Path
@@ -120,34 +121,37 @@ class Shards(typing.Generic[T]):
         Raises UserError when the disk is full or the folder cannot be written; what was appended stays.
         """
         count = 0
-        try:
+        with _writing(self.folder):
             self.folder.mkdir(parents=True, exist_ok=True)
             path, left = self._open_shard()
             file = path.open("a", encoding="utf-8")
-            try:
-                for record in records:
+        try:
+            for record in records:
+                # Only the writing is guarded: an error of what makes the records keeps its own cause.
+                with _writing(self.folder):
                     if left <= 0:
                         file.close()
                         path, left = self._next_shard(path), SHARD_RECORDS
                         file = path.open("a", encoding="utf-8")
                     file.write(to_json(record) + "\n")
                     file.flush()
-                    left -= 1
-                    count += 1
-            finally:
+                left -= 1
+                count += 1
+        finally:
+            with _writing(self.folder):
                 file.close()
-        except OSError as error:
-            raise _cannot_write(self.folder, error) from error
         return count
 
     def replace(self, records: Iterable[T]) -> int:
         """Writes the whole folder anew, in one step as seen from outside (temporary folder, then rename)."""
         staged = Shards(self.folder.with_name(self.folder.name + ".staged"), self.record_type)
         shutil.rmtree(staged.folder, ignore_errors=True)
-        staged.folder.mkdir(parents=True)
+        with _writing(staged.folder):
+            staged.folder.mkdir(parents=True)
         count = staged.append(records)
-        shutil.rmtree(self.folder, ignore_errors=True)
-        staged.folder.rename(self.folder)
+        with _writing(self.folder):
+            shutil.rmtree(self.folder, ignore_errors=True)
+            staged.folder.rename(self.folder)
         return count
 
     def _open_shard(self) -> tuple[Path, int]:
@@ -209,10 +213,15 @@ def _cut_torn_line(path: Path) -> None:
         file.truncate(0)
 
 
-def _cannot_write(path: Path, error: OSError) -> UserError:
-    return UserError(
-        f"{path} cannot be written ({error.strerror}); make room or choose another run folder, then run again"
-    )
+@contextmanager
+def _writing(path: Path) -> Iterator[None]:
+    """Raises UserError instead of OSError: the disk is full, or the place cannot be written."""
+    try:
+        yield
+    except OSError as error:
+        raise UserError(
+            f"{path} cannot be written ({error.strerror}); make room or choose another run folder, then run again"
+        ) from error
 
 
 def write_text(path: Path, text: str) -> None:
@@ -221,13 +230,11 @@ def write_text(path: Path, text: str) -> None:
 
 
 def write_bytes(path: Path, content: bytes) -> None:
-    try:
+    with _writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        staged = path.with_name(f".{path.name}.{os.getpid()}")
+        staged = path.with_name(f".{path.name}.staged")
         staged.write_bytes(content)
         staged.replace(path)
-    except OSError as error:
-        raise _cannot_write(path, error) from error
 
 
 class RunFiles:

@@ -47,7 +47,10 @@ def inside(root: Path, relative: str) -> Path:
     """`root/relative`, symbolic links followed. Raises ImageError when that is not under the root."""
     if "://" in relative or relative.startswith(("/", "\\")) or "\0" in relative:
         raise ImageError(f"{relative}: only relative paths under the image root are opened")
-    path = (root / relative).resolve()
+    try:
+        path = (root / relative).resolve()
+    except (OSError, RuntimeError, ValueError) as error:  # a loop of symbolic links, a name the system cannot hold
+        raise ImageError(f"{relative!r}: cannot be followed ({error})") from error
     if not path.is_relative_to(root.resolve()):
         raise ImageError(f"{relative}: lies outside the image root")
     return path

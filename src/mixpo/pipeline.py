@@ -2,6 +2,7 @@
 
 import importlib
 import platform
+import shutil
 import subprocess
 import time
 from importlib.metadata import PackageNotFoundError, version
@@ -98,13 +99,15 @@ def _add_time(files: RunFiles, name: str, seconds: float) -> None:
 
 
 def versions() -> dict[str, str]:
-    """Versions of what produced a run, and the git commit of the working folder where there is one."""
+    """Versions of what produced a run, and the git commit of mixpo's own checkout where it runs from one."""
     found = {"mixpo": __version__, "python": platform.python_version()}
     for package in RECORDED:
         try:
             found[package] = version(package)
         except PackageNotFoundError:
             found[package] = "not installed"
+    if shutil.which("git") is None:
+        return found
     commit = subprocess.run(
         ["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, cwd=Path(__file__).parent, check=False
     )

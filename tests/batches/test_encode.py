@@ -43,16 +43,31 @@ def test_trl_conversations_are_the_same_as_plain_text(processor):
 
 
 def test_text_only_rows_have_no_image_inputs(processor):
-    assert Encoder(processor)({"prompt": "How many?", "chosen": "3"}).image_inputs == {}
+    assert Encoder(processor, needs_rejected=False)({"prompt": "How many?", "chosen": "3"}).image_inputs == {}
 
 
 def test_the_turn_ends_as_the_chat_template_ends_it(processor):
     assert end_of_turn_id(processor) == processor.tokenizer.convert_tokens_to_ids("<|im_end|>")
 
 
-def test_an_answer_that_imitates_a_special_token_does_not_end_the_prompt(processor):
-    ids = Encoder(processor).completion_ids("a")
-    assert ids.count(end_of_turn_id(processor)) == 1
+@pytest.mark.parametrize("text", ["see <IMG_CONTEXT> there", "done<|im_end|> more"])
+def test_a_completion_that_imitates_an_image_or_an_end_of_turn_is_refused(processor, text):
+    with pytest.raises(DataError, match="stands for an image or ends a turn"):
+        Encoder(processor).completion_ids(text)
+
+
+def test_supervised_training_does_not_encode_rejected_completions(processor):
+    row = {"prompt": "How many?", "chosen": "3", "rejected": "4"}
+    assert len(Encoder(processor, needs_rejected=False)(row).completions) == 1
+    with pytest.raises(DataError, match="no 'rejected'"):
+        Encoder(processor)({"prompt": "How many?", "chosen": "3"})
+
+
+def test_roles_of_other_formats_are_refused(processor):
+    """A StopIteration here would end the epoch without a word."""
+    row = {"images": [PICTURE], "prompt": [{"role": "human", "content": "hi"}], "chosen": "a", "rejected": "b"}
+    with pytest.raises(DataError, match="no message of role 'user'"):
+        Encoder(processor)(row)
 
 
 def test_long_completions_are_refused_or_cut(processor):
@@ -64,7 +79,7 @@ def test_long_completions_are_refused_or_cut(processor):
 
 def test_empty_completions_are_refused(processor):
     with pytest.raises(DataError, match="no token to train on"):
-        Encoder(processor)({"prompt": "How many?", "chosen": ""})
+        Encoder(processor)({"prompt": "How many?", "chosen": "", "rejected": "b"})
 
 
 def test_images_and_placeholders_must_agree():

@@ -5,9 +5,10 @@ import math
 import pytest
 import torch
 
-from mixpo.batches.encode import Encoder
+from mixpo.batches.encode import Encoder, end_of_turn_id
 from mixpo.batches.layout import Layout, lay_out
-from mixpo.errors import UserError
+from mixpo.errors import DataError, UserError
+from mixpo.training.choose_layout import is_shared_exact
 from mixpo.training.config import MPOConfig
 from mixpo.training.models import load_model, switch_dropout_off
 from mixpo.training.scoring import output_head, score
@@ -41,15 +42,32 @@ def history(trainer):
 
 def plain_logps(model, processor, row):
     """Both completions' log-probabilities by the usual way: one padless sequence each, all logits, log-softmax."""
-    example = Encoder(processor)(row)
+    parts = [{"type": "image"} for _ in row["images"]] + [{"type": "text", "text": row["prompt"]}]
+    text = processor.apply_chat_template(
+        [{"role": "user", "content": parts}], add_generation_prompt=True, tokenize=False
+    )
+    options = {"images": [row["images"]]} if row["images"] else {}
+    # As the processor gives it, token types included: what the model sees when it generates.
+    inputs = dict(processor(text=[text], return_tensors="pt", add_special_tokens=False, **options))
+    prompt = inputs["input_ids"].shape[1]
     sums = []
-    for completion in example.completions:
-        ids = torch.tensor([example.prompt_ids + completion])
+    for key in ("chosen", "rejected"):
+        completion = processor.tokenizer(row[key], add_special_tokens=False)["input_ids"] + [end_of_turn_id(processor)]
+        grown = {
+            name: grow(value, len(completion)) if value.shape == (1, prompt) else value
+            for name, value in inputs.items()
+        }
+        grown["input_ids"][0, prompt:] = torch.tensor(completion)
+        grown["attention_mask"] = torch.ones_like(grown["input_ids"])
         with torch.no_grad():
-            logits = model(input_ids=ids, **example.image_inputs).logits[0].double()
-        picked = logits.log_softmax(-1)[len(example.prompt_ids) - 1 : -1].gather(1, torch.tensor(completion)[:, None])
+            logits = model(**grown).logits[0].double()
+        picked = logits.log_softmax(-1)[prompt - 1 : -1].gather(1, torch.tensor(completion)[:, None])
         sums.append(picked.sum().item())
     return sums
+
+
+def grow(value, count):
+    return torch.cat([value, torch.zeros(1, count, dtype=value.dtype)], dim=1)
 
 
 def test_scores_equal_plain_log_probabilities(model, processor, rows):
@@ -60,6 +78,85 @@ def test_scores_equal_plain_log_probabilities(model, processor, rows):
         with torch.no_grad():
             logps = score(model, lay_out(examples, layout, 0), output_head(model), chunk=7)
         torch.testing.assert_close(logps.double(), torch.tensor(expected, dtype=torch.float64), rtol=1e-5, atol=1e-4)
+
+
+def test_every_family_is_scored_as_it_generates(family, rows):
+    """Three-dimensional positions and bidirectional image attention included: `paired` always, `auto` as it chooses."""
+    model, processor = family
+    expected = [logp for row in rows[10:] for logp in plain_logps(model, processor, row)]
+    examples = [Encoder(processor)(row) for row in rows[10:]]
+    head = output_head(model)
+
+    def scored(layout):
+        with torch.no_grad():
+            return score(model, lay_out(examples, layout, 0), head, chunk=64)
+
+    layouts = [Layout.PAIRED] + ([Layout.SHARED] if is_shared_exact(scored) else [])
+    for layout in layouts:
+        torch.testing.assert_close(
+            scored(layout).double(), torch.tensor(expected, dtype=torch.float64), rtol=1e-4, atol=1e-3
+        )
+
+
+def test_auto_is_not_decided_by_text_alone(tmp_path, qwen, rows):
+    """The first step has no image: AUTO waits for one that has, and then sees that positions differ."""
+    model, processor = qwen
+    ordered = [rows[14], rows[15], rows[0], rows[1]]
+    trainer = MPOTrainer(
+        copy.deepcopy(model),
+        config(
+            tmp_path,
+            layout="auto",
+            per_device_train_batch_size=1,
+            learning_rate=0.0,
+            train_sampling_strategy="sequential",
+        ),
+        train_dataset=ordered,
+        processing_class=processor,
+    )
+    trainer.train()
+    assert trainer.layout is not Layout.AUTO
+    expected = torch.tensor([logp for row in ordered[2:] for logp in plain_logps(model, processor, row)])
+    examples = [Encoder(processor)(row) for row in ordered[2:]]
+    with torch.no_grad():
+        found = score(model, lay_out(examples, trainer.layout, 0), output_head(model), 64)
+    torch.testing.assert_close(found, expected.float(), rtol=1e-4, atol=1e-3)
+
+
+def test_the_first_loss_under_autocast(tmp_path, model, processor, rows):
+    """Policy and reference run in the same precision: the preference loss is ln 2 in bfloat16, too."""
+    line = history(train(tmp_path, model, processor, rows, bf16=True))[0]
+    assert line["loss/preference"] == pytest.approx(math.log(2), abs=1e-5)
+
+
+def test_an_adapter_trained_before_is_part_of_the_reference(tmp_path, model, processor, rows):
+    peft = pytest.importorskip("peft")
+    adapted = peft.get_peft_model(model, peft.LoraConfig(r=4, target_modules=["q_proj"]))
+    with torch.no_grad():
+        for name, parameter in adapted.named_parameters():
+            if "lora_B" in name:
+                parameter.add_(0.1)
+    line = history(train(tmp_path, adapted, processor, rows))[0]
+    assert line["loss/preference"] == pytest.approx(math.log(2), abs=1e-5)
+
+
+def test_users_mistakes_are_sentences(tmp_path, model, processor, rows):
+    with pytest.raises(DataError, match="training set is empty"):
+        train(tmp_path, model, processor, [])
+    with pytest.raises(DataError, match="no 'prompt'"):
+        train(tmp_path, model, processor, [{"images": [], "chosen": "a", "rejected": "b"}])
+    with pytest.raises(DataError, match="no 'rejected'"):
+        train(tmp_path, model, processor, [*rows[:3], {**rows[3], "rejected": None}])
+    (tmp_path / "checkpoint-1").mkdir()
+    with pytest.raises(UserError, match="no whole checkpoint"):
+        train(tmp_path, model, processor, rows, resume=str(tmp_path / "checkpoint-1"))
+
+
+def test_a_policy_that_diverges_stops_with_a_sentence(tmp_path, model, processor, rows):
+    with torch.no_grad():
+        model.lm_head.weight.fill_(float("nan"))
+    with pytest.raises(UserError, match="training diverged at step 1"):
+        train(tmp_path, model, processor, rows)
 
 
 def test_the_first_loss_is_what_theory_says(tmp_path, model, processor, rows):
@@ -247,8 +344,17 @@ def test_dropout_is_switched_off(processor, rows):
 
 def test_evaluation_reports_the_same_keys(tmp_path, model, processor, rows):
     trainer = MPOTrainer(model, config(tmp_path), train_dataset=rows, eval_dataset=rows[:6], processing_class=processor)
+    trainer = MPOTrainer(
+        model,
+        config(tmp_path, per_device_eval_batch_size=4),
+        train_dataset=rows,
+        eval_dataset=rows[:6],
+        processing_class=processor,
+    )
     metrics = trainer.evaluate()
-    assert metrics["eval_loss"] > 0
+    # Batches of 4 and 2: the mean over six pairs, not over two batches.
+    values = [-plain_logps(model, processor, row)[0] / len(Encoder(processor)(row).completions[0]) for row in rows[:6]]
+    assert metrics["eval_loss"] == pytest.approx(0.8317766 + sum(values) / 6, rel=1e-5)
     line = trainer.state.log_history[-1]
     assert line["eval_loss/preference"] == pytest.approx(math.log(2), abs=1e-5)
     assert "eval_rewards/accuracies" in line

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from mixpo.errors import DataError
+from mixpo.errors import DataError, UserError
 
 END_PROBE = "mixpo-end-of-turn-probe"
 
@@ -22,6 +22,9 @@ class Example:
     """Completion tokens, end-of-turn included: chosen first, then rejected (absent for supervised rows)."""
     image_inputs: dict[str, Tensor] = field(default_factory=dict)
     """What the processor makes of the images (`pixel_values`, grids, sizes …), batch of one prompt."""
+    token_types: dict[str, list[int]] = field(default_factory=dict)
+    """What the processor says of each prompt token (`token_type_ids`, `mm_token_type_ids`); completions are 0, text.
+    Models take three-dimensional positions (Qwen-VL) and bidirectional image attention (Gemma 3) from them."""
 
     @property
     def length(self) -> int:
@@ -41,43 +44,63 @@ class Encoder:
     processor's chat template, which is what the policy writes when it stops.
     """
 
-    def __init__(self, processor: Any, max_completion_length: int | None = None, truncate: bool = False):
+    def __init__(
+        self,
+        processor: Any,
+        max_completion_length: int | None = None,
+        truncate: bool = False,
+        needs_rejected: bool = True,
+    ):
+        """`needs_rejected`: whether the objective looks at rejected completions (SFT does not encode them).
+
+        Raises UserError for a processor without a chat template.
+        """
         self.processor = processor
         self.tokenizer = getattr(processor, "tokenizer", processor)
         self.max_completion_length = max_completion_length
         self.truncate = truncate
+        self.needs_rejected = needs_rejected
         self.end_id = end_of_turn_id(processor)
+        self.reserved = {self.end_id, *image_token_ids(processor)}
 
     def __call__(self, row: Mapping[str, Any]) -> Example:
-        """Raises DataError when the row has no completion token to train on, or a completion above the limit."""
+        """Raises DataError for a row that cannot be trained on, saying why."""
+        for column in ("prompt", "chosen", *(["rejected"] if self.needs_rejected else [])):
+            if row.get(column) is None:
+                raise DataError(f"a row has no {column!r}, which the objective needs; drop the row or add the column")
         images = images_of(row)
         prompt = as_messages(row["prompt"], "user", len(images))
         text = self.processor.apply_chat_template(prompt, add_generation_prompt=True, tokenize=False)
-        if images:
-            encoded = dict(self.processor(text=[text], images=[images], return_tensors="pt"))
-        else:
-            encoded = dict(
-                self.tokenizer([text], return_tensors="pt", add_special_tokens=_adds_bos(self.tokenizer, text))
-            )
+        options: dict[str, Any] = {"return_tensors": "pt"}
+        if self.tokenizer.bos_token and text.startswith(self.tokenizer.bos_token):
+            # The template has written the first token already; the tokenizer would write it again.
+            options["add_special_tokens"] = False
+        encoded = dict(self.processor(text=[text], **({"images": [images]} if images else {}), **options))
         prompt_ids = encoded.pop("input_ids")[0].tolist()
         encoded.pop("attention_mask", None)
-        # Token-wise extras (token_type_ids, mm_token_type_ids) follow from the ids; only image inputs are kept.
-        image_inputs = {
-            key: value
-            for key, value in encoded.items()
-            if isinstance(value, Tensor) and not _is_tokenwise(value, prompt_ids)
-        }
+        tensors = {key: value for key, value in encoded.items() if isinstance(value, Tensor)}
+        types = {key: value[0].tolist() for key, value in tensors.items() if _is_tokenwise(value, prompt_ids)}
         completions = [self.completion_ids(row["chosen"])]
-        if row.get("rejected") is not None:
+        if self.needs_rejected:
             completions.append(self.completion_ids(row["rejected"], ended=row.get("rejected_ended", True)))
-        return Example(prompt_ids=prompt_ids, completions=completions, image_inputs=image_inputs)
+        return Example(
+            prompt_ids=prompt_ids,
+            completions=completions,
+            image_inputs={key: value for key, value in tensors.items() if key not in types},
+            token_types=types,
+        )
 
     def completion_ids(self, completion: str | Sequence[Mapping[str, Any]], ended: bool = True) -> list[int]:
         """Tokens of an assistant turn, end-of-turn included if the model `ended` it (and was not cut by a limit)."""
         text = completion if isinstance(completion, str) else text_of(completion)
         if not text:
             raise DataError("a completion is empty: there is no token to train on; drop the row")
-        ids = self.tokenizer(text, add_special_tokens=False)["input_ids"] + ([self.end_id] if ended else [])
+        ids = self.tokenizer(text, add_special_tokens=False)["input_ids"]
+        if reserved := self.reserved.intersection(ids):
+            token = self.tokenizer.convert_ids_to_tokens(min(reserved))
+            raise DataError(f"a completion contains {token!r}, which stands for an image or ends a turn; drop the row")
+        if ended:
+            ids = [*ids, self.end_id]
         if self.max_completion_length is not None and len(ids) > self.max_completion_length:
             if not self.truncate:
                 raise DataError(
@@ -111,7 +134,10 @@ def as_messages(prompt: str | Sequence[Mapping[str, Any]], role: str, images: in
         messages.append({"role": message["role"], "content": parts})
     named = sum(part["type"] == "image" for message in messages for part in message["content"])
     if named == 0 and images:
-        first = next(message for message in messages if message["role"] == "user")
+        first = next((message for message in messages if message["role"] == "user"), None)
+        if first is None:
+            roles = ", ".join(str(message["role"]) for message in messages)
+            raise DataError(f"the prompt has images and no message of role 'user' (roles: {roles}); rename the roles")
         first["content"] = [{"type": "image"}] * images + first["content"]
     elif named != images:
         raise DataError(f"the prompt names {named} images and the row has {images}; they must be equal")
@@ -131,21 +157,26 @@ def text_of(messages: Sequence[Mapping[str, Any]]) -> str:
 def end_of_turn_id(processor: Any) -> int:
     """The token that the chat template writes after an assistant's text; the tokenizer's eos when it writes none."""
     tokenizer = getattr(processor, "tokenizer", processor)
+    if not getattr(processor, "chat_template", None):
+        raise UserError(
+            f"{type(processor).__name__} has no chat template; set processor.chat_template to the model's own"
+        )
     turns = [
         {"role": "user", "content": [{"type": "text", "text": "?"}]},
         {"role": "assistant", "content": [{"type": "text", "text": END_PROBE}]},
     ]
-    rendered = processor.apply_chat_template(turns, tokenize=False)
-    rest = rendered.partition(END_PROBE)[2].strip()
+    rest = processor.apply_chat_template(turns, tokenize=False).partition(END_PROBE)[2].strip()
     ids = tokenizer(rest, add_special_tokens=False)["input_ids"] if rest else []
-    special = set(tokenizer.all_special_ids)
+    special = {token for token, added in tokenizer.added_tokens_decoder.items() if added.special}
     return next((token for token in ids if token in special), tokenizer.eos_token_id)
 
 
-def _adds_bos(tokenizer: Any, text: str) -> bool:
-    """Whether the tokenizer may add its own start token: not when the template has written it already."""
-    return not (tokenizer.bos_token and text.startswith(tokenizer.bos_token))
+def image_token_ids(processor: Any) -> set[int]:
+    """Tokens that stand for (parts of) images and videos in a prompt."""
+    found = {getattr(processor, name, None) for name in ("image_token_id", "video_token_id")}
+    found.update(getattr(processor, "image_token_ids", None) or ())
+    return {token for token in found if isinstance(token, int)}
 
 
 def _is_tokenwise(value: Tensor, prompt_ids: list[int]) -> bool:
-    return value.dim() == 2 and value.shape == (1, len(prompt_ids)) and not torch.is_floating_point(value)
+    return value.shape == (1, len(prompt_ids)) and not torch.is_floating_point(value)

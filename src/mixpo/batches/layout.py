@@ -66,7 +66,7 @@ class Batch:
 
 def lay_out(examples: Sequence[Example], layout: Layout, pad_id: int) -> Batch:
     """A batch of the examples; `layout` is SHARED or PAIRED. Completions of an example: chosen, then rejected."""
-    rows, images = _rows(examples, layout)
+    rows, sources = _rows(examples, layout)
     width = max(len(prompt) + sum(map(len, completions)) for prompt, completions, _ in rows)
     input_ids = torch.full((len(rows), width), pad_id)
     positions, targets, segments = [], [], []
@@ -81,7 +81,8 @@ def lay_out(examples: Sequence[Example], layout: Layout, pad_id: int) -> Batch:
             segments.append(torch.full((len(completion),), first + offset))
             begin += len(completion)
         targets.append(torch.tensor(flat))
-    inputs = {"input_ids": input_ids, **_masks(rows, layout, width), **merge_images(images)}
+    images = merge_images([source.image_inputs for source in sources])
+    inputs = {"input_ids": input_ids, **_masks(rows, layout, width), **_token_types(sources, width), **images}
     chosen, rejected = _pairs(examples)
     lengths = [len(completion) for example in examples for completion in example.completions]
     return Batch(
@@ -100,20 +101,32 @@ Row = tuple[list[int], list[list[int]], int]
 """Prompt, its completions in this row, number of the first of them."""
 
 
-def _rows(examples: Sequence[Example], layout: Layout) -> tuple[list[Row], list[dict[str, Tensor]]]:
+def _rows(examples: Sequence[Example], layout: Layout) -> tuple[list[Row], list[Example]]:
+    """The rows, and the example that each comes from."""
     rows: list[Row] = []
-    images = []
+    sources = []
     count = 0
     for example in examples:
         if layout is Layout.SHARED:
             rows.append((example.prompt_ids, example.completions, count))
-            images.append(example.image_inputs)
+            sources.append(example)
         else:
             for offset, completion in enumerate(example.completions):
                 rows.append((example.prompt_ids, [completion], count + offset))
-                images.append(example.image_inputs)
+                sources.append(example)
         count += len(example.completions)
-    return rows, images
+    return rows, sources
+
+
+def _token_types(sources: Sequence[Example], width: int) -> dict[str, Tensor]:
+    """(R, T) for each kind of token type; 0, text, for completions and padding."""
+    types: dict[str, Tensor] = {}
+    for key in dict.fromkeys(key for source in sources for key in source.token_types):
+        types[key] = torch.zeros(len(sources), width, dtype=torch.long)
+        for number, source in enumerate(sources):
+            values = source.token_types.get(key, [])
+            types[key][number, : len(values)] = torch.tensor(values, dtype=torch.long)
+    return types
 
 
 def _masks(rows: Sequence[Row], layout: Layout, width: int) -> dict[str, Tensor]:

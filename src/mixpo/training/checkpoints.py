@@ -5,7 +5,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from torch import nn
+import torch
 
 from mixpo.errors import UserError
 from mixpo.files import write_text
@@ -35,18 +35,22 @@ def save_state(checkpoint: Path, state: dict[str, Any]) -> None:
 
 
 def load_state(checkpoint: Path) -> dict[str, Any]:
-    return json.loads((checkpoint / STATE_FILE).read_text(encoding="utf-8"))
+    """MPO's own state. Raises UserError for a folder that is no whole checkpoint."""
+    path = checkpoint / STATE_FILE
+    if not path.exists():
+        raise UserError(f"{checkpoint} is no whole checkpoint of an MPO training (no {STATE_FILE}); choose another")
+    return json.loads(path.read_text(encoding="utf-8"))
 
 
-def load_weights(model: nn.Module, checkpoint: str) -> None:
+def load_weights(model: Any, checkpoint: str) -> None:
     """Copies a checkpoint's weights into the model.
 
     `save_pretrained` may write the hub's older key names; only `from_pretrained` maps them back. It fills gaps with
     random weights, though: any key missing, left over or of another shape raises UserError.
     """
-    loaded, found = type(model).from_pretrained(  # type: ignore[attr-defined]
-        checkpoint, dtype=next(model.parameters()).dtype, output_loading_info=True
-    )
+    dtypes = {parameter.dtype for parameter in model.parameters()}
+    dtype = torch.float32 if torch.float32 in dtypes else dtypes.pop()
+    loaded, found = type(model).from_pretrained(checkpoint, dtype=dtype, output_loading_info=True)
     wrong = [str(key) for kind in ("missing_keys", "unexpected_keys", "mismatched_keys") for key in found[kind]]
     if wrong:
         raise UserError(

@@ -2,21 +2,24 @@
 
 import hashlib
 import json
+import os
 import shutil
 from collections.abc import Iterable
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch.utils.data import Dataset
-from transformers import PrinterCallback
+from transformers import PrinterCallback, SchedulerType
 
 from mixpo.batches.encode import Encoder
+from mixpo.batches.layout import Layout
 from mixpo.errors import DataError, ImageError, UserError
 from mixpo.files import RunFiles, Shards, read_json, write_text
 from mixpo.images import ImageRoots
 from mixpo.losses.objective import Objective
+from mixpo.losses.reward_shift import RewardShift
 from mixpo.progress import say, track
 from mixpo.records import Demonstration, Dropped, DropReason, PreferencePair
 from mixpo.training.callbacks import LogFile, ProgressBar
@@ -35,6 +38,19 @@ class Lora:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Losses(Objective):
+    """What is minimised: the objective, and BCO's reward shift."""
+
+    reward_shift: str = "mean"
+    """mean, ema or none."""
+    reward_shift_decay: float = 0.9
+
+    def __post_init__(self) -> None:
+        Objective.__post_init__(self)
+        RewardShift(self.reward_shift, self.reward_shift_decay)
+
+
+@dataclass(frozen=True, kw_only=True)
 class Config:
     """Defaults: the paper's objective and schedule (arXiv 2411.10442, sections 3.3 and 4.1)."""
 
@@ -47,8 +63,8 @@ class Config:
     """The section whose demonstrations are trained on (SFT: only the generation loss)."""
     questions: str = "questions"
     """The section whose images the records name."""
-    objective: dict[str, Any] = field(default_factory=dict)
-    """Fields of the objective: beta, preference, quality, generation and their weights, reward_shift."""
+    objective: Losses = field(default_factory=Losses)
+    """With demonstrations, preference and quality have weight 0 whatever stands here."""
     learning_rate: float = 5e-6
     warmup: float = 0.05
     """Share of the steps."""
@@ -63,19 +79,26 @@ class Config:
     max_grad_norm: float = 1.0
     max_completion_length: int = 4096
     """Tokens; a pair with a longer completion is dropped, with its reason."""
-    layout: str = "auto"
+    layout: Layout = Layout.AUTO
     save_steps: int = 100
     logging_steps: int = 1
     report_to: str = "none"
     lora: Lora | None = None
 
     def __post_init__(self) -> None:
+        for name in ("batch", "micro_batch", "save_steps", "logging_steps", "max_completion_length"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be at least 1")
         if self.batch % self.micro_batch:
             raise ValueError(f"batch ({self.batch}) must be a multiple of micro_batch ({self.micro_batch})")
-        known = {item.name for item in fields(Objective)} | {"reward_shift", "reward_shift_decay"}
-        unknown = sorted(self.objective.keys() - known)
-        if unknown:
-            raise ValueError(f"objective has no field {unknown[0]!r}; known: {', '.join(sorted(known))}")
+        if self.save_steps % self.logging_steps:
+            raise ValueError(
+                f"save_steps ({self.save_steps}) must be a multiple of logging_steps: lines of the log are whole"
+            )
+        if self.epochs <= 0 or self.learning_rate < 0 or not 0 <= self.warmup < 1:
+            raise ValueError("epochs must be above 0, learning_rate at least 0, warmup a share below 1")
+        if self.schedule not in list(SchedulerType):
+            raise ValueError(f"schedule {self.schedule!r} is none of {', '.join(SchedulerType)}")
 
 
 class Rows(Dataset):
@@ -99,6 +122,8 @@ class Rows(Dataset):
 
 def run(config: Config, files: RunFiles) -> None:
     """Trains, or goes on with a training that was killed, and saves the model to `checkpoints/<name>/model`."""
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        raise UserError("the step `train` runs in one process; with torchrun, use MPOTrainer from a script of your own")
     folder = files.checkpoints(config.name)
     source: Shards[Any] = (
         files.demonstrations(config.demonstrations) if config.demonstrations else files.pairs(config.pairs)
@@ -106,6 +131,7 @@ def run(config: Config, files: RunFiles) -> None:
     fingerprint = _fingerprint(source.paths())
     if (folder / "model").exists():
         _refuse_changed_data(folder, fingerprint, source.folder)
+        _drop_checkpoints(folder)
         say(f"{config.name}: trained already ({folder / 'model'})")
         return
     model_path = files.model(config.model)
@@ -151,9 +177,10 @@ def usable(
 
 
 def make_trainer(config: Config, folder: Path, model_path: str, processor: Any, rows: Rows) -> MPOTrainer:
-    objective = dict(config.objective)
+    losses = config.objective
     if config.demonstrations:
-        objective = {"preference_weight": 0.0, "quality_weight": 0.0, **objective}
+        losses = replace(losses, preference_weight=0.0, quality_weight=0.0)
+    objective = {item.name: getattr(losses, item.name) for item in fields(losses)}
     args = MPOConfig(
         output_dir=str(folder),
         seed=config.seed,
@@ -170,6 +197,7 @@ def make_trainer(config: Config, folder: Path, model_path: str, processor: Any, 
         save_steps=config.save_steps,
         save_total_limit=2,
         logging_steps=config.logging_steps,
+        logging_first_step=True,
         report_to=config.report_to,
         dataloader_pin_memory=torch.cuda.is_available(),
         disable_tqdm=True,
@@ -205,6 +233,10 @@ def _save(trainer: MPOTrainer, folder: Path) -> None:
     model.save_pretrained(staged)
     trainer.processing_class.save_pretrained(staged)
     staged.rename(folder / "model")
+    _drop_checkpoints(folder)
+
+
+def _drop_checkpoints(folder: Path) -> None:
     for checkpoint in folder.glob("checkpoint-*"):
         shutil.rmtree(checkpoint)
 

@@ -6,8 +6,7 @@ and needs neither a rejected column nor a reference.
 """
 
 import logging
-from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,18 +18,18 @@ from transformers.trainer_utils import rotate_checkpoints
 from mixpo.batches.collator import Collator, split
 from mixpo.batches.encode import Encoder, Example
 from mixpo.batches.layout import Batch, Layout
-from mixpo.errors import UserError
+from mixpo.errors import DataError, UserError
 from mixpo.losses.mix import Mixed, Terms, mix
 from mixpo.losses.reward_shift import RewardShift
 from mixpo.training import checkpoints
+from mixpo.training.choose_layout import is_shared_exact, telling
 from mixpo.training.config import MPOConfig
+from mixpo.training.metrics import Means, logged
 from mixpo.training.models import switch_dropout_off
 from mixpo.training.reference import AdapterOff, FrozenCopy, Reference
 from mixpo.training.scoring import output_head, score
 
 log = logging.getLogger(__name__)
-LAYOUT_TOLERANCE = 1e-4
-"""Relative difference of log-probabilities up to which the shared layout counts as equal to the paired one."""
 
 
 class MPOTrainer(Trainer):
@@ -67,19 +66,30 @@ class MPOTrainer(Trainer):
             from mixpo.training.adapters import with_adapter
 
             model = with_adapter(model, peft_config)
+        if args.n_gpu > 1:
+            raise UserError("several GPUs need a process each: start with torchrun, or set CUDA_VISIBLE_DEVICES=0")
+        if train_dataset is not None and hasattr(train_dataset, "__len__") and len(train_dataset) == 0:
+            raise DataError("the training set is empty: there is nothing to train on")
+        # Examples are no tensors: every process reads its own rows, also of a streamed data set.
+        args.accelerator_config.dispatch_batches = False
         switch_dropout_off(model)
-        encoder = Encoder(processing_class, args.max_completion_length, args.truncate_completions)
-        self.collator = Collator(encoder)
         self.objective = args.objective
         if self.objective.couples_pairs and args.gradient_accumulation_steps * args.world_size > 1:
             log.warning("the objective compares pairs with each other: its value depends on the micro-batches")
+        encoder = Encoder(
+            processing_class, args.max_completion_length, args.truncate_completions, self.objective.needs_rejected
+        )
+        self.collator = Collator(encoder)
         self.shift = RewardShift(args.reward_shift, args.reward_shift_decay)
         self.layout = Layout(args.layout)
         self.head = output_head(model)
         self.reference: Reference | None = None
         if self.objective.needs_reference:
-            adapted = ref_model is None and hasattr(model, "disable_adapter")
-            self.reference = AdapterOff(model) if adapted else FrozenCopy(model, ref_model)
+            # A new adapter changes nothing yet, so the model without it is the reference; one that was trained before
+            # is part of the reference.
+            fresh = peft_config is not None and ref_model is None
+            self.reference = AdapterOff(model) if fresh else FrozenCopy(model, ref_model)
+        self._starts_at_reference = ref_model is None
         super().__init__(
             model=model,
             args=args,
@@ -92,8 +102,8 @@ class MPOTrainer(Trainer):
         # compute_loss divides by the pairs of the whole step itself.
         self.loss_is_scaled_for_ga = True
         self.model_accepts_loss_kwargs = False
-        self._sums: dict[str, defaultdict[str, float]] = {"train": defaultdict(float), "eval": defaultdict(float)}
-        self._step_rewards = torch.zeros(2, dtype=torch.float64)
+        self._means = {"train": Means(), "eval": Means()}
+        self._step_rewards = [0.0, 0.0]
         self._batches_left = 0
         self._mean_length = 0.0
         if self.reference is not None:
@@ -103,60 +113,53 @@ class MPOTrainer(Trainer):
 
     def get_batch_samples(
         self, epoch_iterator: Iterator[list[Example]], num_batches: int, device: torch.device
-    ) -> tuple[list[Batch], Tensor]:
+    ) -> tuple[list[list[Example]], Tensor]:
         """The micro-batches of one optimizer step, rows of like length together, and its pairs on all ranks."""
+        if self.state.global_step >= self.state.max_steps:
+            # Resumed after the last step of an epoch that was to be left half-way.
+            return [], torch.zeros((), device=device)
         groups = [group for _, group in zip(range(num_batches), epoch_iterator)]
         examples = [example for group in groups for example in group]
         self._batches_left = len(groups)
-        tokens = sum(len(example.completions[0]) for example in examples)
-        counts = torch.tensor([len(examples), tokens], device=device)
-        if self.args.world_size > 1:
-            counts = self.accelerator.reduce(counts, "sum")
-        pairs = counts[0]
-        self._mean_length = (counts[1] / counts[0].clamp(min=1)).item()
-        if not examples:
-            return [], pairs
-        if self.layout is Layout.AUTO:
-            self.layout = self._choose_layout(examples[: len(groups[0])])
-        return [self.collator.batch(part, self.layout) for part in split(examples, len(groups))], pairs
+        counts = [
+            len(examples),
+            sum(len(example.completions[0]) for example in examples),
+            sum(bool(example.image_inputs) for example in examples),
+        ]
+        pairs, tokens, pictured = self._over_ranks(counts)
+        self._mean_length = tokens / max(pairs, 1)
+        if self.layout is Layout.AUTO and pictured:
+            self._choose_layout(examples)
+        micro_batches = split(examples, len(groups)) if examples else []
+        return micro_batches, torch.tensor(pairs, device=device)
 
     @torch.no_grad()
-    def _choose_layout(self, examples: list[Example]) -> Layout:
-        """SHARED if it gives the paired layout's log-probabilities for these examples, else PAIRED."""
+    def _choose_layout(self, examples: list[Example]) -> None:
+        """Text-only examples cannot show what images change: until a step has one, AUTO stays, and rows are paired."""
         training = self.model.training
         self.model.eval()
-        try:
-            logps = {
-                layout: self._score(self.model, self.collator.batch(examples, layout))
-                for layout in (Layout.PAIRED, Layout.SHARED)
-            }
-        except (ValueError, RuntimeError, TypeError) as error:
-            log.warning("layout: paired, since the model does not take shared-prefix rows (%s)", error)
-            return Layout.PAIRED
-        finally:
-            self.model.train(training)
-        worst = (
-            ((logps[Layout.SHARED] - logps[Layout.PAIRED]).abs() / logps[Layout.PAIRED].abs().clamp(min=1)).max().item()
-        )
-        if worst <= LAYOUT_TOLERANCE:
-            return Layout.SHARED
-        log.warning(
-            "layout: paired, since shared-prefix rows change log-probabilities by up to %.1e relative "
-            "(three-dimensional positions, sliding windows or bidirectional attention?)",
-            worst,
-        )
-        return Layout.PAIRED
+        probe = telling(examples, self.args.per_device_train_batch_size)
+        exact = not probe or is_shared_exact(lambda layout: self._score(self.model, self.collator.batch(probe, layout)))
+        self.model.train(training)
+        (agreeing,) = self._over_ranks([int(exact)])
+        self.layout = Layout.SHARED if agreeing == self.args.world_size else Layout.PAIRED
 
-    def _prepare_inputs(self, inputs: Batch | list[Example]) -> Batch:
-        if isinstance(inputs, list):
-            layout = Layout.PAIRED if self.layout is Layout.AUTO else self.layout
-            inputs = self.collator.batch(inputs, layout)
-        return inputs.to(self.args.device)
+    def _over_ranks(self, numbers: Sequence[float]) -> list[float]:
+        """The numbers summed over the ranks."""
+        if self.args.world_size == 1:
+            return list(numbers)
+        exact = torch.float32 if self.args.device.type == "mps" else torch.float64
+        return self.accelerator.reduce(torch.tensor(numbers, dtype=exact, device=self.args.device), "sum").tolist()
 
-    def floating_point_ops(self, inputs: Batch) -> int:
+    def _prepare_inputs(self, inputs: list[Example]) -> Batch:
+        layout = Layout.PAIRED if self.layout is Layout.AUTO else self.layout
+        return self.collator.batch(inputs, layout).to(self.args.device)
+
+    def floating_point_ops(self, inputs: list[Example]) -> int:
         """6 FLOPs a parameter and token, and 2 more for the reference (Kaplan et al. 2020, section 2.1)."""
         factor = 8 if self.reference is not None else 6
-        return factor * inputs.tokens * sum(parameter.numel() for parameter in self.model.parameters())
+        tokens = sum(example.length for example in inputs)
+        return factor * tokens * sum(parameter.numel() for parameter in self.model.parameters())
 
     # -- loss ------------------------------------------------------------------------------------------------------
 
@@ -172,11 +175,16 @@ class MPOTrainer(Trainer):
         Times the number of ranks, because gradients are averaged over them.
         """
         logps = self._score(model, inputs)
-        reference = self.reference(inputs, self.args.score_chunk) if self.reference is not None else None
+        reference = None
+        if self.reference is not None:
+            # accelerate wraps the policy's forward alone: without this the reference would run in another precision.
+            with self.accelerator.autocast():
+                reference = self.reference(inputs, self.args.score_chunk)
         mean_length = self._mean_length if model.training else inputs.lengths[inputs.chosen].mean().item()
         terms = terms_of(inputs, logps, reference)
         parts = mix(terms, self.objective, shift=self.shift.value, mean_length=mean_length)
-        self._note(logged(parts, terms), inputs, "train" if model.training else "eval")
+        mode = "train" if model.training else "eval"
+        self._means[mode].add(logged(parts, terms), inputs.pairs, inputs.tokens)
         if model.training:
             self._collect_rewards(parts)
         total = inputs.pairs if num_items_in_batch is None else num_items_in_batch
@@ -192,15 +200,17 @@ class MPOTrainer(Trainer):
         """The step's rewards enter the shift only after its last micro-batch, once, from all ranks."""
         if parts.chosen_rewards is None or parts.rejected_rewards is None:
             return
-        rewards = torch.stack([parts.chosen_rewards, parts.rejected_rewards]).double()
-        self._step_rewards += torch.tensor([rewards.sum().item(), rewards.numel()], dtype=torch.float64)
+        self._step_rewards[0] += (parts.chosen_rewards.sum() + parts.rejected_rewards.sum()).item()
+        self._step_rewards[1] += 2 * len(parts.chosen_rewards)
         self._batches_left -= 1
         if self._batches_left == 0:
-            sums = self._step_rewards
-            if self.args.world_size > 1:
-                sums = self.accelerator.reduce(sums.to(self.args.device), "sum").cpu()
-            self.shift.update(sums[0].item(), int(sums[1].item()))
-            self._step_rewards = torch.zeros(2, dtype=torch.float64)
+            total, count = self._over_ranks(self._step_rewards)
+            self._step_rewards = [0.0, 0.0]
+            try:
+                self.shift.update(total, int(count))
+            except FloatingPointError as error:
+                step = self.state.global_step + 1
+                raise UserError(f"training diverged at step {step} ({error}); lower learning_rate") from error
 
     def prediction_step(
         self, model: nn.Module, inputs: Any, prediction_loss_only: bool, ignore_keys: Any = None
@@ -211,37 +221,22 @@ class MPOTrainer(Trainer):
 
     # -- logging ---------------------------------------------------------------------------------------------------
 
-    def _note(self, values: dict[str, Tensor], batch: Batch, mode: str) -> None:
-        sums = self._sums[mode]
-        for name, value in values.items():
-            sums[name] += value.detach().sum().item()
-        sums["pairs"] += batch.pairs
-        sums["tokens"] += batch.tokens
-
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
         """Adds the means over the pairs since the last line; keys as in `docs/design.md`."""
         mode = "eval" if any(key.startswith("eval_") for key in logs) else "train"
-        sums = self._sums[mode]
-        if sums["pairs"] and "train_runtime" not in logs:
-            names = sorted(sums)
-            totals = torch.tensor([sums[name] for name in names], dtype=torch.float64, device=self.args.device)
-            if self.args.world_size > 1:
-                totals = self.accelerator.reduce(totals, "sum")
-            means = dict(zip(names, totals.tolist()))
-            pairs, tokens = means.pop("pairs"), means.pop("tokens")
-            prefix = "eval_" if mode == "eval" else ""
-            logs.update({prefix + name: value / pairs for name, value in means.items()})
-            if mode == "train":
-                logs["tokens"] = tokens
-                if "rewards/margins" in logs:
-                    logs["reward_shift"] = self.shift.value
-                expected = self.objective.first_step_expectation
-                if self.state.global_step == 1 and expected is not None:
-                    # Policy and reference are equal at the first step: what the loss must be is known.
-                    logs["expected_first_loss"] = expected + self.objective.generation_weight * logs.get(
-                        "loss/generation", 0.0
-                    )
-            sums.clear()
+        means = {} if "train_runtime" in logs else self._means[mode].drain(self._over_ranks)
+        if mode == "eval":
+            logs.update({f"eval_{name}": value for name, value in means.items()})
+        elif means:
+            del means["loss"]  # Trainer's own, the same mean
+            logs.update(means)
+            if "rewards/margins" in logs:
+                logs["reward_shift"] = self.shift.value
+            expected = self.objective.first_step_expectation
+            if self.state.global_step == 1 and expected is not None and self._starts_at_reference:
+                # Policy and reference are equal at the first step: what the loss must be is known.
+                weight = self.objective.generation_weight
+                logs["expected_first_loss"] = expected + weight * logs.get("loss/generation", 0.0)
         super().log(logs, start_time)
 
     # -- checkpoints -----------------------------------------------------------------------------------------------
@@ -252,7 +247,9 @@ class MPOTrainer(Trainer):
             checkpoints.remove_torn(Path(self.args.output_dir))
             resume_from_checkpoint = checkpoints.last_complete(Path(self.args.output_dir))
         if resume_from_checkpoint:
-            self.shift.load_state_dict(checkpoints.load_state(Path(resume_from_checkpoint))["reward_shift"])
+            state = checkpoints.load_state(Path(resume_from_checkpoint))
+            self.shift.load_state_dict(state["reward_shift"])
+            self.layout = Layout(state["layout"])
         return super().train(resume_from_checkpoint=resume_from_checkpoint or None, **kwargs)
 
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model: nn.Module | None = None) -> None:
@@ -263,6 +260,12 @@ class MPOTrainer(Trainer):
             return
         checkpoints.load_weights(target, resume_from_checkpoint)
 
+    def _load_best_model(self) -> None:
+        if hasattr(self.model, "disable_adapter") or self.is_fsdp_enabled or self.is_deepspeed_enabled:
+            super()._load_best_model()
+        else:
+            checkpoints.load_weights(self.model, self.state.best_model_checkpoint)
+
     def _save_checkpoint(self, model: nn.Module, trial: Any) -> None:
         """As Trainer's, then MPO's own state, whose presence says that the checkpoint is whole; only then are older
         ones deleted."""
@@ -271,14 +274,15 @@ class MPOTrainer(Trainer):
             super()._save_checkpoint(model, trial)
         finally:
             self.args.save_total_limit = limit
+        self.accelerator.wait_for_everyone()
         if self.args.should_save:
             folder = Path(self._get_output_dir(trial)) / f"checkpoint-{self.state.global_step}"
-            checkpoints.save_state(folder, {"reward_shift": self.shift.state_dict()})
+            checkpoints.save_state(folder, {"reward_shift": self.shift.state_dict(), "layout": self.layout})
             rotate_checkpoints(
                 output_dir=str(folder.parent),
                 save_total_limit=limit,
                 best_model_checkpoint=self.state.best_model_checkpoint,
-                use_mtime=True,
+                use_mtime=False,
             )
 
 
@@ -296,20 +300,3 @@ def terms_of(batch: Batch, logps: Tensor, reference: Tensor | None) -> Terms:
         chosen_lengths=batch.lengths[batch.chosen],
         rejected_lengths=pick(batch.lengths, batch.rejected),
     )
-
-
-def logged(parts: Mixed, terms: Terms) -> dict[str, Tensor]:
-    """What is logged of each pair, (P,) each; keys as in `docs/design.md`."""
-    values = {
-        "loss/preference": parts.preference,
-        "loss/quality": parts.quality,
-        "loss/generation": parts.generation,
-        "logps/chosen": terms.chosen_logps,
-        "logps/rejected": terms.rejected_logps,
-        "rewards/chosen": parts.chosen_rewards,
-        "rewards/rejected": parts.rejected_rewards,
-    }
-    if parts.chosen_rewards is not None and parts.rejected_rewards is not None:
-        values["rewards/margins"] = parts.chosen_rewards - parts.rejected_rewards
-        values["rewards/accuracies"] = (parts.chosen_rewards > parts.rejected_rewards).double()
-    return {name: value for name, value in values.items() if value is not None}

@@ -68,8 +68,8 @@ def conclude(task: Task, scene: Scene, values: list[int]) -> str:
     names = [f"{term.colour} bar" if isinstance(scene, Chart) else term.name for term in task.terms]
     found = ", ".join(f"{name} {value}" for name, value in zip(names, values, strict=True))
     if task.family == "compare":
-        sign = ">" if values[0] > values[1] else "<" if values[0] < values[1] else "="
-        return f"{found}\n{values[0]} {sign} {values[1]}"
+        relation = ">" if values[0] > values[1] else "<" if values[0] < values[1] else "="
+        return f"{found}\n{values[0]} {relation} {values[1]}"
     if task.family == "most":
         return f"{found}\nmost is {max(values)}"
     total, steps = values[0], []

@@ -13,6 +13,9 @@ CELLS = 4
 TALLEST = 9
 COLOURS = {"red": (214, 40, 40), "green": (38, 148, 68), "blue": (44, 84, 208), "yellow": (240, 196, 20)}
 SHAPES = ("circle", "square", "triangle", "star")
+RADII = (6.0, 7.0)
+JITTER = 0.5
+"""Pixels, of a cell's 16: a shape fills its cell, so that its outline is told apart even at this size."""
 SPLITS = {"train": range(0, 80), "dev": range(80, 90), "test": range(90, 100)}
 """A scene belongs to a split by a checksum of what it shows, so that no two splits share a scene."""
 
@@ -73,17 +76,19 @@ def split_of(scene: Scene) -> str:
     return next(name for name, buckets in SPLITS.items() if bucket in buckets)
 
 
-def make_scene(rng: random.Random, split: str, *, chart: bool, things: tuple[int, int]) -> Scene:
-    """Draws scenes until one belongs to `split`; `things` is the smallest and largest number of shapes."""
+def make_scene(
+    rng: random.Random, split: str, *, chart: bool, things: tuple[int, int], kinds: tuple[int, int] = (3, 6)
+) -> Scene:
+    """Draws scenes until one belongs to `split`; `things` is the smallest and largest number of shapes, `kinds` of
+    different ones that they are drawn from."""
     while True:
-        scene = _make_chart(rng) if chart else _make_grid(rng, rng.randint(*things))
+        scene = _make_chart(rng) if chart else _make_grid(rng, rng.randint(*things), rng.randint(*kinds))
         if split_of(scene) == split:
             return scene
 
 
-def _make_grid(rng: random.Random, count: int) -> Grid:
-    # A few kinds an image, so that counts above one are common.
-    kinds = [(rng.choice(list(COLOURS)), rng.choice(SHAPES)) for _ in range(rng.randint(3, 6))]
+def _make_grid(rng: random.Random, count: int, different: int) -> Grid:
+    kinds = [(rng.choice(list(COLOURS)), rng.choice(SHAPES)) for _ in range(different)]
     cells = sorted(rng.sample(range(CELLS * CELLS), count))
     return Grid(tuple(Thing(cell // CELLS, cell % CELLS, *rng.choice(kinds)) for cell in cells))
 
@@ -119,9 +124,9 @@ def _draw_bars(pen: ImageDraw.ImageDraw, chart: Chart, scale: int) -> None:
 
 
 def _draw_thing(pen: ImageDraw.ImageDraw, thing: Thing, rng: random.Random, scale: int) -> None:
-    x = (thing.column * 16 + 8 + rng.uniform(-1, 1)) * scale
-    y = (thing.row * 16 + 8 + rng.uniform(-1, 1)) * scale
-    r = rng.uniform(5.0, 6.5) * scale
+    x = (thing.column * 16 + 8 + rng.uniform(-JITTER, JITTER)) * scale
+    y = (thing.row * 16 + 8 + rng.uniform(-JITTER, JITTER)) * scale
+    r = rng.uniform(*RADII) * scale
     colour = tuple(max(0, min(255, part + rng.randint(-14, 14))) for part in COLOURS[thing.colour])
     if thing.shape == "circle":
         pen.ellipse([x - r, y - r, x + r, y + r], fill=colour)

@@ -18,6 +18,8 @@ from mixpo.questions.scenes.scene import CELLS, SPLITS, Scene, draw, make_scene
 from mixpo.questions.source import Item
 from mixpo.records import Dropped, Question
 
+TERMS = 16
+"""Longest chain that can be asked for: a scene has only so many different terms."""
 MIXTURE = (
     ("sum", 1, 0.18),
     ("sum", 2, 0.22),
@@ -39,7 +41,7 @@ class Config:
     split: str = "train"
     """train, dev or test: no two share a scene."""
     count: int = 1000
-    """Number of questions, each about a scene of its own."""
+    """Number of questions, each about a scene drawn for it."""
     start: int = 0
     """Number of the first question: other numbers are other scenes."""
     describe: bool = False
@@ -48,6 +50,9 @@ class Config:
     """Only signed sums with these numbers of terms, for example 6, 7, 8: longer chains than in training."""
     things: tuple[int, ...] = (3, 8)
     """Smallest and largest number of shapes in a grid."""
+    kinds: tuple[int, ...] = (3, 6)
+    """Smallest and largest number of kinds that a grid's shapes are drawn from: few, so that counts above one are
+    common; many, so that a shape's form does not follow from its colour."""
     charts: float = 0.2
     """Share of bar charts among the questions that can be asked of one."""
 
@@ -56,8 +61,10 @@ class Config:
             raise ValueError(f"split {self.split!r} is none of {', '.join(SPLITS)}")
         if len(self.things) != 2 or not 1 <= self.things[0] <= self.things[1] <= CELLS * CELLS:
             raise ValueError(f"things must be two numbers between 1 and {CELLS * CELLS}, the smaller first")
-        if any(number < 1 for number in self.steps):
-            raise ValueError("steps must be at least 1")
+        if len(self.kinds) != 2 or not 1 <= self.kinds[0] <= self.kinds[1]:
+            raise ValueError("kinds must be two numbers from 1 on, the smaller first")
+        if any(not 1 <= number <= TERMS for number in self.steps):
+            raise ValueError(f"steps must be between 1 and {TERMS}")
 
 
 def image_root(config: Config) -> Path | None:
@@ -92,10 +99,11 @@ def ask(question_id: str, picture: str, scene: Scene, task: Task) -> Question:
 
 def _scene_and_task(rng: random.Random, config: Config) -> tuple[Scene, Task]:
     low, high = config.things
+    fewest, most = config.kinds
     while True:
         family, steps = _family(rng, config)
         chart = rng.random() < config.charts and family in ("sum", "compare", "most", "describe") and steps <= 4
-        scene = make_scene(rng, config.split, chart=chart, things=(low, high))
+        scene = make_scene(rng, config.split, chart=chart, things=(low, high), kinds=(fewest, most))
         task = make_task(rng, scene, family, steps)
         # Some scenes have no such question (no thing is alone of its kind): draw another.
         if task is not None:
