@@ -15,6 +15,7 @@ import dataclasses
 import json
 import logging
 import os
+import re
 import shutil
 import types
 import typing
@@ -285,6 +286,10 @@ class RunFiles:
 
     def checkpoints(self, section: str) -> Path:
         return self.root / "checkpoints" / section
+
+    def reference(self, model: str) -> Path:
+        """Cached log-probabilities of a recipe's `model`: sections that start from the same one share them."""
+        return self.root / "reference" / re.sub(r"[^\w.-]+", "-", model.removeprefix("step:"))
 
     def model(self, model: str) -> str:
         """What a recipe's `model` means: `base` (ships with mixpo), `step:<section>` (a section's result),

@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from mixpo.batches.encode import Example
-from mixpo.batches.layout import Layout, lay_out, merge_images
+from mixpo.batches.layout import Layout, lay_out
 
 EXAMPLES = [
     Example(
@@ -13,38 +13,15 @@ EXAMPLES = [
 
 
 def test_shared_rows():
-    """One row an example; the completions' positions both go on from the prompt's end."""
+    """One packed row without padding; completions' positions go on from their prompt's end."""
     batch = lay_out(EXAMPLES, Layout.SHARED, pad_id=0)
-    assert batch.inputs["input_ids"].tolist() == [
-        [10, 11, 12, 20, 21, 30, 31, 32],  # prompt, chosen, rejected
-        [13, 40, 41, 50, 0, 0, 0, 0],  # and four pads
+    assert batch.inputs["input_ids"].tolist() == [[10, 11, 12, 20, 21, 30, 31, 32, 13, 40, 41, 50]]
+    assert batch.inputs["position_ids"].tolist() == [[0, 1, 2, 3, 4, 3, 4, 5, 0, 1, 2, 1]]
+    assert batch.prefixes.tolist() == [
+        [3, 2, 3],  # prompt, chosen, rejected
+        [1, 2, 1],
     ]
-    assert batch.inputs["position_ids"].tolist() == [
-        [0, 1, 2, 3, 4, 3, 4, 5],
-        [0, 1, 2, 1, 0, 0, 0, 0],
-    ]
-    sees = batch.inputs["attention_mask"][:, 0].int().tolist()
-    assert sees[0] == [
-        [1, 0, 0, 0, 0, 0, 0, 0],  # prompt: causal
-        [1, 1, 0, 0, 0, 0, 0, 0],
-        [1, 1, 1, 0, 0, 0, 0, 0],
-        [1, 1, 1, 1, 0, 0, 0, 0],  # chosen: the prompt and itself
-        [1, 1, 1, 1, 1, 0, 0, 0],
-        [1, 1, 1, 0, 0, 1, 0, 0],  # rejected: the prompt and itself, not the chosen one
-        [1, 1, 1, 0, 0, 1, 1, 0],
-        [1, 1, 1, 0, 0, 1, 1, 1],
-    ]
-    assert sees[1] == [
-        [1, 0, 0, 0, 0, 0, 0, 0],
-        [1, 1, 0, 0, 0, 0, 0, 0],
-        [1, 1, 1, 0, 0, 0, 0, 0],
-        [1, 0, 0, 1, 0, 0, 0, 0],
-        [0, 0, 0, 0, 1, 0, 0, 0],  # padding sees itself alone: a row without a key makes softmax NaN
-        [0, 0, 0, 0, 0, 1, 0, 0],
-        [0, 0, 0, 0, 0, 0, 1, 0],
-        [0, 0, 0, 0, 0, 0, 0, 1],
-    ]
-    # Both completions' first tokens are predicted at the prompt's last one: 2, and 8 + 0 in the second row.
+    # Both completions' first tokens are predicted at their prompt's last one: place 2, and place 8.
     assert batch.positions.tolist() == [2, 3, 2, 5, 6, 8, 9, 8]
     assert batch.targets.tolist() == [20, 21, 30, 31, 32, 40, 41, 50]
     assert batch.segments.tolist() == [0, 0, 1, 1, 1, 2, 2, 3]
@@ -53,6 +30,46 @@ def test_shared_rows():
     assert batch.rejected.tolist() == [1, 3]
     assert batch.tokens == 12
     assert batch.inputs["pixel_values"].tolist() == [[1, 1, 1], [1, 1, 1], [0, 0, 0]]
+
+
+PAIRS_OF_ONE_QUESTION = [
+    Example(prompt_ids=[7, 8], completions=[[1], [2]], key=b"q", image_inputs={"pixel_values": torch.ones(1, 1)}),
+    Example(prompt_ids=[9], completions=[[1], [6]], key=b"other"),
+    Example(prompt_ids=[7, 8], completions=[[3, 4], [2]], key=b"q", image_inputs={"pixel_values": torch.ones(1, 1)}),
+]
+
+
+def test_pairs_of_a_question_share_its_prompt_image_and_completions():
+    """The first and the third pair have the same rejected completion: it stands once, and counts in both."""
+    batch = lay_out(PAIRS_OF_ONE_QUESTION, Layout.SHARED, pad_id=0)
+    assert batch.inputs["input_ids"].tolist() == [[7, 8, 1, 2, 3, 4, 9, 1, 6]]
+    assert batch.prefixes.tolist() == [[2, 1, 1, 2], [1, 1, 1, 0]]
+    assert batch.lengths.tolist() == [1, 1, 2, 1, 1]
+    assert batch.chosen.tolist() == [0, 3, 2]
+    assert batch.rejected.tolist() == [1, 4, 1]
+    assert batch.inputs["pixel_values"].shape == (1, 1)
+
+
+def test_completions_of_several_pairs_stand_once_in_paired_rows():
+    batch = lay_out(PAIRS_OF_ONE_QUESTION, Layout.PAIRED, pad_id=0)
+    assert batch.inputs["input_ids"].tolist() == [[7, 8, 1, 0], [7, 8, 2, 0], [7, 8, 3, 4], [9, 1, 0, 0], [9, 6, 0, 0]]
+    assert batch.chosen.tolist() == [0, 3, 2]
+    assert batch.rejected.tolist() == [1, 4, 1]
+    assert batch.tokens == 3 + 3 + 4 + 2 + 2
+
+
+def test_token_types_of_prompts():
+    examples = [
+        Example(prompt_ids=[1, 2], completions=[[3], [4]], token_types={"kind": [0, 1]}),
+        Example(prompt_ids=[5], completions=[[6], [7]], token_types={"kind": [1]}),
+    ]
+    assert lay_out(examples, Layout.SHARED, pad_id=0).inputs["kind"].tolist() == [[0, 1, 0, 0, 1, 0, 0]]
+    assert lay_out(examples, Layout.PAIRED, pad_id=0).inputs["kind"].tolist() == [
+        [0, 1, 0],
+        [0, 1, 0],
+        [1, 0, 0],
+        [1, 0, 0],
+    ]
 
 
 def test_paired_rows():
@@ -94,9 +111,3 @@ def test_supervised_examples_have_no_rejected():
 def test_text_only_examples(layout):
     batch = lay_out([Example(prompt_ids=[1, 2], completions=[[3], [4]])], layout, pad_id=0)
     assert "pixel_values" not in batch.inputs
-
-
-def test_image_inputs_of_other_sizes_are_zero_padded():
-    merged = merge_images([{"x": torch.ones(1, 1, 2)}, {}, {"x": torch.full((1, 2, 1), 2.0), "y": torch.tensor([[5]])}])
-    assert merged["x"].tolist() == [[[1, 1], [0, 0]], [[2, 0], [2, 0]]]
-    assert merged["y"].tolist() == [[5]]

@@ -1,7 +1,6 @@
 """Rows to encoded examples, and examples to the micro-batches of one optimizer step."""
 
 from collections.abc import Mapping, Sequence
-from itertools import pairwise
 from typing import Any
 
 from mixpo.batches.encode import Encoder, Example
@@ -11,8 +10,8 @@ from mixpo.batches.layout import Batch, Layout, lay_out
 class Collator:
     """What the DataLoader calls: encodes rows one by one and leaves them apart.
 
-    Tensors are made later, when the trainer knows all rows of the optimizer step (`split`): the loss does not
-    depend on how pairs are split into micro-batches, so rows of like length can share one, with little padding.
+    Tensors are made later, when the trainer knows all rows of the optimizer step (`grouping.split`): the
+    loss does not depend on how pairs are split into micro-batches, so pairs of one question can share one.
     """
 
     def __init__(self, encoder: Encoder):
@@ -28,10 +27,3 @@ class Collator:
     def pad_id(self) -> int:
         tokenizer = self.encoder.tokenizer
         return tokenizer.pad_token_id if tokenizer.pad_token_id is not None else tokenizer.eos_token_id
-
-
-def split(examples: Sequence[Example], parts: int) -> list[list[Example]]:
-    """The examples in `parts` micro-batches of equal size (to one), sorted by length; the same for every rank count."""
-    ordered = sorted(examples, key=lambda example: example.length)
-    bounds = [round(len(ordered) * number / parts) for number in range(parts + 1)]
-    return [ordered[start:end] for start, end in pairwise(bounds)]

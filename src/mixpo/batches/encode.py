@@ -1,5 +1,6 @@
 """One preference row to token ids: the prompt once, each completion apart, the images once."""
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -10,6 +11,8 @@ from torch import Tensor
 from mixpo.errors import DataError, UserError
 
 END_PROBE = "mixpo-end-of-turn-probe"
+REMEMBERED = 8
+"""Prompts whose encoding is kept: the pairs of a question come in succession, and its images are processed once."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -25,6 +28,10 @@ class Example:
     token_types: dict[str, list[int]] = field(default_factory=dict)
     """What the processor says of each prompt token (`token_type_ids`, `mm_token_type_ids`); completions are 0, text.
     Models take three-dimensional positions (Qwen-VL) and bidirectional image attention (Gemma 3) from them."""
+    key: bytes | None = None
+    """Digest of the prompt's text and images: examples with the same one share both. None: they share nothing."""
+    image_key: bytes | None = None
+    """Digest of the images alone."""
 
     @property
     def length(self) -> int:
@@ -62,6 +69,7 @@ class Encoder:
         self.needs_rejected = needs_rejected
         self.end_id = end_of_turn_id(processor)
         self.reserved = {self.end_id, *image_token_ids(processor)}
+        self._prompts: dict[bytes, dict[str, Any]] = {}
 
     def __call__(self, row: Mapping[str, Any]) -> Example:
         """Raises DataError for a row that cannot be trained on, saying why."""
@@ -71,6 +79,19 @@ class Encoder:
         images = images_of(row)
         prompt = as_messages(row["prompt"], "user", len(images))
         text = self.processor.apply_chat_template(prompt, add_generation_prompt=True, tokenize=False)
+        completions = [self.completion_ids(row["chosen"])]
+        if self.needs_rejected:
+            completions.append(self.completion_ids(row["rejected"], ended=row.get("rejected_ended", True)))
+        image_key = digest_images(images)
+        key = hashlib.blake2b(image_key + text.encode(), digest_size=16).digest()
+        if key not in self._prompts:
+            self._prompts[key] = self._prompt(text, images)
+            if len(self._prompts) > REMEMBERED:
+                self._prompts.pop(next(iter(self._prompts)))
+        return Example(completions=completions, key=key, image_key=image_key, **self._prompts[key])
+
+    def _prompt(self, text: str, images: list[Any]) -> dict[str, Any]:
+        """The fields of an `Example` that its prompt fills."""
         options: dict[str, Any] = {"return_tensors": "pt"}
         if self.tokenizer.bos_token and text.startswith(self.tokenizer.bos_token):
             # The template has written the first token already; the tokenizer would write it again.
@@ -80,15 +101,8 @@ class Encoder:
         encoded.pop("attention_mask", None)
         tensors = {key: value for key, value in encoded.items() if isinstance(value, Tensor)}
         types = {key: value[0].tolist() for key, value in tensors.items() if _is_tokenwise(value, prompt_ids)}
-        completions = [self.completion_ids(row["chosen"])]
-        if self.needs_rejected:
-            completions.append(self.completion_ids(row["rejected"], ended=row.get("rejected_ended", True)))
-        return Example(
-            prompt_ids=prompt_ids,
-            completions=completions,
-            image_inputs={key: value for key, value in tensors.items() if key not in types},
-            token_types=types,
-        )
+        pictures = {key: value for key, value in tensors.items() if key not in types}
+        return {"prompt_ids": prompt_ids, "image_inputs": pictures, "token_types": types}
 
     def completion_ids(self, completion: str | Sequence[Mapping[str, Any]], ended: bool = True) -> list[int]:
         """Tokens of an assistant turn, end-of-turn included if the model `ended` it (and was not cut by a limit)."""
@@ -176,6 +190,14 @@ def image_token_ids(processor: Any) -> set[int]:
     found = {getattr(processor, name, None) for name in ("image_token_id", "video_token_id")}
     found.update(getattr(processor, "image_token_ids", None) or ())
     return {token for token in found if isinstance(token, int)}
+
+
+def digest_images(images: Sequence[Any]) -> bytes:
+    digest = hashlib.blake2b(digest_size=16)
+    for image in images:
+        digest.update(f"{getattr(image, 'mode', '')} {image.size} ".encode())
+        digest.update(image.tobytes())
+    return digest.digest()
 
 
 def _is_tokenwise(value: Tensor, prompt_ids: list[int]) -> bool:

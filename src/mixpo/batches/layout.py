@@ -1,21 +1,26 @@
-"""Examples to model inputs: shared-prefix rows, or the usual row per completion.
+"""Examples to model inputs: one packed shared-prefix row, or the usual row per completion.
 
-    shared   [prompt][chosen][rejected]     one row per example: prompt and images are computed once
-    paired   [prompt][chosen]               one row per completion: what every other trainer does
-             [prompt][rejected]
+    shared   [prompt A][A1][A2][A3][prompt B][B1][B2]     one row: each prompt, image and completion once, no padding
+    paired   [prompt A][A1]                               one row per completion: what every other trainer does
+             [prompt A][A2] …
 
-In a shared row each completion sees the prompt and itself, and its positions go on from the prompt's end, so
+In the shared row each completion sees its prompt and itself, and its positions go on from the prompt's end, so
 that it computes what it would alone. Only hidden states that predict a completion token are scored.
 """
 
+import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from enum import StrEnum
+from itertools import accumulate
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from mixpo.batches.encode import Example
+from mixpo.batches.grouping import Group, group
+from mixpo.batches.pixels import distinct_images
 
 
 class Layout(StrEnum):
@@ -27,11 +32,16 @@ class Layout(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class Batch:
-    """Model inputs and what is to be scored. Completions are numbered in the order of the examples."""
+    """Model inputs and what is to be scored. Completions are numbered in the order of the examples, each once."""
 
     inputs: dict[str, Tensor]
-    """`input_ids` (R, T), `attention_mask` (R, T), or (R, 1, T, T) bool when shared, `position_ids` (R, T) when
-    shared, and the image inputs."""
+    """`input_ids` (R, T), the image inputs, token types (R, T); `attention_mask` (R, T) when paired, `position_ids`
+    (1, T) when shared."""
+    prefixes: Tensor | None
+    """(prompts, 1 + most completions) of the shared row: tokens of each prompt and of its completions, 0 where a
+    prompt has fewer. It says who sees whom (`training.prefix_attention`), and stays on the CPU. None when paired."""
+    tiles: Tensor | None
+    """(tiles,) which row of `pixel_values` stands at each place, where several prompts have the same image."""
     positions: Tensor
     """(N,) where in the flattened (R * T) hidden states the N completion tokens are predicted."""
     targets: Tensor
@@ -46,138 +56,121 @@ class Batch:
     """(P,) number of each pair's rejected completion; None when the rows have none."""
     tokens: int
     """Tokens of the rows, padding excluded."""
+    keys: list[int]
+    """Digest of each completion with its prompt and images, 64 bits."""
 
     @property
     def pairs(self) -> int:
         return len(self.chosen)
 
     def to(self, device: torch.device) -> "Batch":
-        return Batch(
-            inputs={name: value.to(device) for name, value in self.inputs.items()},
-            positions=self.positions.to(device),
-            targets=self.targets.to(device),
-            segments=self.segments.to(device),
-            lengths=self.lengths.to(device),
-            chosen=self.chosen.to(device),
-            rejected=None if self.rejected is None else self.rejected.to(device),
-            tokens=self.tokens,
-        )
+        moved: dict[str, Any] = {
+            item.name: value.to(device)
+            for item in fields(self)
+            if item.name != "prefixes" and isinstance(value := getattr(self, item.name), Tensor)
+        }
+        return replace(self, inputs={name: value.to(device) for name, value in self.inputs.items()}, **moved)
 
 
 def lay_out(examples: Sequence[Example], layout: Layout, pad_id: int) -> Batch:
-    """A batch of the examples; `layout` is SHARED or PAIRED. Completions of an example: chosen, then rejected."""
-    rows, sources = _rows(examples, layout)
-    width = max(len(prompt) + sum(map(len, completions)) for prompt, completions, _ in rows)
-    input_ids = torch.full((len(rows), width), pad_id)
-    positions, targets, segments = [], [], []
-    for number, (prompt, completions, first) in enumerate(rows):
-        flat = [token for completion in completions for token in completion]
-        input_ids[number, : len(prompt) + len(flat)] = torch.tensor(prompt + flat)
-        start = number * width + len(prompt)
-        begin = start
-        for offset, completion in enumerate(completions):
-            # The prompt's last token predicts the first token of every completion.
-            positions.append(torch.tensor([start - 1, *range(begin, begin + len(completion) - 1)]))
-            segments.append(torch.full((len(completion),), first + offset))
-            begin += len(completion)
-        targets.append(torch.tensor(flat))
-    images = merge_images([source.image_inputs for source in sources])
-    inputs = {"input_ids": input_ids, **_masks(rows, layout, width), **_token_types(sources, width), **images}
-    chosen, rejected = _pairs(examples)
-    lengths = [len(completion) for example in examples for completion in example.completions]
+    """A batch of the examples; `layout` is SHARED or PAIRED.
+
+    Examples with the same prompt and images share it, and completions that several of them have stand once.
+    """
+    groups, chosen, rejected = group(examples)
+    inputs, prefixes, starts = _packed(groups) if layout is Layout.SHARED else _padded(groups, pad_id)
+    prompts = [one.prompt for one in groups for _ in one.completions[: 1 if layout is Layout.SHARED else None]]
+    images, tiles = distinct_images(
+        [prompt.image_inputs for prompt in prompts], [prompt.image_key for prompt in prompts]
+    )
+    completions = [completion for one in groups for completion in one.completions]
+    lengths = [len(completion) for completion in completions]
+    positions = []
+    for (before, begin), length in zip(starts, lengths, strict=True):
+        # The prompt's last token predicts the first token of every completion.
+        positions.append(torch.cat([torch.tensor([before]), torch.arange(begin, begin + length - 1)]))
     return Batch(
-        inputs=inputs,
+        inputs={**inputs, **images},
+        prefixes=prefixes,
+        tiles=tiles,
         positions=torch.cat(positions),
-        targets=torch.cat(targets),
-        segments=torch.cat(segments),
+        targets=torch.tensor([token for completion in completions for token in completion]),
+        segments=torch.arange(len(lengths)).repeat_interleave(torch.tensor(lengths)),
         lengths=torch.tensor(lengths, dtype=torch.float32),
-        chosen=chosen,
-        rejected=rejected,
-        tokens=sum(len(prompt) + sum(map(len, completions)) for prompt, completions, _ in rows),
+        chosen=torch.tensor(chosen),
+        rejected=None if rejected is None else torch.tensor(rejected),
+        keys=[_key(one.prompt, completion) for one in groups for completion in one.completions],
+        tokens=int((inputs["attention_mask"] if prefixes is None else prefixes).sum()),
     )
 
 
-Row = tuple[list[int], list[list[int]], int]
-"""Prompt, its completions in this row, number of the first of them."""
+def _key(prompt: Example, completion: list[int]) -> int:
+    digest = hashlib.blake2b(prompt.key or b"", digest_size=8)
+    for ids in (prompt.prompt_ids, completion):
+        digest.update(torch.tensor([len(ids), *ids]).numpy().tobytes())
+    return int.from_bytes(digest.digest())
 
 
-def _rows(examples: Sequence[Example], layout: Layout) -> tuple[list[Row], list[Example]]:
-    """The rows, and the example that each comes from."""
-    rows: list[Row] = []
-    sources = []
-    count = 0
-    for example in examples:
-        if layout is Layout.SHARED:
-            rows.append((example.prompt_ids, example.completions, count))
-            sources.append(example)
-        else:
-            for offset, completion in enumerate(example.completions):
-                rows.append((example.prompt_ids, [completion], count + offset))
-                sources.append(example)
-        count += len(example.completions)
-    return rows, sources
+Starts = list[tuple[int, int]]
+"""For each completion, where in the flattened rows its prompt's last token is, and its own first one."""
 
 
-def _token_types(sources: Sequence[Example], width: int) -> dict[str, Tensor]:
-    """(R, T) for each kind of token type; 0, text, for completions and padding."""
+def _packed(groups: Sequence[Group]) -> tuple[dict[str, Tensor], Tensor, Starts]:
+    """One row of all groups, none of it padding."""
+    ids: list[int] = []
+    position_ids = []
+    starts = []
+    for one in groups:
+        prompt = len(one.prompt.prompt_ids)
+        last = len(ids) + prompt - 1
+        ids += one.prompt.prompt_ids
+        position_ids.append(torch.arange(prompt))
+        for completion in one.completions:
+            starts.append((last, len(ids)))
+            ids += completion
+            position_ids.append(torch.arange(prompt, prompt + len(completion)))
+    most = max(len(one.completions) for one in groups)
+    prefixes = torch.zeros(len(groups), 1 + most, dtype=torch.long)
+    for number, one in enumerate(groups):
+        counts = [len(one.prompt.prompt_ids), *map(len, one.completions)]
+        prefixes[number, : len(counts)] = torch.tensor(counts)
+    begins = [0, *accumulate(prefixes.sum(1).tolist())][:-1]
+    inputs = {
+        "input_ids": torch.tensor([ids]),
+        "position_ids": torch.cat(position_ids)[None],
+        **_token_types([list(zip(begins, groups, strict=True))], len(ids)),
+    }
+    return inputs, prefixes, starts
+
+
+def _padded(groups: Sequence[Group], pad_id: int) -> tuple[dict[str, Tensor], None, Starts]:
+    """One row a completion, padded on the right."""
+    rows = [(one, completion) for one in groups for completion in one.completions]
+    width = max(len(one.prompt.prompt_ids) + len(completion) for one, completion in rows)
+    input_ids = torch.full((len(rows), width), pad_id)
+    # Built from lengths, never from `input_ids != pad`: id 0 is a real token in some vocabularies.
+    mask = torch.zeros(len(rows), width, dtype=torch.long)
+    starts = []
+    for number, (one, completion) in enumerate(rows):
+        ids = one.prompt.prompt_ids + completion
+        input_ids[number, : len(ids)] = torch.tensor(ids)
+        mask[number, : len(ids)] = 1
+        begin = number * width + len(one.prompt.prompt_ids)
+        starts.append((begin - 1, begin))
+    inputs = {
+        "input_ids": input_ids,
+        "attention_mask": mask,
+        **_token_types([[(0, one)] for one, _ in rows], width),
+    }
+    return inputs, None, starts
+
+
+def _token_types(rows: Sequence[Sequence[tuple[int, Group]]], width: int) -> dict[str, Tensor]:
+    """(R, T) for each kind of token type, from where prompts stand in each row; completions and padding are 0, text."""
     types: dict[str, Tensor] = {}
-    for key in dict.fromkeys(key for source in sources for key in source.token_types):
-        types[key] = torch.zeros(len(sources), width, dtype=torch.long)
-        for number, source in enumerate(sources):
-            values = source.token_types.get(key, [])
-            types[key][number, : len(values)] = torch.tensor(values, dtype=torch.long)
+    for number, row in enumerate(rows):
+        for begin, one in row:
+            for key, values in one.prompt.token_types.items():
+                tensor = types.setdefault(key, torch.zeros(len(rows), width, dtype=torch.long))
+                tensor[number, begin : begin + len(values)] = torch.tensor(values)
     return types
-
-
-def _masks(rows: Sequence[Row], layout: Layout, width: int) -> dict[str, Tensor]:
-    """Masks are built from lengths, never from `input_ids != pad`: id 0 is a real token in some vocabularies."""
-    if layout is Layout.PAIRED:
-        mask = torch.zeros(len(rows), width, dtype=torch.long)
-        for number, (prompt, completions, _) in enumerate(rows):
-            mask[number, : len(prompt) + len(completions[0])] = 1
-        return {"attention_mask": mask}
-    part = torch.full((len(rows), width), -1)
-    position_ids = torch.zeros(len(rows), width, dtype=torch.long)
-    for number, (prompt, completions, _) in enumerate(rows):
-        end = len(prompt)
-        part[number, :end] = 0
-        position_ids[number, :end] = torch.arange(end)
-        for offset, completion in enumerate(completions, 1):
-            part[number, end : end + len(completion)] = offset
-            position_ids[number, end : end + len(completion)] = torch.arange(len(prompt), len(prompt) + len(completion))
-            end += len(completion)
-    causal = torch.ones(width, width, dtype=torch.bool).tril()
-    query, key = part[:, :, None], part[:, None, :]
-    sees = causal & ((query == key) | (key == 0)) & (key >= 0) & (query >= 0)
-    # Padding rows see themselves: a row of the mask without any key makes softmax NaN.
-    sees |= torch.eye(width, dtype=torch.bool) & (query < 0)
-    return {"attention_mask": sees[:, None], "position_ids": position_ids}
-
-
-def _pairs(examples: Sequence[Example]) -> tuple[Tensor, Tensor | None]:
-    starts = torch.tensor([0, *(len(example.completions) for example in examples)]).cumsum(0)[:-1]
-    if all(len(example.completions) == 1 for example in examples):
-        return starts, None
-    return starts, starts + 1
-
-
-def merge_images(images: Sequence[dict[str, Tensor]]) -> dict[str, Tensor]:
-    """Image inputs of several prompts as one batch: joined along the first dimension, in order.
-
-    Families differ: a list of tiles (InternVL), of patches (Qwen-VL), or one padded block a prompt (LLaVA-NeXT,
-    Idefics3); in the last case the other dimensions are zero-padded to the largest, as their processors do.
-    """
-    merged = {}
-    for key in dict.fromkeys(key for one in images for key in one):
-        parts = [one[key] for one in images if key in one]
-        shape = [max(sizes) for sizes in zip(*(part.shape[1:] for part in parts))]
-        merged[key] = torch.cat([_padded(part, shape) for part in parts])
-    return merged
-
-
-def _padded(part: Tensor, shape: list[int]) -> Tensor:
-    if list(part.shape[1:]) == shape:
-        return part
-    padded = part.new_zeros(part.shape[0], *shape)
-    padded[tuple(slice(0, size) for size in part.shape)] = part
-    return padded

@@ -39,6 +39,11 @@ class MPOConfig(TrainingArguments):
     reward_shift: str = field(default="mean", metadata={"help": "BCO's delta: mean, ema or none."})
     reward_shift_decay: float = field(default=0.9, metadata={"help": "Decay of the ema."})
     layout: str = field(default="auto", metadata={"help": "shared, paired or auto."})
+    pairs_per_group: int = field(default=4, metadata={"help": "Pairs of one question in succession (question_id)."})
+    row_tokens: int | None = field(default=None, metadata={"help": "Most tokens of a packed row; bounds memory."})
+    reference_cache: str | None = field(
+        default=None, metadata={"help": "Folder for the reference's log-probabilities; no reference model is kept."}
+    )
     max_completion_length: int | None = field(default=None, metadata={"help": "Tokens; longer ones are refused."})
     truncate_completions: bool = field(default=False, metadata={"help": "Cut the tail of longer completions instead."})
     score_chunk: int = field(default=1024, metadata={"help": "Tokens per chunk of head and log-softmax."})
@@ -47,6 +52,10 @@ class MPOConfig(TrainingArguments):
         super().__post_init__()
         Layout(self.layout)
         self.objective  # noqa: B018  # raises ValueError for an unknown name
+        if self.pairs_per_group < 1:
+            raise ValueError(f"pairs_per_group must be at least 1, not {self.pairs_per_group}")
+        if self.row_tokens is not None and self.row_tokens < 1:
+            raise ValueError(f"row_tokens must be at least 1, not {self.row_tokens}")
 
     @property
     def objective(self) -> Objective:

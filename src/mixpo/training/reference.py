@@ -1,6 +1,7 @@
 """The reference policy's log-probabilities: a frozen copy, or the policy with its adapter switched off."""
 
 import copy
+from contextlib import nullcontext
 from typing import Any, Protocol
 
 import torch
@@ -8,11 +9,14 @@ from torch import Tensor, nn
 
 from mixpo.batches.layout import Batch
 from mixpo.training.models import switch_dropout_off
+from mixpo.training.prefix_attention import decoder
 from mixpo.training.scoring import output_head, score
 
 
 class Reference(Protocol):
     """batch -> log-probabilities of its completions, (C,) float32, without gradient."""
+
+    def to(self, device: torch.device) -> None: ...
 
     def __call__(self, batch: Batch, chunk: int) -> Tensor: ...
 
@@ -23,6 +27,8 @@ class FrozenCopy:
     def __init__(self, policy: nn.Module, given: nn.Module | None = None):
         self.model = given if given is not None else copy.deepcopy(policy)
         self.model.requires_grad_(False).eval()
+        # A model that was given is attended to like the policy.
+        decoder(self.model).config._attn_implementation = decoder(policy).config._attn_implementation
         switch_dropout_off(self.model)
         self.head = output_head(self.model)
 
@@ -34,11 +40,16 @@ class FrozenCopy:
         return score(self.model, batch, self.head, chunk)
 
 
-class AdapterOff:
-    """The policy's own base weights: its LoRA adapter is switched off, in eval mode, while the reference is scored."""
+class AsItIs:
+    """The policy itself, in eval mode; with its new LoRA adapter switched off, if it has one.
 
-    def __init__(self, policy: Any):
+    With an adapter that is the reference at any time. Without one it is only before the first step
+    (`reference_cache`).
+    """
+
+    def __init__(self, policy: Any, adapter: bool):
         self.policy = policy
+        self.adapter = adapter
         self.head = output_head(policy)
 
     def to(self, device: torch.device) -> None:
@@ -49,7 +60,18 @@ class AdapterOff:
         training = self.policy.training
         self.policy.eval()
         try:
-            with self.policy.disable_adapter():
+            with self.policy.disable_adapter() if self.adapter else nullcontext():
                 return score(self.policy, batch, self.head, chunk)
         finally:
             self.policy.train(training)
+
+
+def initial_reference(policy: nn.Module, given: nn.Module | None, fresh_adapter: bool, cached: bool) -> Reference:
+    """The model given; else the policy as it is before the first step.
+
+    A new adapter changes nothing yet, so the model without it is the reference; one that was trained before is part
+    of the reference. No copy is needed where all is computed before the first step (`cached`).
+    """
+    if given is None and (fresh_adapter or cached):
+        return AsItIs(policy, fresh_adapter)
+    return FrozenCopy(policy, given)

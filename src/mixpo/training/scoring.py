@@ -9,6 +9,8 @@ from torch import Tensor, nn
 
 from mixpo.batches.layout import Batch
 from mixpo.training.logprobs import completion_logps
+from mixpo.training.prefix_attention import mask_for
+from mixpo.training.vision import each_image_once
 
 
 def score(model: nn.Module, batch: Batch, head: nn.Module, chunk: int) -> Tensor:
@@ -19,9 +21,9 @@ def score(model: nn.Module, batch: Batch, head: nn.Module, chunk: int) -> Tensor
     producing (R, T, vocabulary) logits, so that everything still happens inside the wrapper's own forward.
     """
     inputs = dict(batch.inputs)
-    if inputs["attention_mask"].dim() == 4:
-        inputs["attention_mask"] = additive(inputs["attention_mask"], _dtype(head))
-    with _scoring_head(head, batch, chunk):
+    if batch.prefixes is not None:
+        inputs["attention_mask"] = mask_for(plain(model), batch.prefixes, _dtype(head), inputs["input_ids"].device)
+    with _scoring_head(head, batch, chunk), each_image_once(plain(model), batch.tiles):
         return model(**inputs, use_cache=False).logits
 
 
@@ -42,9 +44,9 @@ def _scoring_head(head: nn.Module, batch: Batch, chunk: int) -> Iterator[None]:
         head.forward = plain
 
 
-def additive(sees: Tensor, dtype: torch.dtype) -> Tensor:
-    """A boolean mask (True: may attend) as the additive mask that eager attention and SDPA both take."""
-    return torch.zeros(sees.shape, dtype=dtype, device=sees.device).masked_fill_(~sees, torch.finfo(dtype).min)
+def plain(model: Any) -> Any:
+    """The transformers model inside what DDP, FSDP or DeepSpeed made of it."""
+    return model.module if hasattr(model, "module") else model
 
 
 def _dtype(head: nn.Module) -> torch.dtype:

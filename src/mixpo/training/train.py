@@ -80,13 +80,19 @@ class Config:
     max_completion_length: int = 4096
     """Tokens; a pair with a longer completion is dropped, with its reason."""
     layout: Layout = Layout.AUTO
+    pairs_per_group: int = 4
+    """Pairs of one question in succession, so that its image and prompt are computed once for all of them."""
+    row_tokens: int | None = None
+    """Most tokens of a packed row (none: the whole micro-batch); it bounds memory, and does not change the loss."""
+    reference: str = "live"
+    """live (a frozen copy of the model), or cached (its log-probabilities are computed first and kept on disk)."""
     save_steps: int = 100
     logging_steps: int = 1
     report_to: str = "none"
     lora: Lora | None = None
 
     def __post_init__(self) -> None:
-        for name in ("batch", "micro_batch", "save_steps", "logging_steps", "max_completion_length"):
+        for name in ("batch", "micro_batch", "save_steps", "logging_steps", "max_completion_length", "pairs_per_group"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1")
         if self.batch % self.micro_batch:
@@ -95,6 +101,8 @@ class Config:
             raise ValueError(
                 f"save_steps ({self.save_steps}) must be a multiple of logging_steps: lines of the log are whole"
             )
+        if self.reference not in ("live", "cached"):
+            raise ValueError(f"reference must be live or cached, not {self.reference!r}")
         if self.epochs <= 0 or self.learning_rate < 0 or not 0 <= self.warmup < 1:
             raise ValueError("epochs must be above 0, learning_rate at least 0, warmup a share below 1")
         if self.schedule not in list(SchedulerType):
@@ -104,9 +112,15 @@ class Config:
 class Rows(Dataset):
     """Records as rows in TRL's conversational format; images are opened when a row is asked for."""
 
-    def __init__(self, records: list[PreferencePair] | list[Demonstration], roots: ImageRoots):
+    def __init__(self, records: list[PreferencePair] | list[Demonstration], roots: ImageRoots, fingerprint: str = ""):
         self.records = records
         self.roots = roots
+        self._fingerprint = fingerprint
+        """As `datasets.Dataset` has it: the cached reference knows the rows again by it."""
+
+    @property
+    def question_ids(self) -> list[str]:
+        return [record.question_id for record in self.records]
 
     def __len__(self) -> int:
         return len(self.records)
@@ -145,7 +159,8 @@ def run(config: Config, files: RunFiles) -> None:
             f"{source.folder} holds nothing to train on ({len(dropped)} records dropped); see dropped/{config.name}"
         )
     _begin(folder, fingerprint, source.folder)
-    trainer = make_trainer(config, folder, model_path, processor, Rows(records, roots))
+    cache = files.reference(config.model) if config.reference == "cached" and not config.demonstrations else None
+    trainer = make_trainer(config, folder, model_path, processor, Rows(records, roots, fingerprint), cache)
     trainer.train(resume_from_checkpoint=True)
     _save(trainer, folder)
     say(f"{config.name}: {len(records)} records, {trainer.state.global_step} steps; model in {folder / 'model'}")
@@ -176,7 +191,9 @@ def usable(
     return kept
 
 
-def make_trainer(config: Config, folder: Path, model_path: str, processor: Any, rows: Rows) -> MPOTrainer:
+def make_trainer(
+    config: Config, folder: Path, model_path: str, processor: Any, rows: Rows, cache: Path | None
+) -> MPOTrainer:
     losses = config.objective
     if config.demonstrations:
         losses = replace(losses, preference_weight=0.0, quality_weight=0.0)
@@ -194,6 +211,9 @@ def make_trainer(config: Config, folder: Path, model_path: str, processor: Any, 
         adam_beta2=config.adam_beta2,
         max_grad_norm=config.max_grad_norm,
         layout=config.layout,
+        pairs_per_group=config.pairs_per_group,
+        row_tokens=config.row_tokens,
+        reference_cache=None if cache is None else str(cache),
         save_steps=config.save_steps,
         save_total_limit=2,
         logging_steps=config.logging_steps,

@@ -6,33 +6,37 @@ and needs neither a rejected column nor a reference.
 """
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from transformers import Trainer
-from transformers.trainer_utils import rotate_checkpoints
 
-from mixpo.batches.collator import Collator, split
+from mixpo.batches.collator import Collator
 from mixpo.batches.encode import Encoder, Example
+from mixpo.batches.grouping import GroupedSampler, question_ids, rows_within, split
 from mixpo.batches.layout import Batch, Layout
 from mixpo.errors import DataError, UserError
 from mixpo.losses.mix import Mixed, Terms, mix
 from mixpo.losses.reward_shift import RewardShift
-from mixpo.training import checkpoints
+from mixpo.training.adapters import with_adapter
 from mixpo.training.choose_layout import is_shared_exact, telling
 from mixpo.training.config import MPOConfig
 from mixpo.training.metrics import Means, logged
-from mixpo.training.models import switch_dropout_off
-from mixpo.training.reference import AdapterOff, FrozenCopy, Reference
+from mixpo.training.models import load_model, load_processor, switch_dropout_off
+from mixpo.training.prefix_attention import prepare
+from mixpo.training.reference import Reference, initial_reference
+from mixpo.training.reference_cache import ReferenceCache, fill, made_with
+from mixpo.training.resume import ResumableTrainer
 from mixpo.training.scoring import output_head, score
+from mixpo.training.step import Step
 
 log = logging.getLogger(__name__)
 
 
-class MPOTrainer(Trainer):
+class MPOTrainer(ResumableTrainer):
     """Trains a vision-language model on preference pairs.
 
     Args:
@@ -56,39 +60,28 @@ class MPOTrainer(Trainer):
         **kwargs: Any,
     ):
         if isinstance(model, str):
-            from mixpo.training.models import load_model, load_processor
-
             processing_class = processing_class if processing_class is not None else load_processor(model)
             model = load_model(model)
-        if processing_class is None:
-            raise UserError("MPOTrainer needs processing_class: the model's processor (AutoProcessor.from_pretrained)")
+        _check(args, processing_class, train_dataset)
         if peft_config is not None:
-            from mixpo.training.adapters import with_adapter
-
             model = with_adapter(model, peft_config)
-        if args.n_gpu > 1:
-            raise UserError("several GPUs need a process each: start with torchrun, or set CUDA_VISIBLE_DEVICES=0")
-        if train_dataset is not None and hasattr(train_dataset, "__len__") and len(train_dataset) == 0:
-            raise DataError("the training set is empty: there is nothing to train on")
         # Examples are no tensors: every process reads its own rows, also of a streamed data set.
         args.accelerator_config.dispatch_batches = False
         switch_dropout_off(model)
         self.objective = args.objective
-        if self.objective.couples_pairs and args.gradient_accumulation_steps * args.world_size > 1:
-            log.warning("the objective compares pairs with each other: its value depends on the micro-batches")
-        encoder = Encoder(
-            processing_class, args.max_completion_length, args.truncate_completions, self.objective.needs_rejected
+        self.collator = Collator(
+            Encoder(
+                processing_class, args.max_completion_length, args.truncate_completions, self.objective.needs_rejected
+            )
         )
-        self.collator = Collator(encoder)
         self.shift = RewardShift(args.reward_shift, args.reward_shift_decay)
         self.layout = Layout(args.layout)
         self.head = output_head(model)
+        if self.layout is not Layout.PAIRED:
+            prepare(model)
         self.reference: Reference | None = None
         if self.objective.needs_reference:
-            # A new adapter changes nothing yet, so the model without it is the reference; one that was trained before
-            # is part of the reference.
-            fresh = peft_config is not None and ref_model is None
-            self.reference = AdapterOff(model) if fresh else FrozenCopy(model, ref_model)
+            self.reference = initial_reference(model, ref_model, peft_config is not None, bool(args.reference_cache))
         self._starts_at_reference = ref_model is None
         super().__init__(
             model=model,
@@ -103,13 +96,23 @@ class MPOTrainer(Trainer):
         self.loss_is_scaled_for_ga = True
         self.model_accepts_loss_kwargs = False
         self._means = {"train": Means(), "eval": Means()}
-        self._step_rewards = [0.0, 0.0]
-        self._batches_left = 0
-        self._mean_length = 0.0
+        self._step = Step()
         if self.reference is not None:
             self.reference.to(self.args.device)
+            if args.reference_cache:
+                self.reference = self._cached(self.reference, Path(args.reference_cache))
 
     # -- batches ---------------------------------------------------------------------------------------------------
+
+    def _get_train_sampler(self, train_dataset: Any = None) -> Any:
+        """Random, with up to `pairs_per_group` rows of a question in succession, where rows have a `question_id`."""
+        dataset = train_dataset if train_dataset is not None else self.train_dataset
+        if self.args.pairs_per_group > 1 and self.args.train_sampling_strategy == "random":
+            questions = question_ids(dataset)
+            if questions is not None:
+                seed = self.args.seed if self.args.data_seed is None else self.args.data_seed
+                return GroupedSampler(questions, self.args.pairs_per_group, seed)
+        return super()._get_train_sampler(train_dataset)
 
     def get_batch_samples(
         self, epoch_iterator: Iterator[list[Example]], num_batches: int, device: torch.device
@@ -120,14 +123,13 @@ class MPOTrainer(Trainer):
             return [], torch.zeros((), device=device)
         groups = [group for _, group in zip(range(num_batches), epoch_iterator)]
         examples = [example for group in groups for example in group]
-        self._batches_left = len(groups)
         counts = [
             len(examples),
             sum(len(example.completions[0]) for example in examples),
             sum(bool(example.image_inputs) for example in examples),
         ]
         pairs, tokens, pictured = self._over_ranks(counts)
-        self._mean_length = tokens / max(pairs, 1)
+        self._step.begin(len(examples), tokens / max(pairs, 1))
         if self.layout is Layout.AUTO and pictured:
             self._choose_layout(examples)
         micro_batches = split(examples, len(groups)) if examples else []
@@ -161,6 +163,18 @@ class MPOTrainer(Trainer):
         tokens = sum(example.length for example in inputs)
         return factor * tokens * sum(parameter.numel() for parameter in self.model.parameters())
 
+    def training_step(
+        self, model: nn.Module, inputs: list[Example], num_items_in_batch: Tensor | int | None = None
+    ) -> Tensor:
+        """A micro-batch in rows of at most `row_tokens`, one after the other."""
+        rows = [inputs] if self.args.row_tokens is None else rows_within(inputs, self.args.row_tokens)
+        losses = []
+        for number, row in enumerate(rows, 1):
+            # Processes may have other numbers of rows: gradients are averaged over them in the last one only.
+            with nullcontext() if number == len(rows) else self.accelerator.no_sync(model):
+                losses.append(super().training_step(model, row, num_items_in_batch))
+        return torch.stack(losses).sum()
+
     # -- loss ------------------------------------------------------------------------------------------------------
 
     def compute_loss(
@@ -175,12 +189,8 @@ class MPOTrainer(Trainer):
         Times the number of ranks, because gradients are averaged over them.
         """
         logps = self._score(model, inputs)
-        reference = None
-        if self.reference is not None:
-            # accelerate wraps the policy's forward alone: without this the reference would run in another precision.
-            with self.accelerator.autocast():
-                reference = self.reference(inputs, self.args.score_chunk)
-        mean_length = self._mean_length if model.training else inputs.lengths[inputs.chosen].mean().item()
+        reference = None if self.reference is None else self._reference_logps(self.reference, inputs)
+        mean_length = self._step.mean_length if model.training else inputs.lengths[inputs.chosen].mean().item()
         terms = terms_of(inputs, logps, reference)
         parts = mix(terms, self.objective, shift=self.shift.value, mean_length=mean_length)
         mode = "train" if model.training else "eval"
@@ -193,24 +203,42 @@ class MPOTrainer(Trainer):
             loss = loss * self.accelerator.num_processes
         return (loss, logps) if return_outputs else loss
 
+    def _cached(self, live: Reference, folder: Path) -> ReferenceCache:
+        """The reference's log-probabilities of all rows, computed now as far as they are not on disk yet."""
+
+        def compute(rows: list[Any]) -> tuple[Batch, Callable[[], Tensor]]:
+            examples = self.collator(rows)
+            if self.layout is Layout.AUTO and any(example.image_inputs for example in examples):
+                self._choose_layout(examples)
+            batch = self._prepare_inputs(examples)
+            return batch, lambda: self._reference_logps(live, batch)
+
+        made = made_with(getattr(live, "model", self.model), self.processing_class, self.args.mixed_precision)
+        cache = ReferenceCache(folder, made, self.args.process_index)
+        args = self.args
+        fill(cache, [self.train_dataset, self.eval_dataset], compute, args.per_device_train_batch_size, args.world_size)
+        self.accelerator.wait_for_everyone()
+        cache.load()
+        return cache
+
+    def _reference_logps(self, reference: Reference, batch: Batch) -> Tensor:
+        # accelerate wraps the policy's forward alone: without this the reference would run in another precision.
+        with self.accelerator.autocast():
+            return reference(batch, self.args.score_chunk)
+
     def _score(self, model: nn.Module, batch: Batch) -> Tensor:
         return score(model, batch.to(self.args.device), self.head, self.args.score_chunk)
 
     def _collect_rewards(self, parts: Mixed) -> None:
         """The step's rewards enter the shift only after its last micro-batch, once, from all ranks."""
-        if parts.chosen_rewards is None or parts.rejected_rewards is None:
+        if not self._step.add(parts) or parts.rejected_rewards is None:
             return
-        self._step_rewards[0] += (parts.chosen_rewards.sum() + parts.rejected_rewards.sum()).item()
-        self._step_rewards[1] += 2 * len(parts.chosen_rewards)
-        self._batches_left -= 1
-        if self._batches_left == 0:
-            total, count = self._over_ranks(self._step_rewards)
-            self._step_rewards = [0.0, 0.0]
-            try:
-                self.shift.update(total, int(count))
-            except FloatingPointError as error:
-                step = self.state.global_step + 1
-                raise UserError(f"training diverged at step {step} ({error}); lower learning_rate") from error
+        total, count = self._over_ranks([self._step.rewards, self._step.count])
+        try:
+            self.shift.update(total, int(count))
+        except FloatingPointError as error:
+            step = self.state.global_step + 1
+            raise UserError(f"training diverged at step {step} ({error}); lower learning_rate") from error
 
     def prediction_step(
         self, model: nn.Module, inputs: Any, prediction_loss_only: bool, ignore_keys: Any = None
@@ -241,49 +269,26 @@ class MPOTrainer(Trainer):
 
     # -- checkpoints -----------------------------------------------------------------------------------------------
 
-    def train(self, resume_from_checkpoint: str | bool | None = None, **kwargs: Any) -> Any:
-        """As Trainer's; True means the last complete checkpoint, if there is one (torn ones are removed)."""
-        if resume_from_checkpoint is True:
-            checkpoints.remove_torn(Path(self.args.output_dir))
-            resume_from_checkpoint = checkpoints.last_complete(Path(self.args.output_dir))
-        if resume_from_checkpoint:
-            state = checkpoints.load_state(Path(resume_from_checkpoint))
-            self.shift.load_state_dict(state["reward_shift"])
-            self.layout = Layout(state["layout"])
-        return super().train(resume_from_checkpoint=resume_from_checkpoint or None, **kwargs)
+    def own_state(self) -> dict[str, Any]:
+        return {"reward_shift": self.shift.state_dict(), "layout": self.layout}
 
-    def _load_from_checkpoint(self, resume_from_checkpoint: str, model: nn.Module | None = None) -> None:
-        """Strictly, through `from_pretrained`: Trainer's own way skips renamed keys and goes on from other weights."""
-        target = model if model is not None else self.model
-        if hasattr(target, "disable_adapter") or self.is_fsdp_enabled or self.is_deepspeed_enabled:
-            super()._load_from_checkpoint(resume_from_checkpoint, model)
-            return
-        checkpoints.load_weights(target, resume_from_checkpoint)
+    def load_own_state(self, state: dict[str, Any]) -> None:
+        self.shift.load_state_dict(state["reward_shift"])
+        self.layout = Layout(state["layout"])
 
-    def _load_best_model(self) -> None:
-        if hasattr(self.model, "disable_adapter") or self.is_fsdp_enabled or self.is_deepspeed_enabled:
-            super()._load_best_model()
-        else:
-            checkpoints.load_weights(self.model, self.state.best_model_checkpoint)
 
-    def _save_checkpoint(self, model: nn.Module, trial: Any) -> None:
-        """As Trainer's, then MPO's own state, whose presence says that the checkpoint is whole; only then are older
-        ones deleted."""
-        limit, self.args.save_total_limit = self.args.save_total_limit, None
-        try:
-            super()._save_checkpoint(model, trial)
-        finally:
-            self.args.save_total_limit = limit
-        self.accelerator.wait_for_everyone()
-        if self.args.should_save:
-            folder = Path(self._get_output_dir(trial)) / f"checkpoint-{self.state.global_step}"
-            checkpoints.save_state(folder, {"reward_shift": self.shift.state_dict(), "layout": self.layout})
-            rotate_checkpoints(
-                output_dir=str(folder.parent),
-                save_total_limit=limit,
-                best_model_checkpoint=self.state.best_model_checkpoint,
-                use_mtime=False,
-            )
+def _check(args: MPOConfig, processor: Any, rows: Any) -> None:
+    """Raises UserError for arguments that cannot work together."""
+    if processor is None:
+        raise UserError("MPOTrainer needs processing_class: the model's processor (AutoProcessor.from_pretrained)")
+    if args.n_gpu > 1:
+        raise UserError("several GPUs need a process each: start with torchrun, or set CUDA_VISIBLE_DEVICES=0")
+    if rows is not None and hasattr(rows, "__len__") and len(rows) == 0:
+        raise DataError("the training set is empty: there is nothing to train on")
+    if args.row_tokens is not None and (args.deepspeed or args.fsdp):
+        raise UserError("row_tokens needs whole weights on each process; set a smaller micro-batch instead")
+    if args.objective.couples_pairs and args.gradient_accumulation_steps * args.world_size > 1:
+        log.warning("the objective compares pairs with each other: its value depends on the micro-batches")
 
 
 def terms_of(batch: Batch, logps: Tensor, reference: Tensor | None) -> Terms:

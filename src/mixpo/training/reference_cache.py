@@ -1,0 +1,159 @@
+"""The reference's log-probabilities on disk: computed once, used in every epoch, for every objective, after a kill.
+
+A folder holds `cache.json` (what they were computed with) and one `logps-<rank>.bin` a process: records of 12 bytes,
+the digest of a completion with its prompt and images (8) and its log-probability (float32). A record is written whole
+or, after a kill, cut off at the end of the file and dropped when the cache is opened again.
+"""
+
+import hashlib
+import json
+import os
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.utils.data import ConcatDataset
+
+from mixpo.batches.layout import Batch
+from mixpo.errors import DataError, UserError
+from mixpo.files import read_json, write_text
+from mixpo.progress import track
+
+RECORD = np.dtype([("key", "<u8"), ("logps", "<f4")])
+
+
+class ReferenceCache:
+    """A `Reference` that looks up what was computed before."""
+
+    def __init__(self, folder: Path, made_with: dict[str, str], rank: int = 0):
+        """Opens or begins the cache. Raises UserError when it was made with something else, and says with what.
+
+        `made_with` names what the log-probabilities follow from: weights, processor, template, precision.
+        """
+        self.folder = folder
+        self.rank = rank
+        self.path = folder / f"logps-{rank}.bin"
+        about = folder / "cache.json"
+        before = read_json(about)
+        changed = [name for name in made_with if before is not None and before.get(name) != made_with[name]]
+        if changed:
+            raise UserError(
+                f"the cached reference log-probabilities in {folder} were computed with another "
+                f"{' and '.join(changed)}; delete the folder or name another one"
+            )
+        folder.mkdir(parents=True, exist_ok=True)
+        if before is None:
+            write_text(about, json.dumps(made_with, indent=1))
+        torn = self.path.stat().st_size % RECORD.itemsize if self.path.exists() else 0
+        if torn:
+            os.truncate(self.path, self.path.stat().st_size - torn)
+        self.load()
+
+    def load(self) -> None:
+        """Reads what all processes have written."""
+        parts = [np.fromfile(path, RECORD) for path in sorted(self.folder.glob("logps-*.bin"))]
+        records = np.concatenate([np.empty(0, RECORD), *parts])
+        _, first = np.unique(records["key"], return_index=True)
+        self._keys, self._logps = records["key"][first], records["logps"][first]
+
+    def __len__(self) -> int:
+        return len(self._keys)
+
+    def has(self, keys: Sequence[int]) -> bool:
+        wanted = np.array(keys, dtype=np.uint64)
+        return bool(np.isin(wanted, self._keys).all())
+
+    def append(self, batch: Batch, logps: Tensor) -> None:
+        """Writes the completions' log-probabilities, (C,); `load` makes them known."""
+        records = np.empty(len(batch.keys), RECORD)
+        records["key"], records["logps"] = batch.keys, logps.float().cpu().numpy()
+        with self.path.open("ab") as file:
+            file.write(records.tobytes())
+
+    def to(self, device: torch.device) -> None:
+        """Nothing of it is on a device."""
+
+    def __call__(self, batch: Batch, chunk: int) -> Tensor:
+        wanted = np.array(batch.keys, dtype=np.uint64)
+        places = np.searchsorted(self._keys, wanted).clip(max=max(len(self._keys) - 1, 0))
+        if not len(self._keys) or (self._keys[places] != wanted).any():
+            raise DataError(
+                f"a pair is missing from the cached reference log-probabilities in {self.folder}: the training set has "
+                "changed; delete the folder or name another one"
+            )
+        return torch.from_numpy(self._logps[places]).to(batch.targets.device)
+
+
+def fill(
+    cache: ReferenceCache,
+    datasets: Sequence[Any],
+    compute: Callable[[list[Any]], tuple[Batch, Callable[[], Tensor]]],
+    size: int,
+    processes: int,
+) -> None:
+    """Computes what the cache does not have yet, `size` rows at a time, each process its share of the rows.
+
+    A data set is known again by its length and fingerprint (`datasets.Dataset` has one): it is then not read at all.
+    `compute` takes rows and gives their batch, and a function that scores it.
+    """
+    parts = [dataset for one in datasets for dataset in _sized(one)]
+    rows: Any = ConcatDataset(parts)
+    data = [[len(part), str(getattr(part, "_fingerprint", ""))] for part in parts]
+    done = cache.folder / f"complete-{cache.rank}-of-{processes}.json"
+    if read_json(done) == {"data": data}:
+        return
+    mine = range(cache.rank, len(rows), processes)
+    starts = range(0, len(mine), size)
+    for start in track(starts, "reference", len(starts)):
+        batch, logps = compute([rows[index] for index in mine[start : start + size]])
+        if not cache.has(batch.keys):
+            cache.append(batch, logps())
+    write_text(done, json.dumps({"data": data}))
+
+
+def _sized(dataset: Any) -> list[Any]:
+    """A data set, or several by name (for evaluation), as a list. Raises UserError for one without a length."""
+    found = [] if dataset is None else list(dataset.values()) if isinstance(dataset, dict) else [dataset]
+    if any(not hasattr(one, "__len__") for one in found):
+        raise UserError("reference_cache needs data sets with a length; load the stream into a data set first")
+    return found
+
+
+def made_with(model: Any, processor: Any, precision: str) -> dict[str, str]:
+    """Digests of what the reference's log-probabilities follow from."""
+    tokenizer = getattr(processor, "tokenizer", processor)
+    images = getattr(processor, "image_processor", None)
+    backend = getattr(tokenizer, "backend_tokenizer", None)
+    described = [
+        backend.to_str() if backend is not None else json.dumps(tokenizer.get_vocab(), sort_keys=True),
+        images.to_json_string() if images is not None else "",
+    ]
+    return {
+        "weights": weights_digest(model),
+        "processor": _digest(described),
+        "template": _digest([str(getattr(processor, "chat_template", None))]),
+        "precision": precision,
+    }
+
+
+def weights_digest(model: nn.Module) -> str:
+    """Of every parameter and buffer in the checkpoint but a new adapter's, which changes nothing yet."""
+    digest = hashlib.blake2b(digest_size=16)
+    adapted = hasattr(model, "peft_config")
+    weights = {}
+    for name, tensor in model.state_dict().items():
+        if adapted and model.base_model.prefix in name:
+            continue
+        # peft wraps the layers that it adapts.
+        weights[name.removeprefix("base_model.model.").replace(".base_layer.", ".") if adapted else name] = tensor
+    for name, tensor in sorted(weights.items()):
+        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+        digest.update(tensor.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy())
+    return digest.hexdigest()
+
+
+def _digest(texts: Sequence[str]) -> str:
+    return hashlib.blake2b("\0".join(texts).encode(), digest_size=16).hexdigest()
