@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.utils.data import ConcatDataset
 
 from mixpo.batches.layout import Batch
@@ -139,7 +139,7 @@ def made_with(model: Any, processor: Any, precision: str) -> dict[str, str]:
     }
 
 
-def weights_digest(model: nn.Module) -> str:
+def weights_digest(model: Any) -> str:
     """Of every parameter and buffer in the checkpoint but a new adapter's, which changes nothing yet."""
     digest = hashlib.blake2b(digest_size=16)
     adapted = hasattr(model, "peft_config")
