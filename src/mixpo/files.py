@@ -11,77 +11,38 @@ absent, is made again. Reading skips repeated ids (the first stands) and unreada
       reference/  checkpoints/<section>/  evaluation/<section>/  timings/  report.html
 """
 
-import dataclasses
 import json
 import logging
 import os
 import re
 import shutil
-import types
 import typing
+from collections import deque
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from enum import StrEnum
-from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
 
 from mixpo.errors import DataError, UserError
-from mixpo.records import Continuation, Demonstration, Dropped, PreferencePair, Question, Response, Score, Verdict
+from mixpo.ids import Ids
+from mixpo.json_lines import from_json, to_json
+from mixpo.records import (
+    Continuation,
+    Demonstration,
+    Dropped,
+    PassRate,
+    PreferencePair,
+    Question,
+    Response,
+    Score,
+    Verdict,
+)
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
+S = TypeVar("S")
 SHARD_RECORDS = 50_000
 BASE_MODEL = Path(__file__).parent / "base"
-
-
-def to_json(record: Any) -> str:
-    """One line of JSON; fields at their default are left out."""
-    row = {
-        field.name: value
-        for field in dataclasses.fields(record)
-        if not _is_default(field, value := getattr(record, field.name))
-    }
-    return json.dumps(row, ensure_ascii=False)
-
-
-def _is_default(field: dataclasses.Field, value: Any) -> bool:
-    if field.default is not dataclasses.MISSING:
-        return value == field.default and type(value) is type(field.default)
-    return field.default_factory is not dataclasses.MISSING and value == field.default_factory()
-
-
-def from_json(record_type: type[T], line: str) -> T:
-    """The record a line holds. Raises ValueError when the line is torn, no object, or lacks a field."""
-    row = json.loads(line)
-    if not isinstance(row, dict):
-        raise ValueError("not a JSON object")
-    converters = _converters(record_type)  # type: ignore[arg-type]
-    unknown = sorted(row.keys() - converters.keys())
-    if unknown:
-        raise ValueError(f"unknown field {unknown[0]!r}")
-    try:
-        return record_type(**{name: converters[name](value) for name, value in row.items()})
-    except TypeError as error:
-        raise ValueError(str(error).split("__init__() ")[-1]) from None
-
-
-@cache
-def _converters(record_type: type) -> dict[str, Any]:
-    hints = typing.get_type_hints(record_type)
-    return {field.name: _converter(hints[field.name]) for field in dataclasses.fields(record_type)}
-
-
-def _converter(hint: Any) -> Any:
-    if isinstance(hint, types.UnionType):
-        inner = next(part for part in typing.get_args(hint) if part is not type(None))
-        convert = _converter(inner)
-        return lambda value: None if value is None else convert(value)
-    if typing.get_origin(hint) is tuple:
-        return tuple
-    if isinstance(hint, type) and issubclass(hint, StrEnum):
-        return hint
-    return lambda value: value
 
 
 class Shards(typing.Generic[T]):
@@ -90,12 +51,23 @@ class Shards(typing.Generic[T]):
     def __init__(self, folder: Path, record_type: type[T]):
         self.folder = folder
         self.record_type = record_type
+        self._end: tuple[Path, int, int] | None = None
+        """The last shard, its size and how many records still fit, as the last append left them."""
 
     def paths(self) -> list[Path]:
         return sorted(self.folder.glob("part-*.jsonl"))
 
     def __iter__(self) -> Iterator[T]:
-        seen: set[str] = set()
+        return self._unseen(Ids())
+
+    def ids(self) -> Ids:
+        """Ids of all whole records: what a rerun does not make again."""
+        seen = Ids()
+        deque(self._unseen(seen), maxlen=0)
+        return seen
+
+    def _unseen(self, seen: Ids) -> Iterator[T]:
+        """The records that `seen` does not have; it gets them."""
         for path in self.paths():
             for number, line in enumerate(read_lines(path), 1):
                 if not line.endswith("\n"):
@@ -107,14 +79,8 @@ class Shards(typing.Generic[T]):
                         "%s:%d is not a %s (%s); it is made again", path, number, self.record_type.__name__, error
                     )
                     continue
-                key = _key(record)
-                if key not in seen:
-                    seen.add(key)
+                if seen.add(_key(record)):
                     yield record
-
-    def ids(self) -> set[str]:
-        """Ids of all whole records: what a rerun does not make again."""
-        return {_key(record) for record in self}
 
     def append(self, records: Iterable[T]) -> int:
         """Adds records at the end, each flushed as soon as it is there; returns how many.
@@ -139,8 +105,10 @@ class Shards(typing.Generic[T]):
                 left -= 1
                 count += 1
         finally:
+            self._end = None
             with _writing(self.folder):
                 file.close()
+        self._end = path, path.stat().st_size, left
         return count
 
     def replace(self, records: Iterable[T]) -> int:
@@ -159,6 +127,8 @@ class Shards(typing.Generic[T]):
         paths = self.paths()
         if not paths:
             return self.folder / "part-00000.jsonl", SHARD_RECORDS
+        if self._end is not None and self._end[:2] == (paths[-1], paths[-1].stat().st_size):
+            return paths[-1], self._end[2]  # counting again at every append would read each record many times
         _cut_torn_line(paths[-1])
         return paths[-1], SHARD_RECORDS - sum(1 for _ in read_lines(paths[-1]))
 
@@ -166,13 +136,16 @@ class Shards(typing.Generic[T]):
         return self.folder / f"part-{int(path.stem.split('-')[1]) + 1:05d}.jsonl"
 
 
-def divert(records: Iterable[T | Dropped], shards: Shards[Dropped], batch: int = 1000) -> Iterator[T]:
-    """Yields the records of a step; what it dropped goes to `shards`, `batch` at a time and the rest at the end."""
-    waiting: list[Dropped] = []
+def divert(records: Iterable[T | S], shards: Shards[S], batch: int = 1000) -> Iterator[T]:
+    """Yields the records of a step; those of the type of `shards` go there, `batch` at a time and the rest at the end.
+
+    For what a step leaves out (`Dropped`), or notes on the way.
+    """
+    waiting: list[S] = []
     try:
         for record in records:
-            if not isinstance(record, Dropped):
-                yield record
+            if not isinstance(record, shards.record_type):
+                yield record  # type: ignore[misc]
                 continue
             waiting.append(record)
             if len(waiting) >= batch:
@@ -270,6 +243,10 @@ class RunFiles:
 
     def verdicts(self, section: str) -> Shards[Verdict]:
         return Shards(self.root / "verdicts" / section, Verdict)
+
+    def pass_rates(self, section: str) -> Shards[PassRate]:
+        """Of the questions that a pairs section saw."""
+        return Shards(self.root / "pass_rates" / section, PassRate)
 
     def judge_replies(self, section: str, record_type: type[T]) -> Shards[T]:
         """What an LLM judge wrote, paid for once (`mixpo.verdicts.llm_judge`)."""

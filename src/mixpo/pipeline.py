@@ -57,9 +57,18 @@ def run_recipe(recipe: Recipe, only: str | None = None) -> RunFiles:
     _save_recipe(recipe, configs, files)
     for name, section in chosen.items():
         started = time.monotonic()
-        importlib.import_module(STEPS[section.step]).run(configs[name], files)
+        importlib.import_module(STEPS[section.step]).run(configs[name], files, **_handed_over(section.step))
         _add_time(files, name, time.monotonic() - started)
     return files
+
+
+def _handed_over(step: str) -> dict[str, Any]:
+    """What a step needs of another one: steps never import each other, so it is passed in here."""
+    if step == "sample":
+        from mixpo.verdicts.verify import outcome
+
+        return {"judge": outcome}
+    return {}
 
 
 def _save_recipe(recipe: Recipe, configs: dict[str, Any], files: RunFiles) -> None:

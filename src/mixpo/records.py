@@ -85,6 +85,11 @@ class DropReason(StrEnum):
     EMPTY = "empty"
     TRUNCATED = "truncated"
     NO_GROUND_TRUTH = "no_ground_truth"
+    BALANCED = "balanced"
+    """Responses that were not drawn: the question had enough right and enough wrong ones."""
+    TOO_HARD = "too_hard"
+    """The question's pass rate is below the difficulty filter."""
+    TOO_EASY = "too_easy"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -174,7 +179,9 @@ class Continuation:
     finish_reason: FinishReason
     kept_tokens: int
     completion_tokens: int
-    """Tokens written after the kept part: what this record cost."""
+    """Tokens written after the kept part, end-of-turn included."""
+    response_tokens: int = 0
+    """Tokens of the response that was cut, end-of-turn included: with the above, what the pair cost."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -195,6 +202,23 @@ class Verdict:
     """As what kind of answer it was judged (given or inferred)."""
     reason: str = ""
     """Why, in a few words, when the outcome does not say it all."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PassRate:
+    """How often one question was answered right: its difficulty for the model that was sampled."""
+
+    id: str
+    """The id of the question."""
+    correct: int
+    """CORRECT responses."""
+    decided: int
+    """Responses with a verdict other than UNDECIDED."""
+
+    @property
+    def value(self) -> float:
+        """Share of right ones among the decided, in [0, 1]; nan when none is decided."""
+        return self.correct / self.decided if self.decided else float("nan")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -232,6 +256,8 @@ class Dropped:
     """One sentence for people."""
     count: int = 1
     """How many records this line stands for (pairs above the cap are counted, not listed)."""
+    tokens: int = 0
+    """Tokens that a model wrote for it in vain, where that is known."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -7,6 +7,7 @@ from mixpo.images import ImageRoots
 from mixpo.records import Continuation, Dropped, DropReason, FinishReason, Question, Response
 from mixpo.responses import dropout as step
 from mixpo.responses.backend import Request
+from mixpo.responses.backends.make import BackendConfig
 from mixpo.responses.backends.scripted import ScriptedBackend, tokens
 from mixpo.responses.backends.transformers import TransformersBackend
 
@@ -22,7 +23,7 @@ def response(text: str = TEXT, **values) -> Response:
 
 def run_one(answer: str, cut: Response, **values) -> Continuation | Dropped:
     backend = ScriptedBackend(lambda request, sample: answer)
-    (record,) = step.dropout([(OPEN, cut)], backend, NO_IMAGES, step.Config(**values))
+    (record,) = step.dropout([step.Cut(cut, OPEN.images)], backend, NO_IMAGES, step.Config(**values))
     return record
 
 
@@ -55,10 +56,10 @@ def test_the_model_does_not_see_the_image():
         return "A red circle and nothing else"
 
     backend = ScriptedBackend(answer)
-    list(step.dropout([(OPEN, response())], backend, NO_IMAGES, step.Config()))
+    list(step.dropout([step.Cut(response(), OPEN.images)], backend, NO_IMAGES, step.Config()))
     assert seen[0].images == ()
     assert (seen[0].prompt, seen[0].prefix_token_ids) == (OPEN.text, tokens("A red circle and"))
-    (record,) = step.dropout([(OPEN, response())], backend, NO_IMAGES, step.Config(with_image=True))
+    (record,) = step.dropout([step.Cut(response(), OPEN.images)], backend, NO_IMAGES, step.Config(with_image=True))
     assert record.reason is DropReason.BAD_IMAGE
 
 
@@ -66,7 +67,10 @@ def test_the_model_does_not_see_the_image():
     ("answer", "cut", "values", "reason"),
     [
         (TEXT, response(), {}, DropReason.SAME_TEXT),
+        (f" {TEXT}\n", response(), {"ratio": 0.0}, DropReason.SAME_TEXT),
         ("A red circle and", response(), {}, DropReason.EMPTY),
+        ("A red circle and  \n ", response(), {}, DropReason.EMPTY),
+        (" ", response(), {"ratio": 0.0}, DropReason.EMPTY),
         ("A red circle and " + "more " * 30, response(), {"max_new_tokens": 20}, DropReason.TRUNCATED),
         ("", response(finish_reason=FinishReason.LENGTH), {}, DropReason.TRUNCATED),
         ("", response("", token_ids=()), {}, DropReason.EMPTY),
@@ -109,7 +113,7 @@ def test_run_and_rerun(tmp_path):
     files.responses("sample").append([cut])
     script = tmp_path / "script.jsonl"
     script.write_text('{"id": "d-0/0", "text": "A red circle and a moon."}')
-    config = step.Config(backend=step.BackendConfig(name="scripted", script=str(script)))
+    config = step.Config(backend=BackendConfig(name="scripted", script=str(script)))
     for _ in range(2):
         step.run(config, files)
         (record,) = files.continuations("dropout")

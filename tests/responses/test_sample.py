@@ -8,6 +8,7 @@ from mixpo.images import ImageRoots
 from mixpo.prompts import Style
 from mixpo.records import AnswerKind, DropReason, FinishReason, Question
 from mixpo.responses import sample as step
+from mixpo.responses.backends.make import BackendConfig
 from mixpo.responses.backends.scripted import ScriptedBackend
 
 NO_IMAGES = ImageRoots({})
@@ -75,7 +76,7 @@ def files(tmp_path, monkeypatch) -> RunFiles:
 
 
 def scripted(files: RunFiles, **values) -> step.Config:
-    backend = step.BackendConfig(name="scripted", script=str(files.root.parent / "script.jsonl"))
+    backend = BackendConfig(name="scripted", script=str(files.root.parent / "script.jsonl"))
     return step.Config(backend=backend, n=3, **values)
 
 
@@ -113,7 +114,9 @@ def test_a_rerun_completes_files_cut_anywhere(files, lines):
 
 
 def test_bad_settings():
-    with pytest.raises(ValueError, match="n and block"):
+    with pytest.raises(ValueError, match="n must be at least 1"):
         step.Config(n=0)
+    with pytest.raises(ValueError, match="block must be at least 1"):
+        step.Config(block=0)
     with pytest.raises(ValueError, match="temperature"):
         step.Config(temperature=-1)

@@ -5,7 +5,7 @@ a pair whose chosen one is the response itself. For questions without a ground t
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from mixpo.errors import ImageError
 from mixpo.files import RunFiles
@@ -13,24 +13,20 @@ from mixpo.images import ImageRoots
 from mixpo.progress import say, track
 from mixpo.records import Continuation, Dropped, DropReason, FinishReason, Question, Response
 from mixpo.responses.ahead import read_ahead
-from mixpo.responses.backend import Backend, Completion, Request, SamplingParams
-from mixpo.responses.backends.make import BackendConfig, make_backend
+from mixpo.responses.backend import Backend, Completion, Request
+from mixpo.responses.backends.make import make_backend
 from mixpo.responses.ledger import Ledger, blocks
 from mixpo.responses.sample import IMAGES_AHEAD
+from mixpo.responses.sampling import SamplingConfig
 
 BROKEN = "\N{REPLACEMENT CHARACTER}"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Config:
+class Config(SamplingConfig):
     """What `dropout` may be told. The ratio is the paper's; its appendix also tries 0.25 and 0.75."""
 
     name: str = "dropout"
-    model: str = "base"
-    """`base`, `step:<section>`, a folder or a hub name."""
-    seed: int = 0
-    questions: str = "questions"
-    """The questions section to read."""
     responses: str = "sample"
     """The section whose responses are cut."""
     ratio: float = 0.5
@@ -39,47 +35,44 @@ class Config:
     """Whether the model still sees the image while it continues."""
     per_question: int = 1
     """Responses cut per question, from sample 0 on."""
-    temperature: float = 0.7
-    top_k: int = 50
-    top_p: float = 1.0
-    max_new_tokens: int = 512
-    backend: BackendConfig = field(default_factory=BackendConfig)
-    block: int = 1024
-    """Continuations that are committed together: what a killed run does again at most."""
 
     def __post_init__(self) -> None:
         if not 0 <= self.ratio < 1:
             raise ValueError("ratio must be at least 0 and below 1")
-        if self.per_question < 1 or self.block < 1:
-            raise ValueError("per_question and block must be at least 1")
-        self.sampling()
+        if self.per_question < 1:
+            raise ValueError("per_question must be at least 1")
+        super().__post_init__()
 
-    def sampling(self) -> SamplingParams:
-        """The part that the backend sees."""
-        return SamplingParams(
-            temperature=self.temperature,
-            top_k=self.top_k,
-            top_p=self.top_p,
-            max_new_tokens=self.max_new_tokens,
-            seed=self.seed,
-        )
+
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """One piece of work: a response of a question without a ground truth."""
+
+    response: Response
+    images: tuple[str, ...] = ()
+    """Those of its question."""
+
+    @property
+    def id(self) -> str:
+        return self.response.id
 
 
 def dropout(
-    work: Iterable[tuple[Question, Response]], backend: Backend, image_roots: ImageRoots, config: Config
+    cuts: Iterable[Cut], backend: Backend, image_roots: ImageRoots, config: Config
 ) -> Iterator[Continuation | Dropped]:
     """A continuation of each response, or a `Dropped` with the response's id, as they finish."""
     asked: dict[str, tuple[Response, tuple[int, ...]]] = {}
     refused: list[Dropped] = []
 
     def requests() -> Iterator[Request]:
-        for question, response in work:
+        for work in cuts:
+            response = work.response
             reason = unusable(response)
             if reason is not None:
                 refused.append(_dropped(response, *reason))
                 continue
             try:
-                images = tuple(image_roots.open(image) for image in question.images) if config.with_image else ()
+                images = tuple(image_roots.open(image) for image in work.images) if config.with_image else ()
             except ImageError as error:
                 refused.append(_dropped(response, DropReason.BAD_IMAGE, str(error)))
                 continue
@@ -115,66 +108,67 @@ def cut(token_ids: Sequence[int], ratio: float, backend: Backend) -> tuple[int, 
 
 
 def _continuation(
-    response: Response, kept: tuple[int, ...], completion: Completion, backend: Backend, config: Config
+    response: Response, kept_ids: tuple[int, ...], completion: Completion, backend: Backend, config: Config
 ) -> Continuation | Dropped:
-    if completion.finish_reason is not FinishReason.STOP:
-        return _dropped(response, DropReason.TRUNCATED, "the continuation was cut by the token limit")
-    if not completion.token_ids:
-        return _dropped(response, DropReason.EMPTY, "nothing was written after the kept part")
-    if completion.text == response.text:
-        return _dropped(response, DropReason.SAME_TEXT, "the continuation is the response itself")
+    kept = backend.decode(kept_ids)
+    reason = unfit(response.text, kept, completion)
+    if reason is not None:
+        return _dropped(response, *reason, completion.completion_tokens)
     return Continuation(
         id=f"{response.id}/cut",
         question_id=response.question_id,
         response_id=response.id,
         ratio=config.ratio,
         with_image=config.with_image,
-        kept=backend.decode(kept),
+        kept=kept,
         text=completion.text,
         finish_reason=completion.finish_reason,
-        kept_tokens=len(kept),
+        kept_tokens=len(kept_ids),
         completion_tokens=completion.completion_tokens,
+        response_tokens=response.completion_tokens,
     )
 
 
-def _dropped(response: Response, reason: DropReason, detail: str) -> Dropped:
-    return Dropped(id=response.id, step="dropout", reason=reason, detail=detail)
+def unfit(response: str, kept: str, completion: Completion) -> tuple[DropReason, str] | None:
+    """Why a continuation makes no rejected completion; None when it makes one. Outer white space does not count."""
+    if completion.finish_reason is not FinishReason.STOP:
+        return DropReason.TRUNCATED, "the continuation was cut by the token limit"
+    if completion.text.strip() == kept.strip():
+        return DropReason.EMPTY, "nothing was written after the kept part"
+    if completion.text.strip() == response.strip():
+        return DropReason.SAME_TEXT, "the continuation is the response itself"
+    return None
 
 
-@dataclass(frozen=True, slots=True)
-class Cut:
-    """One piece of work: a response of a question without a ground truth."""
-
-    question: Question
-    response: Response
-
-    @property
-    def id(self) -> str:
-        return self.response.id
+def _dropped(response: Response, reason: DropReason, detail: str, tokens: int = 0) -> Dropped:
+    spent = response.completion_tokens + tokens
+    return Dropped(id=response.id, step="dropout", reason=reason, detail=detail, tokens=spent)
 
 
-def selected(questions: Iterable[Question], responses: Iterable[Response], per_question: int) -> list[Cut]:
+def selected(questions: Iterable[Question], responses: Iterable[Response], per_question: int) -> Iterator[Cut]:
     """The responses to cut: the first samples of each question that has no ground truth."""
-    open_questions = {question.id: question for question in questions if question.answer is None}
-    return [
-        Cut(open_questions[response.question_id], response)
-        for response in responses
-        if response.question_id in open_questions and response.sample < per_question
-    ]
+    images = {question.id: question.images for question in questions if question.answer is None}
+    for response in responses:
+        if response.question_id in images and response.sample < per_question:
+            yield Cut(response, images[response.question_id])
 
 
 def run(config: Config, files: RunFiles) -> None:
     """Appends what is missing to `continuations/<name>` and `dropped/<name>`."""
-    cuts = selected(files.questions(config.questions), files.responses(config.responses), config.per_question)
+
+    def all_blocks() -> Iterator[list[Cut]]:
+        questions, responses = files.questions(config.questions), files.responses(config.responses)
+        return blocks(selected(questions, responses, config.per_question), config.block)
+
     ledger: Ledger[Cut, Continuation] = Ledger(
-        files.continuations(config.name), files.dropped(config.name), lambda item: [f"{item.id}/cut"]
+        files.continuations(config.name), files.dropped(config.name), lambda work: [f"{work.id}/cut"]
     )
-    todo = ledger.unfinished(blocks(cuts, config.block))
-    if not todo:
-        say(f"{config.name}: all continuations of {len(cuts)} responses are there")
+    ledger.survey(all_blocks())
+    if not ledger.todo:
+        say(f"{config.name}: all continuations of {ledger.total:,} responses are there")
         return
     backend = make_backend(config.backend, files.model(config.model))
     roots = ImageRoots.load(files.image_roots_file(config.questions))
-    work = ledger.commit(todo, lambda block: dropout(((c.question, c.response) for c in block), backend, roots, config))
-    for _ in track(work, config.name, total=len(cuts), done=ledger.finished):
+    work = ledger.commit(all_blocks(), lambda block: dropout(block, backend, roots, config))
+    for _ in track(work, config.name, total=ledger.total, done=ledger.finished):
         pass

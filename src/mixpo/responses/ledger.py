@@ -1,10 +1,12 @@
 """What of a step is done, in blocks: every record exactly once, and the same files however often it was killed.
 
 Blocks depend on the list of work alone. A block's records are appended, in order, when all of them are
-there; an unfinished block is done again as a whole and only what its files lack is appended.
+there; an unfinished block is done again as a whole and only what its files lack is appended. What is left
+out follows its block's records: a `Dropped` record also says that its work is done.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Sequence
+from itertools import islice
 from typing import Generic, Protocol, TypeVar
 
 from mixpo.files import Shards
@@ -22,50 +24,84 @@ Work = TypeVar("Work", bound=Named)
 Made = TypeVar("Made", bound=Named)
 
 
-def blocks(work: Sequence[Work], size: int) -> list[Sequence[Work]]:
+def blocks(work: Iterable[Work], size: int) -> Iterator[list[Work]]:
     """The work in consecutive blocks of `size`; the last may be shorter."""
-    return [work[start : start + size] for start in range(0, len(work), size)]
+    work = iter(work)
+    while block := list(islice(work, size)):
+        yield block
 
 
-class Ledger(Generic[Work, Made]):
+class Progress(Generic[Work]):
+    """Which blocks still owe a record, told from what was written: one bit per record, one number per block."""
+
+    def __init__(self, written: Container[str], left_out: Container[str], wanted: Callable[[Work], Sequence[str]]):
+        """`wanted`: the ids of the records that a piece of work gives, unless it is dropped."""
+        self.written, self.left_out, self.wanted = written, left_out, wanted
+        self.total = 0
+        """Records of all blocks."""
+        self.finished = 0
+        """Records of finished blocks."""
+        self.todo: set[int] = set()
+        """Numbers of unfinished blocks."""
+
+    def survey(self, all_blocks: Iterable[Sequence[Work]]) -> None:
+        """Goes through the blocks once; none is kept."""
+        for number, block in enumerate(all_blocks):
+            records = sum(len(self.wanted(work)) for work in block)
+            self.total += records
+            if all(self.is_done(work) for work in block):
+                self.finished += records
+            else:
+                self.todo.add(number)
+
+    def is_done(self, work: Work) -> bool:
+        return work.id in self.left_out or all(id in self.written for id in self.wanted(work))
+
+
+class Ledger(Progress[Work], Generic[Work, Made]):
     """The records a step has written so far, and those it still owes."""
 
     def __init__(self, records: Shards[Made], dropped: Shards[Dropped], wanted: Callable[[Work], Sequence[str]]):
-        """`wanted`: the ids of the records that a piece of work gives, unless it is dropped."""
-        self.records, self.dropped, self.wanted = records, dropped, wanted
-        self.written = records.ids()
-        self.left_out = {record.id for record in dropped}
-        self.finished = 0
-        """Records of finished blocks."""
-
-    def unfinished(self, all_blocks: Iterable[Sequence[Work]]) -> list[Sequence[Work]]:
-        """The blocks that lack a record."""
-        todo = []
-        for block in all_blocks:
-            if all(self._is_done(work) for work in block):
-                self.finished += sum(len(self.wanted(work)) for work in block)
-            else:
-                todo.append(block)
-        return todo
-
-    def _is_done(self, work: Work) -> bool:
-        return work.id in self.left_out or self.written.issuperset(self.wanted(work))
+        super().__init__(records.ids(), {record.id for record in dropped}, wanted)
+        self.records, self.dropped = records, dropped
 
     def commit(
-        self, todo: Iterable[Sequence[Work]], make: Callable[[Sequence[Work]], Iterator[Made | Dropped]]
+        self, all_blocks: Iterable[Sequence[Work]], make: Callable[[Sequence[Work]], Iterator[Made | Dropped]]
     ) -> Iterator[Made | Dropped]:
-        """Makes block after block, yields records as they come, appends each block when it is whole."""
-        for block in todo:
-            made: dict[str, Made] = {}
-            dropped: dict[str, Dropped] = {}
-            for record in make(block):
-                if isinstance(record, Dropped):
-                    dropped[record.id] = record
-                else:
-                    made[record.id] = record
-                yield record
-            wanted = [record_id for work in block for record_id in self.wanted(work)]
-            lost = [w.id for w in block if w.id not in dropped and not made.keys() >= set(self.wanted(w))]
-            assert not lost, f"neither made nor dropped: {lost[:3]}"
-            self.dropped.append(dropped[w.id] for w in block if w.id in dropped and w.id not in self.left_out)
-            self.records.append(made[id_] for id_ in wanted if id_ in made and id_ not in self.written)
+        """Makes the blocks that `survey` found unfinished, yields records as they come, appends each whole block."""
+        for number, block in enumerate(all_blocks):
+            if number not in self.todo:
+                continue
+            kept: Whole[Work, Made] = Whole(block, self.wanted)
+            yield from kept.collect(make(block))
+            self.records.append(kept.records(self.written))
+            self.dropped.append(kept.left_out(self.left_out))
+
+
+class Whole(Generic[Work, Made]):
+    """The records of one block, until all of them are there."""
+
+    def __init__(self, block: Sequence[Work], wanted: Callable[[Work], Sequence[str]]):
+        self.block, self.wanted = block, wanted
+        self.made: dict[str, Made] = {}
+        self.dropped: dict[str, Dropped] = {}
+
+    def collect(self, made: Iterable[Made | Dropped]) -> Iterator[Made | Dropped]:
+        """Passes the records on and keeps them."""
+        for record in made:
+            if isinstance(record, Dropped):
+                self.dropped[record.id] = record
+            else:
+                self.made[record.id] = record
+            yield record
+        lost = [w.id for w in self.block if w.id not in self.dropped and not self.made.keys() >= set(self.wanted(w))]
+        assert not lost, f"neither made nor dropped: {lost[:3]}"
+
+    def records(self, written: Container[str]) -> Iterator[Made]:
+        """Those not written yet, in the order of the work."""
+        wanted = (id for work in self.block for id in self.wanted(work))
+        return (self.made[id] for id in wanted if id in self.made and id not in written)
+
+    def left_out(self, known: Container[str]) -> Iterator[Dropped]:
+        """What was dropped and is not known to be, in the order of the work."""
+        return (self.dropped[w.id] for w in self.block if w.id in self.dropped and w.id not in known)

@@ -5,8 +5,8 @@ in order when all of them are there; a rerun does an unfinished block again as a
 and with them the rounding of logits, are those of an uninterrupted run: the files come out the same.
 """
 
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from enum import StrEnum
 
 from mixpo.errors import ImageError
@@ -16,9 +16,11 @@ from mixpo.progress import say, track
 from mixpo.prompts import Style, resolve_style, user_text
 from mixpo.records import Dropped, DropReason, Question, Response
 from mixpo.responses.ahead import read_ahead
-from mixpo.responses.backend import Backend, Completion, Request, SamplingParams
-from mixpo.responses.backends.make import BackendConfig, make_backend
+from mixpo.responses.backend import Backend, Completion, Request
+from mixpo.responses.backends.make import make_backend
+from mixpo.responses.balance import Balance, Judge, until_balanced
 from mixpo.responses.ledger import Ledger, blocks
+from mixpo.responses.sampling import SamplingConfig
 
 IMAGES_AHEAD = 32
 """Questions whose images are opened before the backend asks for them."""
@@ -35,53 +37,50 @@ class Which(StrEnum):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Config:
+class Config(SamplingConfig):
     """What `sample` may be told."""
 
     name: str = "sample"
-    model: str = "base"
-    """`base`, `step:<section>`, a folder or a hub name."""
-    seed: int = 0
-    questions: str = "questions"
-    """The questions section to read."""
     which: Which = Which.ALL
     n: int = 32
-    """Responses per question."""
+    """Responses per question; the most, with `stop_when_balanced`."""
+    stop_when_balanced: Balance | None = None
+    """Draw in rounds, and stop a question that has enough right and enough wrong responses; None: draw all."""
     style: Style = Style.AUTO
-    temperature: float = 0.7
-    """0: the most probable token every time."""
-    top_k: int = 50
-    """Only the k most probable tokens; 0: all."""
-    top_p: float = 1.0
-    """Only the smallest set of tokens with this probability mass; 1: all."""
-    max_new_tokens: int = 512
     logps: bool = False
     """Whether responses carry their summed log-probability."""
-    backend: BackendConfig = field(default_factory=BackendConfig)
     block: int = 2048
     """Responses that are committed together: what a killed run does again at most."""
 
     def __post_init__(self) -> None:
-        if self.n < 1 or self.block < 1:
-            raise ValueError("n and block must be at least 1")
-        self.sampling()
-
-    def sampling(self) -> SamplingParams:
-        """The part that the backend sees."""
-        return SamplingParams(
-            temperature=self.temperature,
-            top_k=self.top_k,
-            top_p=self.top_p,
-            max_new_tokens=self.max_new_tokens,
-            seed=self.seed,
-            logps=self.logps,
-        )
+        if self.n < 1:
+            raise ValueError("n must be at least 1")
+        super().__post_init__()
 
 
 def sample(
-    questions: Iterable[Question], backend: Backend, image_roots: ImageRoots, config: Config
+    questions: Sequence[Question], backend: Backend, image_roots: ImageRoots, config: Config, judge: Judge | None = None
 ) -> Iterator[Response | Dropped]:
-    """`config.n` responses of each question, as they finish; one `Dropped` for a question that cannot be asked."""
+    """The responses to each question, as they finish; one `Dropped` for a question that cannot be asked.
+
+    `judge` says which are right; only `stop_when_balanced` needs it.
+    """
+    if config.stop_when_balanced is None:
+        return draw(questions, range(config.n), backend, image_roots, config)
+    assert judge is not None, "stop_when_balanced needs a judge"
+    return until_balanced(
+        questions,
+        config.n,
+        config.stop_when_balanced,
+        lambda some, numbers: draw(some, numbers, backend, image_roots, config),
+        judge,
+    )
+
+
+def draw(
+    questions: Iterable[Question], numbers: range, backend: Backend, image_roots: ImageRoots, config: Config
+) -> Iterator[Response | Dropped]:
+    """The numbered samples of each question, as they finish; one `Dropped` for a question that cannot be asked."""
     asked: dict[str, tuple[Question, str]] = {}
     refused: list[Dropped] = []
 
@@ -94,9 +93,9 @@ def sample(
                 continue
             prompt = user_text(question, config.style)
             asked[question.id] = question, prompt
-            yield Request(id=question.id, prompt=prompt, images=images, samples=tuple(range(config.n)))
+            yield Request(id=question.id, prompt=prompt, images=images, samples=tuple(numbers))
 
-    for completion in backend.complete(read_ahead(requests(), IMAGES_AHEAD), config.sampling()):
+    for completion in backend.complete(read_ahead(requests(), IMAGES_AHEAD), config.sampling(logps=config.logps)):
         if isinstance(completion, Dropped):
             yield completion
             continue
@@ -127,25 +126,36 @@ def selected(questions: Iterable[Question], which: Which) -> Iterator[Question]:
             yield question
 
 
-def run(config: Config, files: RunFiles) -> None:
+def wanted(config: Config) -> Callable[[Question], list[str]]:
+    """The ids of all responses that a question may get."""
+    return lambda question: [f"{question.id}/{number}" for number in range(config.n)]
+
+
+def run(config: Config, files: RunFiles, judge: Judge | None = None) -> None:
     """Appends what is missing to `responses/<name>` and `dropped/<name>`."""
-    sample_into(config, files, lambda: make_backend(config.backend, files.model(config.model)))
+    sample_into(config, files, lambda: make_backend(config.backend, files.model(config.model)), judge)
 
 
-def sample_into(config: Config, files: RunFiles, load: Callable[[], Backend]) -> None:
+def sample_into(config: Config, files: RunFiles, load: Callable[[], Backend], judge: Judge | None = None) -> None:
     """What `run` does with the backend that `load` gives; it is not asked for one when nothing is missing."""
-    questions = list(selected(files.questions(config.questions), config.which))
+
+    def all_blocks() -> Iterator[list[Question]]:
+        return question_blocks(files.questions(config.questions), config)
+
     ledger: Ledger[Question, Response] = Ledger(
-        files.responses(config.name),
-        files.dropped(config.name),
-        lambda question: [f"{question.id}/{number}" for number in range(config.n)],
+        files.responses(config.name), files.dropped(config.name), wanted(config)
     )
-    todo = ledger.unfinished(blocks(questions, max(1, config.block // config.n)))
-    if not todo:
-        say(f"{config.name}: all responses of {len(questions)} questions are there")
+    ledger.survey(all_blocks())
+    if not ledger.todo:
+        say(f"{config.name}: all responses are there ({ledger.total:,} asked for)")
         return
     backend = load()
     roots = ImageRoots.load(files.image_roots_file(config.questions))
-    work = ledger.commit(todo, lambda block: sample(block, backend, roots, config))
-    for _ in track(work, config.name, total=len(questions) * config.n, done=ledger.finished):
+    work = ledger.commit(all_blocks(), lambda block: sample(block, backend, roots, config, judge))
+    for _ in track(work, config.name, total=ledger.total, done=ledger.finished):
         pass
+
+
+def question_blocks(questions: Iterable[Question], config: Config) -> Iterator[list[Question]]:
+    """The questions to ask, in blocks of about `config.block` responses."""
+    return blocks(selected(questions, config.which), max(1, config.block // config.n))

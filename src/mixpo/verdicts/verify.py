@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from mixpo.files import RunFiles
 from mixpo.progress import track
@@ -119,14 +119,21 @@ def judge(
     return in_parallel(verify, pairs, config.workers, config.time_limit)
 
 
+def outcome(question: Question, response: Response) -> Outcome:
+    """Whether a response is right: what a step that may not import this package is handed (adaptive sampling)."""
+    return verify(question, response).outcome
+
+
 def run(config: Config, files: RunFiles) -> None:
-    """Judges the responses that have no verdict yet."""
-    questions = {question.id: question for question in files.questions(config.questions)}
+    """Judges the responses that have no verdict yet; they are read one at a time."""
+    # Judging needs neither a drawn scene's state nor the images: without them a hundred thousand questions are small.
+    questions = {question.id: replace(question, meta={}, images=()) for question in files.questions(config.questions)}
     verdicts = files.verdicts(config.name)
     done = verdicts.ids()
-    responses = [response for response in files.responses(config.responses) if response.id not in done]
+    total = sum(1 for _ in files.responses(config.responses))
+    responses = (response for response in files.responses(config.responses) if response.id not in done)
     new = judge(questions, responses, config)
     if config.llm_judge is not None:
-        by_id = {response.id: response for response in responses}
+        by_id = {response.id: response for response in files.responses(config.responses) if response.id not in done}
         new = decide(new, questions, by_id, config.llm_judge, files.judge_replies(config.name, JudgeReply))
-    verdicts.append(track(new, "verify", total=len(responses) + len(done), done=len(done)))
+    verdicts.append(track(new, "verify", total=total, done=len(done)))
