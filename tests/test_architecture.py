@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 SOURCE = Path(__file__).parent.parent / "src" / "mixpo"
-COMMON = {"records", "files", "config", "errors", "prompts", "images", "progress"}
+COMMON = {"records", "files", "ids", "json_lines", "config", "errors", "prompts", "images", "progress"}
 TOP = {"cli", "pipeline", "quickstart", "__init__", "__main__"}
 MAY_IMPORT = {
     "questions": COMMON,

@@ -104,6 +104,26 @@ def convert(
 
 
 @app.command()
+def pass_rates(
+    run: Annotated[Path, typer.Argument(help="A run folder.")],
+    out: Annotated[Path, typer.Option(help="JSON lines: id, question, images, answer, pass_rate …")],
+    low: Annotated[float, typer.Option(help="Leave out questions answered right less often.")] = 0.0,
+    high: Annotated[float, typer.Option(help="Leave out questions answered right more often.")] = 1.0,
+    pairs: Annotated[str, typer.Option(help="The section that counted them.")] = "pair",
+    questions: Annotated[str, typer.Option(help="The section with the questions.")] = "questions",
+) -> None:
+    """Write every question with the share of its responses that are right, for reinforcement learning."""
+    from mixpo.files import RunFiles
+    from mixpo.pairs.difficulty import Range, export
+
+    try:
+        wanted = Range(low, high)
+    except ValueError as error:
+        raise UserError(f"--low {low:g} --high {high:g}: {error}") from error
+    export(RunFiles(run), out, wanted, pairs, questions)
+
+
+@app.command()
 def quickstart(
     short: Annotated[bool, typer.Option(help="A few minutes less: fewer questions, a weaker result.")] = False,
     seed: Annotated[int, typer.Option(help="Seed of questions, sampling and training.")] = 0,

@@ -213,12 +213,12 @@ class PassRate:
     correct: int
     """CORRECT responses."""
     decided: int
-    """Responses with a verdict other than UNDECIDED."""
+    """Responses with a verdict other than UNDECIDED, at least 1."""
 
     @property
     def value(self) -> float:
-        """Share of right ones among the decided, in [0, 1]; nan when none is decided."""
-        return self.correct / self.decided if self.decided else float("nan")
+        """Share of right ones among the decided, in [0, 1]."""
+        return self.correct / self.decided
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -53,10 +53,45 @@ def test_pairs_drops_and_funnel(tmp_path, fill, capsys):
         "questions": 6, "answered": 5, "with_ground_truth": 4, "responses": 16, "continuations": 0,
         "outcomes": {"correct": 6, "incorrect": 3, "unparsed": 2, "truncated": 1, "undecided": 3},
         "pairs": {"correctness": 2, "format": 4},
+        "pass_rates": {"1": 1, "0": 1, "0.4-0.6": 1},
         "dropped": {"all_correct": 1, "none_correct": 1, "undecided": 1, "no_ground_truth": 1},
     }  # fmt: skip
     said = " ".join(capsys.readouterr().err.split())
     assert "pair: 6 pairs (2 correctness, 4 format) from 16 responses to 5 questions; left out: 1 all_correct" in said
+
+
+def test_pass_rates_are_kept(tmp_path, fill):
+    """Undecided responses do not count: "mixed" has 2 right ones of 5."""
+    files = fill(tmp_path / "run")
+    for _ in range(2):
+        build.run(build.Config(), files)
+        rates = {rate.id: (rate.correct, rate.decided) for rate in files.pass_rates("pair")}
+        assert rates == {"all": (4, 4), "none": (0, 3), "mixed": (2, 5)}
+    assert [path.name for path in (tmp_path / "run" / "pass_rates").iterdir()] == ["pair"], "nothing temporary is left"
+
+
+@pytest.mark.parametrize(
+    ("difficulty", "reason"),
+    [
+        ((0.4, 0.8), None),
+        ((0.2, 0.4), None),
+        ((0.5, 0.8), DropReason.TOO_HARD),
+        ((0.1, 0.3), DropReason.TOO_EASY),
+    ],
+)
+def test_difficulty_filter(tmp_path, fill, difficulty, reason):
+    """2 of 5 are right, a pass rate of 0.4; the ends of the range belong to it."""
+    files = fill(tmp_path / "run")
+    files.continuations("dropout").append([continuation()])
+    build.run(build.Config(difficulty=difficulty, continuations="dropout"), files)
+    assert {pair.question_id for pair in files.pairs("pair")} == ({"free"} if reason else {"free", "mixed"})
+    dropped = {record.id: record for record in files.dropped("pair")}
+    assert (dropped["all"].reason, dropped["none"].reason) == (DropReason.ALL_CORRECT, DropReason.NONE_CORRECT)
+    assert ("mixed" in dropped) == bool(reason)
+    if reason:
+        assert dropped["mixed"].reason is reason
+        assert dropped["mixed"].detail.startswith("2 of 5 responses are right")
+    assert len(list(files.pass_rates("pair"))) == 3, "the filter does not hide pass rates"
 
 
 def test_continuations_give_pairs_where_there_is_no_ground_truth(tmp_path, fill):

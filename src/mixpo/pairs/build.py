@@ -12,11 +12,12 @@ from dataclasses import dataclass, field
 
 from mixpo.errors import DataError
 from mixpo.files import RunFiles, Shards, divert, write_text
-from mixpo.pairs.correctness import STEP, Limits, correctness_pairs
+from mixpo.pairs.correctness import STEP, Judged, Limits, correctness_pairs
+from mixpo.pairs.difficulty import Range, bin_of, pass_rate
 from mixpo.pairs.dropout_ntp import dropout_pair
 from mixpo.pairs.grouping import Group, Inputs, groups
 from mixpo.progress import say, track
-from mixpo.records import Dropped, DropReason, PreferencePair
+from mixpo.records import Dropped, DropReason, PassRate, PreferencePair, Question
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,6 +36,12 @@ class Config(Limits):
     """The section that judged them; empty: no correctness pairs."""
     continuations: str = ""
     """The section that wrote continuations of the responses (DropoutNTP); empty: none."""
+    difficulty: tuple[float, ...] = (0.0, 1.0)
+    """Pass rates between which a question makes correctness pairs, both included, for example [0.2, 0.8]."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        Range.of(self.difficulty)
 
 
 @dataclass
@@ -51,6 +58,8 @@ class Funnel:
     """Responses by verdict, over questions that have a ground truth; `unjudged`: without verdict."""
     pairs: Counter[str] = field(default_factory=Counter)
     """Pairs by origin."""
+    pass_rates: Counter[str] = field(default_factory=Counter)
+    """Questions by how often they were answered right (`mixpo.pairs.difficulty.BINS`)."""
     dropped: Counter[str] = field(default_factory=Counter)
     """What was left out by reason: questions, or responses (empty, same_text), or pairs (over_cap)."""
 
@@ -68,19 +77,21 @@ class Funnel:
         return json.dumps(vars(self), indent=1) + "\n"
 
 
-def build(groups: Iterable[Group], config: Config, funnel: Funnel) -> Iterator[PreferencePair | Dropped]:
-    """Every question's pairs and what was left out, counted in `funnel` on the way."""
+def build(groups: Iterable[Group], config: Config, funnel: Funnel) -> Iterator[PreferencePair | PassRate | Dropped]:
+    """Every question's pairs, its pass rate and what was left out, counted in `funnel` on the way."""
     for group in groups:
         funnel.count(group)
         for record in _of_question(group, config):
             if isinstance(record, PreferencePair):
                 funnel.pairs[record.origin] += 1
+            elif isinstance(record, PassRate):
+                funnel.pass_rates[bin_of(record)] += 1
             else:
                 funnel.dropped[record.reason] += record.count
             yield record
 
 
-def _of_question(group: Group, config: Config) -> Iterator[PreferencePair | Dropped]:
+def _of_question(group: Group, config: Config) -> Iterator[PreferencePair | PassRate | Dropped]:
     question = group.question
     responses = {response.id: response for response in group.responses}
     lost = sum(record.id not in responses for record in group.verdicts)
@@ -94,10 +105,25 @@ def _of_question(group: Group, config: Config) -> Iterator[PreferencePair | Drop
         return  # a question that was never answered was left out by an earlier step
     if config.verdicts and (question.answer is not None or not group.continuations):
         judged = [(responses[verdict.id], verdict) for verdict in group.verdicts if verdict.id in responses]
-        yield from correctness_pairs(question, judged, config, config.seed)
+        yield from _correctness(question, judged, config)
     for continuation in sorted(group.continuations, key=lambda record: record.id):
         if continuation.response_id in responses:
             yield dropout_pair(question, responses[continuation.response_id], continuation)
+
+
+def _correctness(
+    question: Question, judged: list[Judged], config: Config
+) -> Iterator[PreferencePair | PassRate | Dropped]:
+    """The pairs of right and wrong responses, unless the question is too hard or too easy."""
+    rate = pass_rate(question, (verdict for _, verdict in judged)) if question.answer is not None else None
+    refusal = None
+    if rate is not None:
+        yield rate
+        refusal = Range.of(config.difficulty).refusal(rate)
+    if refusal is None:
+        yield from correctness_pairs(question, judged, config, config.seed)
+    else:
+        yield Dropped(id=question.id, step=STEP, reason=refusal[0], detail=refusal[1])
 
 
 def run(config: Config, files: RunFiles) -> None:
@@ -110,15 +136,19 @@ def run(config: Config, files: RunFiles) -> None:
     )
     _refuse_nothing(inputs, config)
     pairs, dropped = files.pairs(config.name), files.dropped(config.name)
-    # What is dropped waits beside its folder: the pairs are replaced in one step, then the drops.
+    # What is dropped or noted waits beside its folder: the pairs are replaced in one step, then the others.
     waiting = Shards(dropped.folder.with_name(f"{config.name}.new"), Dropped)
-    shutil.rmtree(waiting.folder, ignore_errors=True)
+    rates = Shards(files.pass_rates(config.name).folder.with_name(f"{config.name}.new"), PassRate)
+    for shards in (waiting, rates):
+        shutil.rmtree(shards.folder, ignore_errors=True)
     funnel = Funnel()
     grouped = groups(inputs, pairs.folder.with_name(f"{config.name}.buckets"))
     records = build(track(grouped, config.name), config, funnel)
-    count = pairs.replace(divert(records, waiting))
+    count = pairs.replace(divert(divert(records, waiting), rates))
     dropped.replace(waiting)
-    shutil.rmtree(waiting.folder, ignore_errors=True)
+    files.pass_rates(config.name).replace(rates)
+    for shards in (waiting, rates):
+        shutil.rmtree(shards.folder, ignore_errors=True)
     write_text(files.json(f"funnel/{config.name}"), funnel.as_json())
     made = f"{count:,} pairs ({_list(funnel.pairs) or 'none'})"
     origin = f"{funnel.responses:,} responses to {funnel.answered:,} questions"

@@ -1,0 +1,114 @@
+"""How hard each question is for the model that was sampled: its pass rate, the filter on it, and its export.
+
+Questions that are always or never answered right give no pairs; those that hardly ever are give pairs whose
+chosen response may be right by luck. Reinforcement learning wants the same middle.
+"""
+
+import json
+import os
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mixpo.errors import DataError, UserError
+from mixpo.files import RunFiles
+from mixpo.images import ImageRoots
+from mixpo.progress import say
+from mixpo.records import DropReason, Outcome, PassRate, Question, Verdict
+
+BINS = ("0", "0-0.2", "0.2-0.4", "0.4-0.6", "0.6-0.8", "0.8-1", "1")
+"""Pass rates for a histogram: never right, fifths (the lower end included), always right."""
+
+
+@dataclass(frozen=True, slots=True)
+class Range:
+    """Pass rates from `low` to `high`, both included."""
+
+    low: float = 0.0
+    high: float = 1.0
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.low <= self.high <= 1:
+            raise ValueError("difficulty is two pass rates between 0 and 1, the smaller first")
+
+    @classmethod
+    def of(cls, ends: tuple[float, ...]) -> "Range":
+        """From a recipe's two numbers. Raises ValueError for anything else."""
+        if len(ends) != 2:
+            raise ValueError("difficulty is two pass rates, for example [0.2, 0.8]")
+        return cls(*ends)
+
+    def __contains__(self, rate: float) -> bool:
+        return self.low <= rate <= self.high
+
+    def refusal(self, rate: PassRate) -> tuple[DropReason, str] | None:
+        """Why a question makes no pairs; None when it may. Rates of 0 and 1 never do, for a reason of their own."""
+        if rate.value in self or rate.correct in (0, rate.decided):
+            return None
+        share = f"{rate.correct} of {rate.decided} responses are right"
+        if rate.value < self.low:
+            return DropReason.TOO_HARD, f"{share}, below the pass rate of {self.low:g}"
+        return DropReason.TOO_EASY, f"{share}, above the pass rate of {self.high:g}"
+
+
+def pass_rate(question: Question, verdicts: Iterable[Verdict]) -> PassRate | None:
+    """Of all responses with a decided verdict; what has no readable answer is not right. None when none is decided.
+
+    Adaptive sampling stops sooner where right and wrong responses both come early, which draws the rates of
+    those questions a little towards the middle.
+    """
+    decided = [verdict.outcome for verdict in verdicts if verdict.outcome is not Outcome.UNDECIDED]
+    if not decided:
+        return None
+    return PassRate(id=question.id, correct=decided.count(Outcome.CORRECT), decided=len(decided))
+
+
+def bin_of(rate: PassRate) -> str:
+    """Which bar of a histogram a question is counted in."""
+    if rate.correct in (0, rate.decided):
+        return BINS[0] if not rate.correct else BINS[-1]
+    return BINS[1 + rate.correct * 5 // rate.decided]
+
+
+def rows(
+    questions: Iterable[Question], rates: Iterable[PassRate], roots: ImageRoots, wanted: Range
+) -> Iterator[dict[str, Any]]:
+    """One row a question with a pass rate in the range; images as absolute paths."""
+    by_id = {rate.id: rate for rate in rates if rate.value in wanted}
+    for question in questions:
+        rate = by_id.get(question.id)
+        if rate is None:
+            continue
+        row = {
+            "id": question.id,
+            "question": question.text,
+            "images": [str(roots.path(image)) for image in question.images],
+            "answer": question.answer,
+            "kind": question.kind,
+            "choices": list(question.choices),
+            "pass_rate": round(rate.value, 6),
+            "responses": rate.decided,
+        }
+        yield {name: value for name, value in row.items() if value is not None and value != []}
+
+
+def export(files: RunFiles, out: Path, wanted: Range, pairs: str, questions: str) -> int:
+    """Writes the rows as JSON lines, whole or not at all; returns how many. Raises DataError without rates."""
+    rates = files.pass_rates(pairs)
+    if not rates.paths():
+        raise DataError(f"{rates.folder} holds no pass rates; run `mixpo pair` first, or name its section with --pairs")
+    roots = ImageRoots.load(files.image_roots_file(questions))
+    staged = out.with_name(f".{out.name}.staged")
+    count = 0
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        with staged.open("w", encoding="utf-8") as file:
+            for row in rows(files.questions(questions), rates, roots, wanted):
+                file.write(json.dumps(row, ensure_ascii=False) + "\n")
+                count += 1
+        os.replace(staged, out)
+    except OSError as error:
+        raise UserError(f"{out} cannot be written ({error.strerror}); choose another file") from error
+    say(f"{out}: {count:,} questions with a pass rate from {wanted.low:g} to {wanted.high:g}")
+    return count

@@ -1,0 +1,67 @@
+"""Pass rates, their histogram, the filter, and the export for reinforcement learning."""
+
+import json
+
+import pytest
+
+from mixpo.errors import DataError, UserError
+from mixpo.files import RunFiles
+from mixpo.pairs.build import Config
+from mixpo.pairs.difficulty import Range, bin_of, export, pass_rate
+from mixpo.records import AnswerKind, PassRate, Question
+
+
+@pytest.mark.parametrize(("outcomes", "expected"), [("cciut?", (2, 5)), ("ii", (0, 2)), ("??", None), ("", None)])
+def test_pass_rate(question, judged, outcomes, expected):
+    rate = pass_rate(question(), [verdict for _, verdict in judged(outcomes)])
+    assert (rate and (rate.correct, rate.decided)) == expected
+
+
+@pytest.mark.parametrize(
+    ("correct", "decided", "label"),
+    [(0, 3, "0"), (1, 32, "0-0.2"), (1, 5, "0.2-0.4"), (19, 32, "0.4-0.6"), (4, 5, "0.8-1"), (3, 3, "1")],
+)
+def test_bins(correct, decided, label):
+    """1/5 = 0.2 and 4/5 = 0.8 begin a bin; 19/32 = 0.59."""
+    assert bin_of(PassRate(id="q", correct=correct, decided=decided)) == label
+
+
+@pytest.mark.parametrize("ends", [(0.8, 0.2), (-0.1, 1.0), (0.5, 1.1), (0.5,), (0.1, 0.2, 0.3)])
+def test_bad_ranges(ends):
+    with pytest.raises(ValueError, match="difficulty is two pass rates"):
+        Config(difficulty=ends)
+
+
+@pytest.fixture
+def files(tmp_path) -> RunFiles:
+    """Three questions that were answered right never, in half of the cases, and always; one that was not sampled."""
+    files = RunFiles(tmp_path / "run")
+    files.questions("questions").append(
+        Question(
+            id=f"q-{n}", text="Which?", answer="B", kind=AnswerKind.CHOICE, choices=("1", "2"), images=(f"s/{n}.png",)
+        )
+        for n in range(4)
+    )
+    files.image_roots_file("questions").write_text('{"s": "images/s"}')
+    files.pass_rates("pair").append(PassRate(id=f"q-{n}", correct=4 * n, decided=8) for n in range(3))
+    return files
+
+
+def test_export(files, tmp_path):
+    out = tmp_path / "new" / "rl.jsonl"
+    assert export(files, out, Range(0.2, 0.8), "pair", "questions") == 1
+    (row,) = map(json.loads, out.read_text().splitlines())
+    assert row == {
+        "id": "q-1", "question": "Which?", "images": [str(files.pictures("questions") / "s" / "1.png")],
+        "answer": "B", "kind": "choice", "choices": ["1", "2"], "pass_rate": 0.5, "responses": 8,
+    }  # fmt: skip
+    assert export(files, out, Range(), "pair", "questions") == 3
+    assert [json.loads(line)["pass_rate"] for line in out.read_text().splitlines()] == [0, 0.5, 1]
+
+
+def test_nothing_to_export_is_a_sentence(files, tmp_path):
+    with pytest.raises(DataError, match="holds no pass rates; run `mixpo pair` first"):
+        export(files, tmp_path / "rl.jsonl", Range(), "other", "questions")
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(UserError, match="folder cannot be written"):
+        export(files, tmp_path / "folder", Range(), "pair", "questions")
