@@ -21,6 +21,8 @@ app = typer.Typer(
 RecipePath = Annotated[Path, typer.Argument(help="A YAML recipe.")]
 Overrides = Annotated[list[str] | None, typer.Argument(help="section.field=value, as often as you like.")]
 
+RunFolder = Annotated[Path, typer.Argument(help="A run folder.")]
+
 INTERRUPTED = 130
 """Exit status after Ctrl-C, as shells have it (128 + SIGINT)."""
 
@@ -32,6 +34,8 @@ STEP_HELP = {
     "dropout": "Continue halves of responses without the image (DropoutNTP).",
     "verify": "Judge every response.",
     "pair": "Build preference pairs from the verdicts and continuations.",
+    "import": "Read preference pairs from somebody else's file.",
+    "relabel": "Judge the pairs of a preference set again: which are doubted, and why.",
     "train": "Train on the pairs (MPO), or on demonstrations (SFT).",
     "evaluate": "Answer held-out questions and compute scores with intervals.",
     "report": "Write report.html.",
@@ -60,7 +64,7 @@ def _add_step(step: str) -> None:
 
 
 for _step in STEP_HELP:
-    if _step != "verify":
+    if _step not in ("verify", "import", "relabel"):
         _add_step(_step)
 
 
@@ -81,6 +85,63 @@ def verify(
         verify_files(questions, responses, out)
     else:
         raise UserError("verify needs a recipe, or all of --questions, --responses and --out")
+
+
+@app.command(name="import")
+def import_(
+    recipe: Annotated[Path | None, typer.Argument(help="A YAML recipe; or give the three options below.")] = None,
+    overrides: Overrides = None,
+    format: Annotated[str, typer.Option(help="trl, mmpr, ms-swift, llama-factory or rlaif-v.")] = "",
+    path: Annotated[Path | None, typer.Option(help="The file; for mmpr its meta.json.")] = None,
+    image_root: Annotated[str, typer.Option(help="Where image paths start; else the file's folder.")] = "",
+    out: Annotated[Path | None, typer.Option(help="Run folder that the pairs go to.")] = None,
+) -> None:
+    """Read preference pairs from somebody else's file into a run folder."""
+    if recipe is not None:
+        _run(recipe, overrides, "import")
+    elif format and path and out:
+        from mixpo.config import build
+        from mixpo.files import RunFiles
+        from mixpo.pairs.import_pairs import Config
+        from mixpo.pairs.import_pairs import run as run_import
+
+        run_import(build(Config, {"format": format, "path": str(path), "image_root": image_root}, ""), RunFiles(out))
+    else:
+        raise UserError("import needs a recipe, or all of --format, --path and --out")
+
+
+@app.command()
+def export(
+    run: RunFolder,
+    format: Annotated[str, typer.Option(help="trl, mmpr, ms-swift, llama-factory or rlaif-v.")],
+    out: Annotated[Path, typer.Option(help="A new folder.")],
+    pairs: Annotated[str, typer.Option(help="The section with the pairs.")] = "pair",
+    questions: Annotated[str, typer.Option(help="The section with their images; else as in the recipe.")] = "",
+) -> None:
+    """Write the pairs of a run, with their images, in another program's format."""
+    from mixpo.files import RunFiles
+    from mixpo.pairs.export import export as run_export
+    from mixpo.pairs.export import format_of
+
+    run_export(RunFiles(run), format_of(format), out, pairs, questions)
+
+
+@app.command()
+def relabel(
+    source: Annotated[Path, typer.Argument(help="A YAML recipe, or a run folder with imported pairs.")],
+    overrides: Overrides = None,
+    pairs: Annotated[str, typer.Option(help="In a run folder: the section with the pairs.")] = "import",
+    questions: Annotated[str, typer.Option(help="In a run folder: the section with the ground truths.")] = "import",
+) -> None:
+    """Judge the pairs of a preference set again: how many are doubted, and why."""
+    if source.is_file():
+        _run(source, overrides, "relabel")
+        return
+    from mixpo.files import RunFiles
+    from mixpo.verdicts.relabel import Config
+    from mixpo.verdicts.relabel import run as run_relabel
+
+    run_relabel(Config(pairs=pairs, questions=questions), RunFiles(source))
 
 
 @app.command()
@@ -121,6 +182,17 @@ def pass_rates(
     except ValueError as error:
         raise UserError(f"--low {low:g} --high {high:g}: {error}") from error
     export(RunFiles(run), out, wanted, pairs, questions)
+
+
+@app.command()
+def doctor(
+    folder: Annotated[Path, typer.Option(help="Where runs would be written.")] = Path("runs"),
+) -> None:
+    """Tell what this machine has, whether every optional part works, and what to do about what does not."""
+    from mixpo.doctor import doctor as examine
+
+    if not examine(folder):
+        raise typer.Exit(1)
 
 
 @app.command()

@@ -25,6 +25,8 @@ STEPS = {
     "dropout": "mixpo.responses.dropout",
     "verify": "mixpo.verdicts.verify",
     "pair": "mixpo.pairs.build",
+    "import": "mixpo.pairs.import_pairs",
+    "relabel": "mixpo.verdicts.relabel",
     "train": "mixpo.training.train",
     "evaluate": "mixpo.evaluation.evaluate",
     "report": "mixpo.report.page",

@@ -90,6 +90,10 @@ class DropReason(StrEnum):
     TOO_HARD = "too_hard"
     """The question's pass rate is below the difficulty filter."""
     TOO_EASY = "too_easy"
+    UNSUPPORTED = "unsupported"
+    """A row of another format that says what ours cannot: video, images within the text, several turns."""
+    DOUBTED = "doubted"
+    """A pair whose preference the judge does not share (`mixpo relabel`)."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

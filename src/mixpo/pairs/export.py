@@ -1,0 +1,120 @@
+"""`mixpo export`: the pairs of a run in another program's format, complete with their images."""
+
+import shutil
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+import yaml
+
+from mixpo.errors import DataError, ImageError, UserError
+from mixpo.files import RunFiles, Shards, to_json
+from mixpo.images import ImageRoots
+from mixpo.pairs.formats import llama_factory, mmpr, ms_swift, rlaif_v, trl
+from mixpo.pairs.formats.pictures import Pictures
+from mixpo.pairs.formats.row import Unsupported
+from mixpo.pairs.import_pairs import Format
+from mixpo.progress import say, track
+from mixpo.records import Dropped, DropReason, PreferencePair
+
+LEFT_OUT = "left_out.jsonl"
+
+
+class Writer(Protocol):
+    """A module of `mixpo.pairs.formats`."""
+
+    def row(self, pair: PreferencePair, answer: str | None, pictures: Pictures, /) -> dict[str, Any]:
+        """The pair in the format's columns. Raises Unsupported or ImageError."""
+
+    def write(self, rows: Iterable[dict[str, Any]], out: Path, /) -> int:
+        """Writes the format's files into a folder; returns how many rows."""
+
+
+WRITERS: dict[Format, Writer] = {
+    Format.TRL: trl,
+    Format.MMPR: mmpr,
+    Format.MS_SWIFT: ms_swift,
+    Format.LLAMA_FACTORY: llama_factory,
+    Format.RLAIF_V: rlaif_v,
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Exported:
+    """What an export wrote."""
+
+    rows: int
+    left_out: list[Dropped] = field(default_factory=list)
+
+
+def export(files: RunFiles, form: Format, out: Path, pairs: str = "pair", questions: str = "") -> Exported:
+    """Writes the section `pairs` into the new folder `out`, whole or not at all.
+
+    `questions`: the section with the images; empty: what the run's recipe says. What the format cannot hold is
+    listed in `left_out.jsonl`. Raises UserError when `out` is not empty, DataError when there are no pairs.
+    """
+    shards = files.pairs(pairs)
+    if not shards.paths():
+        raise DataError(
+            f"{files.root} has no pairs in the section {pairs!r}; it has {', '.join(files.sections('pairs')) or 'none'}"
+        )
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise UserError(f"{out} is not empty; name a new folder")
+    questions = questions or questions_of(files, pairs)
+    staged = out.with_name(f".{out.name}.staged")
+    shutil.rmtree(staged, ignore_errors=True)
+    try:
+        done = _write(files, WRITERS[form], staged, shards, questions)
+        if out.exists():
+            out.rmdir()
+        staged.rename(out)
+    except OSError as error:
+        raise UserError(f"{out} cannot be written ({error.strerror}); make room or choose another folder") from error
+    finally:
+        shutil.rmtree(staged, ignore_errors=True)
+    reasons = Counter(record.reason for record in done.left_out)
+    listed = ", ".join(f"{number:,} {reason}" for reason, number in sorted(reasons.items()))
+    note = f"; left out: {listed}, see {LEFT_OUT}" if listed else ""
+    say(f"export: {done.rows:,} pairs to {out} ({form}){note}")
+    return done
+
+
+def format_of(name: str) -> Format:
+    """Raises UserError for a name that no format has."""
+    if name not in list(Format):
+        raise UserError(f"--format {name!r} is none of {', '.join(Format)}")
+    return Format(name)
+
+
+def _write(files: RunFiles, writer: Writer, out: Path, pairs: Shards[PreferencePair], questions: str) -> Exported:
+    out.mkdir(parents=True)
+    roots = ImageRoots.load(files.image_roots_file(questions))
+    answers = {question.id: question.answer for question in files.questions(questions) if question.answer is not None}
+    left_out: list[Dropped] = []
+    pictures = Pictures(roots, out)
+
+    def rows() -> Iterator[dict[str, Any]]:
+        for pair in track(pairs, "export"):
+            try:
+                yield writer.row(pair, answers.get(pair.question_id), pictures)
+            except (Unsupported, ImageError) as error:
+                reason = DropReason.BAD_IMAGE if isinstance(error, ImageError) else DropReason.UNSUPPORTED
+                left_out.append(Dropped(id=pair.id, step="export", reason=reason, detail=str(error)))
+
+    count = writer.write(rows(), out)
+    if left_out:
+        (out / LEFT_OUT).write_text("".join(f"{to_json(record)}\n" for record in left_out), encoding="utf-8")
+    if not count:
+        raise DataError(f"export: no pair could be written; the first was left out because: {left_out[0].detail}")
+    return Exported(rows=count, left_out=left_out)
+
+
+def questions_of(files: RunFiles, pairs: str) -> str:
+    """The questions section that a pairs section's images lie under, by the run's recipe."""
+    saved = yaml.safe_load(files.recipe.read_text(encoding="utf-8")) if files.recipe.exists() else {}
+    named = ((saved or {}).get("steps", {}).get(pairs) or {}).get("questions")
+    if named:
+        return str(named)
+    return pairs if pairs in files.sections("questions") else "questions"

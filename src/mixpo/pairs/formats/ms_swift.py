@@ -1,0 +1,83 @@
+"""ms-swift's standard format for DPO: JSON lines, images by path, `<image>` where one stands in the prompt.
+
+{"messages": [{"role": "user", "content": "<image>…"}, {"role": "assistant", "content": chosen}],
+ "rejected_response": …, "images": [path]}
+
+`rejected_messages` (ms-swift 3.8), which repeats the prompt, is read too.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from mixpo.pairs.formats.pictures import Pictures
+from mixpo.pairs.formats.row import (
+    PLACEHOLDER,
+    BadRow,
+    Content,
+    Entry,
+    Source,
+    Unsupported,
+    only_message,
+    own_fields,
+    refuse_placeholders,
+    short,
+    without_placeholders,
+)
+from mixpo.pairs.formats.tables import rows, write_jsonl
+from mixpo.records import Dropped, PreferencePair
+
+FILE = "train.jsonl"
+
+
+def row(pair: PreferencePair, answer: str | None, pictures: Pictures) -> dict[str, Any]:
+    """Raises Unsupported for text that reads as an image, ImageError when an image is not there."""
+    refuse_placeholders(pair)
+    return {
+        "messages": [
+            {"role": "user", "content": PLACEHOLDER * len(pair.images) + pair.prompt},
+            {"role": "assistant", "content": pair.chosen},
+        ],
+        "rejected_response": pair.rejected,
+        "images": [pictures.copied(image) for image in pair.images],
+        **own_fields(pair, answer),
+    }
+
+
+def write(rows: Iterable[dict[str, Any]], out: Path) -> int:
+    """Writes `train.jsonl`; image paths start at its folder: run `swift rlhf --dataset train.jsonl` there."""
+    return write_jsonl(rows, out / FILE)
+
+
+def read(path: Path, source: Source) -> Iterator[Entry | Dropped]:
+    """The pairs of a JSON-lines file."""
+    for number, row in rows(path):
+        try:
+            yield source.entry(_content(row), row, number)
+        except (BadRow, Unsupported) as error:
+            yield source.left_out(number, error)
+
+
+def _content(row: Any) -> Content:
+    if not isinstance(row, Mapping):
+        raise BadRow(f"a row is a JSON object, not {short(row)}")
+    if row.get("videos") or row.get("audios"):
+        raise Unsupported("video or audio: a pair has images only")
+    images = row.get("images") or []
+    if not isinstance(images, list):
+        images = [images]
+    if row.get("rejected_images") not in (None, [], images):
+        raise Unsupported("chosen and rejected have different images")
+    prompt, chosen = _turns(row.get("messages"))
+    rejected = row.get("rejected_response")
+    if rejected is None and row.get("rejected_messages") is not None:
+        other, rejected = _turns(row["rejected_messages"])
+        if other != prompt:
+            raise Unsupported("chosen and rejected answer different prompts")
+    return Content(prompt=without_placeholders(prompt, len(images)), chosen=chosen, rejected=rejected, images=images)
+
+
+def _turns(messages: Any) -> tuple[Any, Any]:
+    if not isinstance(messages, list) or len(messages) < 2:
+        raise BadRow(f"messages must be a list of a user's and an assistant's turn, not {short(messages)}")
+    return only_message(messages[:-1], "user", "the prompt"), only_message(messages[-1:], "assistant", "the answer")

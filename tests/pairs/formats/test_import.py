@@ -1,0 +1,263 @@
+"""Rows as the formats' own programs write them: what becomes a pair, and what is left out for which reason."""
+
+import json
+
+import pytest
+import yaml
+
+from mixpo.errors import DataError
+from mixpo.files import RunFiles
+from mixpo.images import ImageRoots
+from mixpo.pairs.import_pairs import Config, Format
+from mixpo.pairs.import_pairs import run as run_import
+from mixpo.records import DropReason, Origin
+
+
+@pytest.fixture
+def imported(tmp_path):
+    """Runs an import; gives the pairs, the drops and the run."""
+
+    def do(form, path, **values):
+        files = RunFiles(tmp_path / "run")
+        run_import(Config(format=form, path=str(path), **values), files)
+        return list(files.pairs("import")), list(files.dropped("import")), files
+
+    return do
+
+
+def lines(path, rows):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return path
+
+
+ROW = {"image": "a.png", "question": "<image>\nHow many?", "chosen": "3", "rejected": "4", "answer_gt": 3}
+
+
+@pytest.fixture
+def mmpr(tmp_path, image):
+    """MMPR as published: the meta.json names its authors' folders; rows of every sort."""
+    folder = tmp_path / "MMPR"
+    (folder / "images" / "clevr").mkdir(parents=True)
+    (folder / "images" / "clevr" / "a.png").write_bytes(image("red"))
+    rows = [
+        ROW,
+        {**ROW, "question": "How many?", "chosen": "three"},
+        {**ROW, "image": ["a.png", "a.png"], "question": "<image>\n<image>\nCompare."},
+        {**ROW, "image": ["a.png", "a.png"], "question": "Image-1: <image>\nImage-2: <image>\nCompare."},
+        {"video": "b.mp4", "question": "<video>\nWhat happens?", "chosen": "x", "rejected": "y"},
+        {"question": "What is 1 + 1?", "chosen": "2", "rejected": "3"},
+        {**ROW, "image": "../../secret.png"},
+        {**ROW, "rejected": ""},
+        {**ROW, "chosen": ["3"]},
+    ]
+    lines(folder / "annotations" / "clevr.jsonl", rows)
+    with (folder / "annotations" / "clevr.jsonl").open("a") as file:
+        file.write('{"torn": \n')
+    meta = {
+        "CLEVR math/en": {
+            "root": "MMPR/images/clevr", "annotation": "/mnt/elsewhere/MMPR/annotations/clevr.jsonl",
+            "data_augment": False, "repeat_time": 1, "length": 9,
+        }
+    }  # fmt: skip
+    (folder / "meta.json").write_text(json.dumps(meta))
+    return folder
+
+
+def test_mmpr(mmpr, imported):
+    pairs, dropped, files = imported(Format.MMPR, mmpr)
+    assert [(pair.id, pair.prompt, pair.chosen, len(pair.images)) for pair in pairs] == [
+        ("CLEVR_math_en-1", "How many?", "3", 1),
+        ("CLEVR_math_en-2", "How many?", "three", 1),
+        ("CLEVR_math_en-3", "Compare.", "3", 2),
+        ("CLEVR_math_en-6", "What is 1 + 1?", "2", 0),
+    ]
+    assert {pair.origin for pair in pairs} == {Origin.IMPORTED}
+    # The same question of the same image, with and without the mark, is one question.
+    assert pairs[0].question_id == pairs[1].question_id != pairs[2].question_id
+    assert [(record.id.rpartition(":")[2], record.reason) for record in dropped] == [
+        ("4", DropReason.UNSUPPORTED),
+        ("5", DropReason.UNSUPPORTED),
+        ("7", DropReason.BAD_IMAGE),
+        ("8", DropReason.BAD_ROW),
+        ("9", DropReason.BAD_ROW),
+        ("10", DropReason.BAD_ROW),
+    ]
+    assert "images within the text" in dropped[0].detail
+    assert "video" in dropped[1].detail
+    roots = ImageRoots.load(files.image_roots_file("import"))
+    assert roots.open(pairs[0].images[0]).getpixel((0, 0)) == (255, 0, 0)
+    assert {question.answer for question in files.questions("import")} == {"3", None}
+
+
+@pytest.mark.parametrize(("repeat", "count", "left"), [(3, 12, 0), (2.9, 8, 0), (0.5, None, 5), (0, 0, 10)])
+def test_repeat_time(mmpr, imported, repeat, count, left):
+    meta = json.loads((mmpr / "meta.json").read_text())
+    meta["CLEVR math/en"]["repeat_time"] = repeat
+    (mmpr / "meta.json").write_text(json.dumps(meta))
+    if count == 0:
+        with pytest.raises(DataError, match="gave no pair"):
+            imported(Format.MMPR, mmpr)
+        return
+    pairs, dropped, _ = imported(Format.MMPR, mmpr)
+    assert len({pair.id for pair in pairs}) == len(pairs)
+    if count:
+        assert len(pairs) == count
+        assert len({(pair.prompt, pair.chosen) for pair in pairs}) == 4
+    assert sum(record.count for record in dropped if record.reason is DropReason.OVER_CAP) == left
+
+
+def test_ms_swift(tmp_path, imported, image):
+    (tmp_path / "a.png").write_bytes(image("red"))
+    user, good, bad = (
+        {"role": role, "content": text}
+        for role, text in (("user", "<image>What?"), ("assistant", "cat"), ("assistant", "dog"))
+    )
+    path = lines(
+        tmp_path / "d.jsonl",
+        [
+            {"messages": [user, good], "rejected_response": "dog", "images": ["a.png"]},
+            {
+                "messages": [user, good],
+                "rejected_messages": [user, bad],
+                "images": ["a.png"],
+                "rejected_images": ["a.png"],
+            },
+            {"messages": [user, good], "rejected_response": "dog", "images": [str(tmp_path / "a.png")]},
+            {"messages": [user, good], "rejected_response": "dog", "images": []},
+            {
+                "messages": [{"role": "system", "content": "Be."}, user, good],
+                "rejected_response": "d",
+                "images": ["a.png"],
+            },
+            {"messages": [user, good], "rejected_response": "dog", "images": ["/etc/passwd"]},
+            {"messages": [user, good], "images": ["a.png"]},
+            [],
+        ],
+    )
+    pairs, dropped, _ = imported(Format.MS_SWIFT, path)
+    assert [(pair.prompt, pair.chosen, pair.rejected, pair.images) for pair in pairs] == [
+        ("What?", "cat", "dog", ("import/a.png",))
+    ] * 3
+    assert [record.reason for record in dropped] == [
+        DropReason.UNSUPPORTED, DropReason.UNSUPPORTED, DropReason.BAD_IMAGE, DropReason.BAD_ROW, DropReason.BAD_ROW,
+    ]  # fmt: skip
+
+
+def test_llama_factory(tmp_path, imported, image):
+    (tmp_path / "a.png").write_bytes(image("red"))
+    rows = [
+        {
+            "conversations": [{"from": "human", "value": "<image>Who?"}],
+            "chosen": {"from": "gpt", "value": "Kane"}, "rejected": {"from": "gpt", "value": "Me"}, "images": ["a.png"],
+        },
+        {
+            "messages": [{"role": "user", "content": "Hi"}], "chosen": {"role": "assistant", "content": "Hello"},
+            "rejected": {"role": "assistant", "content": "No"},
+        },
+        {
+            "conversations": [{"from": turn, "value": turn} for turn in ("human", "gpt", "human")],
+            "chosen": {"from": "gpt", "value": "d"}, "rejected": {"from": "gpt", "value": "e"},
+        },
+    ]  # fmt: skip
+    path = tmp_path / "d.json"
+    path.write_text(json.dumps(rows))
+    pairs, dropped, _ = imported(Format.LLAMA_FACTORY, path)
+    assert [(pair.prompt, pair.chosen, pair.rejected) for pair in pairs] == [
+        ("Who?", "Kane", "Me"),
+        ("Hi", "Hello", "No"),
+    ]
+    assert [record.detail for record in dropped] == ["3 turns before the answer; a pair has one"]
+
+
+def test_rlaif_v_as_datasets_writes_it(tmp_path, imported, image):
+    datasets = pytest.importorskip("datasets")
+    columns = {
+        "ds_name": ["RLAIF-V", "RLAIF-V"],
+        "image": [{"bytes": image("red", "JPEG"), "path": "0.jpg"}, {"bytes": b"", "path": ""}],
+        "question": ["Describe.", "?"],
+        "chosen": ["A red square.", "a"],
+        "rejected": ["A dog.", "b"],
+        "idx": ["0", "1"],
+    }
+    datasets.Dataset.from_dict(columns).to_parquet(str(tmp_path / "data" / "x.parquet"))
+    pairs, dropped, files = imported(Format.RLAIF_V, tmp_path / "data")
+    assert [(pair.prompt, pair.chosen, pair.rejected) for pair in pairs] == [("Describe.", "A red square.", "A dog.")]
+    assert pairs[0].images[0].endswith(".jpg")
+    assert ImageRoots.load(files.image_roots_file("import")).open(pairs[0].images[0]).size == (28, 28)
+    assert [record.detail for record in dropped] == ["the image is empty"]
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        ([{"type": "image"}, {"type": "text", "text": "What?"}], None),
+        ("What?", None),
+        ([{"type": "text", "text": "What?"}, {"type": "image"}], DropReason.UNSUPPORTED),
+        ([{"type": "image"}, {"type": "image"}, {"type": "text", "text": "What?"}], DropReason.UNSUPPORTED),
+        ([{"type": "audio"}, {"type": "text", "text": "What?"}], DropReason.UNSUPPORTED),
+        (3, DropReason.BAD_ROW),
+    ],
+)
+def test_trl_rows(tmp_path, imported, image, content, reason):
+    (tmp_path / "a.png").write_bytes(image("red"))
+    answers = {name: [{"role": "assistant", "content": name}] for name in ("chosen", "rejected")}
+    row = {"images": ["a.png"], "prompt": [{"role": "user", "content": content}], **answers}
+    path = lines(tmp_path / "d.jsonl", [{"prompt": "Plain", "chosen": "c", "rejected": "r"}, row])
+    pairs, dropped, _ = imported(Format.TRL, path)
+    assert [pair.prompt for pair in pairs] == ["Plain"] + ["What?"] * (reason is None)
+    assert [record.reason for record in dropped] == [reason] * (reason is not None)
+
+
+def test_crafted_rows_write_and_read_nothing_outside(tmp_path, imported, image):
+    """Rows that claim to be an export's own, with paths that lead out of the folder."""
+    import pyarrow
+    import pyarrow.parquet
+
+    own = {"question_id": "q", "origin": "imported", "chosen_id": "", "rejected_id": "", "rejected_ended": True}
+    paths = ["../out.png", "a/../../out.png", "/etc/out.png", "..", "good/in.png"]
+    rows = [
+        {
+            "id": str(i),
+            **own,
+            "image": {"bytes": image("red"), "path": path},
+            "question": "?",
+            "chosen": "a",
+            "rejected": "b",
+        }
+        for i, path in enumerate(paths)
+    ]
+    pyarrow.parquet.write_table(pyarrow.Table.from_pylist(rows), tmp_path / "x.parquet")
+    pairs, dropped, files = imported(Format.RLAIF_V, tmp_path / "x.parquet")
+    assert [pair.images[0] for pair in pairs][-1] == "good/in.png"
+    assert {record.reason for record in dropped} == {DropReason.BAD_IMAGE}
+    assert len(pairs) + len(dropped) == 5
+    assert {path.relative_to(files.root).parts[0] for path in tmp_path.rglob("*.png")} == {"questions"}
+
+
+def test_a_recipe_trains_on_what_it_imports(mmpr, tmp_path):
+    from mixpo.config import load_recipe
+    from mixpo.pipeline import run_recipe
+
+    recipe = {
+        "run": str(tmp_path / "run"),
+        "steps": {"import": {"format": "mmpr", "path": str(mmpr)}, "relabel": {}},
+    }
+    (tmp_path / "r.yaml").write_text(yaml.safe_dump(recipe))
+    files = run_recipe(load_recipe(tmp_path / "r.yaml"))
+    before = files.pairs("import").paths()[0].stat().st_mtime_ns
+    run_recipe(load_recipe(tmp_path / "r.yaml"))
+    assert files.pairs("import").paths()[0].stat().st_mtime_ns == before
+    assert json.loads(files.json("relabel/relabel").read_text())["pairs"] == 4
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [("[]", "is no meta.json"), ('{"a": {"root": "x"}}', "is no meta.json"),
+     ('{"a": {"root": "x", "annotation": "y.jsonl"}}', "which is not there"),
+     ('{"a": {"root": "x", "annotation": "y.jsonl", "repeat_time": "often"}}', "is no meta.json")],
+)  # fmt: skip
+def test_a_meta_that_cannot_be_used(tmp_path, imported, content, message):
+    (tmp_path / "meta.json").write_text(content)
+    with pytest.raises(DataError, match=message):
+        imported(Format.MMPR, tmp_path / "meta.json")
