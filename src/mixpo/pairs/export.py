@@ -10,8 +10,9 @@ from typing import Any, Protocol
 import yaml
 
 from mixpo.errors import DataError, ImageError, UserError
-from mixpo.files import RunFiles, Shards, to_json
+from mixpo.files import RunFiles, Shards
 from mixpo.images import ImageRoots
+from mixpo.json_lines import to_json
 from mixpo.pairs.formats import llama_factory, mmpr, ms_swift, rlaif_v, trl
 from mixpo.pairs.formats.pictures import Pictures
 from mixpo.pairs.formats.row import Unsupported

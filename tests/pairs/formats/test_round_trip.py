@@ -5,8 +5,9 @@ import json
 import pytest
 
 from mixpo.errors import DataError, UserError
-from mixpo.files import RunFiles, from_json
+from mixpo.files import RunFiles
 from mixpo.images import ImageRoots
+from mixpo.json_lines import from_json
 from mixpo.pairs.export import LEFT_OUT, export
 from mixpo.pairs.import_pairs import Config, Format
 from mixpo.pairs.import_pairs import run as run_import

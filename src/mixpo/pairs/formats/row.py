@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from mixpo.errors import ImageError
-from mixpo.files import to_json
 from mixpo.images import inside
+from mixpo.json_lines import to_json
 from mixpo.records import Dropped, DropReason, Origin, PreferencePair
 
 OWN = ("id", "question_id", "origin", "chosen_id", "rejected_id", "rejected_ended", "answer_gt")
