@@ -5,7 +5,7 @@ BIN := .venv/bin
 export MALLOC_MMAP_THRESHOLD_ := 4294967296
 export MALLOC_TRIM_THRESHOLD_ := 8589934592
 
-.PHONY: quickstart test check base clean
+.PHONY: quickstart test check bench base clean
 
 .venv/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
@@ -26,6 +26,12 @@ check: .venv/installed-dev  ## lint and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+bench: .venv/installed-dev  ## speed and memory of a training step beside TRL (an hour, nothing else running)
+	$(BIN)/pip install --disable-pip-version-check -q -e ".[bench]" -c constraints.txt
+	$(BIN)/python benchmarks/train_step.py
+	$(BIN)/python benchmarks/memory.py --flat 10000
+	$(BIN)/python benchmarks/scaling.py
 
 base: .venv/installed  ## create the base model that ships with the package anew (about an hour on 2 cores)
 	$(BIN)/mixpo run recipes/base.yaml

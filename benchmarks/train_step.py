@@ -18,10 +18,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from mmpr_shaped import make_model, make_processor, make_rows
 
 from mixpo.training.config import MPOConfig
 from mixpo.training.trainer import MPOTrainer
+from mmpr_shaped import make_model, make_processor, make_rows
 
 COMMON = {
     "use_cpu": True, "report_to": "none", "disable_tqdm": True, "save_strategy": "no", "learning_rate": 1e-6,
@@ -47,9 +47,7 @@ def trls(folder: str, rows: list, pairs: int, model: Any, processor: Any) -> Any
         loss_weights=[0.8, 0.2, 1.0], beta=0.1, max_length=None, gradient_checkpointing=False, bf16=False, **COMMON,
     )  # fmt: skip
     data = Dataset.from_list([{key: value for key, value in row.items() if key != "question_id"} for row in rows[:1]])
-    return DPOTrainer(
-        model, ref_model=copy.deepcopy(model), args=args, train_dataset=data, processing_class=processor
-    )
+    return DPOTrainer(model, ref_model=copy.deepcopy(model), args=args, train_dataset=data, processing_class=processor)
 
 
 def prepare(trainer: Any) -> None:
