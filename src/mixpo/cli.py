@@ -185,6 +185,40 @@ def pass_rates(
 
 
 @app.command()
+def view(
+    run: RunFolder,
+    port: Annotated[int, typer.Option(help="Port on 127.0.0.1; 0 takes a free one.", min=0, max=65535)] = 7860,
+    images: Annotated[list[Path] | None, typer.Option(help="A folder outside the run that its images lie in.")] = None,
+) -> None:
+    """Look at a run in the browser, and review its pairs and answers blind."""
+    from mixpo.report.app import view as serve
+
+    serve(run, port, tuple(images or ()))
+
+
+@app.command()
+def publish(
+    run: RunFolder,
+    out: Annotated[Path, typer.Option(help="A new folder for the model or the data, and its card.")],
+    section: Annotated[str, typer.Option(help="The section that trained the model, or made the pairs.")] = "",
+    data: Annotated[bool, typer.Option(help="The pairs instead of the model.")] = False,
+    push: Annotated[str, typer.Option(help="owner/name on the Hugging Face hub; nothing: do not push.")] = "",
+    public: Annotated[bool, typer.Option(help="A new repository is public; else private.")] = False,
+) -> None:
+    """Put a run's model or pairs into a folder with a card written from the run; push it if asked."""
+    from mixpo.files import RunFiles
+    from mixpo.publish import publish_data, publish_model
+    from mixpo.publish import push as push_folder
+
+    if data:
+        publish_data(RunFiles(run), section or "pair", out)
+    else:
+        publish_model(RunFiles(run), section or "train", out)
+    if push:
+        push_folder(out, push, "dataset" if data else "model", private=not public)
+
+
+@app.command()
 def doctor(
     folder: Annotated[Path, typer.Option(help="Where runs would be written.")] = Path("runs"),
 ) -> None:

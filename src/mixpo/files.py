@@ -225,6 +225,11 @@ class RunFiles:
     def report(self) -> Path:
         return self.root / "report.html"
 
+    @property
+    def reviews(self) -> Path:
+        """What people said of pairs and answers (`mixpo.report.reviews`)."""
+        return self.root / "reviews.sqlite"
+
     def questions(self, section: str) -> Shards[Question]:
         return Shards(self.root / "questions" / section, Question)
 

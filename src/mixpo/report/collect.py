@@ -14,6 +14,8 @@ import yaml
 
 from mixpo.files import RunFiles, read_json, read_lines
 from mixpo.records import Comparison, Dropped, DropReason, Origin, Outcome, PreferencePair, Question, Score
+from mixpo.report.people import Summary, summaries
+from mixpo.report.reviews import Reviews
 
 EXAMPLES = 3
 """Dropped records shown for each reason."""
@@ -96,6 +98,8 @@ class ReportData:
     gallery: list[Shown] = field(default_factory=list)
     drops: list[Drops] = field(default_factory=list)
     costs: list[Cost] = field(default_factory=list)
+    people: list[Summary] = field(default_factory=list)
+    """What reviewers said (`mixpo view`)."""
 
 
 def collect(files: RunFiles, *, pairs_shown: int = 24, seed: int = 0) -> ReportData:
@@ -110,7 +114,7 @@ def collect(files: RunFiles, *, pairs_shown: int = 24, seed: int = 0) -> ReportD
     )
     tokens: Counter[str] = Counter()
     _count(data, files, tokens)
-    data.trainings = [_training(data, files, section, tokens) for section in _ordered(data, files, "checkpoints")]
+    data.trainings = [training_of(data, files, section, tokens) for section in _ordered(data, files, "checkpoints")]
     data.trainings = [training for training in data.trainings if training.steps]
     for section in _ordered(data, files, "evaluation"):
         inner = files.evaluation(section)
@@ -121,6 +125,7 @@ def collect(files: RunFiles, *, pairs_shown: int = 24, seed: int = 0) -> ReportD
     data.gallery = _gallery(data, files, pairs_shown, seed)
     data.drops = _drops(data, files)
     data.costs = _costs(data, files, tokens)
+    data.people = summaries(Reviews(files.reviews).answers())
     return data
 
 
@@ -155,7 +160,7 @@ def _ordered(data: ReportData, files: RunFiles, kind: str) -> list[str]:
     return sorted(files.sections(kind), key=lambda section: (order.get(section, len(order)), section))
 
 
-def _training(data: ReportData, files: RunFiles, section: str, tokens: Counter[str]) -> Training:
+def training_of(data: ReportData, files: RunFiles, section: str, tokens: Counter[str]) -> Training:
     folder = files.checkpoints(section)
     steps: dict[int, dict[str, float]] = {}
     log = folder / "log.jsonl"

@@ -13,7 +13,7 @@ from mixpo.report.accuracy import benchmarks, headline, summary
 from mixpo.report.charts import broken_steps, curves, funnel
 from mixpo.report.collect import ReportData, Shown, Training, collect
 from mixpo.report.difference import Piece, cut, marked
-from mixpo.report.numbers import count, duration
+from mixpo.report.numbers import count, duration, percent
 from mixpo.report.pictures import Picture, Pictures
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -90,6 +90,7 @@ def page(data: ReportData, pictures: Pictures) -> str:
             benchmarks=benchmarks(data),
             funnel=funnel(data),
             trainings=[_curves(training) for training in data.trainings],
+            people=data.people,
             gallery=[_card(shown, pictures) for shown in data.gallery],
             shown_open=SHOWN_OPEN,
             total_seconds=sum(cost.seconds for cost in data.costs),
@@ -108,7 +109,7 @@ def environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    filters: dict[str, Any] = {"count": count, "duration": duration, "short": _short}
+    filters: dict[str, Any] = {"count": count, "duration": duration, "percent": percent, "short": _short}
     made.filters.update(filters)
     return made
 

@@ -1,0 +1,160 @@
+"""The app in a real browser (Debian's chromium) on a run of drawn scenes: keys, images, what is loaded and kept."""
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from mixpo.files import RunFiles
+from mixpo.pairs.build import Config as PairConfig
+from mixpo.pairs.build import run as build_pairs
+from mixpo.questions.collect import Config as QuestionsConfig
+from mixpo.questions.collect import run as collect
+from mixpo.records import FinishReason, Response
+from mixpo.report.reviews import Reviews
+from mixpo.verdicts.verify import Config as VerifyConfig
+from mixpo.verdicts.verify import run as verify
+
+CHROMIUM = shutil.which("chromium")
+playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+pytest.importorskip("duckdb")
+pytest.importorskip("uvicorn")
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed (apt-get install chromium)")
+FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+EVIL = (
+    '<script>document.title="owned"</script><img src="http://outside.example/a.png">![x](http://outside.example/b.png)'
+)
+SHOTS = os.environ.get("MIXPO_SCREENSHOTS")
+"""A folder where screenshots are kept for people to look at."""
+
+
+@pytest.fixture(scope="module")
+def scenes(tmp_path_factory) -> RunFiles:
+    """Drawn questions, responses right and wrong, judged and paired by the real steps."""
+    files = RunFiles(tmp_path_factory.mktemp("browser") / "run")
+    collect(QuestionsConfig(sources={"scenes": {"loader": "scenes", "count": 8}}), files)
+    for number, question in enumerate(files.questions("questions")):
+        wrong = "yes" if question.answer == "no" else "no" if question.answer == "yes" else "77"
+        texts = [f"I look at the picture.\nFinal answer: {question.answer}", f"I guess.\nFinal answer: {wrong}"]
+        if number == 0:
+            texts[1] = f"{EVIL}\n{'w' * 1_000_000}\nFinal answer: {wrong}"
+        files.responses("sample").append(
+            Response(id=f"{question.id}/{n}", question_id=question.id, sample=n, text=text, prompt=question.text,
+                     finish_reason=FinishReason.STOP)
+            for n, text in enumerate(texts)
+        )  # fmt: skip
+    verify(VerifyConfig(workers=1), files)
+    build_pairs(PairConfig(), files)
+    return files
+
+
+class Server:
+    """`mixpo view` in a process of its own."""
+
+    def __init__(self, run: Path):
+        command = [sys.executable, "-c", "from mixpo.cli import main; main()", "view", str(run), "--port", "0"]
+        self.process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+        said = ""
+        while (found := re.search(r"http://127\.0\.0\.1:\d+/", said)) is None:
+            line = self.process.stderr.readline()
+            assert line, said
+            said += line.strip()
+        self.url = found[0]
+
+    def kill(self):
+        self.process.send_signal(signal.SIGKILL)
+        self.process.wait()
+        self.process.stderr.close()
+
+
+@pytest.fixture
+def server(scenes):
+    found = Server(scenes.root)
+    yield found
+    found.kill()
+
+
+@pytest.fixture(scope="module")
+def browser():
+    with playwright.sync_playwright() as started:
+        found = started.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield found
+        found.close()
+
+
+def screenshot(page, name):
+    if SHOTS:
+        page.screenshot(path=f"{SHOTS}/{name}.png", full_page=True)
+
+
+def test_filter_open_a_pair_and_see_its_image(scenes, server, browser):
+    page = browser.new_page(viewport={"width": 1280, "height": 900})
+    asked = []
+    page.on("request", lambda request: asked.append(request.url))
+    page.goto(server.url)
+    screenshot(page, "overview-1280")
+    page.get_by_role("link", name="Responses").click()
+    page.get_by_label("Outcome").select_option("incorrect")
+    page.get_by_role("button", name="Show").click()
+    assert page.locator("tbody tr").count() == 8
+    page.get_by_role("link", name="Pairs").click()
+    rows = page.locator("tbody tr")
+    assert rows.count() == 8
+    screenshot(page, "pairs-1280")
+    rows.first.get_by_role("link").click()
+    image = page.locator(".asked img").first
+    assert image.evaluate("i => i.complete && i.naturalWidth") == 64
+    # What the model wrote is read, not run or loaded.
+    assert EVIL[:40] in page.locator(".rejected pre").inner_text()
+    assert "more characters are not shown" in page.locator(".rejected").inner_text()
+    assert page.title() != "owned"
+    screenshot(page, "pair-1280")
+    for width in (400, 1280):
+        page.set_viewport_size({"width": width, "height": 800})
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+    page.set_viewport_size({"width": 400, "height": 800})
+    screenshot(page, "pair-400")
+    page.goto(f"{server.url}questions")
+    screenshot(page, "questions-400")
+    assert asked
+    assert all(url.startswith((server.url, "data:")) for url in asked), asked
+    page.close()
+
+
+def test_five_items_by_keyboard_survive_sigkill(scenes, browser):
+    server = Server(scenes.root)
+    page = browser.new_page(viewport={"width": 1280, "height": 900})
+    try:
+        page.goto(f"{server.url}review")
+        page.get_by_label("Your name").fill("Ann")
+        page.keyboard.press("Enter")
+        assert "0 of 8 judged" in page.inner_text("main")
+        screenshot(page, "review-1280")
+        for number, key in enumerate("12341", 1):
+            page.keyboard.press(key)
+            page.get_by_text(f"{number} of 8 judged").wait_for()
+        page.set_viewport_size({"width": 400, "height": 800})
+        assert page.evaluate("document.documentElement.scrollWidth") <= 400
+        screenshot(page, "review-400")
+    finally:
+        server.kill()
+        page.close()
+    kept = Reviews(scenes.reviews).answers()
+    assert len(kept) == 5
+    assert [str(answer.choice) for answer in kept][2:4] == ["tie", "both bad"]
+    again = Server(scenes.root)
+    page = browser.new_page()
+    try:
+        page.goto(f"{again.url}review?reviewer=Ann")
+        assert "5 of 8 judged" in page.inner_text("main")
+        # A second reviewer gets the same items from the beginning.
+        page.goto(f"{again.url}review?reviewer=Bob")
+        assert "0 of 8 judged" in page.inner_text("main")
+    finally:
+        again.kill()
+        page.close()

@@ -1,0 +1,109 @@
+import json
+
+import pytest
+import yaml
+
+from mixpo.errors import UserError
+from mixpo.files import RunFiles, write_text
+from mixpo.publish import publish_data, publish_model, push
+from mixpo.records import Origin, PreferencePair, Question, Score
+
+STEPS = {
+    "questions": {"uses": "questions", "sources": {"mine": {"loader": "jsonl", "path": "q.jsonl"}}},
+    "sample": {"uses": "sample", "n": 8, "model": "owner/base-vlm", "temperature": 1.0},
+    "pair": {"uses": "pair", "questions": "questions"},
+    "train": {
+        "uses": "train", "model": "owner/base-vlm", "learning_rate": 5e-6, "batch": 64, "epochs": 1.0, "seed": 0,
+        "lora": None, "demonstrations": "",
+        "objective": {"preference": "dpo", "preference_weight": 0.8, "quality": "bco", "quality_weight": 0.2,
+                      "generation": "sft", "generation_weight": 1.0, "beta": 0.1},
+    },
+}  # fmt: skip
+
+
+@pytest.fixture
+def run(tmp_path) -> RunFiles:
+    files = RunFiles(tmp_path / "run")
+    recipe = {"name": "mine", "run": "run", "steps": STEPS, "versions": {"mixpo": "0.1"}}
+    write_text(files.recipe, yaml.safe_dump(recipe, sort_keys=False))
+    files.questions("questions").append([Question(id="q", text="How many?", answer="3")])
+    files.pairs("pair").append(
+        [
+            PreferencePair(
+                id="q/0>1", question_id="q", prompt="How many?", chosen="3", rejected="4", origin=Origin.CORRECTNESS
+            )
+        ]
+    )
+    write_text(files.checkpoints("train") / "log.jsonl", json.dumps({"step": 1, "loss": 0.9}) + "\n")
+    files.evaluation("evaluate").scores().append(
+        Score(id=f"e/{model}", model=model, benchmark="held-out", style="cot", category="all", metric="accuracy",
+              value=value, low=value - 0.05, high=value + 0.05, n=400)
+        for model, value in (("base", 0.4), ("mpo", 0.6))
+    )  # fmt: skip
+    write_text(files.evaluation("evaluate").json("comparisons"), "[]")
+    return files
+
+
+def test_the_published_model_loads_and_is_the_trained_one(run, tmp_path, internvl):
+    import torch
+    from transformers import AutoModelForImageTextToText, AutoProcessor
+
+    model, processor = internvl
+    model.save_pretrained(run.checkpoints("train") / "model")
+    processor.save_pretrained(run.checkpoints("train") / "model")
+    publish_model(run, "train", tmp_path / "out")
+    loaded = AutoModelForImageTextToText.from_pretrained(tmp_path / "out")
+    for name, tensor in model.state_dict().items():
+        torch.testing.assert_close(loaded.state_dict()[name], tensor, rtol=0, atol=0)
+    assert type(AutoProcessor.from_pretrained(tmp_path / "out")) is type(processor)
+    assert (tmp_path / "out" / "mixpo-recipe.yaml").read_bytes() == run.recipe.read_bytes()
+
+
+def test_the_model_card_says_what_the_run_says(run, tmp_path):
+    (run.checkpoints("train") / "model").mkdir()
+    publish_model(run, "train", tmp_path / "out")
+    card = (tmp_path / "out" / "README.md").read_text(encoding="utf-8")
+    front = yaml.safe_load(card.split("---\n")[1])
+    assert front["base_model"] == "owner/base-vlm"
+    assert front["pipeline_tag"] == "image-text-to-text"
+    assert "60.0 % (55.0–65.0)" in card
+    assert "- mine (loader jsonl, path q.jsonl); 1 questions in its section" in card
+    assert "preference pairs: 1 correctness" in card
+    assert "Loss: 0.8 x dpo (preference) + 0.2 x bco (quality) + 1.0 x sft (generation), beta 0.1." in card
+    assert "No person has reviewed the pairs" in card
+
+
+def test_pairs_with_their_card(run, tmp_path):
+    datasets = pytest.importorskip("datasets")
+    publish_data(run, "pair", tmp_path / "out")
+    card = (tmp_path / "out" / "README.md").read_text(encoding="utf-8")
+    assert "1 pairs in TRL's conversational format" in card
+    assert "- correctness: 1" in card
+    assert "- responses: 8 a question from owner/base-vlm, temperature 1.0" in card
+    data = datasets.load_dataset(str(tmp_path / "out"), split="train", cache_dir=str(tmp_path / "cache"))
+    assert data[0]["chosen"][0]["content"][0]["text"] == "3"
+
+
+def test_what_cannot_be_published_is_said(run, tmp_path):
+    with pytest.raises(UserError, match="has not finished"):
+        publish_model(run, "train", tmp_path / "out")
+    (run.checkpoints("train") / "model").mkdir()
+    (run.checkpoints("other") / "model").mkdir(parents=True)
+    with pytest.raises(UserError, match="trained nothing called 'other'; it has trained train"):
+        publish_model(run, "other", tmp_path / "out")
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "x").touch()
+    with pytest.raises(UserError, match="is not empty"):
+        publish_model(run, "train", tmp_path / "full")
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_hub_that_does_not_answer_is_one_sentence(run, tmp_path, monkeypatch):
+    """Nothing listens on port 9 of this machine."""
+    from huggingface_hub import constants
+
+    monkeypatch.setattr(constants, "ENDPOINT", "http://127.0.0.1:9")
+    with pytest.raises(UserError, match="could not be pushed .*hf auth login"):
+        push(tmp_path, "owner/name", "model", private=True)
+    with pytest.raises(UserError, match="could not be pushed"):
+        push(tmp_path, "not a name!", "model", private=True)
