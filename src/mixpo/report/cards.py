@@ -1,5 +1,6 @@
 """Model card and data card (Markdown, as the Hugging Face hub shows them), written from the run."""
 
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -53,7 +54,7 @@ def model_card(data: ReportData, section: str) -> str:
 def data_card(data: ReportData, section: str, rows: int, left_out: int) -> str:
     """The README.md of the exported pairs of a section."""
     front = {"task_categories": ["image-text-to-text"], "tags": ["mixpo", "preference"]}
-    origins = data.origins.get(section, {})
+    origins = data.origins.get(section, Counter())
     return _render(
         "data_card.md.j2", front=front, name=data.name, rows=rows, left_out=left_out,
         origins={str(origin): number for origin, number in origins.items()}, sources=sources(data),
