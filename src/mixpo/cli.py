@@ -64,7 +64,7 @@ def _add_step(step: str) -> None:
 
 
 for _step in STEP_HELP:
-    if _step not in ("verify", "import", "relabel"):
+    if _step not in ("verify", "evaluate", "import", "relabel"):
         _add_step(_step)
 
 
@@ -142,6 +142,43 @@ def relabel(
     from mixpo.verdicts.relabel import run as run_relabel
 
     run_relabel(Config(pairs=pairs, questions=questions), RunFiles(source))
+
+
+@app.command()
+def evaluate(
+    recipe: Annotated[Path | None, typer.Argument(help="A YAML recipe; or give --model and --benchmark.")] = None,
+    overrides: Overrides = None,
+    model: Annotated[list[str] | None, typer.Option(help="A folder or hub name, or NAME=it; several times.")] = None,
+    benchmark: Annotated[list[str] | None, typer.Option(help="NAME, or NAME=a local copy; several times.")] = None,
+    prompt: Annotated[str, typer.Option(help="Prompt styles: direct, cot, boxed …")] = "direct,cot",
+    option: Annotated[list[str] | None, typer.Option(help="FIELD=VALUE of the benchmarks: split, limit …")] = None,
+    max_new_tokens: Annotated[int | None, typer.Option(help="Longest answer.")] = None,
+    out: Annotated[Path, typer.Option(help="Run folder.")] = Path("runs/evaluate"),
+) -> None:
+    """Answer benchmarks and print scores with intervals: of a recipe, or of models given here."""
+    if recipe is not None:
+        _run(recipe, overrides, "evaluate")
+    elif model and benchmark:
+        from mixpo.evaluation.command import evaluate_models
+
+        evaluate_models(model, benchmark, prompt, out, option or (), max_new_tokens)
+    else:
+        raise UserError("evaluate needs a recipe, or --model and --benchmark")
+
+
+@app.command()
+def score(
+    file: Annotated[Path, typer.Argument(help="Responses: JSON lines, or VLMEvalKit's or lmms-eval's output.")],
+    benchmark: Annotated[str, typer.Option(help="The benchmark that was answered.")],
+    data: Annotated[Path | None, typer.Option(help="Its local copy, where the file lacks the questions.")] = None,
+    split: Annotated[str, typer.Option(help="Empty: the split that papers report.")] = "",
+    model: Annotated[str, typer.Option(help="The model's name in the table.")] = "",
+    out: Annotated[Path | None, typer.Option(help="Where the verdicts go, JSON lines.")] = None,
+) -> None:
+    """Score anybody's responses to a benchmark."""
+    from mixpo.evaluation.score import score_file
+
+    score_file(file, benchmark, data=data, split=split, model=model, out=out)
 
 
 @app.command()

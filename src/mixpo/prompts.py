@@ -75,6 +75,10 @@ def letter(number: int) -> str:
 
 
 def user_text(question: Question, style: Style) -> str:
-    """The user turn's text: question, options, instruction, a line each."""
+    """The user turn's text: question, options, instruction, a line each; or a benchmark's own wording of it, where
+    the question carries one for the style (`meta["prompts"]`)."""
+    own = question.meta.get("prompts")
+    if isinstance(own, dict) and own.get(style):
+        return str(own[style])
     parts = [question.text, option_lines(question.choices), INSTRUCTIONS[resolve_style(style, question)]]
     return "\n".join(part for part in parts if part)

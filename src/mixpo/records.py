@@ -206,6 +206,8 @@ class Verdict:
     """As what kind of answer it was judged (given or inferred)."""
     reason: str = ""
     """Why, in a few words, when the outcome does not say it all."""
+    score: float | None = None
+    """How far it is right, in [0, 1], where an LLM judged; None elsewhere."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -310,3 +312,5 @@ class Comparison:
     """Questions wrong before and right after."""
     broken: int
     """Questions right before and wrong after."""
+    metric: str = "accuracy"
+    """What is compared; `fixed` and `broken` say nothing of another metric, and p is then a bootstrap's."""

@@ -57,7 +57,7 @@ def test_scores_by_hand(answer_all, config, tmp_path):
 def test_comparisons_by_hand(answer_all, config, tmp_path):
     inner = answer_all(config, tmp_path / "run")
     compared = [Comparison(**row) for row in read_json(inner.json("comparisons"))]
-    compared = [c for c in compared if c.category == "all"]
+    compared = [c for c in compared if (c.category, c.metric) == ("all", "accuracy")]
     over_all = {(c.before_model, c.before_style, c.after_model, c.after_style): c for c in compared}
     assert list(over_all) == [
         ("base", "direct", "base", "cot"),
@@ -80,7 +80,7 @@ def test_without_groups_intervals_and_p_are_those_of_single_questions(answer_all
     found = scores["evaluate/mpo/mine/cot/all"]
     assert (found.low, found.high) == wilson(0.75, 12)
     assert "evaluate/mpo/mine/cot/all/consistency" not in scores
-    rows = [row for row in read_json(inner.json("comparisons")) if row["category"] == "all"]
+    rows = [r for r in read_json(inner.json("comparisons")) if (r["category"], r["metric"]) == ("all", "accuracy")]
     gain = next(row for row in rows if (row["before_style"], row["after_model"]) == ("cot", "mpo"))
     # Both right 0 1 2 3 7, fixed 4 5 8 9, broken 6, neither 10 11.
     assert (gain["low"], gain["high"]) == newcombe(5, 4, 1, 2)

@@ -18,16 +18,18 @@ from functools import cache
 from pathlib import Path
 
 from mixpo.errors import DataError, UserError
-from mixpo.evaluation.scores import Answers, answers_of, comparisons, scores
+from mixpo.evaluation.benchmarks import source
+from mixpo.evaluation.scores import Answers, Asked, answers_of, comparisons, scores
 from mixpo.evaluation.table import show
 from mixpo.files import RunFiles, read_json, write_text
 from mixpo.prompts import Style
-from mixpo.questions import collect
+from mixpo.progress import say
 from mixpo.records import Dropped, DropReason, Question
 from mixpo.responses import sample
 from mixpo.responses.backend import Backend
 from mixpo.responses.backends.make import BackendConfig, make_backend
 from mixpo.verdicts import verify
+from mixpo.verdicts.llm_judge import LLMJudgeConfig
 
 PROBE = 1 << 20
 """Bytes at either end of a model's file that tell it from another model's."""
@@ -44,11 +46,14 @@ class Config:
     """Name in the report -> `base`, `step:<section>`, a folder or a hub name. The first is what the others are
     compared with."""
     benchmarks: dict[str, dict] = field(default_factory=dict)
-    """Name -> `loader` and that loader's own fields, as under a questions section's `sources`."""
+    """Name -> `loader` and its own fields: a benchmark (`mathvista`, `pope` …; `path`, `split`, `wording`, `limit`), or
+    a loader as under a questions section's `sources`."""
     styles: tuple[Style, ...] = (Style.DIRECT, Style.COT)
     """Prompt styles, side by side."""
     max_new_tokens: int = 512
     backend: BackendConfig = field(default_factory=BackendConfig)
+    llm_judge: LLMJudgeConfig | None = None
+    """The model that judges free-form answers (MM-Vet, LLaVA-Bench, MMHal-Bench); None: they stay UNDECIDED."""
     block: int = 512
     """Answers that are committed together: what a killed run does again at most."""
 
@@ -61,25 +66,21 @@ class Config:
         sections = [self.section(*parts) for parts in itertools.product(self.models, self.benchmarks, self.styles)]
         if len(set(sections)) < len(sections):
             raise ValueError("two of model-benchmark-style make the same name; rename a model or a benchmark")
-        for benchmark in self.benchmarks:
-            self.collecting(benchmark)
+        for benchmark, values in self.benchmarks.items():
+            source.check(benchmark, values)
 
     def section(self, model: str, benchmark: str, style: Style) -> str:
         """Name of the responses and verdicts of one model, benchmark and style."""
         return f"{model}-{benchmark}-{style}"
 
-    def collecting(self, benchmark: str) -> collect.Config:
-        """The questions section of a benchmark. Raises RecipeError for a loader's unknown or missing field."""
-        return collect.Config(name=benchmark, seed=self.seed, sources={benchmark: self.benchmarks[benchmark]})
-
-    def sampling(self, model: str, benchmark: str, style: Style) -> sample.Config:
-        """One greedy answer to every question that has a ground truth."""
+    def sampling(self, model: str, benchmark: str, style: Style, *, open_ended: bool = False) -> sample.Config:
+        """One greedy answer to every question that has a ground truth; to every question of an open-ended benchmark."""
         return sample.Config(
             name=self.section(model, benchmark, style),
             model=self.models[model],
             seed=self.seed,
             questions=benchmark,
-            which=sample.Which.ANSWERED,
+            which=sample.Which.ALL if open_ended else sample.Which.ANSWERED,
             n=1,
             style=style,
             temperature=0.0,
@@ -97,7 +98,7 @@ def run(config: Config, files: RunFiles) -> None:
 def evaluate(config: Config, files: RunFiles, make: Callable[[BackendConfig, str], Backend]) -> list[Answers]:
     """What `run` does, with backends from `make`. Raises UserError when a model or a benchmark cannot be read."""
     inner = files.evaluation(config.name)
-    questions = {benchmark: _questions(config, benchmark, inner) for benchmark in config.benchmarks}
+    benchmarks = {benchmark: _asked(config, benchmark, inner) for benchmark in config.benchmarks}
     paths = {model: files.model(path) for model, path in config.models.items()}
     for model, path in paths.items():
         _refuse_changed_model(model, path, inner)
@@ -106,12 +107,15 @@ def evaluate(config: Config, files: RunFiles, make: Callable[[BackendConfig, str
         load = cache(lambda path=path: make(config.backend, path))
         for benchmark, style in itertools.product(config.benchmarks, config.styles):
             section = config.section(model, benchmark, style)
-            sample.sample_into(config.sampling(model, benchmark, style), inner, load)
-            verify.run(verify.Config(name=section, questions=benchmark, responses=section), inner)
-            judged = inner.verdicts(section)
-            answers.append(answers_of(questions[benchmark], judged, model=model, benchmark=benchmark, style=style))
-    found = [score for part in answers for score in scores(config.name, part, questions[part.benchmark])]
-    compared = list(comparisons(answers, questions))
+            asked = benchmarks[benchmark]
+            sample.sample_into(config.sampling(model, benchmark, style, open_ended=asked.open_ended), inner, load)
+            judging = verify.Config(name=section, questions=benchmark, responses=section, llm_judge=config.llm_judge)
+            verify.run(judging, inner)
+            given, judged = inner.responses(section), inner.verdicts(section)
+            about = {"model": model, "benchmark": benchmark, "style": style}
+            answers.append(answers_of(asked.questions, given, judged, **about))
+    found = [score for part in answers for score in scores(config.name, part, benchmarks[part.benchmark])]
+    compared = list(comparisons(answers, benchmarks))
     inner.scores().replace(found)
     rows = [asdict(comparison) for comparison in compared]
     write_text(inner.json("comparisons"), json.dumps(rows, indent=1, ensure_ascii=False) + "\n")
@@ -119,9 +123,21 @@ def evaluate(config: Config, files: RunFiles, make: Callable[[BackendConfig, str
     return answers
 
 
-def _questions(config: Config, benchmark: str, inner: RunFiles) -> list[Question]:
+def _asked(config: Config, name: str, inner: RunFiles) -> Asked:
+    """The benchmark's questions, and what it declares of their score."""
+    values = config.benchmarks[name]
+    source.collect_into(name, values, config.seed, inner)
+    declared = source.benchmark(str(values.get("loader")))
+    if declared is None:
+        return Asked(_with_truth(config, name, inner))
+    if declared.by_llm and config.llm_judge is None:
+        say(f"{name}: answers are free-form and stay undecided; give `llm_judge` the endpoint of a model that judges")
+    questions = list(inner.questions(name)) if declared.open_ended else _with_truth(config, name, inner)
+    return Asked(questions, declared.metrics, declared.open_ended)
+
+
+def _with_truth(config: Config, benchmark: str, inner: RunFiles) -> list[Question]:
     """The benchmark's questions that have a ground truth; the others are dropped, with the reason."""
-    collect.run(config.collecting(benchmark), inner)
     every = list(inner.questions(benchmark))
     dropped = inner.dropped(benchmark)
     known = {record.id for record in dropped if record.reason is DropReason.NO_GROUND_TRUTH}

@@ -4,11 +4,23 @@ import itertools
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 
+from mixpo.evaluation.metrics import Answered, Metric, change, estimate
 from mixpo.evaluation.statistics import Share, accuracy, consistency, difference
-from mixpo.records import Comparison, Outcome, Question, Score, Verdict
+from mixpo.evaluation.writing import WRITING
+from mixpo.records import Comparison, Outcome, Question, Response, Score, Verdict
 
 ALL = "all"
 RATES = (Outcome.UNPARSED, Outcome.TRUNCATED, Outcome.UNDECIDED)
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """The questions of one benchmark, and what they are scored by besides accuracy."""
+
+    questions: Sequence[Question]
+    metrics: Sequence[Metric] = ()
+    open_ended: bool = False
+    """Whether they have no ground truth, so that accuracy says nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,19 +30,34 @@ class Answers:
     model: str
     benchmark: str
     style: str
-    outcomes: dict[str, Outcome | None]
-    """Of every question of the benchmark, in its order; None where the model gave no response."""
+    answered: Mapping[str, Answered]
+    """By question id, in the benchmark's order; without response or verdict where the model gave none."""
+
+    @property
+    def outcomes(self) -> dict[str, Outcome | None]:
+        return {id: item.verdict.outcome if item.verdict else None for id, item in self.answered.items()}
 
     def right(self, ids: Iterable[str]) -> dict[str, bool]:
         """Question id -> answered rightly. What was not answered, or could not be judged, is not right."""
-        return {id: self.outcomes[id] is Outcome.CORRECT for id in ids}
+        return {id: self.answered[id].right for id in ids}
+
+    def of(self, ids: Iterable[str]) -> list[Answered]:
+        return [self.answered[id] for id in ids]
 
 
 def answers_of(
-    questions: Sequence[Question], verdicts: Iterable[Verdict], *, model: str, benchmark: str, style: str
+    questions: Sequence[Question],
+    responses: Iterable[Response],
+    verdicts: Iterable[Verdict],
+    *,
+    model: str,
+    benchmark: str,
+    style: str,
 ) -> Answers:
-    judged = {verdict.question_id: verdict.outcome for verdict in verdicts}
-    return Answers(model, benchmark, style, {question.id: judged.get(question.id) for question in questions})
+    given = {response.question_id: response for response in responses}
+    judged = {verdict.question_id: verdict for verdict in verdicts}
+    answered = {q.id: Answered(q, given.get(q.id), judged.get(q.id)) for q in questions}
+    return Answers(model, benchmark, style, answered)
 
 
 def categories(questions: Sequence[Question]) -> dict[str, list[str]]:
@@ -59,16 +86,24 @@ def clusters(questions: Iterable[Question]) -> dict[str, str]:
     }
 
 
-def scores(section: str, answers: Answers, questions: Sequence[Question]) -> Iterator[Score]:
-    """Accuracy for every category; for all questions also the rates of answers that could not count
-    ("unparsed", "truncated", "undecided", "unanswered") and, where groups are declared, consistency."""
+def scores(section: str, answers: Answers, asked: Asked) -> Iterator[Score]:
+    """For every category accuracy and the benchmark's metrics; for all questions also the rates of answers that could
+    not count ("unparsed", "truncated", "undecided", "unanswered"), how the model writes ("length", "repetition",
+    "looping") and, where groups are declared, consistency."""
+    questions = asked.questions
     shared, declared = clusters(questions), groups(questions)
     for category, ids in categories(questions).items():
-        yield _score(section, answers, category, "accuracy", accuracy(answers.right(ids), shared))
-    for outcome in (*RATES, None):
-        found = {id: value is outcome for id, value in answers.outcomes.items()}
+        if not asked.open_ended:
+            yield _score(section, answers, category, "accuracy", accuracy(answers.right(ids), shared))
+        for metric in asked.metrics:
+            yield _score(section, answers, category, metric.name, estimate(metric, answers.of(ids), shared))
+    outcomes = answers.outcomes
+    for outcome in (None,) if asked.open_ended else (*RATES, None):
+        found = {id: value is outcome for id, value in outcomes.items()}
         yield _score(section, answers, ALL, outcome or "unanswered", accuracy(found, shared))
-    if declared:
+    for metric in WRITING:
+        yield _score(section, answers, ALL, metric.name, estimate(metric, answers.of(answers.answered), shared))
+    if declared and not asked.open_ended:
         yield _score(section, answers, ALL, "consistency", consistency(answers.right(declared), declared))
 
 
@@ -85,24 +120,26 @@ def _score(section: str, answers: Answers, category: str, metric: str, share: Sh
     )
 
 
-def comparisons(answers: Sequence[Answers], questions: Mapping[str, Sequence[Question]]) -> Iterator[Comparison]:
+def comparisons(answers: Sequence[Answers], benchmarks: Mapping[str, Asked]) -> Iterator[Comparison]:
     """Every two models under the same style, and every two styles of the same model, on each benchmark.
 
-    The one that comes first in the recipe is `before`.
+    The one that comes first in the recipe is `before`. Accuracy for every category, the other metrics over all.
     """
     for before, after in itertools.combinations(answers, 2):
         same_model, same_style = before.model == after.model, before.style == after.style
         if before.benchmark != after.benchmark or same_model == same_style:
             continue
-        asked = questions[before.benchmark]
-        shared = clusters(asked)
-        for category, ids in categories(asked).items():
-            yield Comparison(
-                benchmark=before.benchmark,
-                category=category,
-                before_model=before.model,
-                before_style=before.style,
-                after_model=after.model,
-                after_style=after.style,
-                **asdict(difference(before.right(ids), after.right(ids), shared)),
-            )
+        asked = benchmarks[before.benchmark]
+        shared = clusters(asked.questions)
+        between = {
+            "benchmark": before.benchmark, "before_model": before.model, "before_style": before.style,
+            "after_model": after.model, "after_style": after.style,
+        }  # fmt: skip
+        for category, ids in categories(asked.questions).items():
+            if not asked.open_ended:
+                found = difference(before.right(ids), after.right(ids), shared)
+                yield Comparison(**between, category=category, **asdict(found))
+        ids = list(before.answered)
+        for metric in (*asked.metrics, *WRITING):
+            found = change(metric, before.of(ids), after.of(ids), shared)
+            yield Comparison(**between, category=ALL, metric=metric.name, **asdict(found))

@@ -3,18 +3,42 @@
 from collections.abc import Sequence
 from typing import Any
 
-from mixpo.evaluation.scores import ALL
-from mixpo.progress import console
+from mixpo.evaluation.scores import ALL, RATES
+from mixpo.evaluation.writing import LOOPING_WARNING, WRITING
+from mixpo.progress import console, say
+from mixpo.prompts import Style
 from mixpo.records import Comparison, Score
+
+RATE_NAMES = tuple(str(outcome) for outcome in RATES) + ("unanswered",)
+WRITING_NAMES = tuple(metric.name for metric in WRITING)
+USUAL = ("accuracy", "consistency", *RATE_NAMES, *WRITING_NAMES)
+"""Metrics that every benchmark has; what else there is, it declares itself."""
+SHOWN = {*RATE_NAMES[:3], *WRITING_NAMES}
+"""Shown even when it is 0 everywhere."""
+HEADS = {"repetition": "repeated", "looping": "loops"}
+UNITS = {"length", "rating"}
+"""Metrics that are no share."""
 
 
 def show(scores: Sequence[Score], comparisons: Sequence[Comparison]) -> None:
-    """For each benchmark the accuracies, models against styles, then the differences."""
+    """For each benchmark the accuracies, models against styles, its own metrics, the gap between direct answers and
+    chains of thought per category, how the answers look, then the differences."""
     for benchmark in dict.fromkeys(score.benchmark for score in scores):
-        console().print(accuracies([score for score in scores if score.benchmark == benchmark]))
-        changes = [c for c in comparisons if c.benchmark == benchmark and c.category == ALL]
-        if changes:
-            console().print(differences(changes))
+        mine = [score for score in scores if score.benchmark == benchmark]
+        changes = [c for c in comparisons if c.benchmark == benchmark]
+        if any(score.metric == "accuracy" for score in mine):
+            console().print(accuracies(mine))
+        own = [name for name in dict.fromkeys(s.metric for s in mine) if name not in USUAL]
+        if own:
+            console().print(metrics(mine, own, f"{benchmark}: other scores, % (95 % interval)"))
+        if gaps := [c for c in changes if is_gap(c)]:
+            console().print(by_category(mine, gaps))
+        console().print(how(mine))
+        compared = [c for c in changes if c.category == ALL and c.metric not in WRITING_NAMES]
+        if compared:
+            console().print(differences(compared))
+        for warning in warnings(mine):
+            say(warning)
 
 
 def accuracies(scores: Sequence[Score]) -> Any:
@@ -28,9 +52,46 @@ def accuracies(scores: Sequence[Score]) -> Any:
     for style in styles:
         table.add_column(style, justify="right")
     for model in dict.fromkeys(model for model, _ in overall):
-        table.add_row(model, *(_interval(overall[model, style]) for style in styles))
+        table.add_row(model, *(_interval(overall.get((model, style))) for style in styles))
         if consistent:
-            table.add_row(f"{model}, groups all right", *(_interval(consistent[model, style]) for style in styles))
+            table.add_row(f"{model}, groups all right", *(_interval(consistent.get((model, s))) for s in styles))
+    return table
+
+
+def metrics(scores: Sequence[Score], names: Sequence[str], title: str) -> Any:
+    """One benchmark's own scores: a row for each model and style, over all questions."""
+    table = _table(title)
+    table.add_column("model, prompt")
+    for name in names:
+        table.add_column(name.replace("_", " "), justify="right")
+    for (model, style), found in _overall(scores).items():
+        table.add_row(f"{model}, {style}", *(_interval(found.get(name)) for name in names))
+    return table
+
+
+def how(scores: Sequence[Score]) -> Any:
+    """The answers that could not count, and how long and how repetitive they are."""
+    table = _table("the answers: shares in %, length in tokens")
+    names = [n for n in (*RATE_NAMES, *WRITING_NAMES) if any(s.metric == n and (s.value or n in SHOWN) for s in scores)]
+    table.add_column("model")
+    table.add_column("prompt")
+    for name in names:
+        table.add_column(HEADS.get(name, name), justify="right")
+    for (model, style), found in _overall(scores).items():
+        table.add_row(model, style, *(_value(found.get(name)) for name in names))
+    return table
+
+
+def by_category(scores: Sequence[Score], gaps: Sequence[Comparison]) -> Any:
+    """Direct answers against chains of thought for each model and category: the gap and its interval."""
+    values = {(s.model, s.style, s.category): s for s in scores if s.metric == "accuracy"}
+    table = _table("chain of thought minus direct answer, by category")
+    for head in ("model", "category", "n", "direct", "cot", "gap (95 % interval)"):
+        table.add_column(head, justify="left" if head in ("model", "category") else "right")
+    for gap in gaps:
+        ends = [values.get((gap.after_model, style, gap.category)) for style in (Style.DIRECT, Style.COT)]
+        shares = [f"{100 * end.value:.1f}" if end else "" for end in ends]
+        table.add_row(gap.after_model, gap.category, f"{gap.n:,}", *shares, _points(gap))
     return table
 
 
@@ -44,10 +105,34 @@ def differences(comparisons: Sequence[Comparison]) -> Any:
             what = f"{c.after_model} - {c.before_model}, {c.after_style}"
         else:
             what = f"{c.after_style} - {c.before_style}, {c.after_model}"
-        change = f"{100 * c.value:+.1f} ({100 * c.low:+.1f} to {100 * c.high:+.1f})"
+        if c.metric != "accuracy":
+            what = f"{c.metric.replace('_', ' ')}: {what}"
         p = "< 0.0001" if c.p < 0.0001 else f"{c.p:.4f}"
-        table.add_row(what, change, p, str(c.fixed), str(c.broken))
+        changed = (str(c.fixed), str(c.broken)) if c.metric == "accuracy" else ("", "")
+        table.add_row(what, _points(c), p, *changed)
     return table
+
+
+def warnings(scores: Sequence[Score]) -> list[str]:
+    """A sentence for each model and style that writes in loops."""
+    return [
+        f"warning: {100 * s.value:.1f} % of the answers of {s.model} to {s.benchmark} ({s.style}) end in a loop"
+        for s in scores
+        if s.metric == "looping" and s.value > LOOPING_WARNING
+    ]
+
+
+def is_gap(c: Comparison) -> bool:
+    """Whether a comparison is that of a chain of thought with the direct answer before it."""
+    return (c.metric, c.before_style, c.after_style) == ("accuracy", Style.DIRECT, Style.COT)
+
+
+def _overall(scores: Sequence[Score]) -> dict[tuple[str, str], dict[str, Score]]:
+    found: dict[tuple[str, str], dict[str, Score]] = {}
+    for score in scores:
+        if score.category == ALL:
+            found.setdefault((score.model, score.style), {})[score.metric] = score
+    return found
 
 
 def _table(title: str) -> Any:
@@ -57,5 +142,21 @@ def _table(title: str) -> Any:
     return Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, title_style="bold")
 
 
-def _interval(score: Score) -> str:
+def _points(c: Comparison) -> str:
+    scale, digits = (1, 2) if c.metric in UNITS else (100, 1)
+    value, low, high = (f"{scale * number:+.{digits}f}" for number in (c.value, c.low, c.high))
+    return f"{value} ({low} to {high})"
+
+
+def _interval(score: Score | None) -> str:
+    if score is None:
+        return ""
+    if score.metric in UNITS:
+        return f"{score.value:.2f} ({score.low:.2f}-{score.high:.2f})"
     return f"{100 * score.value:.1f} ({100 * score.low:.1f}-{100 * score.high:.1f})"
+
+
+def _value(score: Score | None) -> str:
+    if score is None:
+        return ""
+    return f"{score.value:.0f}" if score.metric in UNITS else f"{100 * score.value:.1f}"

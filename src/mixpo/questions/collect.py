@@ -9,7 +9,7 @@ questions:
 import importlib
 import json
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from types import ModuleType
 from typing import Any
@@ -101,18 +101,25 @@ def collect_into(config: Config, files: RunFiles) -> Counter[str]:
     Returns how many questions there are ("questions") and how many rows were left out, by reason.
     """
     roots = {source: _root(source, values) for source, values in config.sources.items()}
-    write_text(files.image_roots_file(config.name), json.dumps(roots, indent=1) + "\n")
+    return store(collect(config), roots, config.name, files)
+
+
+def store(items: Iterable[Item | Dropped], roots: dict[str, str], name: str, files: RunFiles) -> Counter[str]:
+    """`collect_into` for items that are read elsewhere; `roots` says where their images lie, by source."""
+    write_text(files.image_roots_file(name), json.dumps(roots, indent=1) + "\n")
     counts: Counter[str] = Counter()
-    files.questions(config.name).append(divert(_missing(config, files, counts), files.dropped(config.name)))
+    files.questions(name).append(divert(_missing(items, name, files, counts), files.dropped(name)))
     return counts
 
 
-def _missing(config: Config, files: RunFiles, counts: Counter[str]) -> Iterator[Question | Dropped]:
+def _missing(
+    items: Iterable[Item | Dropped], name: str, files: RunFiles, counts: Counter[str]
+) -> Iterator[Question | Dropped]:
     """Questions and drops that the run does not hold yet; images are stored on the way."""
-    there = files.questions(config.name).ids()
-    dropped = {(record.id, record.reason) for record in files.dropped(config.name)}
-    folder = files.pictures(config.name)
-    for entry in track(collect(config), config.name):
+    there = files.questions(name).ids()
+    dropped = {(record.id, record.reason) for record in files.dropped(name)}
+    folder = files.pictures(name)
+    for entry in track(items, name):
         if isinstance(entry, Dropped):
             counts[entry.reason] += entry.count
             if (entry.id, entry.reason) not in dropped:

@@ -54,7 +54,7 @@ def _items(config: Config, name: str) -> Iterator[Item | Dropped]:
     folder = _folder(config.path)
     root = data_path(config.image_root) if config.image_root else folder or Path()
     reading = Reading(source=name, root=root, store=True, fields=config.fields)
-    for number, row in enumerate(_rows(config, folder)):
+    for number, row in enumerate(rows(config, folder)):
         yield item(row, number, f"{name}/{config.split}:{number + 1}", reading)
 
 
@@ -65,7 +65,8 @@ def _folder(path: str) -> Path | None:
     return None
 
 
-def _rows(config: Config, folder: Path | None) -> Iterator[dict[str, Any]]:
+def rows(config: Config, folder: Path | None) -> Iterator[dict[str, Any]]:
+    """The rows as they are stored, images undecoded; `folder` None: from the hub. Raises DataError or MissingExtra."""
     try:
         import datasets
     except ImportError as error:

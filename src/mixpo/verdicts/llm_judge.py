@@ -186,14 +186,17 @@ def _read(verdict: Verdict, reply: JudgeReply, config: LLMJudgeConfig) -> Verdic
     if score is None:
         return _verdict(verdict, config, Outcome.UNDECIDED, f"malformed reply: {reply.text}")
     if config.incorrect_to < score < config.correct_from:
-        return _verdict(verdict, config, Outcome.UNDECIDED, f"partly right: {reply.text}")
-    return _verdict(verdict, config, Outcome.CORRECT if score >= config.correct_from else Outcome.INCORRECT, reply.text)
+        return _verdict(verdict, config, Outcome.UNDECIDED, f"partly right: {reply.text}", score)
+    outcome = Outcome.CORRECT if score >= config.correct_from else Outcome.INCORRECT
+    return _verdict(verdict, config, outcome, reply.text, score)
 
 
-def _verdict(verdict: Verdict, config: LLMJudgeConfig, outcome: Outcome, words: str) -> Verdict:
+def _verdict(
+    verdict: Verdict, config: LLMJudgeConfig, outcome: Outcome, words: str, score: float | None = None
+) -> Verdict:
     words = " ".join(words.split())
     cut = words if len(words) <= WORDS_KEPT else words[: WORDS_KEPT - 1] + "…"
-    return replace(verdict, outcome=outcome, rule=f"llm:{config.model}", reason=f"{PROMPT_VERSION}: {cut}")
+    return replace(verdict, outcome=outcome, rule=f"llm:{config.model}", reason=f"{PROMPT_VERSION}: {cut}", score=score)
 
 
 @contextmanager

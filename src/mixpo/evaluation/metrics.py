@@ -1,0 +1,112 @@
+"""Scores that are no share of right answers: sums over questions, a value from the sums, resampled intervals.
+
+Precision, ANLS, the mean of a judge's scores: each is a function of sums that every question adds to, so one
+bootstrap over groups of questions serves them all (Efron & Tibshirani 1993, chapter 13: the percentile
+interval). Two sets of answers are compared on the same resamples: the paired bootstrap.
+"""
+
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from mixpo.evaluation.statistics import Difference, Share
+from mixpo.records import Outcome, Question, Response, Verdict
+
+RESAMPLES = 2000
+SEED = 0
+"""The resamples are the same every time: the same answers give the same interval."""
+CHUNK = 100
+"""Resamples weighed at once: a row holds a number for every group."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """One question and what a model made of it."""
+
+    question: Question
+    response: Response | None
+    """None: the model gave none."""
+    verdict: Verdict | None
+
+    @property
+    def right(self) -> bool:
+        return self.verdict is not None and self.verdict.outcome is Outcome.CORRECT
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """A score in terms of sums."""
+
+    name: str
+    count: Callable[[Answered], tuple[float, ...]]
+    """What one question adds to the sums."""
+    value: Callable[[Sequence[float]], float]
+    """The score that sums give; sums of nothing give 0."""
+
+
+def mean(name: str, of: Callable[[Answered], float]) -> Metric:
+    """The mean over questions."""
+    return Metric(name, lambda answered: (of(answered), 1.0), lambda sums: ratio(sums[0], sums[1]))
+
+
+def ratio(part: float, whole: float) -> float:
+    return part / whole if whole else 0.0
+
+
+def estimate(metric: Metric, answered: Sequence[Answered], clusters: Mapping[str, str]) -> Share:
+    """The score with its 95 % bootstrap interval over groups of questions."""
+    sums = _sums(metric, answered, clusters)
+    values = [metric.value(totals) for chunk in _resampled(sums) for totals in chunk]
+    return Share(metric.value(sums.sum(axis=0)), *_ends(values), len(answered))
+
+
+def change(
+    metric: Metric, before: Sequence[Answered], after: Sequence[Answered], clusters: Mapping[str, str]
+) -> Difference:
+    """After minus before on the same questions, by the paired bootstrap; p is twice the share of resamples in which
+    the sign is the other one, at least 1 / resamples."""
+    assert [a.question.id for a in before] == [a.question.id for a in after], "a paired comparison: same questions"
+    import numpy
+
+    both = numpy.hstack([_sums(metric, before, clusters), _sums(metric, after, clusters)])
+    width = both.shape[1] // 2
+    values = [
+        metric.value(totals[width:]) - metric.value(totals[:width]) for chunk in _resampled(both) for totals in chunk
+    ]
+    sums = both.sum(axis=0)
+    value = metric.value(sums[width:]) - metric.value(sums[:width])
+    other = sum(v <= 0 for v in values) if value > 0 else sum(v >= 0 for v in values)
+    p = 1.0 if value == 0 else min(1.0, max(2 * other, 1) / len(values))
+    return Difference(value, *_ends(values), p, len(before), 0, 0)
+
+
+def _sums(metric: Metric, answered: Sequence[Answered], clusters: Mapping[str, str]) -> Any:
+    """What each group of questions adds, (groups, sums)."""
+    import numpy
+
+    assert answered, "no questions"
+    rows: dict[str, list[tuple[float, ...]]] = defaultdict(list)
+    for item in answered:
+        rows[clusters.get(item.question.id, item.question.id)].append(metric.count(item))
+    return numpy.array([numpy.sum(group, axis=0) for group in rows.values()], dtype=numpy.float64)
+
+
+def _resampled(sums: Any) -> Any:
+    """Sums of as many groups drawn with replacement, (CHUNK, sums) at a time."""
+    import numpy
+
+    rng = numpy.random.default_rng(SEED)
+    groups = len(sums)
+    for _ in range(RESAMPLES // CHUNK):
+        drawn = rng.integers(0, groups, size=(CHUNK, groups))
+        weights = numpy.stack([numpy.bincount(row, minlength=groups) for row in drawn])
+        yield weights @ sums
+
+
+def _ends(values: Sequence[float]) -> tuple[float, float]:
+    """The 2.5 % and 97.5 % points."""
+    import numpy
+
+    low, high = numpy.quantile(numpy.asarray(values, dtype=numpy.float64), (0.025, 0.975))
+    return float(low), float(high)
