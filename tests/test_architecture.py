@@ -30,6 +30,7 @@ HEAVY = {
     "ray",
     "vllm",
     "openai",
+    "openpyxl",
     "gradio",
     "duckdb",
     "peft",

@@ -26,7 +26,7 @@ SUM = re.compile(r"(-?\d+) ([+-]) (\d+) = (-?\d+)")
 ORDER = re.compile(r"(\d+) ([<>=]) (\d+)")
 MOST = re.compile(r"most is (\d+)")
 SIDE = re.compile(rf"({'|'.join(SIDES)}) ([a-d])([1-4]) is ([a-d])([1-4])")
-PREFIX = re.compile(r"^(?:At a glance:|\d+[.)]|[-*])\s*")
+PREFIX = re.compile(r"^(?:At a glance:|\d+[.)]|[-*]\s)\s*")
 
 
 def steps(text: str, scene: Scene, task: Task) -> list[bool]:

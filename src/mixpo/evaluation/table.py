@@ -47,12 +47,17 @@ def accuracies(scores: Sequence[Score]) -> Any:
     consistent = {(s.model, s.style): s for s in scores if s.metric == "consistency"}
     styles = list(dict.fromkeys(style for _, style in overall))
     first = next(iter(overall.values()))
-    table = _table(f"{first.benchmark}: accuracy, % ({first.n:,} questions)")
-    table.add_column("model")
+    same = {score.n for score in overall.values()} == {first.n}
+    table = _table(f"{first.benchmark}: accuracy, %" + (f" ({first.n:,} questions)" if same else ""))
+    table.add_column("model", overflow="fold")
     for style in styles:
         table.add_column(style, justify="right")
+    if not same:
+        table.add_column("questions", justify="right")
     for model in dict.fromkeys(model for model, _ in overall):
-        table.add_row(model, *(_interval(overall.get((model, style))) for style in styles))
+        asked = max(score.n for (name, _), score in overall.items() if name == model)
+        cells = [_interval(overall.get((model, style))) for style in styles]
+        table.add_row(model, *cells, *([] if same else [f"{asked:,}"]))
         if consistent:
             table.add_row(f"{model}, groups all right", *(_interval(consistent.get((model, s))) for s in styles))
     return table
@@ -73,7 +78,7 @@ def how(scores: Sequence[Score]) -> Any:
     """The answers that could not count, and how long and how repetitive they are."""
     table = _table("the answers: shares in %, length in tokens")
     names = [n for n in (*RATE_NAMES, *WRITING_NAMES) if any(s.metric == n and (s.value or n in SHOWN) for s in scores)]
-    table.add_column("model")
+    table.add_column("model", overflow="fold")
     table.add_column("prompt")
     for name in names:
         table.add_column(HEADS.get(name, name), justify="right")
