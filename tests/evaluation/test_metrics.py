@@ -26,7 +26,9 @@ TASK = Task("sum", (Term("red", None), Term(None, "circle")), (1, -1))
 
 def answered(text: str, right: bool, scene=SCENE, task: Task = TASK, number: int = 0) -> Answered:
     question = ask(f"q{number}", "p.png", scene, task)
-    response = Response(id=f"q{number}/0", question_id=question.id, sample=0, text=text, finish_reason=FinishReason.STOP)
+    response = Response(
+        id=f"q{number}/0", question_id=question.id, sample=0, text=text, finish_reason=FinishReason.STOP
+    )
     outcome = Outcome.CORRECT if right else Outcome.INCORRECT
     return Answered(question, response, Verdict(id=response.id, question_id=question.id, outcome=outcome))
 

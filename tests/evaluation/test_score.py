@@ -107,7 +107,7 @@ def test_several_models_are_compared_and_verdicts_written(tmp_path, data, capsys
         for pid, text in zip(("10", "11", "12"), texts)
     ]
     path = write_lines(tmp_path / "both.jsonl", rows)
-    found, compared, _ = score(path, "mathvista", data=data)
+    _, compared, _ = score(path, "mathvista", data=data)
     (gain,) = [c for c in compared if c.category == "all" and c.metric == "accuracy"]
     assert (gain.before_model, gain.after_model, gain.fixed, gain.broken) == ("a", "b", 1, 0)
     score_file(path, "mathvista", data=data, out=tmp_path / "v.jsonl")

@@ -58,7 +58,9 @@ def _benchmarks(benchmarks: Sequence[str], options: Sequence[str]) -> dict[str, 
         key, equals, value = option.partition("=")
         of, dot, field = key.rpartition(".")
         if not equals or (dot and of not in found):
-            raise RecipeError(f"option {option!r}: write FIELD=VALUE or BENCHMARK.FIELD=VALUE, of a benchmark asked for")
+            raise RecipeError(
+                f"option {option!r}: write FIELD=VALUE or BENCHMARK.FIELD=VALUE, of a benchmark asked for"
+            )
         for name in [of] if dot else found:
             found[name][field] = int(value) if value.isdecimal() else value
     return found

@@ -22,8 +22,8 @@ from mixpo.evaluation.benchmarks import source
 from mixpo.evaluation.scores import Answers, Asked, answers_of, comparisons, scores
 from mixpo.evaluation.table import show
 from mixpo.files import RunFiles, read_json, write_text
-from mixpo.prompts import Style
 from mixpo.progress import say
+from mixpo.prompts import Style
 from mixpo.records import Dropped, DropReason, Question
 from mixpo.responses import sample
 from mixpo.responses.backend import Backend

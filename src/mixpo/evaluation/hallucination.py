@@ -46,4 +46,4 @@ METRICS = (
     Metric("hallucinating", _counts, lambda sums: ratio(sums[4], sums[5])),
     Metric("named", _counts, lambda sums: ratio(sums[2], sums[3])),
 )
-"""The share of objects named that are not there; of descriptions with such an object; of objects there that are named."""
+"""Of objects named, those not there; of descriptions, those with such an object; of objects there, those named."""

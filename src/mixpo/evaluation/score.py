@@ -49,8 +49,8 @@ def score(
     """
     declared = source.benchmark(name)
     if declared is None or declared.columns is None:
-        known = [known for known in source.BENCHMARKS if (b := source.benchmark(known)) and b.columns]
-        raise RecipeError(f"benchmark {name!r} is none of {', '.join(known)}")
+        names = [each for each in source.BENCHMARKS if (listed := source.benchmark(each)) and listed.columns]
+        raise RecipeError(f"benchmark {name!r} is none of {', '.join(names)}")
     known = Known(declared, name, data, split) if data else None
     by_model: dict[str, dict[str, tuple[Question, Response]]] = {}
     for prediction in predictions(path):
@@ -128,7 +128,7 @@ class Known:
                 return found
         found = self.by_number.get(prediction.number) if prediction.number is not None else None
         if found is None:
-            said = prediction.names or {"doc_id": prediction.number}
+            said = prediction.names or f"number {prediction.number}"
             raise DataError(f"{prediction.where}: {self.data} has no question {said}; check benchmark and split")
         return found
 

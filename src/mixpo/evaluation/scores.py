@@ -3,6 +3,7 @@
 import itertools
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from typing import Any
 
 from mixpo.evaluation.metrics import Answered, Metric, change, estimate
 from mixpo.evaluation.statistics import Share, accuracy, consistency, difference
@@ -131,7 +132,7 @@ def comparisons(answers: Sequence[Answers], benchmarks: Mapping[str, Asked]) -> 
             continue
         asked = benchmarks[before.benchmark]
         shared = clusters(asked.questions)
-        between = {
+        between: dict[str, Any] = {
             "benchmark": before.benchmark, "before_model": before.model, "before_style": before.style,
             "after_model": after.model, "after_style": after.style,
         }  # fmt: skip

@@ -9,7 +9,7 @@ from mixpo.progress import console, say
 from mixpo.prompts import Style
 from mixpo.records import Comparison, Score
 
-RATE_NAMES = tuple(str(outcome) for outcome in RATES) + ("unanswered",)
+RATE_NAMES = (*(str(outcome) for outcome in RATES), "unanswered")
 WRITING_NAMES = tuple(metric.name for metric in WRITING)
 USUAL = ("accuracy", "consistency", *RATE_NAMES, *WRITING_NAMES)
 """Metrics that every benchmark has; what else there is, it declares itself."""

@@ -57,7 +57,8 @@ PARQUET = {
             "question_for_eval": "As shown, angle 1 is 50°, then angle 2 is ()\nChoices:\nA:50°\nB:40°",
         },
         {
-            "sample_index": "5", "problem_index": "1", "problem_version": "Vision Only", "question": "", "image": PICTURE,
+            "sample_index": "5", "problem_index": "1", "problem_version": "Vision Only", "question": "",
+            "image": PICTURE,
             "answer": "2", "question_type": "free-form", "metadata": {"split": "testmini"}, "query_wo": "Answer it.",
             "query_cot": "Reason first.", "question_for_eval": "How long is AB?",
         },
@@ -125,8 +126,11 @@ PARQUET = {
 POPE_ORIGINAL = {"question_id": 1, "image": "COCO_val2014_1.png", "text": "Is there a cat?", "label": "no"}
 CRPE_TEXT = "What is on the table?\nA. a {}\nB. a {}\nAnswer with the option's letter from the given choices directly."
 CRPE_ORIGINAL = [
-    {"question_id": 0, "image": "a.png", "text": CRPE_TEXT.format("cat", "cup"), "correct_option": "B", "category": "object"},
-    {"question_id": 1, "image": "a.png", "text": CRPE_TEXT.format("cup", "cat"), "correct_option": "A", "category": "object"},
+    {
+        "question_id": number, "image": "a.png", "text": CRPE_TEXT.format(*things), "correct_option": letter,
+        "category": "object",
+    }
+    for number, (things, letter) in enumerate(((("cat", "cup"), "B"), (("cup", "cat"), "A")))
 ]  # fmt: skip
 MMHAL_ORIGINAL = [
     {

@@ -48,7 +48,8 @@ EXPECTED = {
     # (id, text, answer, kind, choices, category) of each row
     "mathvista": [
         ("mathvista-7", "How many bars are taller than 3?", "1.2", "decimal", (), "figure question answering"),
-        ("mathvista-8", "Is it larger?", "equal to", "choice", ("larger than", "equal to"), "figure question answering"),
+        ("mathvista-8", "Is it larger?", "equal to", "choice", ("larger than", "equal to"),
+         "figure question answering"),
     ],
     "mathvision": [
         ("mathvision-4", "Which one fits?", "B", "choice", ("A", "B", "C"), "combinatorics"),
@@ -64,7 +65,8 @@ EXPECTED = {
     ],
     "scienceqa": [
         ("scienceqa-0", "Which is farthest north?", "A", "choice", ("Ohio", "Texas"), "social science"),
-        ("scienceqa-1", "A mammal feeds milk.\nWhich is a mammal?", "B", "choice", ("trout", "whale"), "natural science"),
+        ("scienceqa-1", "A mammal feeds milk.\nWhich is a mammal?", "B", "choice", ("trout", "whale"),
+         "natural science"),
     ],
     "pope": [("pope-0", "Is there a dog in the image?", "yes", "yes_no", (), "adversarial")],
     "mmmu": [

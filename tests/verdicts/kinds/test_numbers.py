@@ -257,3 +257,12 @@ CASES = (
 @pytest.mark.parametrize(("kind", "text", "answer", "right", "more"), CASES)
 def test_right_or_not(judge_text, kind, text, answer, right, more):
     assert (judge_text(text, answer, kind, **more).outcome is Outcome.CORRECT) is right
+
+
+def test_a_blank_of_the_question_is_filled(judge_text):
+    """The number that stands before the words after the blank; nothing else changes where it is not one number."""
+    question = "9 dots are divided into 3 equal groups. There are (_) dots in each group."
+    text = "The model has 9 dots divided into 3 equal groups, with 3 dots in each group."
+    assert judge_text(text, "3", AnswerKind.INTEGER, question=question).outcome is Outcome.CORRECT
+    assert judge_text(text, "9", AnswerKind.INTEGER, question=question).outcome is Outcome.INCORRECT
+    assert judge_text("It is 4.", "4", AnswerKind.INTEGER, question=question).outcome is Outcome.CORRECT

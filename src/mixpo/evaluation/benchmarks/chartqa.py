@@ -14,7 +14,7 @@ HALF = re.compile(r"human|augmented|machine")
 
 
 def columns(row: Row) -> dict[str, Any]:
-    """Fields: image or imgname, question or query, answer or label (a list of one), type or split or the file's name."""
+    """Fields: image or imgname, question or query, answer or label (a list of one), type or the file's name."""
     question = str(needed(row, "question", "query"))
     answer = needed(row, "answer", "label")
     if not isinstance(answer, str | int | float) or str(answer).startswith("["):

@@ -10,8 +10,8 @@ from mixpo.evaluation.benchmarks.benchmark import Benchmark, Row
 from mixpo.evaluation.benchmarks.fields import lettered, lines, listed, needed, truth
 
 COT = (
-    "Please solve the problem step by step and put your answer in one \"\\boxed{}\". If it is a multiple choice "
-    "question, only one letter is allowed in the \"\\boxed{}\"."
+    'Please solve the problem step by step and put your answer in one "\\boxed{}". If it is a multiple choice '
+    'question, only one letter is allowed in the "\\boxed{}".'
 )
 
 

@@ -46,6 +46,4 @@ def _bare(text: str) -> str:
     return text.partition(QUESTION)[2].partition("\nChoices:")[0].strip() or text
 
 
-BENCHMARK = Benchmark(
-    title="MathVista (arXiv 2310.02255)", hub="AI4Math/MathVista", split="testmini", columns=columns
-)
+BENCHMARK = Benchmark(title="MathVista (arXiv 2310.02255)", hub="AI4Math/MathVista", split="testmini", columns=columns)

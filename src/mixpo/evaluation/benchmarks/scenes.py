@@ -3,6 +3,4 @@
 from mixpo.evaluation.benchmarks.benchmark import Benchmark
 from mixpo.evaluation.process import METRICS
 
-BENCHMARK = Benchmark(
-    title="drawn scenes", loader="scenes", defaults={"split": "test", "count": 600}, metrics=METRICS
-)
+BENCHMARK = Benchmark(title="drawn scenes", loader="scenes", defaults={"split": "test", "count": 600}, metrics=METRICS)

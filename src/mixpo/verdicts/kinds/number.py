@@ -62,6 +62,7 @@ CHAINED = re.compile(
     r"|or approximately)\s*(?:equal to )?\$?\s*"
 )
 YEAR = re.compile(r"\b(?:what|which|in)\b[^?]{0,40}\byears?\b|哪一?年", re.IGNORECASE)
+BLANK = re.compile(r"\(_+\)\s+(\w[^.?!\n(]*\w)")
 BOUNDS = re.compile(r"\b(?:between|from|ranges?)\b[^.\n]{0,40}$", re.IGNORECASE)
 
 
@@ -93,6 +94,8 @@ def read(text: str, statement: Statement, question: Question) -> Reading | None:
     if not kept:
         return Reading(start, end, problem="denied")
     found = kept
+    if (filled := _filled(text, end, found, question)) is not None:
+        return Reading(filled.start, filled.end, filled)
     absent = None if statement.marked else ABSENT.search(text, start, kept[0].start)
     if absent and all(BOUND.search(text[max(start, quantity.start - 20) : quantity.start]) for quantity in kept):
         left, right = absent.span(absent.lastindex or 0)  # "there are no bars smaller than 0"
@@ -125,6 +128,17 @@ def _counting(found: list[Quantity]) -> list[Quantity]:
         return firm
     after_ordinal = cardinal and len(cardinal) < len(found) and all(quantity.value == 1 for quantity in cardinal)
     return found if after_ordinal else cardinal or found
+
+
+def _filled(text: str, end: int, found: Sequence[Quantity], question: Question) -> Quantity | None:
+    """The number before the words that follow the question's blank: "There are (_) dots in each group."."""
+    blank = BLANK.search(question.text)
+    if blank is None:
+        return None
+    words = " ".join(blank[1].lower().split())
+    after = (" ".join(text[quantity.end : min(end, quantity.end + 200)].lower().split()) for quantity in found)
+    fitting = [quantity for quantity, said in zip(found, after) if re.match(rf"{re.escape(words)}\b", said)]
+    return fitting[0] if len(fitting) == 1 else None
 
 
 def _year(text: str, start: int, end: int, question: Question) -> Reading | None:
