@@ -7,7 +7,7 @@ import pytest
 
 SOURCE = Path(__file__).parent.parent / "src" / "mixpo"
 COMMON = {"records", "files", "ids", "json_lines", "config", "errors", "prompts", "images", "progress"}
-TOP = {"cli", "doctor", "pipeline", "publish", "quickstart", "__init__", "__main__"}
+TOP = {"cli", "doctor", "pipeline", "publish", "quickstart", "rounds", "__init__", "__main__"}
 MAY_IMPORT = {
     "questions": COMMON,
     "responses": COMMON,

@@ -4,6 +4,7 @@ name: quickstart
 run: runs/quickstart          # the run folder
 seed: 0                       # fills `seed` of every section that does not state it
 model: base                   # the same for `model`
+rounds: 1                     # more: sample again with the trained model, and train on from it
 steps:                        # sections, in order; a section is named after its step …
   questions: {…}
   sample: {…}
@@ -25,7 +26,7 @@ from mixpo.errors import RecipeError
 
 T = TypeVar("T")
 SHARED = ("seed", "model")
-TOP_LEVEL = ("name", "run", *SHARED, "steps", "versions")
+TOP_LEVEL = ("name", "run", *SHARED, "rounds", "steps", "versions")
 """`versions` is what a run folder's resolved recipe says of the run that wrote it; it is read over."""
 
 
@@ -48,6 +49,7 @@ class Recipe:
     shared: dict[str, Any]
     sections: dict[str, Section]
     lines: dict[str, int]
+    rounds: int = 1
 
     def at(self, key: str) -> str:
         """`file:line: key`, for messages; the line of the closest enclosing key that the file has."""
@@ -104,7 +106,10 @@ def _recipe(path: str, raw: dict, lines: dict[str, int]) -> Recipe:
         sections[str(name)] = Section(str(name), str(values.get("uses", name)), rest)
     name = str(raw.get("name") or Path(path).stem)
     shared = {key: raw[key] for key in SHARED if key in raw}
-    return Recipe(path, name, str(raw.get("run") or f"runs/{name}"), shared, sections, lines)
+    rounds = raw.get("rounds", 1)
+    if type(rounds) is not int or rounds < 1:
+        raise RecipeError(f"{recipe.at('rounds')}: must be a whole number from 1 on, not {rounds!r}")
+    return Recipe(path, name, str(raw.get("run") or f"runs/{name}"), shared, sections, lines, rounds)
 
 
 def _read(text: str, lines: dict[str, int]) -> Any:

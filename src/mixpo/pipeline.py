@@ -16,6 +16,7 @@ from mixpo.config import Recipe, plain
 from mixpo.errors import RecipeError, UserError
 from mixpo.files import RunFiles, read_json, write_text
 from mixpo.progress import say
+from mixpo.rounds import with_rounds
 
 STEPS = {
     "questions": "mixpo.questions.collect",
@@ -51,6 +52,7 @@ def resolve(recipe: Recipe) -> dict[str, Any]:
 
 def run_recipe(recipe: Recipe, only: str | None = None) -> RunFiles:
     """Does all sections in order, or those of the step (or of the name) `only`."""
+    recipe = with_rounds(recipe, resolve(recipe))
     chosen = {name: s for name, s in recipe.sections.items() if only in (None, name, s.step)}
     if not chosen:
         raise RecipeError(f"{recipe.path}: the recipe has no section that uses the step {only!r}")

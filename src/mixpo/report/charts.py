@@ -34,6 +34,9 @@ def funnel(data: ReportData) -> list[tuple[str, Markup]]:
     for section, counted in data.funnels.items():
         title = _title("Questions answered", section, len(data.funnels))
         stages.append((title, _questions(counted, data.paired[section])))
+        if rates := counted.get("pass_rates"):
+            title = _title("Questions by share of right responses", section, len(data.funnels))
+            stages.append((title, _pass_rates(rates)))
     for section, origins in data.origins.items():
         title = _title("Pairs", section, len(data.origins))
         stages.append((title, _sections({str(origin): number for origin, number in sorted(origins.items())})))
@@ -56,6 +59,11 @@ def _questions(counted: dict[str, Any], paired: int) -> list[Bar]:
     rows += [("all right", dropped.get("all_correct", 0), "t0"), ("none right", dropped.get("none_correct", 0), "t0")]
     rows += [("gave pairs", paired, "t1")]
     return [Bar(label, number, count(number), tone) for label, number, tone in rows]
+
+
+def _pass_rates(counted: dict[str, int]) -> list[Bar]:
+    labels = sorted(counted, key=lambda label: (float(label.partition("-")[0]), "-" in label))
+    return [Bar(label, counted[label], count(counted[label])) for label in labels]
 
 
 def _outcomes(counts: dict[Outcome, int]) -> list[Bar]:

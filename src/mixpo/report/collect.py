@@ -71,6 +71,20 @@ class Cost:
     """Tokens written by models, or trained on."""
 
 
+@dataclass(frozen=True, slots=True)
+class DropoutCost:
+    """Tokens that one section of DropoutNTP took, each counted once."""
+
+    pairs: int
+    """Continuations that were kept."""
+    responses: int
+    """Tokens of the responses they belong to."""
+    continuations: int
+    """Tokens written after the kept parts."""
+    lost: int
+    """Tokens of responses and continuations that were left out."""
+
+
 @dataclass(slots=True)
 class ReportData:
     """Everything the page shows."""
@@ -86,6 +100,8 @@ class ReportData:
     demonstrations: dict[str, int] = field(default_factory=dict)
     responses: dict[str, int] = field(default_factory=dict)
     continuations: dict[str, int] = field(default_factory=dict)
+    dropout_costs: dict[str, DropoutCost] = field(default_factory=dict)
+    """Section of continuations -> what they cost."""
     outcomes: dict[str, Counter[Outcome]] = field(default_factory=dict)
     origins: dict[str, Counter[Origin]] = field(default_factory=dict)
     """Section -> pairs of each origin."""
@@ -137,13 +153,14 @@ def _count(data: ReportData, files: RunFiles, tokens: Counter[str]) -> None:
     for section in _ordered(data, files, "demonstrations"):
         data.demonstrations[section] = sum(1 for _ in files.demonstrations(section))
     for section in _ordered(data, files, "responses"):
-        written = [response.completion_tokens for response in files.responses(section)]
-        data.responses[section] = len(written)
-        tokens[section] += sum(written)
+        data.responses[section] = 0
+        for response in files.responses(section):
+            data.responses[section] += 1
+            tokens[section] += response.completion_tokens
     for section in _ordered(data, files, "continuations"):
-        written = [continuation.completion_tokens for continuation in files.continuations(section)]
-        data.continuations[section] = len(written)
-        tokens[section] += sum(written)
+        cost = _dropout_cost(files, section)
+        data.dropout_costs[section], data.continuations[section] = cost, cost.pairs
+        tokens[section] += cost.continuations
     for section in _ordered(data, files, "verdicts"):
         data.outcomes[section] = Counter(verdict.outcome for verdict in files.verdicts(section))
     for section in _ordered(data, files, "pairs"):
@@ -154,6 +171,15 @@ def _count(data: ReportData, files: RunFiles, tokens: Counter[str]) -> None:
         data.paired[section] = len(asked)
         if written_funnel := read_json(files.json(f"funnel/{section}")):
             data.funnels[section] = written_funnel
+
+
+def _dropout_cost(files: RunFiles, section: str) -> DropoutCost:
+    pairs = responses = continuations = 0
+    for continuation in files.continuations(section):
+        pairs += 1
+        responses += continuation.response_tokens
+        continuations += continuation.completion_tokens
+    return DropoutCost(pairs, responses, continuations, sum(record.tokens for record in files.dropped(section)))
 
 
 def _ordered(data: ReportData, files: RunFiles, kind: str) -> list[str]:

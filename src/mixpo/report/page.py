@@ -13,8 +13,10 @@ from mixpo.report.accuracy import benchmarks, headline, summary
 from mixpo.report.charts import broken_steps, curves, funnel
 from mixpo.report.collect import ReportData, Shown, Training, collect
 from mixpo.report.difference import Piece, cut, marked
+from mixpo.report.dropout import dropout_cost
 from mixpo.report.numbers import count, duration, percent
 from mixpo.report.pictures import Picture, Pictures
+from mixpo.report.rounds import rounds
 
 TEMPLATES = Path(__file__).parent / "templates"
 SHOWN_OPEN = 6
@@ -88,7 +90,9 @@ def page(data: ReportData, pictures: Pictures) -> str:
             headline=headline(data),
             summary=summary(data),
             benchmarks=benchmarks(data),
+            rounds=rounds(data),
             funnel=funnel(data),
+            dropout_cost=dropout_cost(data),
             trainings=[_curves(training) for training in data.trainings],
             people=data.people,
             gallery=[_card(shown, pictures) for shown in data.gallery],
