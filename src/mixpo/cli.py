@@ -48,11 +48,11 @@ def run(recipe: RecipePath, overrides: Overrides = None) -> None:
     _run(recipe, overrides, None)
 
 
-def _run(recipe: Path, overrides: list[str] | None, only: str | None) -> None:
+def _run(recipe: Path, overrides: list[str] | None, only: str | None, cluster: object = None) -> None:
     from mixpo.config import load_recipe
     from mixpo.pipeline import run_recipe
 
-    files = run_recipe(load_recipe(recipe, overrides or ()), only)
+    files = run_recipe(load_recipe(recipe, overrides or ()), only, cluster)
     if files.report.exists():
         typer.echo(f"report: {files.report}")
 
@@ -64,8 +64,30 @@ def _add_step(step: str) -> None:
 
 
 for _step in STEP_HELP:
-    if _step not in ("verify", "evaluate", "import", "relabel"):
+    if _step not in ("sample", "verify", "evaluate", "import", "relabel"):
         _add_step(_step)
+
+
+@app.command(help=STEP_HELP["sample"])
+def sample(
+    recipe: RecipePath,
+    overrides: Overrides = None,
+    ray: Annotated[
+        str, typer.Option(help="Sample on a Ray cluster: auto (the running one, or this machine), or its address.")
+    ] = "",
+    workers: Annotated[int, typer.Option(help="With --ray: actors; 0: one per GPU, or per core without.")] = 0,
+    questions: Annotated[str, typer.Option(help="With --ray: JSON lines or Parquet, a path or s3://… address.")] = "",
+    out: Annotated[str, typer.Option(help="With --ray: where responses go, if not to the run folder.")] = "",
+) -> None:
+    """Lets the model write, in this process or on a cluster."""
+    if not ray:
+        if workers or questions or out:
+            raise UserError("--workers, --questions and --out need --ray, for example --ray auto")
+        _run(recipe, overrides, "sample")
+        return
+    from mixpo.responses.scale import Cluster
+
+    _run(recipe, overrides, "sample", Cluster(address=ray, workers=workers, questions=questions, out=out))
 
 
 @app.command()

@@ -5,6 +5,8 @@ import platform
 import shutil
 import subprocess
 import time
+from collections.abc import Callable
+from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -50,8 +52,11 @@ def resolve(recipe: Recipe) -> dict[str, Any]:
     return configs
 
 
-def run_recipe(recipe: Recipe, only: str | None = None) -> RunFiles:
-    """Does all sections in order, or those of the step (or of the name) `only`."""
+def run_recipe(recipe: Recipe, only: str | None = None, cluster: Any = None) -> RunFiles:
+    """Does all sections in order, or those of the step (or of the name) `only`.
+
+    `cluster`: a `mixpo.responses.scale.Cluster` that samples instead of this process.
+    """
     recipe = with_rounds(recipe, resolve(recipe))
     chosen = {name: s for name, s in recipe.sections.items() if only in (None, name, s.step)}
     if not chosen:
@@ -61,18 +66,23 @@ def run_recipe(recipe: Recipe, only: str | None = None) -> RunFiles:
     _save_recipe(recipe, configs, files)
     for name, section in chosen.items():
         started = time.monotonic()
-        importlib.import_module(STEPS[section.step]).run(configs[name], files, **_handed_over(section.step))
+        _runner(section.step, cluster)(configs[name], files)
         _add_time(files, name, time.monotonic() - started)
     return files
 
 
-def _handed_over(step: str) -> dict[str, Any]:
-    """What a step needs of another one: steps never import each other, so it is passed in here."""
-    if step == "sample":
-        from mixpo.verdicts.verify import outcome
+def _runner(step: str, cluster: Any) -> Callable[[Any, RunFiles], None]:
+    """The step's `run`, with what it needs of another one: steps never import each other, so it is handed over here."""
+    run = importlib.import_module(STEPS[step]).run
+    if step != "sample":
+        return run
+    from mixpo.verdicts.verify import outcome
 
-        return {"judge": outcome}
-    return {}
+    if cluster is None:
+        return partial(run, judge=outcome)
+    from mixpo.responses import scale
+
+    return partial(scale.run, cluster=cluster, judge=outcome)
 
 
 def _save_recipe(recipe: Recipe, configs: dict[str, Any], files: RunFiles) -> None:

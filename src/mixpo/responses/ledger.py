@@ -45,14 +45,18 @@ class Progress(Generic[Work]):
         """Numbers of unfinished blocks."""
 
     def survey(self, all_blocks: Iterable[Sequence[Work]]) -> None:
-        """Goes through the blocks once; none is kept."""
+        """Notes which blocks there are to do; none is kept."""
+        self.todo = {number for number, _ in self.unfinished(all_blocks)}
+
+    def unfinished(self, all_blocks: Iterable[Sequence[Work]]) -> Iterator[tuple[int, Sequence[Work]]]:
+        """The blocks that lack a record, with their numbers; all are counted."""
         for number, block in enumerate(all_blocks):
             records = sum(len(self.wanted(work)) for work in block)
             self.total += records
             if all(self.is_done(work) for work in block):
                 self.finished += records
             else:
-                self.todo.add(number)
+                yield number, block
 
     def is_done(self, work: Work) -> bool:
         return work.id in self.left_out or all(id in self.written for id in self.wanted(work))

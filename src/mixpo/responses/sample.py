@@ -119,11 +119,8 @@ def _response(question: Question, prompt: str, completion: Completion, style: St
     )
 
 
-def selected(questions: Iterable[Question], which: Which) -> Iterator[Question]:
-    """The questions that `which` names, in their order."""
-    for question in questions:
-        if which is Which.ALL or (question.answer is not None) == (which is Which.ANSWERED):
-            yield question
+def is_selected(question: Question, which: Which) -> bool:
+    return which is Which.ALL or (question.answer is not None) == (which is Which.ANSWERED)
 
 
 def wanted(config: Config) -> Callable[[Question], list[str]]:
@@ -140,7 +137,8 @@ def sample_into(config: Config, files: RunFiles, load: Callable[[], Backend], ju
     """What `run` does with the backend that `load` gives; it is not asked for one when nothing is missing."""
 
     def all_blocks() -> Iterator[list[Question]]:
-        return question_blocks(files.questions(config.questions), config)
+        questions = (one for one in files.questions(config.questions) if is_selected(one, config.which))
+        return blocks(questions, questions_per_block(config))
 
     ledger: Ledger[Question, Response] = Ledger(
         files.responses(config.name), files.dropped(config.name), wanted(config)
@@ -156,6 +154,6 @@ def sample_into(config: Config, files: RunFiles, load: Callable[[], Backend], ju
         pass
 
 
-def question_blocks(questions: Iterable[Question], config: Config) -> Iterator[list[Question]]:
-    """The questions to ask, in blocks of about `config.block` responses."""
-    return blocks(selected(questions, config.which), max(1, config.block // config.n))
+def questions_per_block(config: Config) -> int:
+    """So many that a block has about `config.block` responses."""
+    return max(1, config.block // config.n)
