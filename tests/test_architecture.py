@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 SOURCE = Path(__file__).parent.parent / "src" / "mixpo"
-COMMON = {"records", "files", "ids", "json_lines", "config", "errors", "prompts", "images", "progress"}
+COMMON = {"records", "files", "ids", "json_lines", "config", "errors", "prompts", "images", "progress", "endpoint"}
 TOP = {"cli", "doctor", "pipeline", "publish", "quickstart", "rounds", "__init__", "__main__"}
 MAY_IMPORT = {
     "questions": COMMON,
@@ -30,6 +30,7 @@ HEAVY = {
     "ray",
     "vllm",
     "openai",
+    "tenacity",
     "openpyxl",
     "gradio",
     "duckdb",

@@ -1,9 +1,13 @@
+import contextlib
 import io
 import json
+import os
+import random
 
 import pytest
 from PIL import Image
 
+from mixpo import images
 from mixpo.errors import ImageError
 from mixpo.images import ImageRoots, decode, inside
 
@@ -109,3 +113,39 @@ def test_names_that_cannot_be_followed_are_refused(tmp_path):
     for path in ("a/x.png", "\udcff.png"):
         with pytest.raises(ImageError):
             ImageRoots({"r": tmp_path}).open(f"r/{path}")
+
+
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "GIF", "WEBP", "BMP", "TIFF", "PPM"])
+def test_forged_files_are_an_image_or_a_sentence(kind):
+    """Sixty files of each format, with bytes changed at random."""
+    whole = encoded(Image.effect_noise((24, 24), 50).convert("P" if kind == "GIF" else "RGB"), kind)
+    rng = random.Random(kind)
+    for _ in range(60):
+        content = bytearray(whole)
+        for _ in range(rng.randrange(1, 9)):
+            content[rng.randrange(min(len(content), rng.choice([32, 10**6])))] = rng.randrange(256)
+        with contextlib.suppress(ImageError):
+            assert decode(bytes(content), "x").mode == "RGB"
+
+
+def test_big_endian_sixteen_bit_greys():
+    assert decode(encoded(Image.new("I;16B", (1, 1), 32768), "TIFF"), "x").getpixel((0, 0)) == (128, 128, 128)
+
+
+def test_files_that_are_programs_are_not_run():
+    """Pillow would hand PostScript to Ghostscript."""
+    with pytest.raises(ImageError, match="not an image"):
+        decode(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\nshowpage\n", "x")
+
+
+def test_only_files_of_a_sane_size_are_read(tmp_path, monkeypatch):
+    (tmp_path / "a.png").write_bytes(encoded(RED))
+    (tmp_path / "folder").mkdir()
+    os.mkfifo(tmp_path / "pipe")
+    roots = ImageRoots({"r": tmp_path})
+    for name in ("folder", "pipe"):
+        with pytest.raises(ImageError, match="it is no file"):
+            roots.open(f"r/{name}")
+    monkeypatch.setattr(images, "MAX_BYTES", 10)
+    with pytest.raises(ImageError, match="above the limit of 10 bytes"):
+        roots.open("r/a.png")

@@ -76,6 +76,8 @@ class DropReason(StrEnum):
     DUPLICATE_ID = "duplicate_id"
     BAD_IMAGE = "bad_image"
     PROMPT_TOO_LONG = "prompt_too_long"
+    REFUSED = "refused"
+    """The server that serves the model would not answer, or kept failing on this one."""
     COMPLETION_TOO_LONG = "completion_too_long"
     ALL_CORRECT = "all_correct"
     NONE_CORRECT = "none_correct"

@@ -76,7 +76,7 @@ BAD_ROWS = [
     ('{"text": "a", "image": "../secret.png"}', DropReason.BAD_IMAGE, "lies outside the image root"),
     ('{"text": "a", "image": "/etc/hostname"}', DropReason.BAD_IMAGE, "only relative paths"),
     ('{"text": "a", "image": "link.png"}', DropReason.BAD_IMAGE, "lies outside the image root"),
-    ('{"text": "a", "image": "https://example.org/a.png"}', DropReason.BAD_IMAGE, "only relative paths"),
+    ('{"text": "a", "image": "https://example.org/a.png"}', DropReason.BAD_IMAGE, "fetch_images: true"),
     ('{"text": "a", "image": "."}', DropReason.BAD_IMAGE, "there is no such file"),
     ('{"text": "a", "image": "a\\u0000.png"}', DropReason.BAD_IMAGE, "only relative paths"),
 ]

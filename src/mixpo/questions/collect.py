@@ -11,13 +11,14 @@ import json
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 from mixpo.config import build
-from mixpo.errors import DataError, RecipeError
+from mixpo.errors import DataError, ImageError, RecipeError
 from mixpo.files import RunFiles, divert, to_json, write_bytes, write_text
-from mixpo.images import inside
+from mixpo.images import fetch, inside
 from mixpo.progress import say, track
 from mixpo.questions.source import Item, left_out
 from mixpo.records import Dropped, DropReason, Question
@@ -125,14 +126,24 @@ def _missing(
             if (entry.id, entry.reason) not in dropped:
                 yield entry
             continue
+        if entry.question.id not in there:
+            try:
+                _store(entry, folder)
+            except ImageError as error:
+                counts[DropReason.BAD_IMAGE] += 1
+                if (entry.question.id, DropReason.BAD_IMAGE) not in dropped:
+                    yield left_out(entry.question.id, DropReason.BAD_IMAGE, str(error))
+                continue
+            yield entry.question
         counts["questions"] += 1
-        if entry.question.id in there:
-            continue
-        for path, content in entry.pictures.items():
-            file = inside(folder, path)
-            if not file.exists():
-                write_bytes(file, content)
-        yield entry.question
+
+
+def _store(entry: Item, folder: Path) -> None:
+    """Writes an item's images that are not there yet. Raises ImageError for one that cannot be fetched."""
+    for path, content in entry.pictures.items():
+        file = inside(folder, path)
+        if not file.exists():
+            write_bytes(file, content if isinstance(content, bytes) else fetch(content))
 
 
 def _root(source: str, values: dict[str, Any]) -> str:

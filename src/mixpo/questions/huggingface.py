@@ -34,6 +34,8 @@ class Config:
     """The folder that image paths start at; empty: the data set's own folder."""
     fields: dict[str, str] = field(default_factory=dict)
     """Column of the data set for a field of the question, for example `{text: query}`."""
+    fetch_images: bool = False
+    """Whether images named by http(s) addresses are fetched; without it their rows are dropped."""
     limit: int | None = None
     """At most so many questions, from the start."""
 
@@ -53,7 +55,7 @@ def load(config: Config, name: str, seed: int) -> Iterator[Item | Dropped]:
 def _items(config: Config, name: str) -> Iterator[Item | Dropped]:
     folder = _folder(config.path)
     root = data_path(config.image_root) if config.image_root else folder or Path()
-    reading = Reading(source=name, root=root, store=True, fields=config.fields)
+    reading = Reading(source=name, root=root, store=True, fields=config.fields, fetch=config.fetch_images)
     for number, row in enumerate(rows(config, folder)):
         yield item(row, number, f"{name}/{config.split}:{number + 1}", reading)
 

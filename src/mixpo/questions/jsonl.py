@@ -21,6 +21,9 @@ class Config:
     """The folder that image paths start at; empty: the file's own. The images stay there."""
     fields: dict[str, str] = field(default_factory=dict)
     """Column of the file for a field of the question, for example `{text: query}`."""
+    fetch_images: bool = False
+    """Whether images named by http(s) addresses are fetched; without it their rows are dropped. With it all images
+    are copied into the run."""
     limit: int | None = None
     """At most so many questions, from the start of the file."""
 
@@ -28,7 +31,12 @@ class Config:
         check_fields(self.fields)
 
 
-def image_root(config: Config) -> Path:
+def image_root(config: Config) -> Path | None:
+    """Where the images stay; None when they are copied into the run."""
+    return None if config.fetch_images else _folder(config)
+
+
+def _folder(config: Config) -> Path:
     return (data_path(config.image_root) if config.image_root else data_path(config.path).parent).resolve()
 
 
@@ -39,7 +47,8 @@ def load(config: Config, name: str, seed: int) -> Iterator[Item | Dropped]:
 
 def _rows(config: Config, name: str) -> Iterator[Item | Dropped]:
     path = data_path(config.path)
-    reading = Reading(source=name, root=image_root(config), store=False, fields=config.fields)
+    fetch = config.fetch_images
+    reading = Reading(source=name, root=_folder(config), store=fetch, fields=config.fields, fetch=fetch)
     number = -1
     for line_number, line in enumerate(_lines(path), 1):
         if not line.strip():

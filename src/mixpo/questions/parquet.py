@@ -27,6 +27,8 @@ class Config:
     """The folder that image paths start at; empty: the file's own."""
     fields: dict[str, str] = field(default_factory=dict)
     """Column of the file for a field of the question, for example `{text: query}`."""
+    fetch_images: bool = False
+    """Whether images named by http(s) addresses are fetched; without it their rows are dropped."""
     limit: int | None = None
     """At most so many questions, from the start."""
 
@@ -49,7 +51,7 @@ def _items(config: Config, name: str) -> Iterator[Item | Dropped]:
     number = 0
     for file in paths:
         root = data_path(config.image_root) if config.image_root else file.parent
-        reading = Reading(source=name, root=root, store=True, fields=config.fields)
+        reading = Reading(source=name, root=root, store=True, fields=config.fields, fetch=config.fetch_images)
         for row_number, row in enumerate(read_rows(file), 1):
             yield item(row, number, f"{name}/{file.name}:{row_number}", reading)
             number += 1

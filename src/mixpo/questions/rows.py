@@ -3,7 +3,8 @@
 The columns (a recipe's `fields` says what a data set calls them, when it calls them otherwise):
 
     id  text (or question)  answer  kind  choices  domain  category  precision  unit  meta
-    image or images         a path, encoded bytes, {"bytes": …, "path": …}, a Pillow image, or a list of these
+    image or images         a path, an http(s) address, encoded bytes, {"bytes": …, "path": …}, a Pillow image, or a
+                            list of these
 
 Other columns are kept in `meta`.
 """
@@ -17,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from mixpo.errors import ImageError
-from mixpo.images import inside
+from mixpo.images import inside, is_url
 from mixpo.questions.source import Item, left_out
 from mixpo.records import AnswerKind, Dropped, DropReason, Question
 
@@ -43,6 +44,8 @@ class Reading:
     """Whether images named by path are copied into the run too, or stay where they are."""
     fields: Mapping[str, str] = field(default_factory=dict)
     """Column of the data set for a field of the question, where the names differ."""
+    fetch: bool = False
+    """Whether images named by an http(s) address are fetched into the run, or refused."""
 
 
 def check_fields(fields: Mapping[str, str]) -> None:
@@ -154,15 +157,23 @@ def _plain(value: Any) -> Any:
     return value if isinstance(value, str | int | float | bool | None) else str(value)
 
 
-def _images(given: Any, reading: Reading) -> tuple[tuple[str, ...], dict[str, bytes]]:
-    """Image paths as records have them, and the bytes to be stored under them."""
+def _images(given: Any, reading: Reading) -> tuple[tuple[str, ...], dict[str, bytes | str]]:
+    """Image paths as records have them, and the bytes to be stored under them (or where to fetch them)."""
     entries = given if isinstance(given, list | tuple) else [] if given is None else [given]
     paths: list[str] = []
-    pictures: dict[str, bytes] = {}
+    pictures: dict[str, bytes | str] = {}
     for entry in entries:
         content = _content(entry)
         if content is None:
-            file, relative = _find(entry.get("path") if isinstance(entry, Mapping) else entry, reading.root)
+            name = entry.get("path") if isinstance(entry, Mapping) else entry
+            if isinstance(name, str) and is_url(name):
+                if not reading.fetch:
+                    raise ImageError(f"{name}: images are fetched from addresses only with `fetch_images: true`")
+                path = f"{reading.source}/{hashlib.sha256(name.encode()).hexdigest()[:20]}.img"
+                paths.append(path)
+                pictures[path] = name
+                continue
+            file, relative = _find(name, reading.root)
             if not reading.store:
                 paths.append(f"{reading.source}/{relative}")
                 continue

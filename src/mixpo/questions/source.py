@@ -24,8 +24,9 @@ class Item:
     """One question and the images that come with it."""
 
     question: Question
-    pictures: dict[str, bytes] = field(default_factory=dict)
-    """Image path (as in `question.images`) -> encoded bytes to be stored in the run; empty for images in place."""
+    pictures: dict[str, bytes | str] = field(default_factory=dict)
+    """Image path (as in `question.images`) -> encoded bytes to be stored in the run, or the http(s) address to fetch
+    them from; empty for images in place."""
 
 
 def left_out(id: str, reason: DropReason, detail: str) -> Dropped:

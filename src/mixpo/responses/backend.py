@@ -1,5 +1,6 @@
 """The backend protocol: requests in, completions out as they finish."""
 
+import hashlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
@@ -43,6 +44,30 @@ class Request:
     """Numbers of the samples: with the seed and the id they fix the noise."""
     prefix_token_ids: tuple[int, ...] = ()
     """Tokens that the completion must begin with (not counted in what it wrote)."""
+
+
+def engine_seed(seed: int, request_id: str, sample: int) -> int:
+    """The seed of one sample, for engines that take a number below 2^31 instead of a noise key.
+
+    Consecutive samples have consecutive seeds, which is how vLLM seeds the n choices of one request: a sample's
+    seed is the same whichever samples are asked for together.
+    """
+    digest = hashlib.blake2b(f"{seed}/{request_id}".encode(), digest_size=4).digest()
+    return int.from_bytes(digest, "big") // 4 + sample
+
+
+def consecutive(samples: Sequence[int], most: int | None = None) -> list[tuple[int, ...]]:
+    """The samples in runs of consecutive numbers, of `most` at most: what one request with one seed can ask for.
+
+    (0, 1, 2, 5) is [(0, 1, 2), (5,)].
+    """
+    runs: list[tuple[int, ...]] = []
+    for sample in samples:
+        if runs and sample == runs[-1][-1] + 1 and len(runs[-1]) != most:
+            runs[-1] += (sample,)
+        else:
+            runs.append((sample,))
+    return runs
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

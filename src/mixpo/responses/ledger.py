@@ -9,6 +9,7 @@ from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from itertools import islice
 from typing import Generic, Protocol, TypeVar
 
+from mixpo.errors import UserError
 from mixpo.files import Shards
 from mixpo.records import Dropped
 
@@ -72,12 +73,19 @@ class Ledger(Progress[Work], Generic[Work, Made]):
     def commit(
         self, all_blocks: Iterable[Sequence[Work]], make: Callable[[Sequence[Work]], Iterator[Made | Dropped]]
     ) -> Iterator[Made | Dropped]:
-        """Makes the blocks that `survey` found unfinished, yields records as they come, appends each whole block."""
+        """Makes the blocks that `survey` found unfinished, yields records as they come, appends each whole block.
+
+        When a block ends early, by a UserError (a server that is down) or Ctrl-C, what it has made is kept.
+        """
         for number, block in enumerate(all_blocks):
             if number not in self.todo:
                 continue
             kept: Whole[Work, Made] = Whole(block, self.wanted)
-            yield from kept.collect(make(block))
+            try:
+                yield from kept.collect(make(block))
+            except (UserError, KeyboardInterrupt):
+                self.records.append(kept.records(self.written))
+                raise
             self.records.append(kept.records(self.written))
             self.dropped.append(kept.left_out(self.left_out))
 

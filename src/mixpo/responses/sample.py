@@ -18,6 +18,7 @@ from mixpo.records import Dropped, DropReason, Question, Response
 from mixpo.responses.ahead import read_ahead
 from mixpo.responses.backend import Backend, Completion, Request
 from mixpo.responses.backends.make import make_backend
+from mixpo.responses.backends.remembered import Remembered
 from mixpo.responses.balance import Balance, Judge, until_balanced
 from mixpo.responses.ledger import Ledger, blocks
 from mixpo.responses.sampling import SamplingConfig
@@ -148,6 +149,11 @@ def sample_into(config: Config, files: RunFiles, load: Callable[[], Backend], ju
         say(f"{config.name}: all responses are there ({ledger.total:,} asked for)")
         return
     backend = load()
+    if not config.backend.redoes_blocks:
+        begun = {
+            question.id for number, block in enumerate(all_blocks()) if number in ledger.todo for question in block
+        }
+        backend = Remembered(backend, (r for r in files.responses(config.name) if r.question_id in begun))
     roots = ImageRoots.load(files.image_roots_file(config.questions))
     work = ledger.commit(all_blocks(), lambda block: sample(block, backend, roots, config, judge))
     for _ in track(work, config.name, total=ledger.total, done=ledger.finished):

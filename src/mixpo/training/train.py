@@ -173,13 +173,14 @@ def usable(
     encoder = Encoder(processor, config.max_completion_length)
     kept = []
     sound: set[str] = set()
+    sizes: set[tuple[int, int]] = set()
     for record in track(records, f"{config.name}: check"):
         texts = [record.text] if isinstance(record, Demonstration) else [record.chosen, record.rejected]
         try:
             for text in texts:
                 encoder.completion_ids(text)
             for image in set(record.images) - sound:
-                roots.open(image)
+                _try_size(roots.open(image), image, processor, sizes)
                 sound.add(image)
         except ImageError as error:
             dropped.append(Dropped(id=record.id, step=config.name, reason=DropReason.BAD_IMAGE, detail=str(error)))
@@ -189,6 +190,16 @@ def usable(
         else:
             kept.append(record)
     return kept
+
+
+def _try_size(image: Any, name: str, processor: Any, sizes: set[tuple[int, int]]) -> None:
+    """Raises ImageError when the processor does not take an image of this size, which is what refusals depend on."""
+    if image.size not in sizes and hasattr(processor, "image_processor"):
+        try:
+            processor.image_processor(images=[image])
+        except (ValueError, RuntimeError, ArithmeticError, TypeError) as error:
+            raise ImageError(f"{name}: the model's processor refuses the image: {error}") from error
+    sizes.add(image.size)
 
 
 def make_trainer(

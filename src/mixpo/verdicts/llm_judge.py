@@ -1,40 +1,29 @@
 """An LLM's verdict on free-form answers, through an OpenAI-compatible endpoint; off unless a recipe asks for it.
 
 Only what strings cannot tell is sent: free-form questions with a ground truth, as text, without images.
-Protocol: `POST <base_url>/chat/completions` of OpenAI's API reference, which vLLM, llama.cpp and others speak too.
 """
 
-import os
-import re
-import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from queue import SimpleQueue
-from typing import Any
-from urllib.parse import urlsplit
 
-from mixpo.errors import MissingExtra, UserError
+from mixpo.endpoint import FAILURES_IN_A_ROW, Endpoint, EndpointConfig, GaveUp
+from mixpo.errors import UserError
 from mixpo.files import Shards
 from mixpo.records import AnswerKind, FinishReason, Outcome, Question, Response, Verdict
-from mixpo.verdicts.llm_prompt import PROMPT_VERSION, cache_key, encodable, messages, score_of
+from mixpo.verdicts.llm_prompt import PROMPT_VERSION, cache_key, messages, score_of
 
 WORDS_KEPT = 200
 """Characters of the judge's reply that a verdict's reason holds; the cache holds all of it."""
-FAILURES_IN_A_ROW = 3
-"""Requests given up one after the other from which on it is the endpoint's fault, not theirs."""
-LONGEST_PAUSE = 60.0
-"""Seconds between two attempts at most."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class LLMJudgeConfig:
+class LLMJudgeConfig(EndpointConfig):
     """Which model judges free-form answers, and what it may cost."""
 
-    base_url: str
-    """The endpoint, for example `http://localhost:8000/v1`."""
     model: str
     """The model's name at the endpoint."""
     api_key_env: str = "OPENAI_API_KEY"
@@ -45,31 +34,17 @@ class LLMJudgeConfig:
     """Scores from here on are CORRECT."""
     incorrect_to: float = 0.25
     """Scores up to here are INCORRECT; between the two the answer is partly right: UNDECIDED."""
-    concurrency: int = 4
-    """Requests in flight at a time."""
-    timeout: float = 60.0
-    """Seconds for one attempt."""
-    attempts: int = 6
-    """Attempts per request when the endpoint is busy, fails or does not answer in time."""
-    backoff: float = 1.0
-    """Seconds: the pause after attempt k is drawn from [0, backoff * 2^k], and not below what the endpoint asks for."""
     max_tokens: int = 512
     """Tokens of the judge's reply."""
     max_characters: int = 20_000
     """A longer response is not sent."""
 
     def __post_init__(self) -> None:
-        address = urlsplit(self.base_url)
-        if address.scheme not in ("http", "https") or not address.hostname:
-            raise ValueError("base_url must begin with http:// or https:// and name a host")
-        if address.username or address.password or address.query:
-            raise ValueError("base_url must not hold a password or a query; put the key into an environment variable")
-        if self.api_key_env and not re.fullmatch(r"[A-Za-z_]\w*", self.api_key_env, re.ASCII):
-            raise ValueError("api_key_env is the name of an environment variable, not the key itself")
+        super().__post_init__()
         if not 0 <= self.incorrect_to < self.correct_from <= 1:
             raise ValueError("incorrect_to must be below correct_from, both from 0 to 1")
-        if min(self.concurrency, self.attempts, self.max_tokens) < 1 or self.timeout <= 0 or self.backoff < 0:
-            raise ValueError("concurrency, attempts, max_tokens and timeout must be above 0, backoff not below")
+        if self.max_tokens < 1:
+            raise ValueError("max_tokens must be above 0")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -84,10 +59,6 @@ class JudgeReply:
     """What the judge wrote, whole."""
 
 
-class GaveUp(Exception):
-    """One request got no reply; the message says why."""
-
-
 def decide(
     verdicts: Iterable[Verdict],
     questions: Mapping[str, Question],
@@ -100,7 +71,7 @@ def decide(
     Replies go to the cache as they come, so what was paid for outlives a kill and is never asked again.
     Raises MissingExtra without openai and tenacity, UserError for a key or an endpoint that does not work.
     """
-    stop = threading.Event()
+    endpoint = Endpoint(config)
     waiting: deque[tuple[Verdict, Future[JudgeReply] | str | None]] = deque()
     failures = 0
 
@@ -124,7 +95,7 @@ def decide(
         failures = 0
         return decided
 
-    ask = _requester(config, stop)
+    ask = _requester(endpoint, config)
     with _appending(cache) as keep, ThreadPoolExecutor(config.concurrency) as pool:
         calls = _Calls(config, {reply.id: reply for reply in cache}, pool, lambda *asked: keep(ask(*asked)))
         try:
@@ -135,7 +106,7 @@ def decide(
             while waiting:
                 yield finished()
         finally:
-            stop.set()
+            endpoint.stop.set()
             pool.shutdown(wait=False, cancel_futures=True)
 
 
@@ -219,64 +190,13 @@ def _appending(cache: Shards[JudgeReply]) -> Iterator[Callable[[JudgeReply], Jud
         writing.result()
 
 
-def _requester(config: LLMJudgeConfig, stop: threading.Event) -> Callable[[Question, str, str], JudgeReply]:
+def _requester(endpoint: Endpoint, config: LLMJudgeConfig) -> Callable[[Question, str, str], JudgeReply]:
     """`ask(question, answer, key)`: one request with its attempts; raises GaveUp or UserError."""
-    try:
-        import openai
-        import tenacity
-    except ImportError as error:
-        raise MissingExtra("openai or tenacity", "llm") from error
-    key = os.environ.get(config.api_key_env, "") if config.api_key_env else "none"
-    if not key:
-        raise UserError(f"the environment variable {config.api_key_env} is not set; put the endpoint's key into it")
-    client = openai.OpenAI(base_url=config.base_url, api_key=key, timeout=config.timeout, max_retries=0)
-    retrying = tenacity.Retrying(
-        retry=tenacity.retry_if_exception(_passing),
-        wait=_pause(tenacity.wait_random_exponential(multiplier=config.backoff, max=LONGEST_PAUSE)),
-        stop=tenacity.stop_any(tenacity.stop_after_attempt(config.attempts), tenacity.stop_when_event_set(stop)),
-        sleep=tenacity.sleep_using_event(stop),
-        reraise=True,
-    )
 
     def ask(question: Question, answer: str, cache_id: str) -> JudgeReply:
-        chat: Any = messages(question, answer, cache_id)
-        options: dict[str, Any] = {"model": config.model, "temperature": 0, "max_tokens": config.max_tokens}
-        try:
-            completion = retrying.copy()(client.chat.completions.create, messages=chat, **options)
-            text = completion.choices[0].message.content or ""
-        except openai.APIStatusError as error:
-            # The endpoint's own words are left out: some repeat part of the key.
-            if error.status_code in (401, 403, 404):
-                raise UserError(
-                    f"{config.base_url} refuses the request for model {config.model!r} (HTTP {error.status_code}); "
-                    f"check base_url, model and the key in {config.api_key_env or 'api_key_env'}"
-                ) from error
-            raise GaveUp(f"HTTP {error.status_code}") from error
-        except openai.APIConnectionError as error:
-            late = isinstance(error, openai.APITimeoutError)
-            raise GaveUp("no reply in time" if late else "no connection") from error
-        except (openai.OpenAIError, ValueError, AttributeError, IndexError, TypeError) as error:
-            raise GaveUp("the endpoint's reply is no chat completion") from error
-        return JudgeReply(id=cache_id, model=config.model, prompt_version=PROMPT_VERSION, text=encodable(text))
+        chat = messages(question, answer, cache_id)
+        reply = endpoint.chat(config.model, chat, temperature=0, max_tokens=config.max_tokens)
+        text = reply.choices[0].text
+        return JudgeReply(id=cache_id, model=config.model, prompt_version=PROMPT_VERSION, text=text)
 
     return ask
-
-
-def _passing(error: BaseException) -> bool:
-    """Whether another attempt may help: too many requests, a fault of the server, no connection, out of time."""
-    import openai
-
-    if isinstance(error, openai.APIStatusError):
-        return error.status_code in (408, 429) or error.status_code >= 500
-    return isinstance(error, openai.APIConnectionError)
-
-
-def _pause(backoff: Callable[[Any], float]) -> Callable[[Any], float]:
-    """Seconds before the next attempt: the backoff, or `Retry-After` (RFC 9110, 10.2.3; in seconds) if longer."""
-
-    def seconds(state: Any) -> float:
-        answer = getattr(state.outcome.exception(), "response", None)
-        asked = answer.headers.get("retry-after", "") if answer is not None else ""
-        return min(LONGEST_PAUSE, max(backoff(state), float(asked) if asked.isdecimal() else 0.0))
-
-    return seconds

@@ -6,13 +6,15 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from transformers import GenerationConfig
 
 from mixpo.errors import UserError
 from mixpo.records import Dropped, DropReason, FinishReason
 from mixpo.responses.backend import Completion, Request, SamplingParams
 from mixpo.responses.backends import canaries
+from mixpo.responses.backends.encode import end_of_turn_ids
 from mixpo.responses.backends.make import BackendConfig, make_backend
-from mixpo.responses.backends.transformers import TransformersBackend, end_of_turn_ids
+from mixpo.responses.backends.transformers import TransformersBackend
 
 
 def picture(seed: int, width: int = 64, height: int = 64) -> Image.Image:
@@ -185,6 +187,18 @@ def test_prompt_longer_than_the_context_is_dropped_and_others_go_on(internvl):
     assert {record.request_id for record in found if isinstance(record, Completion)} == {"b"}
 
 
+def test_an_image_that_the_processor_refuses_is_dropped_and_others_go_on(qwen):
+    """Qwen's processor takes no picture whose sides are more than 200 to 1."""
+    strip = Request(id="strip", prompt="what?", images=(picture(0, 600, 2),), samples=(0, 1))
+    requests = [REQUESTS[0], strip, REQUESTS[2]]
+    found = list(TransformersBackend(*qwen).complete(requests, GREEDY))
+    (dropped,) = [record for record in found if isinstance(record, Dropped)]
+    assert (dropped.id, dropped.reason) == ("strip", DropReason.BAD_IMAGE)
+    assert "aspect ratio" in dropped.detail
+    done = {(record.request_id, record.sample) for record in found if isinstance(record, Completion)}
+    assert done == {("a", 0), ("a", 1), ("a", 2), ("c", 0), ("c", 1)}
+
+
 def test_completion_ends_where_the_context_does(internvl):
     backend = TransformersBackend(*internvl)
     (first,) = backend.complete([replace(REQUESTS[1], samples=(0,))], replace(GREEDY, max_new_tokens=1))
@@ -238,6 +252,14 @@ def test_canary_refuses_a_prefix_that_is_not_continued(internvl):
         canaries.continues_prefixes(Forgetful(*internvl))
 
 
+def test_canary_refuses_a_model_that_does_not_stop(internvl, monkeypatch):
+    """Its text shows the turn that it goes on with."""
+    backend = TransformersBackend(*internvl)
+    monkeypatch.setattr(backend, "decode", lambda ids: "Three.\nuser\nAnd now?")
+    with pytest.raises(UserError, match="goes on after its answer \\(with 'user'\\)"):
+        canaries.stops(backend)
+
+
 def test_canary_refuses_a_template_whose_end_does_not_stop(internvl):
     backend = TransformersBackend(*internvl)
     backend.end_ids = frozenset({0})
@@ -255,10 +277,6 @@ def test_canary_falls_back_when_attention_cannot_be_shared(internvl):
 
 def test_end_of_turn_ids_are_the_generation_configs_and_the_tokenizers(internvl):
     model, processor = internvl
-
-    class Named:
-        class generation_config:
-            eos_token_id = (5, 6)
-
-    assert end_of_turn_ids(Named, processor.tokenizer) == {5, 6, processor.tokenizer.eos_token_id}
-    assert end_of_turn_ids(model, processor.tokenizer) == {processor.tokenizer.eos_token_id}
+    own = processor.tokenizer.eos_token_id
+    assert end_of_turn_ids(GenerationConfig(eos_token_id=[5, 6]), processor.tokenizer) == {5, 6, own}
+    assert end_of_turn_ids(model.generation_config, processor.tokenizer) == {own}

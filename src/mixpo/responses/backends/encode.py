@@ -6,6 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from mixpo.errors import UserError
 from mixpo.responses.backend import Request
 
 
@@ -50,6 +51,28 @@ class Encoder:
         images = [list(request.images) for request in requests] if requests[0].images else None
         inputs = dict(self.processor(text=texts, **({"images": images} if images else {}), **options))
         return append_prefixes(inputs, [request.prefix_token_ids for request in requests], self.tokenizer.pad_token_id)
+
+
+def end_of_turn_ids(generation_config: Any, tokenizer: Any) -> frozenset[int]:
+    """The end tokens of the generation config and of the tokenizer. Raises UserError when there are none."""
+    named = generation_config.eos_token_id
+    ids = {named} if isinstance(named, int) else set(named or ())
+    if tokenizer.eos_token_id is not None:
+        ids.add(tokenizer.eos_token_id)
+    if not ids:
+        raise UserError("the checkpoint names no end-of-turn token; set eos_token_id in its generation_config.json")
+    return frozenset(ids)
+
+
+def check_end_of_turn(encoder: Encoder, end_ids: frozenset[int]) -> None:
+    """Raises UserError when the token that the chat template writes after an answer does not stop the model."""
+    closing = encoder.closing_token()
+    if closing is not None and closing not in end_ids:
+        token = encoder.tokenizer.decode([closing])
+        raise UserError(
+            f"the chat template ends an answer with {token!r}, which does not stop the model; "
+            "add it to eos_token_id in generation_config.json"
+        )
 
 
 def append_prefixes(inputs: dict[str, Any], prefixes: Sequence[Sequence[int]], pad: int) -> dict[str, Any]:

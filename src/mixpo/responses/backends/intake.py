@@ -11,6 +11,8 @@ from mixpo.responses.backends.prefill import Encoded
 
 PROMPTS = 16
 """Most prompts in one forward pass."""
+REFUSALS = (ValueError, RuntimeError, ArithmeticError, TypeError)
+"""What processors raise for an image that they do not take: a side of no pixels after resizing, an extreme shape."""
 TOKENS = 4096
 """Most prompt tokens in one forward pass, unless a single prompt has more."""
 
@@ -35,8 +37,19 @@ def _batches(requests: Iterator[Request], encoder: Encoder, context: int, most: 
 
 
 def encode(batch: tuple[Request, ...], encoder: Encoder, context: int) -> Iterator[Encoded | Dropped]:
-    """One batch of those that fit, and a `Dropped` for each that does not."""
-    inputs = encoder(batch)
+    """One batch of those that fit, and a `Dropped` for each that does not or whose image the processor refuses."""
+    try:
+        inputs = encoder(batch)
+    except REFUSALS as error:
+        if not batch[0].images:
+            raise
+        if len(batch) > 1:
+            for request in batch:
+                yield from encode((request,), encoder, context)
+        else:
+            detail = f"the model's processor refuses the image: {error}"
+            yield Dropped(id=batch[0].id, step="sample", reason=DropReason.BAD_IMAGE, detail=detail)
+        return
     lengths = lengths_of(inputs)
     fitting = tuple(request for request, length in zip(batch, lengths, strict=True) if length < context)
     for request, length in zip(batch, lengths, strict=True):

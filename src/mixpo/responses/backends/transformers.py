@@ -16,7 +16,7 @@ from mixpo.responses.backends import canaries
 from mixpo.responses.backends.cache import Memory
 from mixpo.responses.backends.decode import ContinuousBatch, Drawing
 from mixpo.responses.backends.draw import sampler
-from mixpo.responses.backends.encode import Encoder
+from mixpo.responses.backends.encode import Encoder, check_end_of_turn, end_of_turn_ids
 from mixpo.responses.backends.intake import encoded_batches
 from mixpo.responses.backends.make import BackendConfig
 from mixpo.responses.backends.plain import decode_plainly
@@ -35,7 +35,7 @@ class TransformersBackend:
         # The encoder works in a thread of its own, and a fast tokenizer cannot be set up for padding while it decodes.
         self.tokenizer = copy.deepcopy(self.encoder.tokenizer)
         self.token_budget = token_budget
-        self.end_ids = end_of_turn_ids(model, self.encoder.tokenizer)
+        self.end_ids = end_of_turn_ids(model.generation_config, self.encoder.tokenizer)
         self.context = getattr(model.config.get_text_config(), "max_position_embeddings", None) or 2**31
         self.windows = attention_windows(model) if share_prompts else None
 
@@ -62,13 +62,7 @@ class TransformersBackend:
 
     def check(self) -> None:
         """Canaries. Raises UserError when the model fails one; one that cannot share prompts decodes plainly."""
-        closing = self.encoder.closing_token()
-        if closing is not None and closing not in self.end_ids:
-            token = self.tokenizer.decode([closing])
-            raise UserError(
-                f"the chat template ends an answer with {token!r}, which does not stop the model; "
-                "add it to eos_token_id in generation_config.json"
-            )
+        check_end_of_turn(self.encoder, self.end_ids)
         plain = TransformersBackend(self.model, self.encoder.processor, self.token_budget, share_prompts=False)
         near = 1e-3 if self.model.dtype == torch.float32 else 0.5
         if self.windows is not None and not canaries.agree(self, plain, near):
@@ -114,17 +108,6 @@ class TransformersBackend:
     def decode(self, token_ids: Sequence[int]) -> str:
         """The tokens' text as the tokenizer writes it, special tokens left out."""
         return self.tokenizer.decode(list(token_ids), skip_special_tokens=True, clean_up_tokenization_spaces=False)
-
-
-def end_of_turn_ids(model: Any, tokenizer: Any) -> frozenset[int]:
-    """The end tokens of the generation config and of the tokenizer. Raises UserError when there are none."""
-    named = model.generation_config.eos_token_id
-    ids = {named} if isinstance(named, int) else set(named or ())
-    if tokenizer.eos_token_id is not None:
-        ids.add(tokenizer.eos_token_id)
-    if not ids:
-        raise UserError("the checkpoint names no end-of-turn token; set eos_token_id in its generation_config.json")
-    return frozenset(ids)
 
 
 def _device(name: str) -> torch.device:

@@ -1,0 +1,102 @@
+"""The requests to a server: what each holds, and which are still to be made."""
+
+import base64
+import io
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from mixpo.records import Dropped, DropReason
+from mixpo.responses.backend import Request, consecutive
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+ROUNDS = 3
+"""Times that a request which the server fails on, while it answers others, is asked before it is dropped."""
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A request as the server gets it."""
+
+    request: Request
+    prefix: str
+    """Text that the answer must continue."""
+
+    @cached_property
+    def messages(self) -> list[dict[str, Any]]:
+        """The chat: images before the text, as in the other backends; made once for all samples."""
+        parts: list[dict[str, Any]] = [
+            {"type": "image_url", "image_url": {"url": data_url(image)}} for image in self.request.images
+        ]
+        text = self.request.prompt
+        chat = [{"role": "user", "content": [*parts, {"type": "text", "text": text}] if parts else text}]
+        return [*chat, {"role": "assistant", "content": self.prefix}] if self.prefix else chat
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """What one HTTP request asks for."""
+
+    asked: Asked
+    samples: tuple[int, ...]
+    round: int = 0
+    """How often it was asked in vain."""
+
+
+class Jobs:
+    """What is still to be asked in one call of `complete`: every sample once, as long as none is in vain."""
+
+    def __init__(self, asked: Iterator[Asked], together: int):
+        self.asked, self.together = asked, together
+        self.waiting: deque[Job] = deque()
+        self.dropped: set[str] = set()
+        self.failures = 0
+        """Requests given up since one was answered."""
+
+    def next(self) -> Job | None:
+        """The next job; new requests come before those that are asked again."""
+        while True:
+            if not self.waiting or self.waiting[0].round:
+                asked = next(self.asked, None)
+                if asked is not None:
+                    parts = consecutive(asked.request.samples, self.together)
+                    self.waiting.extendleft(Job(asked, part) for part in reversed(parts))
+            if not self.waiting:
+                return None
+            job = self.waiting.popleft()
+            if job.asked.request.id not in self.dropped:
+                return job
+
+    def again(self, job: Job) -> None:
+        """The job comes next, or, asked in vain before, after all others."""
+        if job.round:
+            self.waiting.append(job)
+        else:
+            self.waiting.appendleft(job)
+
+    def retry(self, job: Job, why: str) -> Iterator[Dropped]:
+        """Asked again later; dropped when that was in vain too often."""
+        if job.round + 1 < ROUNDS:
+            self.again(replace(job, round=job.round + 1))
+        else:
+            yield from self.drop(
+                job, DropReason.REFUSED, f"the server failed on it {ROUNDS} times, not on others: {why}"
+            )
+
+    def drop(self, job: Job, reason: DropReason, detail: str) -> Iterator[Dropped]:
+        """One record for a request, however many of its jobs fail."""
+        own_id = job.asked.request.id
+        if own_id not in self.dropped:
+            self.dropped.add(own_id)
+            yield Dropped(id=own_id, step="sample", reason=reason, detail=detail)
+
+
+def data_url(image: "Image") -> str:
+    """The image in the URL itself (RFC 2397), as PNG: the server sees the same pixels."""
+    buffer = io.BytesIO()
+    image.save(buffer, "PNG", compress_level=1)
+    return f"data:image/png;base64,{base64.b64encode(buffer.getvalue()).decode()}"
