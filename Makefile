@@ -33,10 +33,13 @@ bench: .venv/installed-dev  ## speed and memory of a training step beside TRL (a
 	$(BIN)/python benchmarks/memory.py --flat 10000
 	$(BIN)/python benchmarks/scaling.py
 
+docs: .venv/installed-dev  ## the documentation as a site, in site/; a broken link fails
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+
 base: .venv/installed  ## create the base model that ships with the package anew (about an hour on 2 cores)
 	$(BIN)/mixpo run recipes/base.yaml
 	rm -rf src/mixpo/base
 	cp -r runs/base/checkpoints/sft/model src/mixpo/base
 
 clean:
-	rm -rf .venv runs
+	rm -rf .venv runs site

@@ -3,8 +3,16 @@
 import pytest
 import torch
 
+from mixpo.files import RunFiles
+from mixpo.pairs.build import Config as PairConfig
+from mixpo.pairs.build import run as build_pairs
+from mixpo.questions.collect import Config as QuestionsConfig
+from mixpo.questions.collect import run as collect
+from mixpo.records import FinishReason, Response
 from mixpo.responses.backends.transformers import TransformersBackend
 from mixpo.training.base_model import make_model, make_processor, make_tokenizer
+from mixpo.verdicts.verify import Config as VerifyConfig
+from mixpo.verdicts.verify import run as verify
 
 TEXTS = ["what is the colour of the circle left of the blue square? answer: red green 三角形 Final answer: 3"] * 20
 
@@ -124,3 +132,28 @@ def family(request):
 @pytest.fixture(scope="session")
 def backend(internvl):
     return TransformersBackend(*internvl)
+
+
+@pytest.fixture(scope="session")
+def scenes_run():
+    """Makes a run folder of drawn questions, responses right and wrong, judged and paired by the real steps."""
+
+    def make(folder, count=4, wrong=""):
+        """`wrong` stands in the first wrong response, before its answer."""
+        files = RunFiles(folder)
+        collect(QuestionsConfig(sources={"scenes": {"loader": "scenes", "count": count}}), files)
+        for number, question in enumerate(files.questions("questions")):
+            other = {"yes": "no", "no": "yes"}.get(question.answer, "77")
+            texts = [f"I look at the picture.\nFinal answer: {question.answer}", f"I guess.\nFinal answer: {other}"]
+            if number == 0 and wrong:
+                texts[1] = f"{wrong}\nFinal answer: {other}"
+            files.responses("sample").append(
+                Response(id=f"{question.id}/{n}", question_id=question.id, sample=n, text=text, prompt=question.text,
+                         finish_reason=FinishReason.STOP)
+                for n, text in enumerate(texts)
+            )  # fmt: skip
+        verify(VerifyConfig(workers=1), files)
+        build_pairs(PairConfig(), files)
+        return files
+
+    return make

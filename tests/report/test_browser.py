@@ -11,14 +11,7 @@ from pathlib import Path
 import pytest
 
 from mixpo.files import RunFiles
-from mixpo.pairs.build import Config as PairConfig
-from mixpo.pairs.build import run as build_pairs
-from mixpo.questions.collect import Config as QuestionsConfig
-from mixpo.questions.collect import run as collect
-from mixpo.records import FinishReason, Response
 from mixpo.report.reviews import Reviews
-from mixpo.verdicts.verify import Config as VerifyConfig
-from mixpo.verdicts.verify import run as verify
 
 CHROMIUM = shutil.which("chromium")
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
@@ -34,23 +27,8 @@ SHOTS = os.environ.get("MIXPO_SCREENSHOTS")
 
 
 @pytest.fixture(scope="module")
-def scenes(tmp_path_factory) -> RunFiles:
-    """Drawn questions, responses right and wrong, judged and paired by the real steps."""
-    files = RunFiles(tmp_path_factory.mktemp("browser") / "run")
-    collect(QuestionsConfig(sources={"scenes": {"loader": "scenes", "count": 8}}), files)
-    for number, question in enumerate(files.questions("questions")):
-        wrong = "yes" if question.answer == "no" else "no" if question.answer == "yes" else "77"
-        texts = [f"I look at the picture.\nFinal answer: {question.answer}", f"I guess.\nFinal answer: {wrong}"]
-        if number == 0:
-            texts[1] = f"{EVIL}\n{'w' * 1_000_000}\nFinal answer: {wrong}"
-        files.responses("sample").append(
-            Response(id=f"{question.id}/{n}", question_id=question.id, sample=n, text=text, prompt=question.text,
-                     finish_reason=FinishReason.STOP)
-            for n, text in enumerate(texts)
-        )  # fmt: skip
-    verify(VerifyConfig(workers=1), files)
-    build_pairs(PairConfig(), files)
-    return files
+def scenes(tmp_path_factory, scenes_run) -> RunFiles:
+    return scenes_run(tmp_path_factory.mktemp("browser") / "run", 8, f"{EVIL}\n{'w' * 1_000_000}")
 
 
 class Server:

@@ -99,6 +99,8 @@ def found(given: str, folder: Path) -> Path:
     The published meta.json names its authors' own folders (`/mnt/…/MMPR/annotations/x.jsonl`).
     """
     parts = Path(str(given)).parts
+    if not parts:
+        return folder  # "." or nothing
     places = [Path(str(given))] if Path(str(given)).is_absolute() else []
     places += [base / Path(*parts[start:]) for start in range(len(parts)) for base in (folder, folder.parent)
                if not Path(*parts[start:]).is_absolute()]  # fmt: skip

@@ -1,0 +1,155 @@
+"""The user's pages: every command is run here, or parsed by the real command line where it needs a GPU or the hub.
+
+A comment before a block says who runs it instead: `<!-- by: FILE -->`, or what it needs: `<!-- needs: gpu -->`.
+"""
+
+import ast
+import importlib
+import json
+import re
+import shlex
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+import pytest
+import typer
+import yaml
+
+from mixpo import doctor
+from mixpo.cli import app
+from mixpo.config import load_recipe
+from mixpo.files import write_text
+from mixpo.pipeline import resolve
+from mixpo.questions.collect import Config, collect
+from mixpo.questions.source import Item
+from mixpo.training.config import MPOConfig
+
+ROOT = Path(__file__).parent.parent
+PAGES = [
+    ROOT / "README.md",
+    *(ROOT / "docs" / f"{name}.md" for name in ("index", "own-data", "eight-gpus", "formats", "migrating", "method",
+                                                "judge", "report", "faq")),
+]  # fmt: skip
+BLOCK = re.compile(r"(?:<!-- (by|needs): ([^>]+) -->\n)?```(\w+)\n(.*?)```", re.DOTALL)
+
+
+@dataclass(frozen=True)
+class Block:
+    page: str
+    mark: str
+    value: str
+    language: str
+    text: str
+
+
+BLOCKS = [
+    Block(page.name, mark, value.strip(), language, text)
+    for page in PAGES
+    for mark, value, language, text in BLOCK.findall(page.read_text(encoding="utf-8"))
+]
+
+
+def lines(block):
+    """The commands of a block, split as a shell would."""
+    found = [shlex.split(line, comments=True) for line in block.text.splitlines()]
+    return [words for words in found if words]
+
+
+def of(language):
+    return [pytest.param(block, id=f"{block.page}-{n}") for n, block in enumerate(BLOCKS) if block.language == language]
+
+
+@pytest.mark.parametrize("block", of("bash"))
+def test_commands_are_the_command_lines_own(block):
+    commands = typer.main.get_command(app).commands
+    for words in lines(block):
+        if words[0] == "mixpo":
+            commands[words[1]].make_context(words[1], list(words[2:]))  # raises for an option that is not there
+        else:
+            assert block.mark or block.page == "README.md", f"{words[0]}: say who runs it"
+    if block.mark == "by":
+        assert (ROOT / block.value).is_file()
+    elif block.mark:
+        assert block.value in ("gpu", "hub")
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory, scenes_run):
+    """A folder with what the pages take for granted."""
+    folder = tmp_path_factory.mktemp("docs")
+    files = scenes_run(folder / "runs" / "quickstart")
+    steps = {"train": {"uses": "train", "model": "base", "learning_rate": 1e-4, "batch": 64, "epochs": 1, "seed": 0,
+                       "lora": None, "demonstrations": "", "objective": {
+                           "preference": "dpo", "preference_weight": 0.8, "quality": "bco", "quality_weight": 0.2,
+                           "generation": "sft", "generation_weight": 1.0, "beta": 0.1}}}  # fmt: skip
+    write_text(files.recipe, yaml.safe_dump({"name": "quickstart", "steps": steps}))
+    write_text(files.checkpoints("train") / "log.jsonl", '{"step": 1, "loss": 0.9}\n')
+    write_text(files.checkpoints("train") / "model" / "config.json", "{}")
+    rows = [{"question": "How many?", "chosen": "Final answer: 3", "rejected": "Final answer: 4", "answer_gt": "3"}]
+    write_text(folder / "MMPR" / "a.jsonl", "".join(json.dumps(row) + "\n" for row in rows))
+    meta = {"a": {"root": ".", "annotation": "a.jsonl", "repeat_time": 1, "length": 1}}
+    write_text(folder / "MMPR" / "meta.json", json.dumps(meta))
+    write_text(folder / "Q.jsonl", '{"id": "q", "text": "How many?", "answer": "3"}\n')
+    write_text(folder / "R.jsonl", '{"id": "q/0", "question_id": "q", "text": "Final answer: 3"}\n')
+    write_text(folder / "labelled.jsonl", '{"response": "Final answer: 3", "answer": "3", "correct": true}\n')
+    return folder
+
+
+def test_unmarked_commands_run_in_the_order_of_the_pages(place, monkeypatch):
+    monkeypatch.chdir(place)
+    monkeypatch.setattr(doctor, "extras", dict)  # imports of every library are tested in test_doctor.py
+    done = []
+    for block in BLOCKS:
+        if block.language == "bash" and not block.mark and block.page != "README.md":
+            for words in lines(block):
+                if words not in done:
+                    app(words[1:], standalone_mode=False)
+                    done.append(words)
+    assert {words[1] for words in done} >= {"doctor", "verify", "judge-check", "import", "relabel", "export", "publish"}
+    assert (place / "pairs" / "train.parquet").is_file()
+    assert json.loads((place / "runs" / "mmpr" / "relabel" / "relabel.json").read_text())["kept"] == 1
+    assert "quickstart" in (place / "published" / "README.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("block", of("yaml"))
+def test_recipes_are_whole(block, tmp_path):
+    text = (
+        block.text
+        if yaml.safe_load(block.text).get("steps")
+        else f"steps:\n{re.sub('^', '  ', block.text, flags=re.M)}"
+    )
+    (tmp_path / "recipe.yaml").write_text(text, encoding="utf-8")
+    assert resolve(load_recipe(tmp_path / "recipe.yaml"))
+
+
+@pytest.mark.parametrize("block", of("python"))
+def test_names_that_python_imports_are_there(block):
+    tree = ast.parse(block.text)
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and node.module.split(".")[0] in ("mixpo", "transformers"):
+            for alias in node.names:
+                assert hasattr(importlib.import_module(node.module), alias.name)
+        if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "MPOConfig":
+            assert {word.arg for word in node.keywords} <= {field.name for field in fields(MPOConfig)}
+
+
+@pytest.mark.parametrize("block", of("json"))
+def test_questions_are_read(block, tmp_path):
+    write_text(tmp_path / "q.jsonl", block.text)
+    for name in re.findall(r"[\w-]+\.(?:png|jpg)", block.text):
+        (tmp_path / name).touch()
+    config = Config(sources={"mine": {"loader": "jsonl", "path": str(tmp_path / "q.jsonl")}})
+    found = list(collect(config))
+    assert len(found) == len(block.text.splitlines())
+    assert all(isinstance(entry, Item) for entry in found)
+
+
+def test_the_methods_files_are_there():
+    named = re.findall(r"`(src/mixpo/[\w/]+\.py)`", (ROOT / "docs" / "method.md").read_text(encoding="utf-8"))
+    assert len(named) > 8
+    assert all((ROOT / name).is_file() for name in named)
+
+
+def test_every_page_stands_in_the_sites_contents():
+    contents = (ROOT / "mkdocs.yml").read_text(encoding="utf-8")
+    assert all(page.name in contents for page in PAGES if page.name != "README.md")
