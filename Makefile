@@ -5,7 +5,7 @@ BIN := .venv/bin
 export MALLOC_MMAP_THRESHOLD_ := 4294967296
 export MALLOC_TRIM_THRESHOLD_ := 8589934592
 
-.PHONY: quickstart test check bench base clean
+.PHONY: quickstart test check docs bench base clean
 
 .venv/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv

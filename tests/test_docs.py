@@ -25,11 +25,8 @@ from mixpo.questions.source import Item
 from mixpo.training.config import MPOConfig
 
 ROOT = Path(__file__).parent.parent
-PAGES = [
-    ROOT / "README.md",
-    *(ROOT / "docs" / f"{name}.md" for name in ("index", "own-data", "eight-gpus", "formats", "migrating", "method",
-                                                "judge", "report", "faq")),
-]  # fmt: skip
+NAMES = ("index", "own-data", "eight-gpus", "cluster", "formats", "migrating", "method", "judge", "report", "faq")
+PAGES = [ROOT / "README.md", *(ROOT / "docs" / f"{name}.md" for name in NAMES)]
 BLOCK = re.compile(r"(?:<!-- (by|needs): ([^>]+) -->\n)?```(\w+)\n(.*?)```", re.DOTALL)
 
 

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from mixpo.errors import DataError
 from mixpo.files import RunFiles, divert, write_bytes, write_text
+from mixpo.ids import Ids
 from mixpo.images import inside
 from mixpo.pairs.formats import llama_factory, mmpr, ms_swift, rlaif_v, trl
 from mixpo.pairs.formats.row import Entry, Source
@@ -107,8 +108,7 @@ def _counted(records: Iterator[PreferencePair | Dropped], counts: Counter[str]) 
 
 def _records(config: Config, files: RunFiles, counts: Counter[str]) -> Iterator[PreferencePair | Dropped]:
     """The pairs; on the way their questions, pictures and image roots are written."""
-    asked: set[str] = set()
-    ids: set[str] = set()
+    asked, ids = Ids(), Ids()
     questions: list[Question] = []
     roots: dict[str, Path] = {}
     for source, rows in entries(config):
@@ -117,13 +117,11 @@ def _records(config: Config, files: RunFiles, counts: Counter[str]) -> Iterator[
                 yield record
                 continue
             pair = record.pair
-            if pair.id in ids:
+            if not ids.add(pair.id):
                 yield Dropped(id=pair.id, step="import", reason=DropReason.DUPLICATE_ID)
                 continue
-            ids.add(pair.id)
             _store(record.pictures, files.pictures(config.name), roots)
-            if pair.question_id not in asked:
-                asked.add(pair.question_id)
+            if asked.add(pair.question_id):
                 questions.append(
                     Question(id=pair.question_id, text=pair.prompt, images=pair.images, answer=record.answer)
                 )

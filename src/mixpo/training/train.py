@@ -25,6 +25,7 @@ from mixpo.records import Demonstration, Dropped, DropReason, PreferencePair
 from mixpo.training.callbacks import LogFile, ProgressBar
 from mixpo.training.config import MPOConfig
 from mixpo.training.models import load_model, load_processor
+from mixpo.training.tracking import check_tracker
 from mixpo.training.trainer import MPOTrainer
 
 
@@ -89,6 +90,7 @@ class Config:
     save_steps: int = 100
     logging_steps: int = 1
     report_to: str = "none"
+    """A tracker by the name that transformers has for it: tensorboard, wandb, trackio, mlflow …"""
     lora: Lora | None = None
 
     def __post_init__(self) -> None:
@@ -138,6 +140,7 @@ def run(config: Config, files: RunFiles) -> None:
     """Trains, or goes on with a training that was killed, and saves the model to `checkpoints/<name>/model`."""
     if int(os.environ.get("WORLD_SIZE", "1")) > 1:
         raise UserError("the step `train` runs in one process; with torchrun, use MPOTrainer from a script of your own")
+    check_tracker(config.report_to)
     folder = files.checkpoints(config.name)
     source: Shards[Any] = (
         files.demonstrations(config.demonstrations) if config.demonstrations else files.pairs(config.pairs)
