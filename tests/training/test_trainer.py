@@ -10,8 +10,10 @@ from mixpo.batches.layout import Layout, lay_out
 from mixpo.errors import DataError, UserError
 from mixpo.training.choose_layout import is_shared_exact
 from mixpo.training.config import MPOConfig
+from mixpo.training.continuation import Continuation
+from mixpo.training.head import output_head
 from mixpo.training.models import load_model, switch_dropout_off
-from mixpo.training.scoring import output_head, score
+from mixpo.training.scoring import score
 from mixpo.training.trainer import MPOTrainer
 
 
@@ -84,7 +86,7 @@ def test_every_family_is_scored_as_it_generates(family, rows):
     """Three-dimensional positions and bidirectional image attention included: `paired` always, `auto` as it chooses."""
     model, processor = family
     expected = [logp for row in rows[10:] for logp in plain_logps(model, processor, row)]
-    examples = [Encoder(processor)(row) for row in rows[10:]]
+    examples = [Continuation(model)(Encoder(processor)(row)) for row in rows[10:]]
     head = output_head(model)
 
     def scored(layout):
@@ -98,9 +100,9 @@ def test_every_family_is_scored_as_it_generates(family, rows):
         )
 
 
-def test_auto_is_not_decided_by_text_alone(tmp_path, qwen, rows):
-    """The first step has no image: AUTO waits for one that has, and then sees that positions differ."""
-    model, processor = qwen
+def test_auto_is_not_decided_by_text_alone(tmp_path, gemma, rows):
+    """The first step has no image: AUTO waits for one that has, and then sees that its tokens see each other."""
+    model, processor = gemma
     ordered = [rows[14], rows[15], rows[0], rows[1]]
     trainer = MPOTrainer(
         copy.deepcopy(model),
@@ -115,7 +117,7 @@ def test_auto_is_not_decided_by_text_alone(tmp_path, qwen, rows):
         processing_class=processor,
     )
     trainer.train()
-    assert trainer.layout is not Layout.AUTO
+    assert trainer.layout is Layout.PAIRED
     expected = torch.tensor([logp for row in ordered[2:] for logp in plain_logps(model, processor, row)])
     examples = [Encoder(processor)(row) for row in ordered[2:]]
     with torch.no_grad():

@@ -2,10 +2,11 @@
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
+from PIL import Image
 from torch import Tensor
 
 from mixpo.errors import DataError, UserError
@@ -26,8 +27,15 @@ class Example:
     image_inputs: dict[str, Tensor] = field(default_factory=dict)
     """What the processor makes of the images (`pixel_values`, grids, sizes …), batch of one prompt."""
     token_types: dict[str, list[int]] = field(default_factory=dict)
-    """What the processor says of each prompt token (`token_type_ids`, `mm_token_type_ids`); completions are 0, text.
-    Models take three-dimensional positions (Qwen-VL) and bidirectional image attention (Gemma 3) from them."""
+    """What the processor says of each prompt token (`token_type_ids`, `mm_token_type_ids`). Models take
+    three-dimensional positions (Qwen-VL) and bidirectional attention (Gemma 3, PaliGemma) from them."""
+    completion_types: dict[str, int] = field(default_factory=dict)
+    """The type of every completion token, where it is not 0 (`mixpo.training.continuation`)."""
+    positions: Tensor | None = None
+    """(axes, prompt) int64, where the model counts along several axes (`mixpo.training.continuation`); None: 0, 1, 2 …
+    Completions go on from the largest, on every axis."""
+    counted: bool = True
+    """False: the example only makes the model run (`Encoder.filler`); it is no pair and carries no loss."""
     key: bytes | None = None
     """Digest of the prompt's text and images: examples with the same one share both. None: they share nothing."""
     image_key: bytes | None = None
@@ -96,13 +104,25 @@ class Encoder:
         if self.tokenizer.bos_token and text.startswith(self.tokenizer.bos_token):
             # The template has written the first token already; the tokenizer would write it again.
             options["add_special_tokens"] = False
-        encoded = dict(self.processor(text=[text], **({"images": [images]} if images else {}), **options))
+        try:
+            encoded = dict(self.processor(text=[text], **({"images": [images]} if images else {}), **options))
+        except ValueError as error:
+            raise DataError(f"{type(self.processor).__name__} refuses a row: {error}") from error
         prompt_ids = encoded.pop("input_ids")[0].tolist()
-        encoded.pop("attention_mask", None)
+        for unused in ("attention_mask", "labels"):  # masks are made from lengths; labels are for another loss
+            encoded.pop(unused, None)
         tensors = {key: value for key, value in encoded.items() if isinstance(value, Tensor)}
         types = {key: value[0].tolist() for key, value in tensors.items() if _is_tokenwise(value, prompt_ids)}
         pictures = {key: value for key, value in tensors.items() if key not in types}
         return {"prompt_ids": prompt_ids, "image_inputs": pictures, "token_types": types}
+
+    def filler(self) -> Example:
+        """A blank image and the shortest completions, not counted as a pair.
+
+        It makes a model run its vision tower where a rank has no image of its own.
+        """
+        row = {"images": [Image.new("RGB", (64, 64))], "prompt": "", "chosen": ".", "rejected": "."}
+        return replace(self(row), counted=False)
 
     def completion_ids(self, completion: str | Sequence[Mapping[str, Any]], ended: bool = True) -> list[int]:
         """Tokens of an assistant turn, end-of-turn included if the model `ended` it (and was not cut by a limit)."""

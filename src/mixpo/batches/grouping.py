@@ -26,7 +26,7 @@ class Group:
 
 
 def group(examples: Sequence[Example]) -> tuple[list[Group], list[int], list[int] | None]:
-    """The examples' groups, and the number of each example's chosen and rejected completion.
+    """The examples' groups, and the number of the chosen and the rejected completion of each that is counted.
 
     Completions are numbered group by group. Examples without a key stay alone. The last item is None when no example
     has a rejected completion.
@@ -44,10 +44,11 @@ def group(examples: Sequence[Example]) -> tuple[list[Group], list[int], list[int
                 numbers[index].append(count + places.setdefault(tuple(completion), len(places)))
         groups.append(Group(prompt=examples[indices[0]], completions=[list(completion) for completion in places]))
         count += len(places)
-    chosen = [of_pair[0] for of_pair in numbers]
+    pairs = [of_pair for of_pair, example in zip(numbers, examples, strict=True) if example.counted]
+    chosen = [of_pair[0] for of_pair in pairs]
     if all(len(of_pair) == 1 for of_pair in numbers):
         return groups, chosen, None
-    return groups, chosen, [of_pair[1] for of_pair in numbers]
+    return groups, chosen, [of_pair[1] for of_pair in pairs]
 
 
 def split(examples: Sequence[Example], parts: int) -> list[list[Example]]:

@@ -36,7 +36,7 @@ class Batch:
 
     inputs: dict[str, Tensor]
     """`input_ids` (R, T), the image inputs, token types (R, T); `attention_mask` (R, T) when paired, `position_ids`
-    (1, T) when shared."""
+    when shared, (1, T) or (axes, 1, T)."""
     prefixes: Tensor | None
     """(prompts, 1 + most completions) of the shared row: tokens of each prompt and of its completions, 0 where a
     prompt has fewer. It says who sees whom (`training.prefix_attention`), and stays on the CPU. None when paired."""
@@ -97,8 +97,8 @@ def lay_out(examples: Sequence[Example], layout: Layout, pad_id: int) -> Batch:
         targets=torch.tensor([token for completion in completions for token in completion]),
         segments=torch.arange(len(lengths)).repeat_interleave(torch.tensor(lengths)),
         lengths=torch.tensor(lengths, dtype=torch.float32),
-        chosen=torch.tensor(chosen),
-        rejected=None if rejected is None else torch.tensor(rejected),
+        chosen=torch.tensor(chosen, dtype=torch.long),
+        rejected=None if rejected is None else torch.tensor(rejected, dtype=torch.long),
         keys=[_key(one.prompt, completion) for one in groups for completion in one.completions],
         tokens=int((inputs["attention_mask"] if prefixes is None else prefixes).sum()),
     )
@@ -118,17 +118,21 @@ Starts = list[tuple[int, int]]
 def _packed(groups: Sequence[Group]) -> tuple[dict[str, Tensor], Tensor, Starts]:
     """One row of all groups, none of it padding."""
     ids: list[int] = []
+    axes = max(1 if one.prompt.positions is None else len(one.prompt.positions) for one in groups)
     position_ids = []
     starts = []
     for one in groups:
-        prompt = len(one.prompt.prompt_ids)
-        last = len(ids) + prompt - 1
+        places = one.prompt.positions
+        if places is None:
+            places = torch.arange(len(one.prompt.prompt_ids))
+        last = len(ids) + len(one.prompt.prompt_ids) - 1
         ids += one.prompt.prompt_ids
-        position_ids.append(torch.arange(prompt))
+        position_ids.append(places.expand(axes, -1))
+        begin = int(places.max()) + 1
         for completion in one.completions:
             starts.append((last, len(ids)))
             ids += completion
-            position_ids.append(torch.arange(prompt, prompt + len(completion)))
+            position_ids.append(torch.arange(begin, begin + len(completion)).expand(axes, -1))
     most = max(len(one.completions) for one in groups)
     prefixes = torch.zeros(len(groups), 1 + most, dtype=torch.long)
     for number, one in enumerate(groups):
@@ -137,7 +141,7 @@ def _packed(groups: Sequence[Group]) -> tuple[dict[str, Tensor], Tensor, Starts]
     begins = [0, *accumulate(prefixes.sum(1).tolist())][:-1]
     inputs = {
         "input_ids": torch.tensor([ids]),
-        "position_ids": torch.cat(position_ids)[None],
+        "position_ids": torch.cat(position_ids, dim=1) if axes == 1 else torch.cat(position_ids, dim=1)[:, None],
         **_token_types([list(zip(begins, groups, strict=True))], len(ids)),
     }
     return inputs, prefixes, starts
@@ -166,11 +170,14 @@ def _padded(groups: Sequence[Group], pad_id: int) -> tuple[dict[str, Tensor], No
 
 
 def _token_types(rows: Sequence[Sequence[tuple[int, Group]]], width: int) -> dict[str, Tensor]:
-    """(R, T) for each kind of token type, from where prompts stand in each row; completions and padding are 0, text."""
+    """(R, T) for each kind of token type, from where prompts stand in each row; padding is 0."""
     types: dict[str, Tensor] = {}
     for number, row in enumerate(rows):
         for begin, one in row:
             for key, values in one.prompt.token_types.items():
                 tensor = types.setdefault(key, torch.zeros(len(rows), width, dtype=torch.long))
-                tensor[number, begin : begin + len(values)] = torch.tensor(values)
+                end = begin + len(values)
+                tensor[number, begin:end] = torch.tensor(values)
+                written = sum(map(len, one.completions))
+                tensor[number, end : end + written] = one.prompt.completion_types.get(key, 0)
     return types

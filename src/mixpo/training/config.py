@@ -38,6 +38,12 @@ class MPOConfig(TrainingArguments):
     undesirable_weight: float = field(default=1.0, metadata={"help": "KTO's weight of rejected completions."})
     reward_shift: str = field(default="mean", metadata={"help": "BCO's delta: mean, ema or none."})
     reward_shift_decay: float = field(default=0.9, metadata={"help": "Decay of the ema."})
+    reference_update_steps: int = field(
+        default=0, metadata={"help": "TR-DPO: optimizer steps between updates of the reference; 0: it never moves."}
+    )
+    reference_update_weight: float = field(
+        default=0.6, metadata={"help": "TR-DPO's alpha: the policy's share in an update; 1 replaces the reference."}
+    )
     layout: str = field(default="auto", metadata={"help": "shared, paired or auto."})
     pairs_per_group: int = field(default=4, metadata={"help": "Pairs of one question in succession (question_id)."})
     row_tokens: int | None = field(default=None, metadata={"help": "Most tokens of a packed row; bounds memory."})
@@ -51,6 +57,8 @@ class MPOConfig(TrainingArguments):
     def __post_init__(self) -> None:
         super().__post_init__()
         Layout(self.layout)
+        if self.reference_update_steps < 0 or not 0 < self.reference_update_weight <= 1:
+            raise ValueError("reference_update_steps must be at least 0, reference_update_weight above 0 and at most 1")
         self.objective  # noqa: B018  # raises ValueError for an unknown name
         if self.pairs_per_group < 1:
             raise ValueError(f"pairs_per_group must be at least 1, not {self.pairs_per_group}")

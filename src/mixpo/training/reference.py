@@ -8,9 +8,10 @@ import torch
 from torch import Tensor, nn
 
 from mixpo.batches.layout import Batch
+from mixpo.training.head import output_head
 from mixpo.training.models import switch_dropout_off
 from mixpo.training.prefix_attention import decoder
-from mixpo.training.scoring import output_head, score
+from mixpo.training.scoring import score
 
 
 class Reference(Protocol):

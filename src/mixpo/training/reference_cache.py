@@ -79,7 +79,9 @@ class ReferenceCache:
     def __call__(self, batch: Batch, chunk: int) -> Tensor:
         wanted = np.array(batch.keys, dtype=np.uint64)
         places = np.searchsorted(self._keys, wanted).clip(max=max(len(self._keys) - 1, 0))
-        if not len(self._keys) or (self._keys[places] != wanted).any():
+        # Completions of no pair (`Example.counted`) need no entry: nothing is done with their value.
+        scored = torch.cat([index for index in (batch.chosen, batch.rejected) if index is not None]).cpu().numpy()
+        if not len(self._keys) or (self._keys[places] != wanted)[scored].any():
             raise DataError(
                 f"a pair is missing from the cached reference log-probabilities in {self.folder}: the training set has "
                 "changed; delete the folder or name another one"

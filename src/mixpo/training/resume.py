@@ -13,11 +13,11 @@ from mixpo.training import checkpoints
 class ResumableTrainer(Trainer):
     """transformers' Trainer with strict weights, whole checkpoints, and a state of its own beside the weights."""
 
-    def own_state(self) -> dict[str, Any]:
-        """What a subclass must have back on resume (JSON)."""
+    def own_state(self, checkpoint: Path) -> dict[str, Any]:
+        """What a subclass must have back on resume (JSON); it may write files of its own to the checkpoint's folder."""
         raise NotImplementedError
 
-    def load_own_state(self, state: dict[str, Any]) -> None:
+    def load_own_state(self, state: dict[str, Any], checkpoint: Path) -> None:
         raise NotImplementedError
 
     def train(self, resume_from_checkpoint: str | bool | None = None, **kwargs: Any) -> Any:
@@ -26,7 +26,8 @@ class ResumableTrainer(Trainer):
             checkpoints.remove_torn(Path(self.args.output_dir))
             resume_from_checkpoint = checkpoints.last_complete(Path(self.args.output_dir))
         if resume_from_checkpoint:
-            self.load_own_state(checkpoints.load_state(Path(resume_from_checkpoint)))
+            checkpoint = Path(resume_from_checkpoint)
+            self.load_own_state(checkpoints.load_state(checkpoint), checkpoint)
         return super().train(resume_from_checkpoint=resume_from_checkpoint or None, **kwargs)
 
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model: nn.Module | None = None) -> None:
@@ -57,7 +58,7 @@ class ResumableTrainer(Trainer):
         self.accelerator.wait_for_everyone()
         if self.args.should_save:
             folder = Path(self._get_output_dir(trial)) / f"checkpoint-{self.state.global_step}"
-            checkpoints.save_state(folder, self.own_state())
+            checkpoints.save_state(folder, self.own_state(folder))
             rotate_checkpoints(
                 output_dir=str(folder.parent),
                 save_total_limit=limit,

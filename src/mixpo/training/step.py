@@ -4,23 +4,26 @@ from mixpo.losses.mix import Mixed
 
 
 class Step:
-    """Counts the step's pairs down and adds their rewards up."""
+    """Counts the step's micro-batches down and adds their rewards up."""
 
     def __init__(self) -> None:
         self.begin(0, 0.0)
 
-    def begin(self, pairs: int, mean_length: float) -> None:
-        """`pairs` of this process; `mean_length`, the mean tokens of a chosen completion over all processes."""
-        self.pairs_left = pairs
+    def begin(self, batches: int, mean_length: float) -> None:
+        """`batches`, the same on every process; `mean_length`, the mean tokens of a chosen completion over them."""
+        self.batches_left = batches
         self.mean_length = mean_length
         self.rewards = 0.0
         self.count = 0
 
-    def add(self, parts: Mixed) -> bool:
-        """Adds a micro-batch; whether it was the step's last one."""
-        self.pairs_left -= len(parts.total)
+    def end_batch(self) -> bool:
+        """Whether that was the step's last one."""
+        self.batches_left -= 1
+        return self.batches_left == 0
+
+    def add(self, parts: Mixed) -> None:
+        """Adds the rewards of a micro-batch, or of a part of one."""
         for rewards in (parts.chosen_rewards, parts.rejected_rewards):
             if rewards is not None:
                 self.rewards += rewards.sum().item()
                 self.count += len(rewards)
-        return self.pairs_left == 0

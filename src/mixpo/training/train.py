@@ -66,6 +66,10 @@ class Config:
     """The section whose images the records name."""
     objective: Losses = field(default_factory=Losses)
     """With demonstrations, preference and quality have weight 0 whatever stands here."""
+    reference_update_steps: int = 0
+    """TR-DPO (arXiv 2404.09656): optimizer steps between updates of the reference; 0: it never moves."""
+    reference_update_weight: float = 0.6
+    """TR-DPO's alpha, the policy's share in an update: 0.5 to 0.6 every few steps, or 1 every few hundred."""
     learning_rate: float = 5e-6
     warmup: float = 0.05
     """Share of the steps."""
@@ -105,6 +109,8 @@ class Config:
             )
         if self.reference not in ("live", "cached"):
             raise ValueError(f"reference must be live or cached, not {self.reference!r}")
+        if self.reference_update_steps < 0 or not 0 < self.reference_update_weight <= 1:
+            raise ValueError("reference_update_steps must be at least 0, reference_update_weight above 0 and at most 1")
         if self.epochs <= 0 or self.learning_rate < 0 or not 0 <= self.warmup < 1:
             raise ValueError("epochs must be above 0, learning_rate at least 0, warmup a share below 1")
         if self.schedule not in list(SchedulerType):
@@ -225,6 +231,8 @@ def make_trainer(
         adam_beta2=config.adam_beta2,
         max_grad_norm=config.max_grad_norm,
         layout=config.layout,
+        reference_update_steps=config.reference_update_steps,
+        reference_update_weight=config.reference_update_weight,
         pairs_per_group=config.pairs_per_group,
         row_tokens=config.row_tokens,
         reference_cache=None if cache is None else str(cache),

@@ -8,29 +8,35 @@ and needs neither a rejected column nor a reference.
 import logging
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from transformers.trainer_utils import has_length
 
 from mixpo.batches.collator import Collator
 from mixpo.batches.encode import Encoder, Example
 from mixpo.batches.grouping import GroupedSampler, question_ids, rows_within, split
 from mixpo.batches.layout import Batch, Layout
+from mixpo.batches.ranks import Share
 from mixpo.errors import DataError, UserError
-from mixpo.losses.mix import Mixed, Terms, mix
+from mixpo.losses.mix import Terms, mix
 from mixpo.losses.reward_shift import RewardShift
 from mixpo.training.adapters import with_adapter
-from mixpo.training.choose_layout import is_shared_exact, telling
+from mixpo.training.choose_layout import fits, is_shared_exact, telling, window
 from mixpo.training.config import MPOConfig
+from mixpo.training.continuation import Continuation
+from mixpo.training.head import output_head
 from mixpo.training.metrics import Means, logged
 from mixpo.training.models import load_model, load_processor, switch_dropout_off
+from mixpo.training.moving_reference import MovingReference
 from mixpo.training.prefix_attention import prepare
 from mixpo.training.reference import Reference, initial_reference
 from mixpo.training.reference_cache import ReferenceCache, fill, made_with
 from mixpo.training.resume import ResumableTrainer
-from mixpo.training.scoring import output_head, score
+from mixpo.training.scoring import score
 from mixpo.training.step import Step
 
 log = logging.getLogger(__name__)
@@ -67,6 +73,8 @@ class MPOTrainer(ResumableTrainer):
             model = with_adapter(model, peft_config)
         # Examples are no tensors: every process reads its own rows, also of a streamed data set.
         args.accelerator_config.dispatch_batches = False
+        args.accelerator_config.split_batches = False  # `Share` knows how batches go to the ranks
+        args.accelerator_config.even_batches = True
         switch_dropout_off(model)
         self.objective = args.objective
         self.collator = Collator(
@@ -77,10 +85,14 @@ class MPOTrainer(ResumableTrainer):
         self.shift = RewardShift(args.reward_shift, args.reward_shift_decay)
         self.layout = Layout(args.layout)
         self.head = output_head(model)
+        self.continuation = Continuation(model)
         if self.layout is not Layout.PAIRED:
             prepare(model)
         self.reference: Reference | None = None
-        if self.objective.needs_reference:
+        if self.objective.needs_reference and args.reference_update_steps:
+            steps, weight = args.reference_update_steps, args.reference_update_weight
+            self.reference = MovingReference(model, ref_model, steps, weight)
+        elif self.objective.needs_reference:
             self.reference = initial_reference(model, ref_model, peft_config is not None, bool(args.reference_cache))
         self._starts_at_reference = ref_model is None
         super().__init__(
@@ -101,6 +113,8 @@ class MPOTrainer(ResumableTrainer):
             self.reference.to(self.args.device)
             if args.reference_cache:
                 self.reference = self._cached(self.reference, Path(args.reference_cache))
+        if isinstance(self.reference, MovingReference):
+            self.add_callback(self.reference)
 
     # -- batches ---------------------------------------------------------------------------------------------------
 
@@ -122,26 +136,49 @@ class MPOTrainer(ResumableTrainer):
             # Resumed after the last step of an epoch that was to be left half-way.
             return [], torch.zeros((), device=device)
         groups = [group for _, group in zip(range(num_batches), epoch_iterator)]
-        examples = [example for group in groups for example in group]
+        examples = self._own_examples(groups)
         counts = [
             len(examples),
             sum(len(example.completions[0]) for example in examples),
             sum(bool(example.image_inputs) for example in examples),
         ]
         pairs, tokens, pictured = self._over_ranks(counts)
-        self._step.begin(len(examples), tokens / max(pairs, 1))
+        self._step.begin(len(groups), tokens / max(pairs, 1))
         if self.layout is Layout.AUTO and pictured:
             self._choose_layout(examples)
-        micro_batches = split(examples, len(groups)) if examples else []
+        micro_batches = split(examples, len(groups)) if groups else []
         return micro_batches, torch.tensor(pairs, device=device)
+
+    def _own_examples(self, groups: list[list[Example]]) -> list[Example]:
+        """The step's examples, without rows that another rank, or another step, has had already in this epoch."""
+        if share := self._share(self.train_dataset, self.args.train_batch_size):
+            accumulation = self.args.gradient_accumulation_steps
+            groups = share.own(groups, share.first_batch(self.state.global_step, accumulation))
+        return [self.continuation(example) for group in groups for example in group]
+
+    def _share(self, rows: Any, batch: int) -> Share | None:
+        """None in one process, and for a stream without length, whose last rows may count twice."""
+        if self.args.world_size == 1 or not has_length(rows):
+            return None
+        return Share(len(rows), batch, self.args.world_size, self.args.process_index)
+
+    def _with_vision(self, examples: list[Example]) -> list[Example]:
+        """With an image on every rank: ranks that skip the vision tower would leave the others waiting for them."""
+        if self.args.world_size == 1 or any(example.image_inputs for example in examples):
+            return examples
+        return [*examples, self._filler]
+
+    @cached_property
+    def _filler(self) -> Example:
+        return self.continuation(self.collator.encoder.filler())
 
     @torch.no_grad()
     def _choose_layout(self, examples: list[Example]) -> None:
         """Text-only examples cannot show what images change: until a step has one, AUTO stays, and rows are paired."""
         training = self.model.training
         self.model.eval()
-        probe = telling(examples, self.args.per_device_train_batch_size)
-        exact = not probe or is_shared_exact(lambda layout: self._score(self.model, self.collator.batch(probe, layout)))
+        probe = self._with_vision(telling(examples, self.args.per_device_train_batch_size))
+        exact = is_shared_exact(lambda layout: self._score(self.model, self.collator.batch(probe, layout)))
         self.model.train(training)
         (agreeing,) = self._over_ranks([int(exact)])
         self.layout = Layout.SHARED if agreeing == self.args.world_size else Layout.PAIRED
@@ -154,7 +191,8 @@ class MPOTrainer(ResumableTrainer):
         return self.accelerator.reduce(torch.tensor(numbers, dtype=exact, device=self.args.device), "sum").tolist()
 
     def _prepare_inputs(self, inputs: list[Example]) -> Batch:
-        layout = Layout.PAIRED if self.layout is Layout.AUTO else self.layout
+        shared = self.layout is Layout.SHARED and fits(inputs, window(self.model.config))
+        layout = Layout.SHARED if shared else Layout.PAIRED
         return self.collator.batch(inputs, layout).to(self.args.device)
 
     def floating_point_ops(self, inputs: list[Example]) -> int:
@@ -167,12 +205,14 @@ class MPOTrainer(ResumableTrainer):
         self, model: nn.Module, inputs: list[Example], num_items_in_batch: Tensor | int | None = None
     ) -> Tensor:
         """A micro-batch in rows of at most `row_tokens`, one after the other."""
-        rows = [inputs] if self.args.row_tokens is None else rows_within(inputs, self.args.row_tokens)
+        rows = [inputs] if self.args.row_tokens is None else rows_within(inputs, self.args.row_tokens) or [inputs]
         losses = []
         for number, row in enumerate(rows, 1):
             # Processes may have other numbers of rows: gradients are averaged over them in the last one only.
             with nullcontext() if number == len(rows) else self.accelerator.no_sync(model):
-                losses.append(super().training_step(model, row, num_items_in_batch))
+                losses.append(super().training_step(model, self._with_vision(row), num_items_in_batch))
+        if self._step.end_batch() and self.reference is not None:
+            self._shift_rewards()
         return torch.stack(losses).sum()
 
     # -- loss ------------------------------------------------------------------------------------------------------
@@ -196,8 +236,8 @@ class MPOTrainer(ResumableTrainer):
         mode = "train" if model.training else "eval"
         self._means[mode].add(logged(parts, terms), inputs.pairs, inputs.tokens)
         if model.training:
-            self._collect_rewards(parts)
-        total = inputs.pairs if num_items_in_batch is None else num_items_in_batch
+            self._step.add(parts)
+        total = max(inputs.pairs, 1) if num_items_in_batch is None else num_items_in_batch
         loss = parts.total.sum() / total
         if num_items_in_batch is not None:
             loss = loss * self.accelerator.num_processes
@@ -207,8 +247,9 @@ class MPOTrainer(ResumableTrainer):
         """The reference's log-probabilities of all rows, computed now as far as they are not on disk yet."""
 
         def compute(rows: list[Any]) -> tuple[Batch, Callable[[], Tensor]]:
-            examples = self.collator(rows)
-            if self.layout is Layout.AUTO and any(example.image_inputs for example in examples):
+            examples = [self.continuation(example) for example in self.collator(rows)]
+            alone = self.args.world_size == 1  # processes have other rows, and cannot agree while they compute
+            if alone and self.layout is Layout.AUTO and any(example.image_inputs for example in examples):
                 self._choose_layout(examples)
             batch = self._prepare_inputs(examples)
             return batch, lambda: self._reference_logps(live, batch)
@@ -229,10 +270,8 @@ class MPOTrainer(ResumableTrainer):
     def _score(self, model: nn.Module, batch: Batch) -> Tensor:
         return score(model, batch.to(self.args.device), self.head, self.args.score_chunk)
 
-    def _collect_rewards(self, parts: Mixed) -> None:
+    def _shift_rewards(self) -> None:
         """The step's rewards enter the shift only after its last micro-batch, once, from all ranks."""
-        if not self._step.add(parts) or parts.rejected_rewards is None:
-            return
         total, count = self._over_ranks([self._step.rewards, self._step.count])
         try:
             self.shift.update(total, int(count))
@@ -243,9 +282,17 @@ class MPOTrainer(ResumableTrainer):
     def prediction_step(
         self, model: nn.Module, inputs: Any, prediction_loss_only: bool, ignore_keys: Any = None
     ) -> Any:
+        if self._eval_share:
+            (inputs,) = self._eval_share.own([inputs], self._eval_batches)
+        self._eval_batches += 1
+        examples = self._with_vision([self.continuation(example) for example in inputs])
         with torch.no_grad():
-            loss = self.compute_loss(model, self._prepare_inputs(inputs))
+            loss = self.compute_loss(model, self._prepare_inputs(examples))
         return loss.detach(), None, None
+
+    def evaluation_loop(self, dataloader: Any, *args: Any, **kwargs: Any) -> Any:
+        self._eval_share, self._eval_batches = self._share(dataloader.dataset, self.args.eval_batch_size), 0
+        return super().evaluation_loop(dataloader, *args, **kwargs)
 
     # -- logging ---------------------------------------------------------------------------------------------------
 
@@ -269,10 +316,14 @@ class MPOTrainer(ResumableTrainer):
 
     # -- checkpoints -----------------------------------------------------------------------------------------------
 
-    def own_state(self) -> dict[str, Any]:
+    def own_state(self, checkpoint: Path) -> dict[str, Any]:
+        if isinstance(self.reference, MovingReference):
+            self.reference.save(checkpoint)
         return {"reward_shift": self.shift.state_dict(), "layout": self.layout}
 
-    def load_own_state(self, state: dict[str, Any]) -> None:
+    def load_own_state(self, state: dict[str, Any], checkpoint: Path) -> None:
+        if isinstance(self.reference, MovingReference):
+            self.reference.load(checkpoint)
         self.shift.load_state_dict(state["reward_shift"])
         self.layout = Layout(state["layout"])
 
@@ -287,6 +338,8 @@ def _check(args: MPOConfig, processor: Any, rows: Any) -> None:
         raise DataError("the training set is empty: there is nothing to train on")
     if args.row_tokens is not None and (args.deepspeed or args.fsdp):
         raise UserError("row_tokens needs whole weights on each process; set a smaller micro-batch instead")
+    if args.reference_update_steps and (args.reference_cache or args.deepspeed or args.fsdp):
+        raise UserError("reference_update_steps needs a live reference with whole weights: no cache, no sharding")
     if args.objective.couples_pairs and args.gradient_accumulation_steps * args.world_size > 1:
         log.warning("the objective compares pairs with each other: its value depends on the micro-batches")
 

@@ -1,0 +1,120 @@
+"""Every family: scored as it generates, trained, saved, resumed, in the layout that it can take."""
+
+import copy
+import shutil
+from dataclasses import replace
+
+import pytest
+import torch
+
+from mixpo.batches.encode import Encoder
+from mixpo.batches.layout import Layout, lay_out
+from mixpo.errors import DataError
+from mixpo.losses.mix import Objective, mix
+from mixpo.training.config import MPOConfig
+from mixpo.training.continuation import Continuation
+from mixpo.training.head import output_head
+from mixpo.training.models import load_model
+from mixpo.training.scoring import score
+from mixpo.training.trainer import MPOTrainer, terms_of
+
+CHOSEN = {"gemma3": Layout.PAIRED, "paligemma": Layout.PAIRED}
+"""What `auto` chooses; shared for the others. Both attend in both directions within the image, or the prompt."""
+
+
+def encoded(family, rows):
+    continuation, encoder = Continuation(family.model), Encoder(family.processor)
+    return [continuation(encoder(row)) for row in rows if family.takes(row)]
+
+
+def scored(family, examples, layout):
+    with torch.no_grad():
+        return score(family.model, lay_out(examples, layout, 0), output_head(family.model), chunk=5)
+
+
+def test_completions_are_scored_as_the_model_generates_them(family, rows):
+    """Two sampled completions a prompt: the sum of their log-probabilities while they were written."""
+    examples, expected = [], []
+    for example in encoded(family, [rows[0], rows[4], rows[6]]):
+        types = {name: torch.tensor([values]) for name, values in example.token_types.items()}
+        torch.manual_seed(0)
+        out = family.model.generate(
+            input_ids=torch.tensor([example.prompt_ids]), **example.image_inputs, **types, do_sample=True,
+            min_new_tokens=6, max_new_tokens=6, output_logits=True, return_dict_in_generate=True,
+        )  # fmt: skip
+        written = out.sequences[0, len(example.prompt_ids) :]
+        logps = torch.cat(out.logits).log_softmax(-1).gather(1, written[:, None]).squeeze(1)
+        # The first three tokens, too, are what was written up to there.
+        examples.append(replace(example, completions=[written.tolist(), written[:3].tolist()]))
+        expected += [logps.sum(), logps[:3].sum()]
+    layouts = {Layout.PAIRED, CHOSEN.get(family.name, Layout.SHARED)}
+    for layout in layouts:
+        torch.testing.assert_close(scored(family, examples, layout), torch.stack(expected), rtol=1e-4, atol=1e-4)
+
+
+def test_shared_rows_give_the_paired_gradient_of_every_parameter(family, rows):
+    if family.name in CHOSEN:
+        pytest.skip("auto chooses the paired layout")
+    examples, found = encoded(family, rows), []
+    for layout in (Layout.PAIRED, Layout.SHARED):
+        batch, model = lay_out(examples, layout, 0), copy.deepcopy(family.model)
+        logps = score(model, batch, output_head(model), chunk=64)
+        loss = mix(terms_of(batch, logps, logps.detach() - 0.1 * batch.lengths), Objective(), shift=0.3).total.mean()
+        loss.backward()
+        found.append((loss, {name: parameter.grad for name, parameter in model.named_parameters()}))
+    (paired, expected), (shared, gradients) = found
+    torch.testing.assert_close(shared, paired, rtol=1e-5, atol=0)
+    scale = max(gradient.abs().max() for gradient in expected.values() if gradient is not None).item()
+    for name, gradient in expected.items():
+        assert (gradients[name] is None) == (gradient is None), name
+        if gradient is not None:
+            torch.testing.assert_close(
+                gradients[name], gradient, rtol=1e-3, atol=1e-5 * scale, msg=lambda text, name=name: f"{name}: {text}"
+            )
+
+
+def trained(folder, family, rows, resume=None):
+    config = MPOConfig(
+        output_dir=str(folder), per_device_train_batch_size=2, gradient_accumulation_steps=2, learning_rate=1e-3,
+        warmup_steps=0, num_train_epochs=1, save_strategy="steps", save_steps=1, report_to="none", disable_tqdm=True,
+        use_cpu=True,
+    )  # fmt: skip
+    model = copy.deepcopy(family.model)
+    rows = [row for row in rows if family.takes(row)]
+    trainer = MPOTrainer(model, config, train_dataset=rows, processing_class=family.processor)
+    trainer.train(resume_from_checkpoint=resume)
+    return trainer
+
+
+def test_training_resumes_and_what_is_saved_generates(family, rows, tmp_path):
+    """Seven pairs (six without the text-only one), four a step: a resume's second step is the uninterrupted run's."""
+    whole = trained(tmp_path / "whole", family, rows)
+    assert whole.layout is CHOSEN.get(family.name, Layout.SHARED)
+    lines = [line for line in whole.state.log_history if "loss" in line]
+    assert len(lines) == 2
+    assert lines[0]["loss"] == pytest.approx(lines[0]["expected_first_loss"], rel=1e-4)
+    assert lines[1]["rewards/margins"] != 0
+    shutil.copytree(tmp_path / "whole" / "checkpoint-1", tmp_path / "cut" / "checkpoint-1")
+    resumed = trained(tmp_path / "cut", family, rows, resume=True)
+    assert [line for line in resumed.state.log_history if "loss" in line] == lines
+    for (name, left), right in zip(whole.model.named_parameters(), resumed.model.parameters(), strict=True):
+        assert torch.equal(left, right), name
+    loaded = load_model(str(tmp_path / "whole" / "checkpoint-2"))
+    for (name, left), right in zip(whole.model.named_parameters(), loaded.named_parameters(), strict=True):
+        assert torch.equal(left, right[1]), name
+    example = encoded(family, rows[:1])[0]
+    types = {name: torch.tensor([values]) for name, values in example.token_types.items()}
+    prompt = torch.tensor([example.prompt_ids])
+    before, after = (
+        model.eval().generate(input_ids=prompt, **example.image_inputs, **types, max_new_tokens=4, min_new_tokens=4)
+        for model in (whole.model, loaded)
+    )
+    assert after.shape[1] == prompt.shape[1] + 4
+    assert torch.equal(before, after)
+
+
+def test_a_row_that_the_processor_refuses_is_a_sentence(family, rows):
+    if family.takes(rows[6]):
+        pytest.skip("takes text alone")
+    with pytest.raises(DataError, match="PaliGemmaProcessor refuses a row: `images` are expected"):
+        Encoder(family.processor)(rows[6])
