@@ -1,6 +1,7 @@
 """Runs the steps of a recipe in order: resolves every section first, then does only what is missing."""
 
 import importlib
+import os
 import platform
 import shutil
 import subprocess
@@ -36,6 +37,9 @@ STEPS = {
 }
 """What a section may use, and the module with its `Config` and `run(config, files)`."""
 
+PROCESSES, RANK = int(os.environ.get("WORLD_SIZE", "1")), int(os.environ.get("RANK", "0"))
+"""As torchrun and `accelerate launch` set them."""
+
 RECORDED = ("torch", "transformers", "accelerate", "tokenizers", "Pillow")
 
 
@@ -61,13 +65,16 @@ def run_recipe(recipe: Recipe, only: str | None = None, cluster: Any = None) -> 
     chosen = {name: s for name, s in recipe.sections.items() if only in (None, name, s.step)}
     if not chosen:
         raise RecipeError(f"{recipe.path}: the recipe has no section that uses the step {only!r}")
+    if PROCESSES > 1 and any(section.step != "train" for section in chosen.values()):
+        raise UserError("with several processes only `mixpo train` runs; do the recipe's other steps without torchrun")
     configs = resolve(recipe)
     files = RunFiles(recipe.run)
     _save_recipe(recipe, configs, files)
     for name, section in chosen.items():
         started = time.monotonic()
         _runner(section.step, cluster)(configs[name], files)
-        _add_time(files, name, time.monotonic() - started)
+        if RANK == 0:
+            _add_time(files, name, time.monotonic() - started)
     return files
 
 

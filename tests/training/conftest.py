@@ -1,13 +1,16 @@
 """A tiny InternVL with its processor, and preference rows with drawn images."""
 
 import io
+import json
 import random
 
 import pytest
 import torch
 from PIL import Image
 
+from mixpo.files import RunFiles
 from mixpo.questions.scenes.scene import draw, make_scene
+from mixpo.records import Origin, PreferencePair
 from mixpo.training.base_model import make_model, make_processor, make_tokenizer
 
 torch.set_num_threads(1)
@@ -48,3 +51,28 @@ def rows():
         {"images": [picture(number)] if number < 14 else [], "prompt": text(), "chosen": text(), "rejected": text()}
         for number in range(16)
     ]
+
+
+@pytest.fixture
+def run_folder(tmp_path, rows):
+    """A run folder with three pairs: two of a question with an image, one of another without."""
+    files = RunFiles(tmp_path / "run")
+    images = tmp_path / "images"
+    images.mkdir()
+    rows[0]["images"][0].save(images / "0.png")
+    file = files.image_roots_file("questions")
+    file.parent.mkdir(parents=True)
+    file.write_text(json.dumps({"drawn": str(images)}))
+    files.pairs("pair").replace(
+        PreferencePair(
+            id=f"{question}/{number}",
+            question_id=question,
+            prompt=f"What is there? {question}",
+            chosen=rows[number]["chosen"],
+            rejected=rows[number]["rejected"],
+            origin=Origin.CORRECTNESS,
+            images=paths,
+        )
+        for question, number, paths in [("q", 0, ("drawn/0.png",)), ("q", 1, ("drawn/0.png",)), ("r", 2, ())]
+    )
+    return files

@@ -23,7 +23,9 @@ class ResumableTrainer(Trainer):
     def train(self, resume_from_checkpoint: str | bool | None = None, **kwargs: Any) -> Any:
         """As Trainer's; True means the last complete checkpoint, if there is one (torn ones are removed)."""
         if resume_from_checkpoint is True:
-            checkpoints.remove_torn(Path(self.args.output_dir))
+            if self.is_world_process_zero():
+                checkpoints.remove_torn(Path(self.args.output_dir))
+            self.accelerator.wait_for_everyone()
             resume_from_checkpoint = checkpoints.last_complete(Path(self.args.output_dir))
         if resume_from_checkpoint:
             checkpoint = Path(resume_from_checkpoint)

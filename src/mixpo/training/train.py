@@ -143,9 +143,11 @@ class Rows(Dataset):
 
 
 def run(config: Config, files: RunFiles) -> None:
-    """Trains, or goes on with a training that was killed, and saves the model to `checkpoints/<name>/model`."""
-    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
-        raise UserError("the step `train` runs in one process; with torchrun, use MPOTrainer from a script of your own")
+    """Trains, or goes on with a training that was killed, and saves the model to `checkpoints/<name>/model`.
+
+    With torchrun or `accelerate launch`, every process calls it, and the first one writes.
+    """
+    first = os.environ.get("RANK", "0") == "0"
     check_tracker(config.report_to)
     folder = files.checkpoints(config.name)
     source: Shards[Any] = (
@@ -162,13 +164,17 @@ def run(config: Config, files: RunFiles) -> None:
     dropped: list[Dropped] = []
     roots = ImageRoots.load(files.image_roots_file(config.questions))
     records = usable(source, processor, roots, config, dropped)
-    files.dropped(config.name).replace(dropped)
+    if first:
+        files.dropped(config.name).replace(dropped)
     if not records:
         raise DataError(
             f"{source.folder} holds nothing to train on ({len(dropped)} records dropped); see dropped/{config.name}"
         )
-    _begin(folder, fingerprint, source.folder)
-    cache = files.reference(config.model) if config.reference == "cached" and not config.demonstrations else None
+    _refuse_changed_data(folder, fingerprint, source.folder)
+    if first:
+        write_text(folder / "data.json", json.dumps({"sha256": fingerprint}))
+    cached = config.reference == "cached" and not config.demonstrations and not config.reference_update_steps
+    cache = files.reference(config.model) if cached else None
     trainer = make_trainer(config, folder, model_path, processor, Rows(records, roots, fingerprint), cache)
     trainer.train(resume_from_checkpoint=True)
     _save(trainer, folder)
@@ -214,6 +220,12 @@ def _try_size(image: Any, name: str, processor: Any, sizes: set[tuple[int, int]]
 def make_trainer(
     config: Config, folder: Path, model_path: str, processor: Any, rows: Rows, cache: Path | None
 ) -> MPOTrainer:
+    processes = int(os.environ.get("WORLD_SIZE", "1"))
+    if config.batch % (config.micro_batch * processes):
+        raise UserError(
+            f"batch ({config.batch}) must be a multiple of micro_batch ({config.micro_batch}) times the processes "
+            f"({processes})"
+        )
     losses = config.objective
     if config.demonstrations:
         losses = replace(losses, preference_weight=0.0, quality_weight=0.0)
@@ -226,7 +238,7 @@ def make_trainer(
         lr_scheduler_type=config.schedule,
         num_train_epochs=config.epochs,
         per_device_train_batch_size=config.micro_batch,
-        gradient_accumulation_steps=config.batch // config.micro_batch,
+        gradient_accumulation_steps=config.batch // (config.micro_batch * processes),
         weight_decay=config.weight_decay,
         adam_beta2=config.adam_beta2,
         max_grad_norm=config.max_grad_norm,
@@ -253,6 +265,8 @@ def make_trainer(
         peft_config=_lora(config.lora),
         callbacks=[LogFile(folder / "log.jsonl"), ProgressBar(config.name)],
     )
+    if config.lora is not None and (trainer.is_fsdp_enabled or trainer.is_deepspeed_enabled):
+        raise UserError("lora is merged into the saved model, which needs whole weights on a process: use DDP")
     trainer.remove_callback(PrinterCallback)  # the bar shows the loss, the file holds every line
     return trainer
 
@@ -268,14 +282,23 @@ def _lora(lora: Lora | None) -> Any:
 def _save(trainer: MPOTrainer, folder: Path) -> None:
     """The final model appears whole or not at all; the checkpoints for resuming are then deleted."""
     staged = folder / "model.staged"
-    shutil.rmtree(staged, ignore_errors=True)
+    first = trainer.is_world_process_zero()
+    if first:
+        shutil.rmtree(staged, ignore_errors=True)
+    trainer.accelerator.wait_for_everyone()
     model: Any = trainer.model
-    if hasattr(model, "merge_and_unload"):
-        model = model.merge_and_unload()
-    model.save_pretrained(staged)
-    trainer.processing_class.save_pretrained(staged)
-    staged.rename(folder / "model")
-    _drop_checkpoints(folder)
+    if trainer.is_fsdp_enabled or trainer.is_deepspeed_enabled:
+        trainer.save_model(str(staged))  # all processes take part: each has a share of the weights
+        (staged / "training_args.bin").unlink(missing_ok=True)
+    elif first:
+        if hasattr(model, "merge_and_unload"):
+            model = model.merge_and_unload()
+        model.save_pretrained(staged)
+    if first:
+        trainer.processing_class.save_pretrained(staged)
+        staged.rename(folder / "model")
+        _drop_checkpoints(folder)
+    trainer.accelerator.wait_for_everyone()
 
 
 def _drop_checkpoints(folder: Path) -> None:
@@ -288,11 +311,6 @@ def _fingerprint(paths: list[Path]) -> str:
     for path in paths:
         digest.update(path.read_bytes())
     return digest.hexdigest()
-
-
-def _begin(folder: Path, fingerprint: str, source: Path) -> None:
-    _refuse_changed_data(folder, fingerprint, source)
-    write_text(folder / "data.json", json.dumps({"sha256": fingerprint}))
 
 
 def _refuse_changed_data(folder: Path, fingerprint: str, source: Path) -> None:
