@@ -20,6 +20,7 @@ from typing import Any
 import torch
 
 from mixpo.training.config import MPOConfig
+from mixpo.training.cost import Prompt, shape_of, step_flops
 from mixpo.training.trainer import MPOTrainer
 from mmpr_shaped import make_model, make_processor, make_rows
 
@@ -101,26 +102,11 @@ def matmul_flops(size: int = 2048, repeats: int = 7) -> float:
 
 
 def necessary_flops(model: Any, questions: int, pairs: int, reference: bool) -> float:
-    """FLOPs of a step when each image, prompt and completion is computed once; matrix products only.
-
-    Linear layers: 2 a weight and token; attention: 4 a visible pair of tokens and channel; backward twice the forward.
-    """
-    text, vision = model.config.text_config, model.config.vision_config
-    inner = model.get_decoder().layers
-    layer = sum(weight.numel() for weight in inner[0].parameters() if weight.ndim == 2)
-    prompt, chosen, rejected = 1024 + 60 + 10, 301, 351
-    completions = [chosen, rejected] * pairs
-    tokens = prompt + sum(completions)
-    seen = prompt**2 / 2 + sum(length * prompt + length**2 / 2 for length in completions)
-    language = text.num_hidden_layers * (2 * layer * tokens + 4 * seen * text.hidden_size)
-    language += 2 * text.vocab_size * text.hidden_size * sum(completions)
-    tower = model.get_encoder(modality="image")
-    block = sum(weight.numel() for weight in tower.encoder.layer[0].parameters() if weight.ndim == 2)
-    patches = 1025
-    tile = vision.num_hidden_layers * (2 * block * patches + 4 * patches**2 * vision.hidden_size)
-    tile += 2 * sum(weight.numel() for weight in model.model.multi_modal_projector.parameters()) * 256
-    forward = questions * (language + 4 * tile)
-    return forward * (4 if reference else 3)
+    """FLOPs of a step when each image, prompt and completion is computed once (`mixpo.training.cost`)."""
+    prompt = Prompt(
+        tokens=1024 + 60 + 10, completions=(301, 351) * pairs, images=(1025,) * 4, image_tokens=1024
+    )  # a tile: 1,024 patches and a class token
+    return step_flops(shape_of(model), [prompt] * questions, reference)
 
 
 def measure(pairs: int, repeats: int, folder: str) -> dict[str, Any]:

@@ -289,6 +289,18 @@ def doctor(
 
 
 @app.command()
+def plan(
+    recipe: RecipePath,
+    overrides: Overrides = None,
+    machine: Annotated[str, typer.Option(help="8xh100, 64xa100, or cpu: this machine, measured for a second.")] = "cpu",
+) -> None:
+    """Print tokens, FLOPs, memory and hours of a recipe's training, from the lengths of its pairs."""
+    from mixpo.training.plan import plan as run_plan
+
+    typer.echo(run_plan(recipe, overrides or (), machine))
+
+
+@app.command()
 def quickstart(
     short: Annotated[bool, typer.Option(help="A few minutes less: fewer questions, a weaker result.")] = False,
     seed: Annotated[int, typer.Option(help="Seed of questions, sampling and training.")] = 0,
