@@ -40,7 +40,7 @@ def shape(vision: dict, language: dict) -> Shape:
 
 def table() -> str:
     machine = MACHINES["64xa100"]
-    days = PAIRS / (machine.devices * machine.peak * machine.efficiency) / 86400
+    hours = PAIRS / (machine.devices * machine.peak * machine.efficiency) / 3600
     lines = [
         "| model | parameters | SFT | MPO, paired, live | MPO, shared, live | MPO, shared, cached |",
         "| --- | --- | --- | --- | --- | --- |",
@@ -54,8 +54,8 @@ def table() -> str:
             # Once over the data for the cache, then without a reference.
             step_flops(model, [PAIR], False),
         ]
-        cells = [f"{sft / 1e12:,.1f} TFLOP, {sft * days:,.1f} days"]
-        cells += [f"{cost / sft:.2f}x, {cost * days:,.1f} days" for cost in costs]
+        cells = [f"{sft / 1e12:,.1f} TFLOP a pair, {sft * hours:,.1f} h"]
+        cells += [f"{cost / sft:.2f}x, {cost * hours:,.1f} h" for cost in costs]
         lines.append(f"| {name} | {model.parameters / 1e9:.2f} B | {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
 

@@ -10,9 +10,9 @@ from torch import Tensor, nn
 
 from mixpo.errors import UserError
 
-SHRINK = 2.0**-24
+SHRINK = 2.0**-32
 """Log-probabilities that pass through a model's softcap are made so small that tanh leaves them as they are: at 1e5
-nats, a cap of 30 changes them by 1e-8 of their value. A power of two loses no bit."""
+nats, a cap of 2 changes them by 1e-10 of their value. A power of two loses no bit."""
 PROBE = (2.0**-20, 1.0, -3.0, 40.0, 1e30)
 
 
