@@ -25,7 +25,19 @@ from mixpo.questions.source import Item
 from mixpo.training.config import MPOConfig
 
 ROOT = Path(__file__).parent.parent
-NAMES = ("index", "own-data", "eight-gpus", "cluster", "formats", "migrating", "method", "judge", "report", "faq")
+NAMES = (
+    "index",
+    "own-data",
+    "eight-gpus",
+    "backends",
+    "cluster",
+    "formats",
+    "migrating",
+    "method",
+    "judge",
+    "report",
+    "faq",
+)
 PAGES = [ROOT / "README.md", *(ROOT / "docs" / f"{name}.md" for name in NAMES)]
 BLOCK = re.compile(r"(?:<!-- (by|needs): ([^>]+) -->\n)?```(\w+)\n(.*?)```", re.DOTALL)
 
