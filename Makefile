@@ -31,6 +31,7 @@ bench: .venv/installed-dev  ## speed and memory of a training step beside TRL (a
 	$(BIN)/pip install --disable-pip-version-check -q -e ".[bench]" -c constraints.txt
 	$(BIN)/python benchmarks/train_step.py
 	$(BIN)/python benchmarks/memory.py --flat 10000
+	$(BIN)/python benchmarks/plan.py
 	$(BIN)/python benchmarks/scaling.py
 
 docs: .venv/installed-dev  ## the documentation as a site, in site/; a broken link fails

@@ -1,11 +1,16 @@
 """What can be said of an MPO training, on top of transformers' `TrainingArguments`."""
 
+import logging
 from dataclasses import dataclass, field, fields
+from typing import Any
 
 from transformers import TrainingArguments
 
 from mixpo.batches.layout import Layout
+from mixpo.errors import DataError, UserError
 from mixpo.losses.mix import Objective
+
+log = logging.getLogger(__name__)
 
 
 @dataclass
@@ -68,3 +73,19 @@ class MPOConfig(TrainingArguments):
     @property
     def objective(self) -> Objective:
         return Objective(**{item.name: getattr(self, item.name) for item in fields(Objective)})
+
+
+def check(args: MPOConfig, processor: Any, rows: Any) -> None:
+    """Raises UserError for arguments that cannot work together."""
+    if processor is None:
+        raise UserError("MPOTrainer needs processing_class: the model's processor (AutoProcessor.from_pretrained)")
+    if args.n_gpu > 1:
+        raise UserError("several GPUs need a process each: start with torchrun, or set CUDA_VISIBLE_DEVICES=0")
+    if rows is not None and hasattr(rows, "__len__") and len(rows) == 0:
+        raise DataError("the training set is empty: there is nothing to train on")
+    if args.row_tokens is not None and (args.deepspeed or args.fsdp):
+        raise UserError("row_tokens needs whole weights on each process; set a smaller micro-batch instead")
+    if args.reference_update_steps and (args.reference_cache or args.deepspeed or args.fsdp):
+        raise UserError("reference_update_steps needs a live reference with whole weights: no cache, no sharding")
+    if args.objective.couples_pairs and args.gradient_accumulation_steps * args.world_size > 1:
+        log.warning("the objective compares pairs with each other: its value depends on the micro-batches")

@@ -38,7 +38,7 @@ class Machine:
 
 MACHINES = {"8xh100": Machine(8, 989e12, 80e9, 0.4), "64xa100": Machine(64, 312e12, 80e9, 0.4)}
 """Peaks of bfloat16 from NVIDIA's data sheets (H100 SXM, A100 SXM 80 GB). A further name, `cpu`, is this machine."""
-CPU_EFFICIENCY = 0.5
+CPU_EFFICIENCY = 0.6
 OBJECTIVES = (("SFT", "none"), ("DPO", "live"), ("DPO", "cached"), ("MPO", "live"), ("MPO", "cached"))
 NOTE = """\
 DPO and MPO differ by arithmetic on one number a completion. Weights, gradients and AdamW's moments are float32 and

@@ -1,6 +1,9 @@
-"""What is known of the optimizer step under way, from its first micro-batch to its last."""
+"""What is known of the optimizer step under way: its pairs' log-probabilities, and their rewards added up."""
 
-from mixpo.losses.mix import Mixed
+from torch import Tensor
+
+from mixpo.batches.layout import Batch
+from mixpo.losses.mix import Mixed, Terms
 
 
 class Step:
@@ -27,3 +30,19 @@ class Step:
             if rewards is not None:
                 self.rewards += rewards.sum().item()
                 self.count += len(rewards)
+
+
+def terms_of(batch: Batch, logps: Tensor, reference: Tensor | None) -> Terms:
+    """Log-probabilities by pair, from those by completion."""
+
+    def pick(values: Tensor | None, index: Tensor | None) -> Tensor | None:
+        return None if values is None or index is None else values[index]
+
+    return Terms(
+        chosen_logps=logps[batch.chosen],
+        rejected_logps=pick(logps, batch.rejected),
+        ref_chosen_logps=pick(reference, batch.chosen),
+        ref_rejected_logps=pick(reference, batch.rejected),
+        chosen_lengths=batch.lengths[batch.chosen],
+        rejected_lengths=pick(batch.lengths, batch.rejected),
+    )

@@ -5,41 +5,36 @@ optimizer step, every rank and micro-batch; with only the generation weight non-
 and needs neither a rejected column nor a reference.
 """
 
-import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import nullcontext
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from transformers.trainer_utils import has_length
 
 from mixpo.batches.collator import Collator
 from mixpo.batches.encode import Encoder, Example
 from mixpo.batches.grouping import GroupedSampler, question_ids, rows_within, split
 from mixpo.batches.layout import Batch, Layout
-from mixpo.batches.ranks import Share
-from mixpo.errors import DataError, UserError
-from mixpo.losses.mix import Terms, mix
+from mixpo.errors import UserError
+from mixpo.losses.mix import mix
 from mixpo.losses.reward_shift import RewardShift
 from mixpo.training.adapters import with_adapter
 from mixpo.training.choose_layout import fits, is_shared_exact, telling, window
-from mixpo.training.config import MPOConfig
+from mixpo.training.config import MPOConfig, check
 from mixpo.training.continuation import Continuation
 from mixpo.training.head import output_head
 from mixpo.training.metrics import Means, logged
 from mixpo.training.models import load_model, load_processor, switch_dropout_off
 from mixpo.training.moving_reference import MovingReference
 from mixpo.training.prefix_attention import prepare
+from mixpo.training.processes import Processes
 from mixpo.training.reference import Reference, initial_reference
 from mixpo.training.reference_cache import ReferenceCache, fill, made_with
 from mixpo.training.resume import ResumableTrainer
 from mixpo.training.scoring import score
-from mixpo.training.step import Step
-
-log = logging.getLogger(__name__)
+from mixpo.training.step import Step, terms_of
 
 
 class MPOTrainer(ResumableTrainer):
@@ -68,13 +63,9 @@ class MPOTrainer(ResumableTrainer):
         if isinstance(model, str):
             processing_class = processing_class if processing_class is not None else load_processor(model)
             model = load_model(model)
-        _check(args, processing_class, train_dataset)
+        check(args, processing_class, train_dataset)
         if peft_config is not None:
             model = with_adapter(model, peft_config)
-        # Examples are no tensors: every process reads its own rows, also of a streamed data set.
-        args.accelerator_config.dispatch_batches = False
-        args.accelerator_config.split_batches = False  # `Share` knows how batches go to the ranks
-        args.accelerator_config.even_batches = True
         switch_dropout_off(model)
         self.objective = args.objective
         self.collator = Collator(
@@ -86,6 +77,7 @@ class MPOTrainer(ResumableTrainer):
         self.layout = Layout(args.layout)
         self.head = output_head(model)
         self.continuation = Continuation(model)
+        self.processes = Processes(args, lambda: self.continuation(self.collator.encoder.filler()))
         if self.layout is not Layout.PAIRED:
             prepare(model)
         self.reference: Reference | None = None
@@ -104,6 +96,7 @@ class MPOTrainer(ResumableTrainer):
             processing_class=processing_class,
             **kwargs,
         )
+        self.processes.accelerator = self.accelerator
         # compute_loss divides by the pairs of the whole step itself.
         self.loss_is_scaled_for_ga = True
         self.model_accepts_loss_kwargs = False
@@ -136,59 +129,30 @@ class MPOTrainer(ResumableTrainer):
             # Resumed after the last step of an epoch that was to be left half-way.
             return [], torch.zeros((), device=device)
         groups = [group for _, group in zip(range(num_batches), epoch_iterator)]
-        examples = self._own_examples(groups)
+        own = self.processes.own(groups, self.train_dataset, self.state.global_step)
+        examples = [self.continuation(example) for group in own for example in group]
         counts = [
             len(examples),
             sum(len(example.completions[0]) for example in examples),
             sum(bool(example.image_inputs) for example in examples),
         ]
-        pairs, tokens, pictured = self._over_ranks(counts)
+        pairs, tokens, pictured = self.processes.total(counts)
         self._step.begin(len(groups), tokens / max(pairs, 1))
         if self.layout is Layout.AUTO and pictured:
             self._choose_layout(examples)
         micro_batches = split(examples, len(groups)) if groups else []
         return micro_batches, torch.tensor(pairs, device=device)
 
-    def _own_examples(self, groups: list[list[Example]]) -> list[Example]:
-        """The step's examples, without rows that another rank, or another step, has had already in this epoch."""
-        if share := self._share(self.train_dataset, self.args.train_batch_size):
-            accumulation = self.args.gradient_accumulation_steps
-            groups = share.own(groups, share.first_batch(self.state.global_step, accumulation))
-        return [self.continuation(example) for group in groups for example in group]
-
-    def _share(self, rows: Any, batch: int) -> Share | None:
-        """None in one process, and for a stream without length, whose last rows may count twice."""
-        if self.args.world_size == 1 or not has_length(rows):
-            return None
-        return Share(len(rows), batch, self.args.world_size, self.args.process_index)
-
-    def _with_vision(self, examples: list[Example]) -> list[Example]:
-        """With an image on every rank: ranks that skip the vision tower would leave the others waiting for them."""
-        if self.args.world_size == 1 or any(example.image_inputs for example in examples):
-            return examples
-        return [*examples, self._filler]
-
-    @cached_property
-    def _filler(self) -> Example:
-        return self.continuation(self.collator.encoder.filler())
-
     @torch.no_grad()
     def _choose_layout(self, examples: list[Example]) -> None:
         """Text-only examples cannot show what images change: until a step has one, AUTO stays, and rows are paired."""
         training = self.model.training
         self.model.eval()
-        probe = self._with_vision(telling(examples, self.args.per_device_train_batch_size))
+        probe = self.processes.with_vision(telling(examples, self.args.per_device_train_batch_size))
         exact = is_shared_exact(lambda layout: self._score(self.model, self.collator.batch(probe, layout)))
         self.model.train(training)
-        (agreeing,) = self._over_ranks([int(exact)])
+        (agreeing,) = self.processes.total([int(exact)])
         self.layout = Layout.SHARED if agreeing == self.args.world_size else Layout.PAIRED
-
-    def _over_ranks(self, numbers: Sequence[float]) -> list[float]:
-        """The numbers summed over the ranks."""
-        if self.args.world_size == 1:
-            return list(numbers)
-        exact = torch.float32 if self.args.device.type == "mps" else torch.float64
-        return self.accelerator.reduce(torch.tensor(numbers, dtype=exact, device=self.args.device), "sum").tolist()
 
     def _prepare_inputs(self, inputs: list[Example]) -> Batch:
         shared = self.layout is Layout.SHARED and fits(inputs, window(self.model.config))
@@ -210,7 +174,7 @@ class MPOTrainer(ResumableTrainer):
         for number, row in enumerate(rows, 1):
             # Processes may have other numbers of rows: gradients are averaged over them in the last one only.
             with nullcontext() if number == len(rows) else self.accelerator.no_sync(model):
-                losses.append(super().training_step(model, self._with_vision(row), num_items_in_batch))
+                losses.append(super().training_step(model, self.processes.with_vision(row), num_items_in_batch))
         if self._step.end_batch() and self.reference is not None:
             self._shift_rewards()
         return torch.stack(losses).sum()
@@ -272,7 +236,7 @@ class MPOTrainer(ResumableTrainer):
 
     def _shift_rewards(self) -> None:
         """The step's rewards enter the shift only after its last micro-batch, once, from all ranks."""
-        total, count = self._over_ranks([self._step.rewards, self._step.count])
+        total, count = self.processes.total([self._step.rewards, self._step.count])
         try:
             self.shift.update(total, int(count))
         except FloatingPointError as error:
@@ -285,13 +249,14 @@ class MPOTrainer(ResumableTrainer):
         if self._eval_share:
             (inputs,) = self._eval_share.own([inputs], self._eval_batches)
         self._eval_batches += 1
-        examples = self._with_vision([self.continuation(example) for example in inputs])
+        examples = self.processes.with_vision([self.continuation(example) for example in inputs])
         with torch.no_grad():
             loss = self.compute_loss(model, self._prepare_inputs(examples))
         return loss.detach(), None, None
 
     def evaluation_loop(self, dataloader: Any, *args: Any, **kwargs: Any) -> Any:
-        self._eval_share, self._eval_batches = self._share(dataloader.dataset, self.args.eval_batch_size), 0
+        self._eval_share = self.processes.share(dataloader.dataset, self.args.eval_batch_size)
+        self._eval_batches = 0
         return super().evaluation_loop(dataloader, *args, **kwargs)
 
     # -- logging ---------------------------------------------------------------------------------------------------
@@ -299,7 +264,7 @@ class MPOTrainer(ResumableTrainer):
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
         """Adds the means over the pairs since the last line; keys as in `docs/design.md`."""
         mode = "eval" if any(key.startswith("eval_") for key in logs) else "train"
-        means = {} if "train_runtime" in logs else self._means[mode].drain(self._over_ranks)
+        means = {} if "train_runtime" in logs else self._means[mode].drain(self.processes.total)
         if mode == "eval":
             logs.update({f"eval_{name}": value for name, value in means.items()})
         elif means:
@@ -326,35 +291,3 @@ class MPOTrainer(ResumableTrainer):
             self.reference.load(checkpoint)
         self.shift.load_state_dict(state["reward_shift"])
         self.layout = Layout(state["layout"])
-
-
-def _check(args: MPOConfig, processor: Any, rows: Any) -> None:
-    """Raises UserError for arguments that cannot work together."""
-    if processor is None:
-        raise UserError("MPOTrainer needs processing_class: the model's processor (AutoProcessor.from_pretrained)")
-    if args.n_gpu > 1:
-        raise UserError("several GPUs need a process each: start with torchrun, or set CUDA_VISIBLE_DEVICES=0")
-    if rows is not None and hasattr(rows, "__len__") and len(rows) == 0:
-        raise DataError("the training set is empty: there is nothing to train on")
-    if args.row_tokens is not None and (args.deepspeed or args.fsdp):
-        raise UserError("row_tokens needs whole weights on each process; set a smaller micro-batch instead")
-    if args.reference_update_steps and (args.reference_cache or args.deepspeed or args.fsdp):
-        raise UserError("reference_update_steps needs a live reference with whole weights: no cache, no sharding")
-    if args.objective.couples_pairs and args.gradient_accumulation_steps * args.world_size > 1:
-        log.warning("the objective compares pairs with each other: its value depends on the micro-batches")
-
-
-def terms_of(batch: Batch, logps: Tensor, reference: Tensor | None) -> Terms:
-    """Log-probabilities by pair, from those by completion."""
-
-    def pick(values: Tensor | None, index: Tensor | None) -> Tensor | None:
-        return None if values is None or index is None else values[index]
-
-    return Terms(
-        chosen_logps=logps[batch.chosen],
-        rejected_logps=pick(logps, batch.rejected),
-        ref_chosen_logps=pick(reference, batch.chosen),
-        ref_rejected_logps=pick(reference, batch.rejected),
-        chosen_lengths=batch.lengths[batch.chosen],
-        rejected_lengths=pick(batch.lengths, batch.rejected),
-    )

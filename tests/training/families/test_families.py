@@ -16,7 +16,8 @@ from mixpo.training.continuation import Continuation
 from mixpo.training.head import output_head
 from mixpo.training.models import load_model
 from mixpo.training.scoring import score
-from mixpo.training.trainer import MPOTrainer, terms_of
+from mixpo.training.step import terms_of
+from mixpo.training.trainer import MPOTrainer
 
 CHOSEN = {"gemma3": Layout.PAIRED, "paligemma": Layout.PAIRED}
 """What `auto` chooses; shared for the others. Both attend in both directions within the image, or the prompt."""

@@ -1,0 +1,40 @@
+"""What `mixpo plan` predicts beside what was measured: seconds of a step, and memory above the libraries' own.
+
+python benchmarks/plan.py        after train_step.py and memory.py, whose results it reads
+"""
+
+import json
+from pathlib import Path
+
+from mixpo.training.cost import FLOAT, Prompt, shape_of, step_bytes, step_flops
+from mixpo.training.plan import CPU_EFFICIENCY
+from mmpr_shaped import make_model, make_processor
+
+RESULTS = Path(__file__).parent / "results"
+
+
+def main() -> None:
+    shape = shape_of(make_model(make_processor()))
+    weights = FLOAT * shape.parameters / 2**30
+    memory = json.loads((RESULTS / "memory.json").read_text())
+    for found in json.loads((RESULTS / "train_step.json").read_text()):
+        pairs = found["pairs"]
+        prompt = Prompt(tokens=1024 + 60 + 10, completions=(301, 351) * pairs, images=(1025,) * 4, image_tokens=1024)
+        for kind, live in (("mixpo", True), ("mixpo_cached", False)):
+            resident = memory[f"pairs_{pairs}"][kind]
+            # `before` has the libraries and the model's weights, which the plan counts.
+            measured = {
+                "s": pairs / found["pairs_per_second"][kind],
+                "GiB": resident["peak"] - resident["before"] + weights,
+            }
+            planned = {
+                "s": step_flops(shape, [prompt], live) / (found["matmul_gflops"] * 1e9 * CPU_EFFICIENCY),
+                "GiB": step_bytes(shape, [prompt], live) / 2**30,
+            }
+            for unit, value in planned.items():
+                off = value / measured[unit] - 1
+                print(f"{kind}, {pairs} pairs: {value:.2f} {unit} planned, {measured[unit]:.2f} measured, {off:+.0%}")
+
+
+if __name__ == "__main__":
+    main()

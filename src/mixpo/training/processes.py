@@ -1,0 +1,56 @@
+"""What the processes of a training do alike: sums over all of them, rows of their own, the same modules run."""
+
+from collections.abc import Callable, Sequence
+from functools import cached_property
+from typing import Any
+
+import torch
+from transformers.trainer_utils import has_length
+
+from mixpo.batches.encode import Example
+from mixpo.batches.ranks import Share
+
+
+class Processes:
+    """This process among all of them."""
+
+    def __init__(self, args: Any, filler: Callable[[], Example]):
+        """`filler` makes an example with an image that does not count (`Encoder.filler`)."""
+        # Examples are no tensors: every process reads its own rows, also of a streamed data set.
+        args.accelerator_config.dispatch_batches = False
+        args.accelerator_config.split_batches = False  # `Share` knows how batches go to the ranks
+        args.accelerator_config.even_batches = True
+        self.args = args
+        self.accelerator: Any = None
+        """The trainer's, once it has one."""
+        self._make_filler = filler
+
+    def total(self, numbers: Sequence[float]) -> list[float]:
+        """The numbers summed over the processes."""
+        if self.args.world_size == 1:
+            return list(numbers)
+        exact = torch.float32 if self.args.device.type == "mps" else torch.float64
+        return self.accelerator.reduce(torch.tensor(numbers, dtype=exact, device=self.args.device), "sum").tolist()
+
+    def share(self, rows: Any, batch: int) -> Share | None:
+        """None in one process, and for a stream without length, whose last rows may count twice."""
+        if self.args.world_size == 1 or not has_length(rows):
+            return None
+        return Share(len(rows), batch, self.args.world_size, self.args.process_index)
+
+    def own(self, groups: list[list[Example]], rows: Any, step: int) -> list[list[Example]]:
+        """The batches of an optimizer step without rows that a process has had already in this epoch."""
+        share = self.share(rows, self.args.train_batch_size)
+        if share is None:
+            return groups
+        return share.own(groups, share.first_batch(step, self.args.gradient_accumulation_steps))
+
+    def with_vision(self, examples: list[Example]) -> list[Example]:
+        """With an image on every process: one that skips the vision tower would leave the others waiting for it."""
+        if self.args.world_size == 1 or any(example.image_inputs for example in examples):
+            return examples
+        return [*examples, self._filler]
+
+    @cached_property
+    def _filler(self) -> Example:
+        return self._make_filler()
