@@ -8,7 +8,7 @@ import math
 import re
 from fractions import Fraction
 
-Value = Fraction | float
+Value = Fraction | int | float
 LENGTH, DEPTH, POWER_BITS = 400, 60, 4096
 
 VULGAR = {

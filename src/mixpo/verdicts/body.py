@@ -6,26 +6,29 @@ Everything here is linear in the length of the text: models write megabytes.
 
 import re
 import unicodedata
-from dataclasses import dataclass
 from functools import cache
+from typing import NamedTuple
 
 from mixpo.verdicts.unicode import FOLDED
 
 END_TOKEN = re.compile(r"</s>|<\|(?:im_end|im_start|endoftext|eot_id|end|eos)\|>|<end_of_(?:turn|utterance)>|<eos>")
 INVENTED = re.compile(
     r"\n[ \t#*]*(?:(?:next |new |another )?(?:question|problem|hint|instruction|human|user|assistant|q)"
-    r"(?: ?\d+)?[ \t*]*:|(?:问题|题目|提示|用户)[ \t]*:|\[?INST\]|Example \d+[ \t]*:)",
-    re.IGNORECASE,
+    r"(?: ?\d+)?[ \t*]*:|(?:问题|题目|提示|用户)[ \t]*:|\[?inst\]|example \d+[ \t]*:)"
 )
-EMPHASIS = re.compile(r"(?<![\w)*])(\*\*|__)(?=\S)|(?<=[^\s*])(\*\*|__)(?![\w(*])|(?<=[:.。!?])(\*\*|__)")
+# The mark comes first and what stands around it is looked back at: so the search skips to the next mark.
+EMPHASIS = re.compile(
+    r"(?:\*\*|__)(?:(?<![\w)*][*_]{2})(?=\S)|(?<=[^\s*][*_]{2})(?![\w(*])|(?<=[:.。!?][*_]{2}))"
+)
 
 
-@dataclass(frozen=True, slots=True)
-class Body:
+class Body(NamedTuple):
     """A response, normalised, and where in it the final answer must be looked for."""
 
     text: str
     """As long as the response: full-width forms, odd spaces, minus signs and digits of other scripts made plain."""
+    lower: str
+    """The text in lower case, as long as the text: patterns that ignore case are matched on it, which is much faster."""
     start: int
     end: int
     cut: bool
@@ -37,16 +40,31 @@ def body_of(response: str) -> Body:
     text = response if response.isascii() else fold(response)
     if "**" in text or "__" in text:
         text = EMPHASIS.sub("  ", text)
-    start = text.rfind("</think>") + len("</think>") if "</think>" in text else 0
-    if not start and text.lstrip().startswith("<think>"):
-        start = len(text)  # still thinking when it ended: nothing was answered
-    end, length = len(text), len(text)
-    if "<" in text and (token := END_TOKEN.search(text, start)):
-        end = token.start()
-    first = start + len(text[start : start + 2000]) - len(text[start : start + 2000].lstrip())
-    if "\n" in text and (invented := INVENTED.search(text, first, end)):
-        end = invented.start()
-    return Body(text, start, end, end < length)
+    lower = lowered(text)
+    start, length = 0, len(text)
+    end = length
+    if "<" in text:
+        start = text.rfind("</think>") + len("</think>") if "</think>" in text else 0
+        if not start and text.lstrip().startswith("<think>"):
+            start = length  # still thinking when it ended: nothing was answered
+        if token := END_TOKEN.search(text, start):
+            end = token.start()
+    if "\n" in text:
+        head = text[start : start + 2000]
+        if invented := INVENTED.search(lower, start + len(head) - len(head.lstrip()), end):
+            end = invented.start()
+    return Body(text, lower, start, end, end < length)
+
+
+def plain_body(text: str) -> Body:
+    """A short text that is an answer as a whole: an option, a ground truth."""
+    return Body(text, lowered(text), 0, len(text), False)
+
+
+def lowered(text: str) -> str:
+    """In lower case, at the same length: İ is the one letter whose lower case has two."""
+    lower = text.lower()
+    return lower if len(lower) == len(text) else text.replace("İ", "i").lower()
 
 
 def fold(text: str) -> str:

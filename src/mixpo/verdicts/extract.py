@@ -1,8 +1,7 @@
 """The final answer of a response: which statement holds it, and what it says as the kind of answer asked for."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from mixpo.records import AnswerKind, Question
 from mixpo.verdicts.body import Body
@@ -42,7 +41,7 @@ from mixpo.verdicts.statements import (
 class Kind(Protocol):
     """A module of `mixpo.verdicts.kinds`."""
 
-    def read(self, text: str, statement: Statement, question: Question, /) -> Reading | None:
+    def read(self, body: Body, statement: Statement, question: Question, /) -> Reading | None:
         """The answer that a statement gives; None when it gives none of this kind."""
 
     def right(self, reading: Reading, question: Question, /) -> bool:
@@ -81,8 +80,7 @@ LAST_SENTENCES = 6
 """Sentences looked at from the last one back, when nothing is marked."""
 
 
-@dataclass(frozen=True, slots=True)
-class Extraction:
+class Extraction(NamedTuple):
     """What was found, by which rule; `reading.problem` says why nothing counts."""
 
     reading: Reading
@@ -94,7 +92,7 @@ def extract(body: Body, question: Question, kind: AnswerKind) -> Extraction | No
     reader = KINDS[kind]
     off_list = None
     for statement in marked_statements(body):
-        reading = reader.read(body.text, statement, question)
+        reading = reader.read(body, statement, question)
         if reading is None and statement.strict and not _introduces(body, statement):
             reading = Reading(statement.start, statement.end, problem="unreadable")
         if reading is None:
@@ -115,16 +113,16 @@ def _introduces(body: Body, statement: Statement) -> bool:
 
 def _withdrawn(body: Body, statement: Statement, question: Question, reader: Kind) -> Extraction | None:
     """What stands instead of a marked answer that the model takes back afterwards ("Wait, …")."""
-    taken_back = WITHDRAWN.search(body.text, statement.start, body.end)
+    taken_back = WITHDRAWN.search(body.lower, statement.start, body.end)
     if taken_back is None:
         return None
     for later in last_statements(body):
         if later.start < taken_back.start() - 2:
             break
-        reading = reader.read(body.text, later, question)
+        reading = reader.read(body, later, question)
         if reading is not None and reading.value is not None:
             return Extraction(reading, "last")
-    wrong = body.text[taken_back.start() : taken_back.start() + 200].lower()
+    wrong = body.lower[taken_back.start() : taken_back.start() + 200]
     if "wrong" in wrong or "incorrect" in wrong or "mistake" in wrong:
         return Extraction(Reading(statement.start, statement.end, problem="withdrawn"), statement.rule)
     return None
@@ -133,7 +131,7 @@ def _withdrawn(body: Body, statement: Statement, question: Question, reader: Kin
 def _unmarked(body: Body, question: Question, kind: AnswerKind, reader: Kind) -> Extraction | None:
     problem = None
     for statement in _unmarked_statements(body, kind):
-        reading = reader.read(body.text, statement, question)
+        reading = reader.read(body, statement, question)
         if reading is None:
             continue
         found = Extraction(reading, statement.rule)

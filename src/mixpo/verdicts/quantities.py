@@ -6,10 +6,11 @@ time, a date) is given as well, without a value, so that its parts are never tak
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from fractions import Fraction
+from typing import NamedTuple
 
-from mixpo.verdicts.arithmetic import SUPERSCRIPT, VULGAR, NoValue, TooLarge, Value, evaluate, number
+from mixpo.verdicts.arithmetic import SUPERSCRIPT, VULGAR, NoValue, TooLarge, Value, evaluate
+from mixpo.verdicts.body import Body, plain_body
 from mixpo.verdicts.number_words import (
     CHINESE,
     FRACTION_WORDS,
@@ -23,28 +24,33 @@ from mixpo.verdicts.number_words import (
 GROUPED = r"\d{1,3}(?:(?:,|\{,\}|\u202f|')\d{3})+(?![\d])|\d{1,2}(?:,\d{2})+,\d{3}(?!\d)"
 EUROPEAN = r"\d{1,3}(?:\.\d{3})+,\d+(?!\d)|\d{1,3}(?:\.\d{3}){2,}(?![\d,])|(?<![\d,(\[{])\d+,\d{1,2}(?![\d,)\]}]|,)"
 DIGITS = rf"(?:{EUROPEAN}|(?:{GROUPED}|\d+)(?:\.\d+)?|\.\d+)(?:[eE][+-]?\d{{1,4}}(?![\w.]\w|\w))?"
+BARE = r"\d++(?![.,'\u202f]\d|\{,|e)"
+"""Digits with no separator after them: what `DIGITS` would match as well, after trying all else."""
 MATH = (
-    rf"(?:{DIGITS}|[{''.join(VULGAR)}{''.join(SUPERSCRIPT)}]|\\(?:[dtc]?frac|sqrt|pi|cdot|times|div|left|right|approx)(?![a-zA-Z])"
+    rf"(?:{BARE}|{DIGITS}|[{''.join(VULGAR)}{''.join(SUPERSCRIPT)}]|\\(?:[dtc]?frac|sqrt|pi|cdot|times|div|left|right|approx)(?![a-zA-Z])"
     r"|sqrt(?=\s*\()|\\[,;:! %$()\[\]]|[-+*/^·×÷√π()\[\]{}=≈%$]|(?<=\d)\s?:\s?(?=\d)|(?<=\d)\s?[xX]\s?(?=\d))"
 )
+# Matched on text in lower case. Both alternatives begin with a look at the first character: most places hold no number.
 RUN = re.compile(
-    rf"(?:{MATH}[ \u202f]*)+"
-    rf"|(?<![\w'-])(?:(?P<fraction>{FRACTION_WORDS})|(?P<words>(?:{NUMBER_WORDS})(?:(?:[ -]"
+    rf"(?=[^a-z\s]|sqrt)(?:{MATH}[ \u202f]*)+"
+    rf"|\b(?=[abdefhmnostz])(?<!['-])(?:(?P<fraction>{FRACTION_WORDS})|(?P<words>(?:{NUMBER_WORDS})(?:(?:[ -]"
     rf"|,? and )(?:{NUMBER_WORDS}))*)"
-    rf"|(?P<ordinal>{'|'.join(ORDINALS)}))(?![\w'])|(?P<chinese>{CHINESE})",
-    re.IGNORECASE,
+    rf"|(?P<ordinal>{'|'.join(ORDINALS)}))(?![\w'])|(?P<chinese>{CHINESE})"
 )
-PLAIN = re.compile(r"[ \u202f=:]*(\d{1,15}(?:\.\d{1,15})?)[ \u202f]*")
+SIMPLE = r"((?:\d{1,15}|\d{1,3}(?:,\d{3}){1,4})(?:\.\d{1,15})?)"
+PLAIN = re.compile(rf"[ \u202f=:]*{SIMPLE}[ \u202f]*")
+ALONE = re.compile(rf"[\s:]*{SIMPLE}[\s.]*")
+SIGNED = re.compile(r"-?\d{1,15}(?:\.\d{1,15})?")
 HAS_NUMBER = re.compile(rf"[\dπ{''.join(VULGAR)}]|\\pi")
-SPACED = re.compile(
-    r"(?<=[\d)\]}])(?: +|\u202f(?!\d{3}(?!\d)))(?=[\d(\[$\\.])(?!\d+ ?/ ?\d+(?![\d/]))(?!\\[dtc]?frac"
+SPLIT = re.compile(
+    r"=|≈|\\approx"
+    r"|(?<=[\d)\]}])(?: +|\u202f(?!\d{3}(?!\d)))(?=[\d(\[$\\.])(?!\d+ ?/ ?\d+(?![\d/]))(?!\\[dtc]?frac"
     r"|\\(?:times|cdot|div|approx))"
 )
-EQUALS = re.compile(r"=|≈|\\approx")
 DATE = re.compile(r"\d{1,4}([-/.])\d{1,2}\1\d{1,4}")
 RANGE = re.compile(rf"[$(\[ ]*(?:{DIGITS})[ %°]*-+[ ]?\$?(?:{DIGITS})[ %)\]°]*")
 COLONS = re.compile(r"\d+(?:\.\d+)?(?:\s?:\s?\d+(?:\.\d+)?)+")
-SCALE = re.compile(r"[ \u202f]?(?:(thousand|million|billion|trillion|hundred|dozen|万|亿)\b|(万|亿))", re.IGNORECASE)
+SCALE = re.compile(r"[ \u202f]?(?:(thousand|million|billion|trillion|hundred|dozen|万|亿)\b|(万|亿))")
 SCALES = {
     "hundred": 100,
     "dozen": 12,
@@ -55,15 +61,14 @@ SCALES = {
     "万": 10**4,
     "亿": 10**8,
 }
-PERCENT = re.compile(r"\s?(?:\\?%|percent\b|per cent\b|percentage points?\b|％)", re.IGNORECASE)
+PERCENT = re.compile(r"\s?(?:\\?%|percent\b|per cent\b|percentage points?\b|％)")
 UNIT = re.compile(r"[ \u202f]?\\?(?:text|mathrm|mbox)?\{?\s*([°²³a-zA-Zμµ\u4e00-\u9fff]+(?:[/^·][a-zA-Z0-9]+)*)")
 CALL = re.compile(r"[A-Za-z_]{2,}\([\"'][^\s]*$")
-MINUS = re.compile(r"\b(?:minus|negative) $", re.IGNORECASE)
-CURRENCY = "$€£¥₹"
+MINUS = re.compile(r"\b(?:minus|negative) $")
+CURRENCY = frozenset("$€£¥₹")
 
 
-@dataclass(frozen=True, slots=True)
-class Quantity:
+class Quantity(NamedTuple):
     """A number in a text, or what looks like one."""
 
     start: int
@@ -80,20 +85,40 @@ class Quantity:
     """The scale word's factor that `value` includes, for example 10**6."""
 
 
-def quantities(text: str, start: int, end: int) -> Iterator[Quantity]:
+def quantities(body: Body, start: int, end: int) -> Iterator[Quantity]:
     """The numbers of a window, in order."""
-    for run in RUN.finditer(text, start, end):
+    text = body.text
+    for run in RUN.finditer(body.lower, start, end):
         if run.lastgroup:
             value, form = _in_words(run[0], run.lastgroup)
             if value is not None:
-                yield from _finished(text, run.start(), run.end(), end, value, form)
-        elif plain := PLAIN.fullmatch(run[0]):  # most numbers are: no need to take the run apart
-            left, right = run.start() + plain.start(1), run.start() + plain.end(1)
-            before = text[left - 1 : left]
-            if not (before == "^" or (before.isalpha() and before.isascii())) and not _in_call(text, left):
-                yield from _finished(text, left, right, end, number(plain[1]), "number")
+                yield _finished(body, run.start(), run.end(), end, value, form)
+        elif plain := PLAIN.fullmatch(text, *run.span()):  # most numbers are: no need to take the run apart
+            if found := _plain_quantity(body, plain, end):
+                yield found
         elif HAS_NUMBER.search(run[0]):
-            yield from _run_quantities(text, run.start(), run.end(), end)
+            yield from _run_quantities(body, run.start(), run.end(), end)
+
+
+def quantities_of(text: str) -> list[Quantity]:
+    """The numbers of a whole text: an option, a ground truth."""
+    return list(quantities(plain_body(text), 0, len(text)))
+
+
+def lone_quantity(body: Body, start: int, end: int) -> Quantity | None:
+    """The number that a window holds and nothing else, the commonest of answers."""
+    alone = ALONE.fullmatch(body.text, start, end)
+    return _plain_quantity(body, alone, end) if alone else None
+
+
+def _plain_quantity(body: Body, plain: re.Match[str], limit: int) -> Quantity | None:
+    """The quantity whose digits are the match's group; None: they are an exponent, part of a name, or in a call."""
+    (left, right), text = plain.span(1), body.text
+    before = text[left - 1 : left]
+    if before == "^" or (before.isalpha() and before.isascii()) or _in_call(text, left):
+        return None
+    value = _value(plain[1].replace(",", ""))
+    return _finished(body, left, right, limit, value, "money" if before in CURRENCY else "number")
 
 
 def _in_call(text: str, left: int) -> bool:
@@ -105,20 +130,20 @@ def _in_words(words: str, group: str) -> tuple[Fraction | None, str]:
     if group == "fraction":
         return fraction_value(words), "word"
     if group == "ordinal":
-        return Fraction(ORDINALS[words.lower()]), "ordinal"
+        return Fraction(ORDINALS[words]), "ordinal"
     return (chinese_value(words) if group == "chinese" else words_value(words)), "word"
 
 
-def _run_quantities(text: str, start: int, end: int, limit: int) -> Iterator[Quantity]:
+def _run_quantities(body: Body, start: int, end: int, limit: int) -> Iterator[Quantity]:
     """The quantities of a maximal run of mathematical characters: split at equals signs and at gaps between numbers."""
-    edges = [start]
-    for match in re.finditer(f"{EQUALS.pattern}|{SPACED.pattern}", text[start:end]):
+    text, edges = body.text, [start]
+    for match in SPLIT.finditer(text[start:end]):
         edges += [start + match.start(), start + match.end()]
     edges.append(end)
     for left, right in zip(edges[::2], edges[1::2]):
         left, right = _stripped(text, left, right)
         if left < right and HAS_NUMBER.search(text, left, right):
-            yield from _piece(text, left, right, limit)
+            yield from _piece(body, left, right, limit)
 
 
 def _stripped(text: str, left: int, right: int) -> tuple[int, int]:
@@ -141,7 +166,8 @@ def _stripped(text: str, left: int, right: int) -> tuple[int, int]:
             return left, right
 
 
-def _piece(text: str, left: int, right: int, limit: int) -> Iterator[Quantity]:
+def _piece(body: Body, left: int, right: int, limit: int) -> Iterator[Quantity]:
+    text = body.text
     piece = text[left:right]
     if left and (
         text[left - 1] == "^" or (text[left - 1].isalpha() and text[left - 1].isascii() and piece[0].isdigit())
@@ -164,7 +190,7 @@ def _piece(text: str, left: int, right: int, limit: int) -> Iterator[Quantity]:
         money = piece[0] in CURRENCY or piece[:2] in ("-$", "\\$") or (left > 0 and text[left - 1] in CURRENCY)
         bare = piece.rstrip("%\\ ").replace("\\$", "").lstrip("$")
         try:
-            value = evaluate(plain_digits(bare.replace("$", " ")))
+            value = _value(bare) if SIGNED.fullmatch(bare) else evaluate(plain_digits(bare.replace("$", " ")))
         except TooLarge:
             yield Quantity(left, right, None, "too large")
             return
@@ -180,35 +206,42 @@ def _piece(text: str, left: int, right: int, limit: int) -> Iterator[Quantity]:
             if bare.strip("-+ ()").replace(",", "").replace(".", "").isdigit()
             else "expression"
         )
-        yield from _finished(text, left, right, limit, value, form)
+        yield _finished(body, left, right, limit, value, form)
+
+
+def _value(digits: str) -> Value:
+    return Fraction(digits) if "." in digits else int(digits)
 
 
 def plain_digits(text: str) -> str:
     """Digits without separators of thousands and with a decimal point."""
-    text = re.sub(EUROPEAN, lambda match: match[0].replace(".", "").replace(",", "."), text)
-    text = re.sub(GROUPED, lambda match: re.sub(r"\D", "", match[0]), text)
+    if any(mark in text for mark in ".,'\u202f"):
+        text = re.sub(EUROPEAN, lambda match: match[0].replace(".", "").replace(",", "."), text)
+        text = re.sub(GROUPED, lambda match: re.sub(r"\D", "", match[0]), text)
     return re.sub(r"(?<=\d)\s?[xX]\s?(?=\d)", "*", text)
 
 
-def _finished(text: str, left: int, right: int, limit: int, value: Value, form: str) -> Iterator[Quantity]:
+def _finished(body: Body, left: int, right: int, limit: int, value: Value, form: str) -> Quantity:
     """With the scale word, percent sign or unit that follows, and the "minus" in words before it."""
-    scale = 1
+    text, lower, scale, unit = body.text, body.lower, 1, ""
     if (
-        text[left - 2 : left - 1] in "se"
-        and (minus := MINUS.search(text, max(0, left - 10), left))
-        and not text[: minus.start()].rstrip()[-1:].isdigit()
+        lower[left - 2 : left - 1] in ("s", "e")
+        and (minus := MINUS.search(lower, max(0, left - 10), left))
+        and not text[max(0, minus.start() - 100) : minus.start()].rstrip()[-1:].isdigit()
     ):
         value, left = -value, minus.start()
-    while scaled := SCALE.match(text, right, limit):
-        factor = SCALES[(scaled[1] or scaled[2]).lower()]
-        scale, value, right = scale * factor, value * factor, scaled.end()
-    if form != "percent" and (percent := PERCENT.match(text, right, limit)):
-        form, right = "percent", percent.end()
-    unit = UNIT.match(text, right, limit)
-    currency = next((mark for mark in text[max(0, left - 1) : left + 2] if mark in CURRENCY), "")
-    yield Quantity(left, right, value, form, unit[1] if unit else "", currency, scale)
+    if right < limit:
+        while scaled := SCALE.match(lower, right, limit):
+            factor = SCALES[scaled[1] or scaled[2]]
+            scale, value, right = scale * factor, value * factor, scaled.end()
+        if form != "percent" and (percent := PERCENT.match(lower, right, limit)):
+            form, right = "percent", percent.end()
+        if named := UNIT.match(text, right, limit):
+            unit = named[1]
+    currency = next(filter(CURRENCY.__contains__, text[max(0, left - 1) : left + 2]), "")
+    return Quantity(left, right, value, form, unit, currency, scale)
 
 
 def as_fraction(value: Value) -> Fraction:
-    """Exact value of a fraction or of a float."""
+    """Exact value of a whole number, a fraction or a float."""
     return value if isinstance(value, Fraction) else Fraction(value)

@@ -1,11 +1,9 @@
 """What a kind of answer finds in a statement."""
 
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 
-@dataclass(frozen=True, slots=True)
-class Reading:
+class Reading(NamedTuple):
     """An answer read from a window of the text, or the reason why the window holds none that counts."""
 
     start: int

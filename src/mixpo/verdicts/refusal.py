@@ -12,18 +12,16 @@ REFUSAL = re.compile(
     r"(?:not|n't|isn't) (?:\w+ )?(?:provided|given|specified|available|clear|mentioned|visible|sufficient)|"
     r"no (?:information|data|image|context|figure|diagram|way to)|need(?:s|ed)? more|more (?:information"
     r"|context|data|details) (?:is|are)|"
-    r"undetermined|indeterminate|N/A|would depend on|please provide|sorry|as an ai)\b"
-    r"|无法|不能确定|不确定|没有(?:提供|给出)|未(?:提供|给出)",
-    re.IGNORECASE,
+    r"undetermined|indeterminate|n/a|would depend on|please provide|sorry|as an ai)\b"
+    r"|无法|不能确定|不确定|没有(?:提供|给出)|未(?:提供|给出)"
 )
 NONE_FITS = re.compile(
-    r"\b(?:none|neither) of (?:the|these|those|them)\b|\bno (?:correct |matching )?(?:option|choice|answer)s?\b"
-    r"|\b(?:not|n't) (?:\w+ ){0,2}(?:listed|an option|among|one of|in the (?:options|choices)|provided|match)"
-    r"|都不(?:对|正确|符合)|没有(?:正确|符合)",
-    re.IGNORECASE,
+    r"\b(?:(?:none|neither) of (?:the|these|those|them)\b|no (?:correct |matching )?(?:option|choice|answer)s?\b"
+    r"|(?:not|n't) (?:\w+ ){0,2}(?:listed|an option|among|one of|in the (?:options|choices)|provided|match))"
+    r"|都不(?:对|正确|符合)|没有(?:正确|符合)"
 )
 
 
-def refuses(text: str, start: int, end: int) -> bool:
-    """Whether a window says that the question cannot be answered."""
-    return REFUSAL.search(text, start, end) is not None
+def refuses(lower: str, start: int, end: int) -> bool:
+    """Whether a window of a text in lower case says that the question cannot be answered."""
+    return REFUSAL.search(lower, start, end) is not None

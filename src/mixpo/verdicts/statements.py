@@ -6,7 +6,8 @@ an earlier guess does not. How a statement is read depends on the kind of answer
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from itertools import islice
+from typing import NamedTuple
 
 from mixpo.verdicts.body import Body
 
@@ -23,12 +24,15 @@ TAIL = 4_000
 MARKS = 40
 """Marked statements looked at, from the last one back."""
 
-KEYWORDS = 1_000
-"""Words that may begin a mark looked at, from the last one back."""
+KEYWORD_LIMIT = 1_000
+"""Words that may begin a mark that are looked at, from the last one back."""
+WINDOW = 50
+"""Characters before the end in which such words are looked for first: mostly the last mark stands there."""
+LONGEST_KEYWORD = len("go with")
 
+# Every alternative begins with a letter, so that the search skips to the next letter that begins one.
 KEYWORD = re.compile(
-    "(?<![a-z])ans(?:wer)?|boxed|option|choice|choose|select|guess|value|result|letter|pick|go with|答案|而是"
-    "|选|结果|答"
+    "a(?<![a-z]a)ns|cho(?:ice|ose)|select|option|result|letter|value|pick|boxed|guess|go with|答|选|结果|而是"
 )
 VERB = r"\b(?:is|are|was|would be|will be|should be|must be|has to be|seems to be|appears to be)\b"
 ANSWER = re.compile(
@@ -41,9 +45,11 @@ NOUN = re.compile(
 )
 QUALIFIED = re.compile(r"\b(?:correct|right|best|final|appropriate|closest|likely|suitable|my|accurate)\s+(?:\w+\s+)?$")
 HEADING = re.compile(r"[ \t]*#{1,6}[ \t]*(?:final |correct |the )*answer[ \t]*:?[ \t]*\n")
+JSON_COLON = re.compile(r"[\"']\s*:\s*")
 AS_A_VERB = re.compile(
-    r"\b(?:to|can|could|cannot|can't|please|not|must|should|i|we|you|here is the|here's the|here is my)\s+$"
+    r"\b(?:to|can|could|cannot|can't|please|not|must|should|i|we|you|here is the|here's the|here is my)$"
 )
+LONGEST_AS_A_VERB = len("here is the")
 CHOOSING = re.compile(r"(?:choose|select|pick|go with|guess)(?P<phrase>\s*:?)(?=\s)")
 CHOOSER = re.compile(r"\b(?:i|we|i'd|i'll|i would|i will|would|i'm going to|let's)\s+$")
 CHINESE = re.compile(
@@ -51,25 +57,23 @@ CHINESE = re.compile(
     r"|而是(?=\s*[(\"]?[A-Z])|(?<=故)选|(?<=[应所])选(?!项)|选择?(?=\s*[(:]?[A-Z](?![A-Za-z]))"
 )
 SENTENCE_END = re.compile(
-    r"[.!?]+(?=[\s\"')\]]|$)(?<!\b[A-Za-z]\.)(?<!\bvs\.)(?<!\be\.g\.)(?<!\bapprox\.)(?<!\bDr\.)(?<!\bSt\.)|(?<=[^\x00-\x7f])[.!?;]|\n"
+    r"[.!?;\n](?:(?<=[.!?])[.!?]*(?=[\s\"')\]]|$)"
+    r"(?<!\b[A-Za-z]\.)(?<!\bvs\.)(?<!\be\.g\.)(?<!\bapprox\.)(?<!\bDr\.)(?<!\bSt\.)"
+    r"|(?<=[^\x00-\x7f][.!?;])|(?<=\n))"
 )
 COURTESY = re.compile(
-    r"(?:i hope|hope (?:this|that)|let me know|is there anything|feel free|please (?:note|let)|if you (?:have"
-    r"|need|'d|would)|"
-    r"(?:sources?|references?|note):)",
-    re.IGNORECASE,
+    r"i hope|hope (?:this|that)|let me know|is there anything|feel free|please (?:note|let)|if you (?:have"
+    r"|need|'d|would)|(?:sources?|references?|note):"
 )
 WITHDRAWN = re.compile(
-    r"\b(?:wait|hmm|scratch that|on second thought|let me (?:re-?check|re-?consider|re-?calculate|double[- ]check))\b"
-    r"|\b(?:correction|no)[:,]|(?:^|[.!?\n]\s*)actually\b",
-    re.IGNORECASE,
+    r"\b(?:(?:wait|hmm|scratch that|on second thought|let me (?:re-?check|re-?consider|re-?calculate|double[- ]check))\b"
+    r"|(?:correction|no)[:,])|(?:^|[.!?\n]\s*)actually\b"
 )
 STRICT = frozenset({"box", "tag", "json", "heading", "marker", "direct"})
 MARKED = frozenset({"box", "tag", "json", "heading", "marker", "phrase"})
 
 
-@dataclass(frozen=True, slots=True)
-class Statement:
+class Statement(NamedTuple):
     """A window of the body that may hold the final answer."""
 
     start: int
@@ -90,10 +94,10 @@ class Statement:
 
 def marked_statements(body: Body) -> Iterator[Statement]:
     """What the model marked as its answer, the last first; empty marks are left out."""
-    text, lower = body.text, body.text.lower()
+    text = body.text
     seen = 0
-    for keyword in reversed([match.start() for match in KEYWORD.finditer(lower, body.start, body.end)][-KEYWORDS:]):
-        found = _mark(text, lower, keyword, body)
+    for keyword in islice(_keywords(body), KEYWORD_LIMIT):
+        found = _mark(body, keyword)
         if found is None:
             continue
         rule, start = found
@@ -105,31 +109,53 @@ def marked_statements(body: Body) -> Iterator[Statement]:
             return
 
 
-def _mark(text: str, lower: str, at: int, body: Body) -> tuple[str, int] | None:
+def _keywords(body: Body) -> Iterator[int]:
+    """Where words stand that may begin a mark, the last first; what stands before the answer is not searched."""
+    right, window = body.end, WINDOW
+    while right > body.start:
+        left = max(body.start, right - window)
+        found = KEYWORD.finditer(body.lower, left, min(body.end, right + LONGEST_KEYWORD - 1))
+        yield from reversed([at for match in found if (at := match.start()) < right])
+        right, window = left, 2 * window
+
+
+def _mark(body: Body, at: int) -> tuple[str, int] | None:
     """The rule of the mark whose keyword stands at `at`, and where its statement starts."""
-    if lower.startswith("boxed", at):
-        brace = at + 5
+    text, lower, first = body.text, body.lower, body.lower[at]
+    if first == "a":
+        return _answer_mark(body, at)
+    if first == "b":
+        brace = at + len("boxed")
         return ("box", brace + 1) if text[at - 1 : at] == "\\" and text[brace : brace + 1] == "{" else None
-    if lower[at] in "答选结而":
+    if first in "答选结而":
         match = CHINESE.match(text, at, body.end)
         return ("marker" if match.lastgroup in ("marker", "marker2") else "phrase", match.end()) if match else None
     before = lower[max(body.start, at - 40) : at]
-    if lower.startswith("ans", at):
-        after = lower[at + 6 : at + 8]
-        if before.endswith("<") and after[:1] == ">":
-            return "tag", at + 7
-        if after[:1] in "\"'" and after and (colon := re.compile(r"[\"']\s*:\s*").match(text, at + 6)):
-            return "json", colon.end()
-        line = max(text.rfind("\n", max(body.start, at - 40), at) + 1, body.start)
-        if (heading := HEADING.match(lower, line)) and heading.end() > at:
-            return "heading", heading.end()
-        match = None if AS_A_VERB.search(before) else ANSWER.match(lower, at, body.end)
-    elif lower.startswith(("choose", "select", "pick", "go with"), at):
+    if lower.startswith(("choose", "select", "pick", "go with"), at):
         match = CHOOSING.match(lower, at, body.end) if CHOOSER.search(before) else None
     else:
         match = NOUN.match(lower, at, body.end) if QUALIFIED.search(before) or before.endswith("option ") else None
-        if match is None and lower.startswith("guess", at) and CHOOSER.search(before):
+        if match is None and first == "g" and CHOOSER.search(before):
             match = CHOOSING.match(lower, at, body.end)
+    return (match.lastgroup or "phrase", match.end()) if match else None
+
+
+def _answer_mark(body: Body, at: int) -> tuple[str, int] | None:
+    """As `_mark`, for "ans" and "answer"."""
+    text, lower = body.text, body.lower
+    before, after = lower[max(body.start, at - 40) : at], lower[at + 6 : at + 7]
+    if after == ">" and before.endswith("<"):
+        return "tag", at + 7
+    if after in ("'", '"') and (colon := JSON_COLON.match(text, at + 6)):
+        return "json", colon.end()
+    if "#" in before:
+        line = max(text.rfind("\n", max(body.start, at - 40), at) + 1, body.start)
+        if (heading := HEADING.match(lower, line)) and heading.end() > at:
+            return "heading", heading.end()
+    words = before.rstrip()
+    if len(words) < len(before) and AS_A_VERB.search(words, max(0, len(words) - LONGEST_AS_A_VERB)):
+        return None
+    match = ANSWER.match(lower, at, body.end)
     return (match.lastgroup or "phrase", match.end()) if match else None
 
 
@@ -212,7 +238,7 @@ def last_statements(body: Body) -> Iterator[Statement]:
     edges = [start, *(match.end() for match in SENTENCE_END.finditer(body.text, start, end)), end]
     for left, right in zip(reversed(edges[:-1]), reversed(edges[1:])):
         left, right = trimmed(body.text, left, right)
-        if left < right and not COURTESY.match(body.text, left, right):
+        if left < right and not COURTESY.match(body.lower, left, right):
             yield Statement(max(left, right - LENGTH_LIMIT), right, "last")
 
 

@@ -5,6 +5,7 @@ from functools import lru_cache
 
 from mixpo.prompts import letter
 from mixpo.records import Question
+from mixpo.verdicts.body import Body, lowered
 from mixpo.verdicts.kinds.letters import letter_read
 from mixpo.verdicts.kinds.options import contradicted, option_read
 from mixpo.verdicts.kinds.text import plain
@@ -13,43 +14,43 @@ from mixpo.verdicts.refusal import NONE_FITS, refuses
 from mixpo.verdicts.statements import Statement
 
 UNDETERMINED = re.compile(
-    r"\b((?:can(?:no|')t|cannot) be (?:determined|calculated|found)|not enough information)\b", re.IGNORECASE
+    r"\b((?:can(?:no|')t|cannot) be (?:determined|calculated|found)|not enough information)\b"
 )
 OPTION_LINE = re.compile(r"[ \t]*(?:\([A-Z]\)|[A-Z][.):])[ \t]*\S")
 
 
-def read(text: str, statement: Statement, question: Question) -> Reading | None:
+def read(body: Body, statement: Statement, question: Question) -> Reading | None:
     """The option that a statement chooses; value `options.NOT_AN_OPTION` when it is none of them."""
     start, end, choices = statement.start, statement.end, question.choices
-    if not statement.marked and _listed(text, start, end):
+    if not statement.marked and _listed(body.text, start, end):
         return Reading(start, end, problem="the options repeated")
-    if NONE_FITS.search(text, start, end) and not any(NONE_FITS.search(choice) for choice in choices):
-        by_letter = letter_read(text, statement, len(choices))
+    if NONE_FITS.search(body.lower, start, end) and not any(NONE_FITS.search(lowered(choice)) for choice in choices):
+        by_letter = letter_read(body, statement, len(choices))
         if by_letter is not None and by_letter.value is not None and not 0 <= by_letter.value < len(choices):
             return by_letter  # "(E) None of the above"
         return Reading(start, end, problem="no option chosen")
-    found = letter_read(text, statement, len(choices))
-    if found is not None and found.value is not None and contradicted(text, found, end, choices):
+    found = letter_read(body, statement, len(choices))
+    if found is not None and found.value is not None and contradicted(body, found, end, choices):
         return Reading(start, end, problem="letter and text disagree")
     if found is None or found.problem == "several letters":
-        found = option_read(text, statement, question) or found
+        found = option_read(body, statement, question) or found
     if (found is None or found.problem == "refused") and (
-        undetermined := _undetermined(text, start, end, choices)
+        undetermined := _undetermined(body.lower, start, end, choices)
     ) is not None:
         return undetermined
     if found is not None and (statement.marked or found.value is None):
         return found
-    if refuses(text, start, end) and (found is None or not refuses(text, found.start, found.end)):
+    if refuses(body.lower, start, end) and (found is None or not refuses(body.lower, found.start, found.end)):
         return Reading(start, end, problem="refused")
     return found
 
 
-def _undetermined(text: str, start: int, end: int, choices: tuple[str, ...]) -> Reading | None:
+def _undetermined(lower: str, start: int, end: int, choices: tuple[str, ...]) -> Reading | None:
     """The option that says that it cannot be determined, when a statement says so in the same words."""
-    said = UNDETERMINED.search(text, start, end)
+    said = UNDETERMINED.search(lower, start, end)
     if said is None:
         return None
-    same = [index for index, choice in enumerate(choices) if said[1].lower() in choice.lower()]
+    same = [index for index, choice in enumerate(choices) if said[1] in choice.lower()]
     return Reading(said.start(), said.end(), same[0]) if len(same) == 1 else None
 
 

@@ -4,6 +4,7 @@ import re
 from dataclasses import dataclass
 
 from mixpo.records import Question
+from mixpo.verdicts.body import Body
 from mixpo.verdicts.reading import Reading, Undecided
 from mixpo.verdicts.statements import Statement, sentence_end
 
@@ -48,8 +49,9 @@ class Day:
     """Written as numbers with day and month in either order possible."""
 
 
-def read(text: str, statement: Statement, question: Question) -> Reading | None:
+def read(body: Body, statement: Statement, question: Question) -> Reading | None:
     """The date that a statement gives: the first after a mark, else the last."""
+    text = body.text
     end = sentence_end(text, statement.start, statement.end) if statement.marked else statement.end
     found = [(match, day) for match in DATE.finditer(text, statement.start, end) if (day := day_of(match)) is not None]
     if not found:

@@ -10,6 +10,7 @@ from functools import lru_cache
 
 from mixpo.records import Question
 from mixpo.verdicts import symbolic
+from mixpo.verdicts.body import Body
 from mixpo.verdicts.formulas import same_formula
 from mixpo.verdicts.reading import Reading
 from mixpo.verdicts.refusal import refuses
@@ -21,10 +22,10 @@ WORDS = re.compile(r"(?<!\\)(?<!\\text\{)\b[a-zA-Z]{4,}\b(?!\s*[({])")
 LENGTH = 1_000
 
 
-def read(text: str, statement: Statement, question: Question) -> Reading | None:
+def read(body: Body, statement: Statement, question: Question) -> Reading | None:
     """The formula that a statement gives: what is delimited in it, else what follows the verb or equals sign."""
-    start, end = statement.start, statement.end
-    if refuses(text, start, end):
+    text, start, end = body.text, statement.start, statement.end
+    if refuses(body.lower, start, end):
         return Reading(start, end, problem="refused")
     if statement.rule in ("box", "tag"):
         return _window(text, start, end)

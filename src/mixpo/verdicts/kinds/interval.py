@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from mixpo.records import Question
-from mixpo.verdicts.quantities import as_fraction, quantities
+from mixpo.verdicts.body import Body
+from mixpo.verdicts.quantities import as_fraction, quantities_of
 from mixpo.verdicts.reading import Reading, Undecided
 from mixpo.verdicts.statements import Statement, sentence_end
 
@@ -29,8 +30,9 @@ class Interval:
     high_in: bool | None = None
 
 
-def read(text: str, statement: Statement, question: Question) -> Reading | None:
+def read(body: Body, statement: Statement, question: Question) -> Reading | None:
     """The interval that a statement gives: the first after a mark, else the last."""
+    text = body.text
     end = sentence_end(text, statement.start, statement.end) if statement.marked else statement.end
     found = list(INTERVAL.finditer(text, statement.start, end))
     if not found:
@@ -58,8 +60,8 @@ def _closed(sign: str) -> bool:
 
 
 def _end(text: str) -> Fraction | None:
-    found = next(quantities(text, 0, len(text)), None)
-    return as_fraction(found.value) if found is not None and found.value is not None else None
+    found = quantities_of(text)
+    return as_fraction(found[0].value) if found and found[0].value is not None else None
 
 
 def right(reading: Reading, question: Question) -> bool:

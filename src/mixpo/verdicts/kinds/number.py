@@ -6,56 +6,52 @@ from fractions import Fraction
 from functools import lru_cache
 
 from mixpo.records import Question
+from mixpo.verdicts.body import Body, lowered
+from mixpo.verdicts.arithmetic import Value
 from mixpo.verdicts.kinds import date
-from mixpo.verdicts.quantities import Quantity, as_fraction, quantities
+from mixpo.verdicts.quantities import Quantity, lone_quantity, quantities, quantities_of
 from mixpo.verdicts.reading import Reading, Undecided
 from mixpo.verdicts.refusal import refuses
 from mixpo.verdicts.statements import Statement, sentence_end
 from mixpo.verdicts.units import conversion
 
+Rational = Fraction | int
 ASIDE = re.compile(
     r"(?:,|;)\s*(?:which|because|since|as|so that|where|with|given|when|if|but|compared|or (?:simplified|about))\b"
-    r"|\b(?:because|since|than|given that|out of)\b|\s\(|\b(?:after|when|if)\b(?= (?:you|we|subtract|the|all|remov))",
-    re.IGNORECASE,
+    r"|\b(?:because|since|than|given that|out of)\b|\s\(|\b(?:after|when|if)\b(?= (?:you|we|subtract|the|all|remov))"
 )
 RESULT = re.compile(
     r"\b(?:so|thus|therefore|hence|(?:which|that|this) (?:gives(?: us)?|equals|is equal to"
     r"|leaves(?: us with)?|results in|makes|comes to|totals)|"
     r"resulting in|giving(?: us)?|leaving|for a total of|but (?:it|that|the (?:correct|actual|real"
-    r"|right) \w+) (?:is|was)|making (?:a total of|it)|to get|we get|rounded to|simplif\w+ to)\b",
-    re.IGNORECASE,
+    r"|right) \w+) (?:is|was)|making (?:a total of|it)|to get|we get|rounded to|simplif\w+ to)\b"
 )
 COPULA = re.compile(
     r"\b(?:is|are|was|were|be|equals?|equal to|has|have|had|totals?|shows?|gives?|get|leaves?|left with"
     r"|remains?|costs?|"
     r"becomes?|contains?|reads?|measures?|makes?|rose by|fell by|need|needs|sold|bought|scored)\b|\bthere's\b"
-    r"|[=≈是为有]",
-    re.IGNORECASE,
+    r"|[=≈是为有]"
 )
 ABSENT = re.compile(
     r"\b(?:there (?:are|is|will be|would be|were)|there's|leaves?|left with|have|has)\s+(?:\w+\s+){0,2}?(no)\s+"
-    r"(?!doubt|way|need|information|data|clear|answer|solution|option)\w|\b(none|zero)\b(?! of)",
-    re.IGNORECASE,
+    r"(?!doubt|way|need|information|data|clear|answer|solution|option)\w|\b(none|zero)\b(?! of)"
 )
 HEDGE = re.compile(
     r"\s*(?:[^\W\d]+\s+){0,2}?[^\W\d]*\s*\(?(?:,? ?\bor\b|,|/|&|~|,? ?\band\b|\bto\b|和|或)\s*(?:about "
-    r"|maybe |perhaps |possibly |even )?\s*",
-    re.IGNORECASE,
+    r"|maybe |perhaps |possibly |even )?\s*"
 )
 LATEX_TEXT = re.compile(r"\\(?:text|mathrm|mbox)\s*\{|[{}\\$]")
 BOUND = re.compile(
     r"\b(?:(?:more|less|fewer|greater|higher|lower|larger|smaller) than|at (?:least|most)|over|under|above"
-    r"|below|up to|almost|nearly)\s+[$(]*$|[<>≤≥]\s*\$?$",
-    re.IGNORECASE,
+    r"|below|up to|almost|nearly)\s+[$(]*$|[<>≤≥]\s*\$?$"
 )
-SUBJECT = re.compile(r"\s*(?:\w+\s+)?(?:is|are) (?:the|our|my)\b", re.IGNORECASE)
+SUBJECT = re.compile(r"\s*(?:\w+\s+)?(?:is|are) (?:the|our|my)\b")
 LEADING = re.compile(
-    r"\s*(?:after|when|if|in|from|of|by|with|since|because|as|given|for|out of|subtracting|adding)\b[^,]*,\s",
-    re.IGNORECASE,
+    r"\s*(?:after|when|if|in|from|of|by|with|since|because|as|given|for|out of|subtracting|adding)\b[^,]*,\s"
 )
-DENIED = re.compile(r"(?:\bnot|n't|\bnever|\bisn't|不是)\s*(?:be\s+|equal to\s+)?[$(]*$", re.IGNORECASE)
+DENIED = re.compile(r"(?:\bnot|n't|\bnever|\bisn't|不是)\s*(?:be\s+|equal to\s+)?[$(]*$")
 NO_THINGS = re.compile(
-    r"\s*(no) (?!answer|idea|information|data|comment|doubt|way|clue|image|solution|option)\w", re.IGNORECASE
+    r"\s*(no) (?!answer|idea|information|data|comment|doubt|way|clue|image|solution|option)\w"
 )
 CHAINED = re.compile(
     r"[^.;,\n]{0,40}[=≈]\s*\$?|\s*\\approx\s*\$?|[^.;,\n]{0,20}\b(?:which is|that is|i\.e\.|or about"
@@ -63,49 +59,55 @@ CHAINED = re.compile(
 )
 YEAR = re.compile(r"\b(?:what|which|in)\b[^?]{0,40}\byears?\b|哪一?年", re.IGNORECASE)
 BLANK = re.compile(r"\(_+\)\s+(\w[^.?!\n(]*\w)")
-BOUNDS = re.compile(r"\b(?:between|from|ranges?)\b[^.\n]{0,40}$", re.IGNORECASE)
+BOUNDS = re.compile(r"\b(?:between|from|ranges?)\b[^.\n]{0,40}$")
 
 
-def read(text: str, statement: Statement, question: Question) -> Reading | None:
+def read(body: Body, statement: Statement, question: Question) -> Reading | None:
     """The number that a statement gives as its answer; its value is a `Quantity`. None when it has no number."""
-    start, end = statement.start, statement.end
+    text, lower, start, end = body.text, body.lower, statement.start, statement.end
+    if alone := lone_quantity(body, start, end):
+        return Reading(alone.start, alone.end, alone)
     if statement.rule in ("marker", "phrase", "heading"):
         end = sentence_end(text, start, end)
-    refused = refuses(text, start, end)
+    refused = refuses(lower, start, end)
     if refused and not statement.marked:
         return Reading(start, end, problem="refused")
     if (year := _year(text, start, end, question)) is not None:
         return year
-    found = list(quantities(text, start, end))
-    if statement.rule in ("first", "direct", "line") and (edge := sentence_end(text, start, end)) < end - 1:
-        if len(found) and _alone(text, start, edge, found[0]):
-            return Reading(found[0].start, found[0].end, found[0])
-        return None  # several sentences: the last ones are read one by one
-    if statement.rule == "first" and not (found and _alone(text, start, end, found[0])):
-        return None
+    if statement.rule in ("first", "direct", "line"):
+        edge = sentence_end(text, start, end)
+        several = edge < end - 1  # sentences: the last ones are read one by one
+        if several or statement.rule == "first":
+            head = next(quantities(body, start, end), None)
+            alone = head is not None and _alone(text, start, edge if several else end, head)
+            if several or not alone:
+                return Reading(head.start, head.end, head) if head and alone else None
+    found = list(quantities(body, start, end))
     if not found:
-        absent = ABSENT.search(text, start, end) or (NO_THINGS.match(text, start, end) if statement.strict else None)
+        absent = ABSENT.search(lower, start, end) or (NO_THINGS.match(lower, start, end) if statement.strict else None)
         if absent:
             left, right = absent.span(absent.lastindex or 0)
             return Reading(left, right, Quantity(left, right, Fraction(0), "word"))
         return Reading(start, end, problem="refused") if refused else None
-    found = _counting(found)
-    kept = [quantity for quantity in found if not DENIED.search(text[max(start, quantity.start - 20) : quantity.start])]
+    found = _counting(found) if len(found) > 1 else found
+    kept = [quantity for quantity in found if not DENIED.search(lower[max(start, quantity.start - 20) : quantity.start])]
     if not kept:
         return Reading(start, end, problem="denied")
     found = kept
-    if (filled := _filled(text, end, found, question)) is not None:
+    if (filled := _filled(lower, end, found, question)) is not None:
         return Reading(filled.start, filled.end, filled)
-    absent = None if statement.marked else ABSENT.search(text, start, kept[0].start)
-    if absent and all(BOUND.search(text[max(start, quantity.start - 20) : quantity.start]) for quantity in kept):
+    absent = None if statement.marked else ABSENT.search(lower, start, kept[0].start)
+    if absent and all(BOUND.search(lower[max(start, quantity.start - 20) : quantity.start]) for quantity in kept):
         left, right = absent.span(absent.lastindex or 0)  # "there are no bars smaller than 0"
         return Reading(left, right, Quantity(left, right, Fraction(0), "word"))
-    said = COPULA.search(text, start, end) or RESULT.search(text, start, end)
-    bare = statement.marked or (statement.rule in ("direct", "line") and not said)
-    chosen = _marked(text, start, found) if bare else _stated(text, start, end, found)
+    bare = statement.marked or (
+        statement.rule in ("direct", "line")
+        and not (COPULA.search(lower, start, end) or RESULT.search(lower, start, end))
+    )
+    chosen = _marked(body, start, found) if bare else _stated(body, start, end, found)
     if isinstance(chosen, str):
         return Reading(start, end, problem=chosen)
-    if BOUND.search(text[max(start, chosen.start - 20) : chosen.start]):
+    if BOUND.search(lower[max(start, chosen.start - 20) : chosen.start]):
         return Reading(start, end, problem="a bound")
     return Reading(chosen.start, chosen.end, chosen)
 
@@ -130,20 +132,25 @@ def _counting(found: list[Quantity]) -> list[Quantity]:
     return found if after_ordinal else cardinal or found
 
 
-def _filled(text: str, end: int, found: Sequence[Quantity], question: Question) -> Quantity | None:
+@lru_cache(maxsize=4096)
+def _after_blank(asked: str) -> str | None:
+    blank = BLANK.search(asked)
+    return " ".join(blank[1].lower().split()) if blank else None
+
+
+def _filled(lower: str, end: int, found: Sequence[Quantity], question: Question) -> Quantity | None:
     """The number before the words that follow the question's blank: "There are (_) dots in each group."."""
-    blank = BLANK.search(question.text)
-    if blank is None:
+    words = _after_blank(question.text)
+    if words is None:
         return None
-    words = " ".join(blank[1].lower().split())
-    after = (" ".join(text[quantity.end : min(end, quantity.end + 200)].lower().split()) for quantity in found)
+    after = (" ".join(lower[quantity.end : min(end, quantity.end + 200)].split()) for quantity in found)
     fitting = [quantity for quantity, said in zip(found, after) if re.match(rf"{re.escape(words)}\b", said)]
     return fitting[0] if len(fitting) == 1 else None
 
 
 def _year(text: str, start: int, end: int, question: Question) -> Reading | None:
     """The year of a full date, when a year is asked for."""
-    if not YEAR.search(question.text) or not re.fullmatch(r"\d{4}", (question.answer or "").strip()):
+    if not _asks_for_year(question.text, question.answer or ""):
         return None
     for match in date.DATE.finditer(text, start, end):
         day = date.day_of(match)
@@ -154,46 +161,52 @@ def _year(text: str, start: int, end: int, question: Question) -> Reading | None
     return None
 
 
-def _marked(text: str, start: int, found: Sequence[Quantity]) -> Quantity | str:
+@lru_cache(maxsize=4096)
+def _asks_for_year(asked: str, answer: str) -> bool:
+    return YEAR.search(asked) is not None and re.fullmatch(r"\d{4}", answer.strip()) is not None
+
+
+def _marked(body: Body, start: int, found: Sequence[Quantity]) -> Quantity | str:
     """After a mark the first number is meant, or the last of a chain of equals signs; several are no answer."""
     chosen = found[0]
     for following in found[1:]:
-        between = LATEX_TEXT.sub("", text[chosen.end : following.start])
+        between = LATEX_TEXT.sub("", body.text[chosen.end : following.start])
         if CHAINED.fullmatch(between):
             chosen = following
-        elif HEDGE.fullmatch(between) and following.value != chosen.value:
+        elif HEDGE.fullmatch(lowered(between)) and following.value != chosen.value:
             return "several answers"
         else:
             break
-    if BOUNDS.search(text[start : chosen.start]) and len(found) > 1:
+    if len(found) > 1 and BOUNDS.search(body.lower[start : chosen.start]):
         return "a range"
     return chosen
 
 
-def _stated(text: str, start: int, end: int, found: Sequence[Quantity]) -> Quantity | str:
+def _stated(body: Body, start: int, end: int, found: Sequence[Quantity]) -> Quantity | str:
     """In a sentence: after the last equals sign, after "so" or "which gives", else after the main verb."""
-    equals = max(text.rfind("=", start, end), text.rfind("≈", start, end))
-    results = [match.end() for match in RESULT.finditer(text, start, end)]
+    lower = body.lower
+    equals = max(lower.rfind("=", start, end), lower.rfind("≈", start, end))
+    results = [match.end() for match in RESULT.finditer(lower, start, end)]
     for edge in sorted((edge for edge in (equals, *results) if edge > start), reverse=True):
         after = [quantity for quantity in found if quantity.start >= edge]
         if after:
             found, start = after, edge
             break
-    if SUBJECT.match(text, found[0].end, end) and not text[start : found[0].start].strip(" ,*$"):
+    if SUBJECT.match(lower, found[0].end, end) and not lower[start : found[0].start].strip(" ,*$"):
         return found[0]
-    if (clause := LEADING.match(text, start, end)) and (after := [q for q in found if q.start >= clause.end()]):
+    if (clause := LEADING.match(lower, start, end)) and (after := [q for q in found if q.start >= clause.end()]):
         found, start = after, clause.end()
-    aside = ASIDE.search(text, start, end)
+    aside = ASIDE.search(lower, start, end)
     main = [quantity for quantity in found if aside is None or quantity.start < aside.start()] or found
-    verbs = [match.end() for match in COPULA.finditer(text, start, main[-1].start)]
+    verbs = [match.end() for match in COPULA.finditer(lower, start, main[-1].start)]
     for verb in reversed(verbs):
         after = [quantity for quantity in main if quantity.start >= verb]
         if after:
-            return _marked(text, verb, after)
+            return _marked(body, verb, after)
     if start == equals:
-        return _marked(text, start, main)
+        return _marked(body, start, main)
     several = (
-        len(main) > 1 and HEDGE.fullmatch(text[main[-2].end : main[-1].start]) and main[-2].value != main[-1].value
+        len(main) > 1 and HEDGE.fullmatch(lower[main[-2].end : main[-1].start]) and main[-2].value != main[-1].value
     )
     return "several answers" if several else main[-1]
 
@@ -201,13 +214,13 @@ def _stated(text: str, start: int, end: int, found: Sequence[Quantity]) -> Quant
 @lru_cache(maxsize=65536)
 def gold_quantity(answer: str) -> Quantity:
     """The number that the ground truth is. Raises Undecided when it is none."""
-    found = list(quantities(answer, 0, len(answer)))
+    found = quantities_of(answer)
     if len(found) != 1 or found[0].value is None:
         raise Undecided("the ground truth is no single number")
     return found[0]
 
 
-def comparable(reading: Reading, question: Question) -> tuple[Fraction, Fraction] | None:
+def comparable(reading: Reading, question: Question) -> tuple[Rational, Rational] | None:
     """The answer's and the ground truth's values in the same unit and scale; None: it is no single number."""
     quantity: Quantity = reading.value
     if quantity.form == "too large":
@@ -215,15 +228,20 @@ def comparable(reading: Reading, question: Question) -> tuple[Fraction, Fraction
     gold = gold_quantity(question.answer or "")
     if quantity.value is None or gold.value is None:
         return None
-    answer, truth = as_fraction(quantity.value), as_fraction(gold.value)
+    answer, truth = _rational(quantity.value), _rational(gold.value)
     if quantity.scale > 1 and gold.scale == 1 and _asks_for_scale(quantity, question):
-        answer /= quantity.scale
+        answer = Fraction(answer, quantity.scale)
     if quantity.form == "percent" and gold.form != "percent" and 0 < abs(truth) < 1 and abs(answer) > abs(truth) * 10:
-        answer /= 100  # 25 % for 0.25; for a ground truth of 25 the percent sign is the unit
+        answer = Fraction(answer, 100)  # 25 % for 0.25; for a ground truth of 25 the percent sign is the unit
     factor = conversion(quantity.unit, gold.unit or question.unit or "")
     if factor is None:
         return None
     return (answer if factor == 1 else answer * factor), truth
+
+
+def _rational(value: Value) -> Rational:
+    """The exact value; whole numbers stay what they are, which compares much faster than fractions."""
+    return Fraction(value) if isinstance(value, float) else value
 
 
 def _asks_for_scale(quantity: Quantity, question: Question) -> bool:
@@ -233,10 +251,12 @@ def _asks_for_scale(quantity: Quantity, question: Question) -> bool:
     return quantity.scale in names and names[quantity.scale] in asked
 
 
-def exact(answer: Fraction, truth: Fraction) -> bool:
+def exact(answer: Rational, truth: Rational) -> bool:
     """Equality up to what floating point loses in roots and π."""
-    if answer == truth or answer.denominator.bit_length() < 20:  # only roots and π leave long denominators
-        return answer == truth
+    if answer == truth:
+        return True
+    if answer.denominator.bit_length() < 20:  # only roots and π leave long denominators
+        return False
     return abs(answer - truth) <= abs(truth) * Fraction(1, 10**12)
 
 
@@ -246,7 +266,7 @@ def decimals_of(answer: str) -> int:
     return len(digits[1]) if digits else 0
 
 
-def half_up(value: Fraction, decimals: int) -> int:
+def half_up(value: Rational, decimals: int) -> int:
     """Rounded to so many decimals, halves away from zero, in units of the last one."""
     scaled = abs(value) * 10**decimals + Fraction(1, 2)
     return (1 if value >= 0 else -1) * (scaled.numerator // scaled.denominator)

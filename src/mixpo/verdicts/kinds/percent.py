@@ -1,7 +1,5 @@
 """Percentages: 25 %, 25 and 25 percent are the same; 0.25 is it only where the answer carries no percent sign."""
 
-from dataclasses import replace
-
 from mixpo.records import Question
 from mixpo.verdicts.kinds.decimal import right as decimal_right
 from mixpo.verdicts.kinds.number import gold_quantity, read
@@ -18,5 +16,5 @@ def right(reading: Reading, question: Question) -> bool:
     if quantity.value is not None and quantity.form not in ("percent", "too large") and gold.value is not None:
         decimal_share = 0 < abs(as_fraction(quantity.value)) < 1 <= abs(as_fraction(gold.value))
         if decimal_share:
-            reading = replace(reading, value=replace(quantity, value=quantity.value * 100, form="percent"))
+            reading = reading._replace(value=quantity._replace(value=quantity.value * 100, form="percent"))
     return decimal_right(reading, question)

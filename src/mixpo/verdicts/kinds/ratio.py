@@ -5,6 +5,7 @@ from fractions import Fraction
 
 from mixpo.records import Question
 from mixpo.verdicts.arithmetic import NoValue, evaluate
+from mixpo.verdicts.body import Body
 from mixpo.verdicts.number_words import SMALL
 from mixpo.verdicts.reading import Reading, Undecided
 from mixpo.verdicts.statements import Statement, sentence_end
@@ -16,8 +17,9 @@ RATIO = re.compile(
 )
 
 
-def read(text: str, statement: Statement, question: Question) -> Reading | None:
+def read(body: Body, statement: Statement, question: Question) -> Reading | None:
     """The ratio that a statement gives: the first after a mark, else the last."""
+    text = body.text
     end = sentence_end(text, statement.start, statement.end) if statement.marked else statement.end
     found = [(match, value) for match in RATIO.finditer(text, statement.start, end) if (value := parts(match[0]))]
     if not found:

@@ -4,6 +4,7 @@ import re
 from fractions import Fraction
 
 from mixpo.records import Question
+from mixpo.verdicts.body import Body
 from mixpo.verdicts.kinds import number, text
 from mixpo.verdicts.reading import Reading, Undecided
 from mixpo.verdicts.statements import Statement
@@ -18,7 +19,7 @@ def _numeric(question: Question) -> bool:
         return False
 
 
-def read(body: str, statement: Statement, question: Question) -> Reading | None:
+def read(body: Body, statement: Statement, question: Question) -> Reading | None:
     """A number where the ground truth is one, else words."""
     return (number if _numeric(question) else text).read(body, statement, question)
 

@@ -6,8 +6,9 @@ from fractions import Fraction
 from functools import lru_cache
 
 from mixpo.records import AnswerKind, Question
+from mixpo.verdicts.body import Body
 from mixpo.verdicts.kinds.text import plain
-from mixpo.verdicts.quantities import as_fraction, quantities
+from mixpo.verdicts.quantities import as_fraction, quantities, quantities_of
 from mixpo.verdicts.reading import Reading
 from mixpo.verdicts.refusal import refuses
 from mixpo.verdicts.statements import Statement, sentence_end
@@ -18,10 +19,10 @@ SEPARATOR = re.compile(r"\s*(?:,\s*(?:and|or)\b|,|;|\band\b|&|、|和|与)\s*", 
 VERB = re.compile(r"\b(?:is|are|was|were|be|between|include|includes|contains?|follows)\b:?|[:是为=]", re.IGNORECASE)
 
 
-def read(text: str, statement: Statement, question: Question) -> Reading | None:
+def read(body: Body, statement: Statement, question: Question) -> Reading | None:
     """The elements that a statement lists, in order."""
-    start, end = statement.start, statement.end
-    if not statement.marked and refuses(text, start, end):
+    text, start, end = body.text, statement.start, statement.end
+    if not statement.marked and refuses(body.lower, start, end):
         return Reading(start, end, problem="refused")
     brackets = list(BRACKETS.finditer(text, start, end))
     if brackets:
@@ -37,7 +38,7 @@ def read(text: str, statement: Statement, question: Question) -> Reading | None:
         return None
     at = text.index(inside, start)
     if all(isinstance(element, Fraction) for element in gold_elements(question.answer or "")):
-        found = [quantity for quantity in quantities(text, at, at + len(inside)) if quantity.value is not None]
+        found = [quantity for quantity in quantities(body, at, at + len(inside)) if quantity.value is not None]
         if not found:
             return None
         return Reading(
@@ -54,7 +55,7 @@ def elements(text: str) -> tuple[Element, ...]:
 
 
 def _element(text: str) -> Element:
-    found = list(quantities(text, 0, len(text)))
+    found = quantities_of(text)
     alone = (
         len(found) == 1
         and found[0].value is not None

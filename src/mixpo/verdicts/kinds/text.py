@@ -4,6 +4,7 @@ import re
 from functools import lru_cache
 
 from mixpo.records import Question
+from mixpo.verdicts.body import Body
 from mixpo.verdicts.number_words import words_value
 from mixpo.verdicts.reading import Reading
 from mixpo.verdicts.refusal import refuses
@@ -11,8 +12,7 @@ from mixpo.verdicts.statements import Statement
 
 VERB = re.compile(
     r"(?:\b(?:it|that|this|he|she|there)'s|\b(?:is|are|was|were|be|shows?|says?|reads?|called|named|depicts?|displays?|contains?|has|have)\b|[是为])"
-    r"\s*:?(?:\s+(?:a|an|the|called|named)\b)?",
-    re.IGNORECASE,
+    r"\s*:?(?:\s+(?:a|an|the|called|named)\b)?"
 )
 LEAD_IN = re.compile(
     r"^(?:(?:so|thus|therefore|hence|well|probably|likely|simply|just|definitely|called|named)\b,?\s*)*"
@@ -26,9 +26,9 @@ ACRONYM = re.compile(r"\b(?:[a-z]\.)+[a-z]\b\.?")
 HYPHEN = re.compile(r"(?<=[a-z])-(?=[a-z])")
 MARKS = re.compile(r"[\"'`*;,!?“”…()\[\]{}|\\$~]|(?<!\w)[.:-]|[.:-](?!\w)")
 SENTENCE = re.compile(r"[.!?](?=\s+[A-Z\"]|\s*$)|\n")
-HEDGED = re.compile(r"\b(?:either\b.*\bor\b|maybe\b.*\bor\b)", re.IGNORECASE)
+HEDGED = re.compile(r"\b(?:either|maybe)\b.*\bor\b")
 TRAILING = re.compile(
-    r"(?:,|;)\s*(?:because|since|as|which|so|but|while|given|not|although)\b|\s\(|\s+(?:because|since)\b", re.IGNORECASE
+    r"[,;]\s*(?:because|since|as|which|so|but|while|given|not|although)\b|\s\(|\s+(?:because|since)\b"
 )
 IRREGULAR = {
     "mice": "mouse",
@@ -48,27 +48,27 @@ IRREGULAR = {
 }
 
 
-def read(text: str, statement: Statement, question: Question) -> Reading | None:
+def read(body: Body, statement: Statement, question: Question) -> Reading | None:
     """The words that a statement gives as its answer."""
-    start, end = statement.start, statement.end
+    text, lower, start, end = body.text, body.lower, statement.start, statement.end
     if statement.rule not in ("box", "tag"):
         edge = SENTENCE.search(text, start + 1, end)
         while edge and not text[start : edge.start()].strip():
             edge = SENTENCE.search(text, edge.end(), end)
         end = edge.start() if edge else end
-    if refuses(text, start, end):
+    if refuses(lower, start, end):
         return Reading(start, end, problem="refused")
     bare = statement.strict and not (statement.rule == "direct" and _same_as(text[start:end], question) is False)
     if not bare and not statement.marked:
         if _same_as(text[start:end], question):
             return _trimmed(text, start, end)
-        verb = VERB.search(text, start, end)
+        verb = VERB.search(lower, start, end)
         if verb is None:
             return _trimmed(text, start, end) if statement.rule in ("direct", "line") else None
         start = verb.end()
-    if statement.rule not in ("box", "tag", "json") and (aside := TRAILING.search(text, start + 1, end)):
+    if statement.rule not in ("box", "tag", "json") and (aside := TRAILING.search(lower, start + 1, end)):
         end = aside.start()
-    if HEDGED.search(text, start, end):
+    if HEDGED.search(lower, start, end):
         return Reading(start, end, problem="several answers")
     return _trimmed(text, start, end)
 

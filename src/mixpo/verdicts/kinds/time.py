@@ -4,6 +4,7 @@ import re
 from dataclasses import dataclass
 
 from mixpo.records import Question
+from mixpo.verdicts.body import Body
 from mixpo.verdicts.number_words import SMALL
 from mixpo.verdicts.reading import Reading, Undecided
 from mixpo.verdicts.statements import Statement, sentence_end
@@ -31,8 +32,9 @@ class Clock:
     known_half: bool
 
 
-def read(text: str, statement: Statement, question: Question | None) -> Reading | None:
+def read(body: Body, statement: Statement, question: Question | None) -> Reading | None:
     """The time that a statement gives: the first after a mark, else the last."""
+    text = body.text
     end = sentence_end(text, statement.start, statement.end) if statement.marked else statement.end
     found = list(CLOCK.finditer(text, statement.start, end))
     if not found:

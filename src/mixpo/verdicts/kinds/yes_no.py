@@ -8,6 +8,7 @@ import re
 from functools import lru_cache
 
 from mixpo.records import Question
+from mixpo.verdicts.body import Body
 from mixpo.verdicts.reading import Reading, Undecided
 from mixpo.verdicts.refusal import refuses
 from mixpo.verdicts.statements import Statement
@@ -99,9 +100,9 @@ def polarity(word: str) -> bool | None:
     return True if plain in YES else False if plain in NO else None
 
 
-def read(text: str, statement: Statement, question: Question) -> Reading | None:
+def read(body: Body, statement: Statement, question: Question) -> Reading | None:
     """The answer that a statement gives; its value is True or False."""
-    start, end = statement.start, statement.end
+    text, start, end = body.text, statement.start, statement.end
     if head := HEAD.match(text, start, end):
         word, rest = head[1], text[head.end(1) : end].strip(" \t\n.!\"'*)}$")
         idiom = word.lower() == "no" and IDIOM.match(text, head.start(1), end)
@@ -111,7 +112,7 @@ def read(text: str, statement: Statement, question: Question) -> Reading | None:
             if BOTH.match(text, head.end(1), end):
                 return Reading(start, end, problem="several answers")
             return Reading(head.start(1), head.end(1), polarity(word))
-    if refuses(text, start, end) and not statement.strict:
+    if refuses(body.lower, start, end) and not statement.strict:
         return Reading(start, end, problem="refused")
     found = [reading for match in WORD.finditer(text, start, end) if (reading := _claimed(text, match, statement))]
     if found:
