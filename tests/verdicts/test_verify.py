@@ -59,3 +59,26 @@ def test_step_judges_only_what_is_missing(tmp_path):
         )
         run(Config(), files)
     assert [verdict.outcome for verdict in files.verdicts("verify")] == [Outcome.CORRECT, Outcome.INCORRECT]
+
+
+@pytest.mark.parametrize("gap", range(0, 420, 7))
+def test_a_mark_is_found_however_much_stands_behind_it(gap):
+    """The words that begin marks are looked for from the end back, 50 characters first, then twice as many."""
+    for mark in ("Final answer: 7", "\\boxed{7}", "I go with 7", "答案是7。"):
+        found = verdict(f"It may be 5. {mark}\n{'so ' * (gap // 3)}{'.' * (gap % 3)}", "7", AnswerKind.INTEGER)
+        assert (found.outcome, found.extracted, found.rule) == (
+            Outcome.CORRECT,
+            "7",
+            {"F": "marker", "\\": "box", "I": "phrase", "答": "phrase"}[mark[0]],
+        ), mark
+
+
+def test_case_of_number_signs_does_not_matter():
+    assert verdict("FINAL ANSWER: MINUS 7", "-7", AnswerKind.INTEGER).outcome is Outcome.CORRECT
+    assert verdict("FINAL ANSWER: MINUS 7", "7", AnswerKind.INTEGER).outcome is Outcome.INCORRECT
+
+
+def test_a_letter_that_grows_in_lower_case_shifts_nothing():
+    """İ in lower case is two characters."""
+    found = verdict("İİİİ Final answer: **7 cm**", "7", AnswerKind.INTEGER)
+    assert (found.outcome, found.extracted, found.rule) == (Outcome.CORRECT, "7", "marker")

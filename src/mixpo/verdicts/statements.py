@@ -66,8 +66,9 @@ COURTESY = re.compile(
     r"|need|'d|would)|(?:sources?|references?|note):"
 )
 WITHDRAWN = re.compile(
-    r"\b(?:(?:wait|hmm|scratch that|on second thought|let me (?:re-?check|re-?consider|re-?calculate|double[- ]check))\b"
-    r"|(?:correction|no)[:,])|(?:^|[.!?\n]\s*)actually\b"
+    r"\b(?:(?:wait|hmm|scratch that|on second thought"
+    r"|let me (?:re-?check|re-?consider|re-?calculate|double[- ]check))\b|(?:correction|no)[:,])"
+    r"|(?:^|[.!?\n]\s{0,20})actually\b"
 )
 STRICT = frozenset({"box", "tag", "json", "heading", "marker", "direct"})
 MARKED = frozenset({"box", "tag", "json", "heading", "marker", "phrase"})
@@ -204,10 +205,10 @@ def line_end(text: str, start: int, end: int) -> int:
 
 def sentence_end(text: str, start: int, end: int) -> int:
     """End of the first sentence from `start` on that holds anything."""
-    for match in SENTENCE_END.finditer(text, start, end):
-        if text[start : match.start()].strip(" \t\n*$:#\\[]"):
-            return match.start()
-    return end
+    window = text[start:end]
+    first = start + len(window) - len(window.lstrip(" \t\n*$:#\\[]"))
+    found = (match.start() for match in SENTENCE_END.finditer(text, first, end))
+    return next((at for at in found if at > first), end)
 
 
 def direct_statement(body: Body) -> Statement | None:

@@ -13,9 +13,7 @@ from mixpo.verdicts.reading import Reading, Undecided
 from mixpo.verdicts.refusal import NONE_FITS, refuses
 from mixpo.verdicts.statements import Statement
 
-UNDETERMINED = re.compile(
-    r"\b((?:can(?:no|')t|cannot) be (?:determined|calculated|found)|not enough information)\b"
-)
+UNDETERMINED = re.compile(r"\b((?:can(?:no|')t|cannot) be (?:determined|calculated|found)|not enough information)\b")
 OPTION_LINE = re.compile(r"[ \t]*(?:\([A-Z]\)|[A-Z][.):])[ \t]*\S")
 
 

@@ -54,6 +54,8 @@ HEAD_LIMIT = 200
 """Characters at a statement's start in which its letter must stand."""
 GLANCE = 60
 """Characters before a letter in which a denial is looked for."""
+LOOK = 100
+"""Characters after it."""
 
 
 def letter_read(body: Body, statement: Statement, count: int) -> Reading | None:
@@ -130,12 +132,12 @@ def _named(text: str, head: re.Match[str]) -> bool:
 def _judged(body: Body, left: int, right: int, statement: Statement) -> Reading:
     """The letter at [left, right), unless it is denied or one of several."""
     text = body.text
-    before, after = body.lower[max(0, left - GLANCE) : left], body.lower[right : statement.end]
+    before, after = body.lower[max(0, left - GLANCE) : left], body.lower[right : min(statement.end, right + LOOK)]
     if (_holds(before, DENIALS_BEFORE) and DENIED_BEFORE.search(before)) or (
         _holds(after, DENIALS_AFTER) and DENIED_AFTER.match(after)
     ):
         return Reading(left, right, problem="denied")
-    more = MORE.match(text, right, statement.end)
+    more = MORE.match(text, right, statement.end) if right + 1 < statement.end else None
     if more and more[1].upper() != text[left].upper():
         article = more[1] in "aIA" and WORD_AFTER.match(text, more.end())
         variable = more[1].islower() and text[more.start(1) - 1] not in "("

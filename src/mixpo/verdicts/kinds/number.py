@@ -4,10 +4,11 @@ import re
 from collections.abc import Sequence
 from fractions import Fraction
 from functools import lru_cache
+from typing import cast
 
 from mixpo.records import Question
-from mixpo.verdicts.body import Body, lowered
 from mixpo.verdicts.arithmetic import Value
+from mixpo.verdicts.body import Body, lowered
 from mixpo.verdicts.kinds import date
 from mixpo.verdicts.quantities import Quantity, lone_quantity, quantities, quantities_of
 from mixpo.verdicts.reading import Reading, Undecided
@@ -15,7 +16,6 @@ from mixpo.verdicts.refusal import refuses
 from mixpo.verdicts.statements import Statement, sentence_end
 from mixpo.verdicts.units import conversion
 
-Rational = Fraction | int
 ASIDE = re.compile(
     r"(?:,|;)\s*(?:which|because|since|as|so that|where|with|given|when|if|but|compared|or (?:simplified|about))\b"
     r"|\b(?:because|since|than|given that|out of)\b|\s\(|\b(?:after|when|if)\b(?= (?:you|we|subtract|the|all|remov))"
@@ -50,9 +50,7 @@ LEADING = re.compile(
     r"\s*(?:after|when|if|in|from|of|by|with|since|because|as|given|for|out of|subtracting|adding)\b[^,]*,\s"
 )
 DENIED = re.compile(r"(?:\bnot|n't|\bnever|\bisn't|不是)\s*(?:be\s+|equal to\s+)?[$(]*$")
-NO_THINGS = re.compile(
-    r"\s*(no) (?!answer|idea|information|data|comment|doubt|way|clue|image|solution|option)\w"
-)
+NO_THINGS = re.compile(r"\s*(no) (?!answer|idea|information|data|comment|doubt|way|clue|image|solution|option)\w")
 CHAINED = re.compile(
     r"[^.;,\n]{0,40}[=≈]\s*\$?|\s*\\approx\s*\$?|[^.;,\n]{0,20}\b(?:which is|that is|i\.e\.|or about"
     r"|or approximately)\s*(?:equal to )?\$?\s*"
@@ -65,8 +63,8 @@ BOUNDS = re.compile(r"\b(?:between|from|ranges?)\b[^.\n]{0,40}$")
 def read(body: Body, statement: Statement, question: Question) -> Reading | None:
     """The number that a statement gives as its answer; its value is a `Quantity`. None when it has no number."""
     text, lower, start, end = body.text, body.lower, statement.start, statement.end
-    if alone := lone_quantity(body, start, end):
-        return Reading(alone.start, alone.end, alone)
+    if lone := lone_quantity(body, start, end):
+        return Reading(lone.start, lone.end, lone)
     if statement.rule in ("marker", "phrase", "heading"):
         end = sentence_end(text, start, end)
     refused = refuses(lower, start, end)
@@ -90,7 +88,9 @@ def read(body: Body, statement: Statement, question: Question) -> Reading | None
             return Reading(left, right, Quantity(left, right, Fraction(0), "word"))
         return Reading(start, end, problem="refused") if refused else None
     found = _counting(found) if len(found) > 1 else found
-    kept = [quantity for quantity in found if not DENIED.search(lower[max(start, quantity.start - 20) : quantity.start])]
+    kept = [
+        quantity for quantity in found if not DENIED.search(lower[max(start, quantity.start - 20) : quantity.start])
+    ]
     if not kept:
         return Reading(start, end, problem="denied")
     found = kept
@@ -220,7 +220,7 @@ def gold_quantity(answer: str) -> Quantity:
     return found[0]
 
 
-def comparable(reading: Reading, question: Question) -> tuple[Rational, Rational] | None:
+def comparable(reading: Reading, question: Question) -> tuple[Fraction, Fraction] | None:
     """The answer's and the ground truth's values in the same unit and scale; None: it is no single number."""
     quantity: Quantity = reading.value
     if quantity.form == "too large":
@@ -239,9 +239,9 @@ def comparable(reading: Reading, question: Question) -> tuple[Rational, Rational
     return (answer if factor == 1 else answer * factor), truth
 
 
-def _rational(value: Value) -> Rational:
-    """The exact value; whole numbers stay what they are, which compares much faster than fractions."""
-    return Fraction(value) if isinstance(value, float) else value
+def _rational(value: Value) -> Fraction:
+    """The exact value. A whole number stays an `int`, which can all that a fraction can and compares much faster."""
+    return Fraction(value) if isinstance(value, float) else cast(Fraction, value)
 
 
 def _asks_for_scale(quantity: Quantity, question: Question) -> bool:
@@ -251,7 +251,7 @@ def _asks_for_scale(quantity: Quantity, question: Question) -> bool:
     return quantity.scale in names and names[quantity.scale] in asked
 
 
-def exact(answer: Rational, truth: Rational) -> bool:
+def exact(answer: Fraction, truth: Fraction) -> bool:
     """Equality up to what floating point loses in roots and π."""
     if answer == truth:
         return True
@@ -266,7 +266,7 @@ def decimals_of(answer: str) -> int:
     return len(digits[1]) if digits else 0
 
 
-def half_up(value: Rational, decimals: int) -> int:
+def half_up(value: Fraction, decimals: int) -> int:
     """Rounded to so many decimals, halves away from zero, in units of the last one."""
     scaled = abs(value) * 10**decimals + Fraction(1, 2)
     return (1 if value >= 0 else -1) * (scaled.numerator // scaled.denominator)

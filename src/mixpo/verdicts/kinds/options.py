@@ -39,7 +39,7 @@ def _beginnings(choices: tuple[str, ...]) -> tuple[str, ...]:
 
 def contradicted(body: Body, found: Reading, end: int, choices: tuple[str, ...]) -> bool:
     """Whether the letter read is followed at once by the text of another option: "(B) 7 cm" where that is (C)."""
-    after = AFTER_LETTER.match(body.text, found.end, end)
+    after = AFTER_LETTER.match(body.text, found.end, end) if found.end + 1 < end else None
     if after is None or not 0 <= found.value < len(choices):
         return False
     said = body.lower[after.end() : end]
