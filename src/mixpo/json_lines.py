@@ -11,33 +11,43 @@ from typing import Any, TypeVar
 T = TypeVar("T")
 
 
+_encode = json.JSONEncoder(ensure_ascii=False).encode
+
+
 def to_json(record: Any) -> str:
     """One line of JSON; fields at their default are left out."""
-    row = {
-        field.name: value
-        for field in dataclasses.fields(record)
-        if not _is_default(field, value := getattr(record, field.name))
-    }
-    return json.dumps(row, ensure_ascii=False)
+    row = {}
+    for name, default in _defaults(type(record)):
+        value = getattr(record, name)
+        if value != default or type(value) is not type(default):
+            row[name] = value
+    return _encode(row)
 
 
-def _is_default(field: dataclasses.Field, value: Any) -> bool:
-    if field.default is not dataclasses.MISSING:
-        return value == field.default and type(value) is type(field.default)
-    return field.default_factory is not dataclasses.MISSING and value == field.default_factory()
+@cache
+def _defaults(record_type: type) -> tuple[tuple[str, Any], ...]:
+    return tuple(
+        (field.name, field.default if field.default_factory is dataclasses.MISSING else field.default_factory())
+        for field in dataclasses.fields(record_type)
+    )
 
 
 def from_json(record_type: type[T], line: str) -> T:
     """The record a line holds. Raises ValueError when the line is torn, no object, or lacks a field."""
-    row = json.loads(line)
+    return from_row(record_type, json.loads(line))
+
+
+def from_row(record_type: type[T], row: Any) -> T:
+    """The record that a line's object holds, as `from_json`."""
     if not isinstance(row, dict):
         raise ValueError("not a JSON object")
     converters = _converters(record_type)  # type: ignore[arg-type]
-    unknown = sorted(row.keys() - converters.keys())
-    if unknown:
-        raise ValueError(f"unknown field {unknown[0]!r}")
+    if not row.keys() <= converters.keys():
+        raise ValueError(f"unknown field {min(row.keys() - converters.keys())!r}")
     try:
-        return record_type(**{name: converters[name](value) for name, value in row.items()})
+        return record_type(
+            **{name: convert(value) if (convert := converters[name]) else value for name, value in row.items()}
+        )
     except TypeError as error:
         raise ValueError(str(error).split("__init__() ")[-1]) from None
 
@@ -49,12 +59,13 @@ def _converters(record_type: type) -> dict[str, Any]:
 
 
 def _converter(hint: Any) -> Any:
+    """What turns JSON's value into the field's; None: it is the field's."""
     if isinstance(hint, types.UnionType):
         inner = next(part for part in typing.get_args(hint) if part is not type(None))
         convert = _converter(inner)
-        return lambda value: None if value is None else convert(value)
+        return convert and (lambda value: None if value is None else convert(value))
     if typing.get_origin(hint) is tuple:
         return tuple
     if isinstance(hint, type) and issubclass(hint, StrEnum):
         return hint
-    return lambda value: value
+    return None

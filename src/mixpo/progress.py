@@ -1,10 +1,15 @@
 """Progress bars and one-line notes of what a step did (rich, on standard error)."""
 
+import time
 from collections.abc import Iterable, Iterator
 from functools import cache
 from typing import Any, TypeVar
 
 T = TypeVar("T")
+LABEL = 22
+"""Characters of a bar's name, so that bars stand below each other."""
+PAUSE = 0.1
+"""Seconds between two movements of a bar: one for each item would cost more than many an item."""
 
 
 @cache
@@ -19,8 +24,8 @@ def say(text: str) -> None:
     console().print(text, markup=False)
 
 
-def track(items: Iterable[T], what: str, total: int | None = None, done: int = 0) -> Iterator[T]:
-    """Yields the items with a bar: how many of `total`, the rate, the time left; `done` were there before."""
+def bar(*columns: Any) -> Any:
+    """A bar (`rich.progress.Progress`): how many of how many, `columns` of one's own, the time spent and left."""
     from rich.progress import (
         BarColumn,
         MofNCompleteColumn,
@@ -30,15 +35,27 @@ def track(items: Iterable[T], what: str, total: int | None = None, done: int = 0
         TimeRemainingColumn,
     )
 
-    columns = (
+    return Progress(
         TextColumn("{task.description}"),
         BarColumn(),
         MofNCompleteColumn(),
+        *columns,
         TimeElapsedColumn(),
         TimeRemainingColumn(),
+        console=console(),
+        refresh_per_second=4,
     )
-    with Progress(*columns, console=console(), refresh_per_second=4) as progress:
-        task = progress.add_task(what.ljust(22), total=total, completed=done)
+
+
+def track(items: Iterable[T], what: str, total: int | None = None, done: int = 0) -> Iterator[T]:
+    """Yields the items with a bar: how many of `total`, the rate, the time left; `done` were there before."""
+    with bar() as progress:
+        task = progress.add_task(what.ljust(LABEL), total=total, completed=done)
+        shown, count = time.monotonic(), 0
         for item in items:
             yield item
-            progress.advance(task)
+            count += 1
+            if time.monotonic() - shown > PAUSE:
+                progress.advance(task, count)
+                shown, count = time.monotonic(), 0
+        progress.advance(task, count)

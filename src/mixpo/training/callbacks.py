@@ -7,7 +7,7 @@ from typing import Any
 from transformers import TrainerCallback
 
 from mixpo.files import write_text
-from mixpo.progress import console
+from mixpo.progress import LABEL, bar
 
 
 class LogFile(TrainerCallback):
@@ -37,25 +37,9 @@ class ProgressBar(TrainerCallback):
     def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         if not state.is_world_process_zero:
             return
-        from rich.progress import (
-            BarColumn,
-            MofNCompleteColumn,
-            Progress,
-            TextColumn,
-            TimeElapsedColumn,
-            TimeRemainingColumn,
-        )
-
-        columns = (
-            TextColumn("{task.description}"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TextColumn("{task.fields[loss]}"),
-            TimeElapsedColumn(),
-            TimeRemainingColumn(),
-        )
-        self.bar = Progress(*columns, console=console(), refresh_per_second=4)
-        self.task = self.bar.add_task(self.name.ljust(22), total=state.max_steps, completed=state.global_step, loss="")
+        self.bar = bar("{task.fields[loss]}")
+        name = self.name.ljust(LABEL)
+        self.task = self.bar.add_task(name, total=state.max_steps, completed=state.global_step, loss="")
         self.bar.start()
 
     def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:

@@ -6,13 +6,19 @@ import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
-from dataclasses import replace
+from operator import attrgetter
+from typing import TypeVar
 
-from mixpo.records import Question, Response, Verdict
+from mixpo.records import Question, Response
 from mixpo.verdicts import symbolic
 
 Pair = tuple[Question, Response]
-Verify = Callable[[Question, Response], Verdict]
+R = TypeVar("R")
+Verify = Callable[[Question, Response], R]
+QUESTION = ("id", "text", "answer", "kind", "choices", "precision", "unit")
+RESPONSE = ("id", "question_id", "sample", "text", "finish_reason")
+"""The fields that judging needs."""
+_of_question, _of_response = attrgetter(*QUESTION), attrgetter(*RESPONSE)
 WORTHWHILE = 5_000
 """Responses from which on starting processes costs less than it saves."""
 CHUNK = 500
@@ -20,8 +26,8 @@ AHEAD = 4
 """Chunks in flight per process: enough to keep it busy, few enough to keep memory flat."""
 
 
-def in_parallel(verify: Verify, pairs: Iterable[Pair], workers: int, time_limit: float) -> Iterator[Verdict]:
-    """The verdict on every pair, in order. `workers` 0: as many as there are cores; 1: none but this process."""
+def in_parallel(verify: Verify[R], pairs: Iterable[Pair], workers: int, time_limit: float) -> Iterator[R]:
+    """What `verify` says of every pair, in order. `workers` 0: as many as there are cores; 1: none but this process."""
     workers = (
         workers or len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else workers or os.cpu_count() or 1
     )
@@ -35,36 +41,23 @@ def in_parallel(verify: Verify, pairs: Iterable[Pair], workers: int, time_limit:
     return itertools.starmap(verify, pairs)
 
 
-def _over_processes(verify: Verify, pairs: Iterator[Pair], workers: int, time_limit: float) -> Iterator[Verdict]:
+def _over_processes(verify: Verify[R], pairs: Iterator[Pair], workers: int, time_limit: float) -> Iterator[R]:
     # Spawned, not forked: the caller may hold threads (torch, a progress bar) that do not survive a fork.
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(workers, context, symbolic.set_time_limit, (time_limit,)) as pool:
-        running: deque[Future[list[Verdict]]] = deque()
+        running: deque[Future[list[R]]] = deque()
         for chunk in iter(lambda: list(itertools.islice(pairs, CHUNK)), []):
-            running.append(pool.submit(_chunk, verify, _slim(chunk)))
+            # Sent as tuples, each question once, without what judging does not need: sending records whole
+            # (tokens, prompts, scenes) would cost more than judging them.
+            questions = {question.id: question for question, _ in chunk}
+            asked = [_of_question(question) for question in questions.values()]
+            running.append(pool.submit(_chunk, verify, asked, [_of_response(response) for _, response in chunk]))
             if len(running) >= AHEAD * workers:
                 yield from running.popleft().result()
         while running:
             yield from running.popleft().result()
 
 
-def _chunk(verify: Verify, pairs: list[Pair]) -> list[Verdict]:
-    return [verify(question, response) for question, response in pairs]
-
-
-def _slim(pairs: list[Pair]) -> list[Pair]:
-    """The pairs without what judging does not need (tokens, prompts, scenes): sending that costs more than judging."""
-    questions = {question.id: replace(question, meta={}, images=()) for question, _ in pairs}
-    return [
-        (
-            questions[question.id],
-            Response(
-                id=response.id,
-                question_id=response.question_id,
-                sample=response.sample,
-                text=response.text,
-                finish_reason=response.finish_reason,
-            ),
-        )
-        for question, response in pairs
-    ]
+def _chunk(verify: Verify[R], questions: list[tuple], responses: list[tuple]) -> list[R]:
+    known = {values[0]: Question(**dict(zip(QUESTION, values))) for values in questions}
+    return [verify(known[values[1]], Response(**dict(zip(RESPONSE, values)))) for values in responses]
