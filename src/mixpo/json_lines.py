@@ -17,7 +17,7 @@ _encode = json.JSONEncoder(ensure_ascii=False).encode
 def to_json(record: Any) -> str:
     """One line of JSON; fields at their default are left out."""
     row = {}
-    for name, default in _defaults(type(record)):
+    for name, default in _defaults(type(record)):  # type: ignore[arg-type]
         value = getattr(record, name)
         if value != default or type(value) is not type(default):
             row[name] = value

@@ -13,7 +13,7 @@ from mixpo.verdicts.statements import Statement, sentence_end
 END = r"(?:[+-]?\s*(?:\d[\d,]*(?:\.\d+)?|\.\d+)(?:/\d+)?|[+-]?\s*(?:∞|\\infty|inf\b|infinity\b))"
 INTERVAL = re.compile(
     rf"(?<![\d.,])(?:(?P<open>[\[(])\s*(?P<a>{END})\s*[,;]\s*(?P<b>{END})\s*(?P<close>[\])])"
-    rf"|(?:between|from)?\s*\$?(?P<c>{END})\s*[%°]?\s*[a-z]{{0,6}}\s*(?:-+|~|to|and|through|至|到)\s*\$?(?P<d>{END})"
+    rf"|(?:between|from)?\s{{0,20}}\$?(?P<c>{END})\s*[%°]?\s*[a-z]{{0,6}}\s*(?:-+|~|to|and|through|至|到)\s*\$?(?P<d>{END})"
     rf"|(?P<e>{END})\s*(?P<left>[<≤]|\\leq?\b|<=)\s*[a-zA-Z]\s*(?P<right>[<≤]|\\leq?\b|<=)\s*(?P<f>{END})"
     rf"|[a-zA-Z]\s*(?P<sign>[<>]=?|[≤≥]|\\[lg]eq?\b)\s*(?P<g>{END}))",
     re.IGNORECASE,
