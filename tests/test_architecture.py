@@ -1,6 +1,7 @@
 """The import table of docs/design.md, read off the import statements."""
 
 import ast
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -40,17 +41,50 @@ FILES = sorted(SOURCE.rglob("*.py"))
 
 
 def imports(path: Path, *, top_level_only: bool = False) -> list[tuple[str, int]]:
-    """Every module a file imports, with the line; TYPE_CHECKING blocks count as imports of ours only."""
-    tree = ast.parse(path.read_text(encoding="utf-8"))
-    nodes = tree.body if top_level_only else list(ast.walk(tree))
+    """Every module a file imports, with the line; top level: what importing the file imports."""
+    return imports_of(path.read_text(encoding="utf-8"), top_level_only=top_level_only, where=str(path))
+
+
+def imports_of(source: str, *, top_level_only: bool = False, where: str = "") -> list[tuple[str, int]]:
+    tree = ast.parse(source)
     found: list[tuple[str, int]] = []
-    for node in nodes:
+    for node in on_import(tree) if top_level_only else ast.walk(tree):
         if isinstance(node, ast.Import):
             found += [(alias.name, node.lineno) for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
-            assert node.level == 0, f"{path}:{node.lineno}: relative import"
-            found.append((node.module or "", node.lineno))
+            assert node.level == 0, f"{where}:{node.lineno}: relative import"
+            found += [(submodule(node.module or "", alias.name), node.lineno) for alias in node.names]
     return found
+
+
+def on_import(node: ast.AST) -> Iterator[ast.AST]:
+    """What runs when a file is imported: all but the bodies of functions and what is for type checkers alone."""
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
+            continue
+        if isinstance(child, ast.If) and ast.unparse(child.test).endswith("TYPE_CHECKING"):
+            continue
+        yield child
+        yield from on_import(child)
+
+
+def submodule(module: str, name: str) -> str:
+    """`from mixpo import training` imports `mixpo.training`, `from mixpo import __version__` only `mixpo`."""
+    below = SOURCE / name
+    return f"mixpo.{name}" if module == "mixpo" and (below.is_dir() or below.with_suffix(".py").exists()) else module
+
+
+def test_imports_are_seen_however_they_are_written():
+    source = (
+        "from mixpo import training, __version__\n"
+        "try:\n    import torch\nexcept ImportError:\n    from vllm import LLM\n"
+        "class A:\n    import ray\n"
+        "if TYPE_CHECKING:\n    import peft\n"
+        "def f():\n    import duckdb\n"
+    )
+    top = ["mixpo.training", "mixpo", "torch", "vllm", "ray"]
+    assert sorted(module for module, _ in imports_of(source, top_level_only=True)) == sorted(top)
+    assert sorted(module for module, _ in imports_of(source)) == sorted([*top, "peft", "duckdb"])
 
 
 def layer(path: Path) -> str:
