@@ -11,7 +11,9 @@ from pathlib import Path
 import pytest
 
 from mixpo.files import RunFiles
-from mixpo.report.reviews import Reviews
+from mixpo.report.page import Config as ReportConfig
+from mixpo.report.page import run as write_report
+from mixpo.report.reviews import Item, Reviews, Side
 
 CHROMIUM = shutil.which("chromium")
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
@@ -59,10 +61,13 @@ def server(scenes):
 
 @pytest.fixture(scope="module")
 def browser():
+    """A context: its limit is generous, for machines that do other work besides."""
     with playwright.sync_playwright() as started:
-        found = started.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        launched = started.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        found = launched.new_context(viewport={"width": 1280, "height": 900})
+        found.set_default_timeout(120_000)
         yield found
-        found.close()
+        launched.close()
 
 
 def screenshot(page, name):
@@ -71,7 +76,7 @@ def screenshot(page, name):
 
 
 def test_filter_open_a_pair_and_see_its_image(scenes, server, browser):
-    page = browser.new_page(viewport={"width": 1280, "height": 900})
+    page = browser.new_page()
     asked = []
     page.on("request", lambda request: asked.append(request.url))
     page.goto(server.url)
@@ -106,7 +111,7 @@ def test_filter_open_a_pair_and_see_its_image(scenes, server, browser):
 
 def test_five_items_by_keyboard_survive_sigkill(scenes, browser):
     server = Server(scenes.root)
-    page = browser.new_page(viewport={"width": 1280, "height": 900})
+    page = browser.new_page()
     try:
         page.goto(f"{server.url}review")
         page.get_by_label("Your name").fill("Ann")
@@ -136,3 +141,23 @@ def test_five_items_by_keyboard_survive_sigkill(scenes, browser):
     finally:
         again.kill()
         page.close()
+
+
+def test_the_report_with_a_review_fits_narrow_screens(scenes, browser):
+    reviews = Reviews(scenes.reviews)
+    contest = "other texts"
+    item = Item(id="x", contest=contest, question_id="q", prompt="?", first="a", second="b", preferred="first")
+    reviews.add([item])
+    for reviewer in ("Ann", "Bob"):
+        reviews.save(item, reviewer, Side.LEFT)
+    write_report(ReportConfig(), scenes)
+    page = browser.new_page()
+    asked = []
+    page.on("request", lambda request: asked.append(request.url))
+    for width in (1280, 400):
+        page.set_viewport_size({"width": width, "height": 800})
+        page.goto(scenes.report.as_uri())
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+        screenshot(page, f"report-{width}")
+    assert all(url.startswith(("file:", "data:")) for url in asked)
+    page.close()
