@@ -43,9 +43,9 @@ def prompts(rows):
 
 @pytest.mark.parametrize("layout", ["auto", "paired"])
 def test_tokens_flops_and_hours_follow_from_the_data(recipe, rows, layout):
-    """Three pairs, two a step: a step has 2/3 of all tokens, and three epochs are 4.5 steps."""
+    """Three pairs, two a step: a whole step has 2/3 of all tokens; three epochs are six steps, with 4.5 steps' work."""
     lines = plan(recipe(layout), [], "8xh100").splitlines()
-    assert lines[0].endswith("3 pairs, 4 steps of 2 pairs")
+    assert lines[0].endswith("3 pairs, 6 steps of up to 2 pairs")
     every = list(prompts(rows))
     every = paired(every) if layout == "paired" else every
     flops = step_flops(shape_on_paper(str(BASE_MODEL)), every, live_reference=True)

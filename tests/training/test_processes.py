@@ -88,8 +88,8 @@ def two_processes(folder, function, *args, **given):
 
 @pytest.mark.parametrize(
     ("count", "given"),
-    [(7, {"layout": "auto"}), (7, {"layout": "paired"}), (2, {"layout": "shared"}), (7, {"row_tokens": 200})],
-    ids=["auto", "paired", "a rank without rows", "rows of 200 tokens"],
+    [(7, {"layout": "auto"}), (2, {"layout": "paired"}), (7, {"row_tokens": 200})],
+    ids=["auto", "a rank without rows", "rows of 200 tokens"],
 )
 def test_two_processes_equal_one(tmp_path, model, processor, mixed, count, given):
     rows = mixed[:count]

@@ -1,5 +1,6 @@
 """`mixpo plan`: tokens, FLOPs, memory and hours of a recipe's trainings, from their data's own lengths."""
 
+import math
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -52,14 +53,14 @@ def machine_named(name: str) -> Machine:
         return MACHINES[name]
     if name != "cpu":
         raise UserError(f"no machine is called {name!r}; choose one of {', '.join([*MACHINES, 'cpu'])}")
-    size = 1024
+    size = 512
     left, right = torch.randn(size, size), torch.randn(size, size)
-    best = 0.0
-    end = time.perf_counter() + 1
-    while (start := time.perf_counter()) < end:
+    seconds: list[float] = []
+    while sum(seconds) < 1 or len(seconds) < 20:
+        start = time.perf_counter()
         left @ right
-        best = max(best, 2 * size**3 / (time.perf_counter() - start))
-    return Machine(1, best, None, CPU_EFFICIENCY)
+        seconds.append(time.perf_counter() - start)
+    return Machine(1, 2 * size**3 / min(seconds), None, CPU_EFFICIENCY)
 
 
 def plan(recipe_path: Path, overrides: Sequence[str], machine_name: str) -> str:
@@ -91,11 +92,12 @@ def _table(config: Config, files: RunFiles, machine_name: str, machine: Machine)
     shape = shape_on_paper(model_path)
     rows = Rows(records, ImageRoots.load(files.image_roots_file(config.questions)))
     groups = list(encoded_groups(rows, load_processor(model_path), config, shape.patch))
-    steps = config.epochs * len(records) / config.batch
+    steps = config.epochs * len(records) / config.batch  # the last of an epoch may be smaller
+    whole = math.ceil(len(records) / config.batch) * config.epochs
     flops = f"{machine.devices} x {machine.peak / 1e12:,.3g} TFLOP/s, {machine.efficiency:.0%} of it assumed"
     lines = [
-        f"{config.name}: {shape.parameters / 1e6:,.1f} M parameters, {len(records):,} pairs, {steps:,.0f} steps of "
-        f"{config.batch} pairs",
+        f"{config.name}: {shape.parameters / 1e6:,.1f} M parameters, {len(records):,} pairs, {whole:,.0f} steps of "
+        f"up to {config.batch} pairs",
         f"{machine_name}: {flops}",
         "",
         f"{'objective':<10} {'reference':<10} {'tokens/step':>12} {'TFLOP/step':>12} {'GiB/device':>11} {'hours':>9}",
