@@ -1,6 +1,7 @@
 """DropoutNTP: cuts in tokens, continuations, what is left out and why."""
 
 import pytest
+from PIL import Image
 
 from mixpo.files import RunFiles
 from mixpo.images import ImageRoots
@@ -80,6 +81,53 @@ def test_dropped_with_the_reason(answer, cut, values, reason):
     record = run_one(answer, cut, **values)
     assert isinstance(record, Dropped)
     assert (record.id, record.step, record.reason) == ("d-0/0", "dropout", reason)
+
+
+CHINESE = "图中有三个红色的圆形和两个蓝色的方块左边的三角形是绿色的"  # 28 characters, no space
+
+
+@pytest.mark.parametrize("with_image", [False, True])
+@pytest.mark.parametrize("ratio", [0, 0.25, 0.5, 0.75])
+@pytest.mark.parametrize("text", [CHINESE, "the red circle is left of the blue square 🟥 and the answer is 3"])
+def test_every_ratio_with_and_without_image_in_any_language(internvl, tmp_path, text, ratio, with_image):
+    """A real model and its byte-level tokens: the first `ratio` of them is kept, to the character, and continued."""
+    backend = TransformersBackend(*internvl)
+    ids = tuple(backend.encoder.tokenizer.encode(text, add_special_tokens=False))
+    assert backend.decode(ids) == text
+    seen: list[Request] = []
+    complete = backend.complete
+
+    def watched(requests, params):
+        return complete((seen.append(request) or request for request in requests), params)
+
+    backend.complete = watched
+    # This random model does not know how to end a turn, so every token may: about one in twenty.
+    backend.end_ids = frozenset(range(20, 40))
+    Image.new("RGB", (64, 64), "red").save(tmp_path / "0.png")
+    roots = ImageRoots({"scenes": tmp_path})
+    settings = step.Config(ratio=ratio, with_image=with_image, temperature=1.0, top_k=0, max_new_tokens=300)
+    cut = response(text, token_ids=ids, completion_tokens=len(ids) + 1)
+    (record,) = step.dropout([step.Cut(cut, OPEN.images)], backend, roots, settings)
+    (request,) = seen
+    assert len(request.images) == with_image
+    kept = int(len(ids) * ratio)
+    assert request.prefix_token_ids == ids[: len(request.prefix_token_ids)]
+    assert kept - 3 <= len(request.prefix_token_ids) <= kept, "fewer only where the cut fell inside a character"
+    assert isinstance(record, Continuation)
+    assert (record.ratio, record.with_image) == (ratio, with_image)
+    assert text.startswith(record.kept)
+    assert record.text.startswith(record.kept)
+    assert record.text not in (text, record.kept)
+    assert record.response_tokens == len(ids) + 1
+    assert record.completion_tokens >= 1
+
+
+def test_what_was_left_out_keeps_its_tokens():
+    """A response of 10 tokens, end of turn included; its continuation of six (five words and the end)."""
+    same = run_one(TEXT, response(completion_tokens=10))
+    assert (same.reason, same.tokens) == (DropReason.SAME_TEXT, 10 + 6)
+    cut_short = run_one("", response(finish_reason=FinishReason.LENGTH, completion_tokens=512))
+    assert (cut_short.reason, cut_short.tokens) == (DropReason.TRUNCATED, 512)
 
 
 def test_a_cut_inside_a_character_moves_left(internvl):
