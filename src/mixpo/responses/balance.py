@@ -60,8 +60,8 @@ def until_balanced(
         numbers = range(start, min(n, start + rule.round))
         for record in draw([tally.question for tally in open_ones.values()], numbers):
             if isinstance(record, Dropped):
-                del open_ones[record.id]
-            else:
+                open_ones.pop(record.id, None)
+            elif record.question_id in open_ones:  # a server may refuse one sample and answer another
                 open_ones[record.question_id].count(record, judge)
             yield record
         saved = n - numbers.stop
