@@ -57,6 +57,7 @@ WORDS = ["How many red circles are left of the blue square in this picture of sh
 def build(width: int, layers: int) -> tuple[Any, Any]:
     """A random model and its processor; four tiles an image."""
     tokenizer = make_tokenizer(WORDS, 4096)
+    tokenizer.model_max_length = 4096
     vision = {
         "image_size": [TILE, TILE], "patch_size": [PATCH, PATCH], "hidden_size": width // 2, "num_hidden_layers": 2,
         "num_attention_heads": 4, "intermediate_size": width, "layer_scale_init_value": 1.0,

@@ -1,5 +1,6 @@
 """SIGKILL at random moments while a real model samples: the files come out as if nothing had happened."""
 
+import json
 import os
 import subprocess
 import sys
@@ -14,8 +15,9 @@ from mixpo.records import DropReason, Question
 
 KILLS = {"all": 20, "balanced": 6}
 # Forked from one process that holds the model: new interpreters would mostly be killed while they import and load.
-PROGRAM = """
-import os, random, shutil, signal, sys, time
+PROGRAM = '''
+import json, os, random, shutil, signal, sys, time
+from dataclasses import replace
 import torch
 from mixpo.files import RunFiles
 from mixpo.records import Outcome
@@ -24,45 +26,49 @@ from mixpo.responses.backends.make import make_backend
 from mixpo.responses.balance import Balance
 
 torch.set_num_threads(1)
-root, model, kills, rule = sys.argv[1], sys.argv[2], int(sys.argv[3]), sys.argv[4]
-balance = Balance(correct=1, incorrect=1, round=2) if rule == "balanced" else None
-config = sample.Config(
-    model=model, n=4, max_new_tokens=6, temperature=2.0, top_k=0, block=8, stop_when_balanced=balance
-)
+root, model, kills = sys.argv[1], sys.argv[2], json.loads(sys.argv[3])
+config = sample.Config(model=model, n=4, max_new_tokens=6, temperature=2.0, top_k=0, block=8)
 backend = make_backend(config.backend, model)
 
 def judge(question, response):
     return Outcome.CORRECT if len(response.text) % 2 else Outcome.INCORRECT
 
-def attempt(run):
+def attempt(folder, config):
     if (pid := os.fork()) == 0:
         try:
-            sample.sample_into(config, RunFiles(f"{root}/{run}"), lambda: backend, judge)
+            sample.sample_into(config, RunFiles(folder), lambda: backend, judge)
             os._exit(0)
         except BaseException as error:
             print(repr(error), file=sys.stderr)
             os._exit(1)
     return pid
 
-started = time.monotonic()
-assert os.waitpid(attempt("whole"), 0)[1] == 0
-duration = time.monotonic() - started
+def torment(folder, config, kills):
+    """Runs in `folder`; every run that gets to its end between two kills is followed by a new one."""
+    shutil.copytree(f"{root}/empty", f"{folder}/whole")
+    started = time.monotonic()
+    assert os.waitpid(attempt(f"{folder}/whole", config), 0)[1] == 0
+    duration = time.monotonic() - started
+    killed = finished = 0
+    shutil.copytree(f"{root}/empty", f"{folder}/killed-0")
+    while killed < kills:
+        pid = attempt(f"{folder}/killed-{finished}", config)
+        time.sleep(random.uniform(0, 0.6) * duration)
+        os.kill(pid, signal.SIGKILL)
+        status = os.waitpid(pid, 0)[1]
+        assert status in (0, signal.SIGKILL), status
+        killed += status == signal.SIGKILL
+        if status == 0:
+            finished += 1
+            shutil.copytree(f"{root}/empty", f"{folder}/killed-{finished}")
+    assert os.waitpid(attempt(f"{folder}/killed-{finished}", config), 0)[1] == 0
+    return killed
+
 random.seed(0)
-killed = finished = 0
-shutil.copytree(f"{root}/empty", f"{root}/killed-0")
-while killed < kills:
-    pid = attempt(f"killed-{finished}")
-    time.sleep(random.uniform(0, 0.6) * duration)
-    os.kill(pid, signal.SIGKILL)
-    status = os.waitpid(pid, 0)[1]
-    assert status in (0, signal.SIGKILL), status
-    killed += status == signal.SIGKILL
-    if status == 0:  # it had got to the end: the other kills hit a new run
-        finished += 1
-        shutil.copytree(f"{root}/empty", f"{root}/killed-{finished}")
-assert os.waitpid(attempt(f"killed-{finished}"), 0)[1] == 0
-print(killed, finished + 1)
-"""
+balanced = replace(config, stop_when_balanced=Balance(correct=1, incorrect=1, round=2))
+rules = {"all": config, "balanced": balanced}
+print(json.dumps({rule: torment(f"{root}/{rule}", rules[rule], kills[rule]) for rule in rules}))
+'''
 
 
 def make_run(root: Path) -> None:
@@ -86,34 +92,27 @@ def written(root: Path) -> dict[str, bytes]:
 
 
 @pytest.mark.timeout(600)
-@pytest.mark.parametrize("rule", KILLS)
-def test_killed_runs_end_in_the_same_files(internvl, tmp_path, rule):
-    """Twenty kills; a run that gets to its end between two of them is followed by a new one. Bytes are compared as
-    they stand: even the order of the records is that of an uninterrupted run."""
+def test_killed_runs_end_in_the_same_files(internvl, tmp_path):
+    """Twenty kills, and some of adaptive sampling. Bytes are compared as they stand: even the order of the records is
+    that of an uninterrupted run."""
     for part in internvl:
         part.save_pretrained(tmp_path / "model")
-    for run in ("whole", "empty"):
-        make_run(tmp_path / run)
+    make_run(tmp_path / "empty")
     done = subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", PROGRAM, str(tmp_path), str(tmp_path / "model"), str(KILLS[rule]), rule],
+        [sys.executable, "-W", "ignore", "-c", PROGRAM, str(tmp_path), str(tmp_path / "model"), json.dumps(KILLS)],
         env={**os.environ, "OMP_NUM_THREADS": "1"},
         capture_output=True,
         text=True,
         check=False,
     )
     assert done.returncode == 0, done.stderr[-2000:]
-    killed, runs = map(int, done.stdout.split())
-    assert killed == KILLS[rule]
-    for number in range(runs):
-        assert written(tmp_path / f"killed-{number}") == written(tmp_path / "whole")
-    files = RunFiles(tmp_path / "whole")
-    reasons = {record.id: record.reason for record in files.dropped("sample")}
-    assert reasons.pop("s-4") is DropReason.BAD_IMAGE
-    if rule == "all":
-        assert len(files.responses("sample").ids()) == 20
-        assert not reasons
-    else:
-        assert reasons, "some questions were balanced early"
-        assert set(reasons.values()) == {DropReason.BALANCED}
-        saved = sum(record.count for record in files.dropped("sample") if record.reason is DropReason.BALANCED)
-        assert len(files.responses("sample").ids()) == 20 - saved
+    assert json.loads(done.stdout) == KILLS
+    for rule in KILLS:
+        for folder in (tmp_path / rule).glob("killed-*"):
+            assert written(folder) == written(tmp_path / rule / "whole")
+    everything, some = (RunFiles(tmp_path / rule / "whole") for rule in KILLS)
+    assert len(everything.responses("sample").ids()) == 20
+    assert [(record.id, record.reason) for record in everything.dropped("sample")] == [("s-4", DropReason.BAD_IMAGE)]
+    saved = [record.count for record in some.dropped("sample") if record.reason is DropReason.BALANCED]
+    assert saved, "some questions were balanced early"
+    assert len(some.responses("sample").ids()) == 20 - sum(saved)
