@@ -7,7 +7,19 @@ from pathlib import Path
 import pytest
 
 SOURCE = Path(__file__).parent.parent / "src" / "mixpo"
-COMMON = {"records", "files", "ids", "json_lines", "config", "errors", "prompts", "images", "progress", "endpoint"}
+COMMON = {
+    "records",
+    "files",
+    "ids",
+    "json_lines",
+    "lock",
+    "config",
+    "errors",
+    "prompts",
+    "images",
+    "progress",
+    "endpoint",
+}
 TOP = {"cli", "doctor", "pipeline", "publish", "quickstart", "rounds", "__init__", "__main__"}
 MAY_IMPORT = {
     "questions": COMMON,

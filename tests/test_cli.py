@@ -95,3 +95,21 @@ def test_the_resolved_recipe_runs_again(tmp_path):
     assert result.returncode == 0, result.stderr
     parts = [tmp_path / run / "questions" / "questions" / "part-00000.jsonl" for run in ("run", "again")]
     assert parts[0].read_bytes() == parts[1].read_bytes()
+
+
+def test_two_runs_in_one_folder(tmp_path):
+    """The second gets a sentence; when the first is killed, the folder is free again."""
+    recipe = write(tmp_path / "r.yaml", {"run": str(tmp_path / "run"), "steps": SCENES})
+    holding = "import sys, time; from pathlib import Path; from mixpo.lock import held\n"
+    holding += "with held(Path(sys.argv[1])): print('held', flush=True); time.sleep(600)"
+    first = subprocess.Popen([sys.executable, "-c", holding, tmp_path / "run" / ".lock"], stdout=subprocess.PIPE)
+    try:
+        assert first.stdout.readline() == b"held\n"
+        second = mixpo("run", recipe)
+        assert second.returncode == 2
+        assert f"mixpo: another mixpo is writing to {tmp_path / 'run'}; wait until it is done" in second.stderr
+        assert not (tmp_path / "run" / "recipe.yaml").exists()
+    finally:
+        first.kill()
+        first.communicate()
+    assert mixpo("run", recipe).returncode == 0

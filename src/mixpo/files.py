@@ -226,6 +226,11 @@ class RunFiles:
         return self.root / "report.html"
 
     @property
+    def lock(self) -> Path:
+        """Held by the process that writes here (`mixpo.lock`)."""
+        return self.root / ".lock"
+
+    @property
     def reviews(self) -> Path:
         """What people said of pairs and answers (`mixpo.report.reviews`)."""
         return self.root / "reviews.sqlite"

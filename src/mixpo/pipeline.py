@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -18,6 +19,7 @@ from mixpo import __version__
 from mixpo.config import Recipe, plain
 from mixpo.errors import RecipeError, UserError
 from mixpo.files import RunFiles, read_json, write_text
+from mixpo.lock import held
 from mixpo.progress import say
 from mixpo.rounds import with_rounds
 
@@ -69,12 +71,13 @@ def run_recipe(recipe: Recipe, only: str | None = None, cluster: Any = None) -> 
         raise UserError("with several processes only `mixpo train` runs; do the recipe's other steps without torchrun")
     configs = resolve(recipe)
     files = RunFiles(recipe.run)
-    _save_recipe(recipe, configs, files)
-    for name, section in chosen.items():
-        started = time.monotonic()
-        _runner(section.step, cluster)(configs[name], files)
-        if RANK == 0:
-            _add_time(files, name, time.monotonic() - started)
+    with held(files.lock) if RANK == 0 else nullcontext():
+        _save_recipe(recipe, configs, files)
+        for name, section in chosen.items():
+            started = time.monotonic()
+            _runner(section.step, cluster)(configs[name], files)
+            if RANK == 0:
+                _add_time(files, name, time.monotonic() - started)
     return files
 
 
