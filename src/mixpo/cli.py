@@ -38,6 +38,7 @@ STEP_HELP = {
     "relabel": "Judge the pairs of a preference set again: which are doubted, and why.",
     "train": "Train on the pairs (MPO), or on demonstrations (SFT).",
     "evaluate": "Answer held-out questions and compute scores with intervals.",
+    "best_of": "Answer many times and choose by vote or by score: accuracy for every number of responses.",
     "report": "Write report.html.",
 }
 
@@ -201,6 +202,17 @@ def score(
     from mixpo.evaluation.score import score_file
 
     score_file(file, benchmark, data=data, split=split, model=model, out=out)
+
+
+@app.command()
+def ablate(
+    study: Annotated[Path, typer.Argument(help="A YAML study.")],
+    overrides: Annotated[list[str] | None, typer.Argument(help="study.field=value, as often as you like.")] = None,
+) -> None:
+    """Train variants on the same data and budget, and compare them: a table, a figure, the cost."""
+    from mixpo.ablate import ablate as run_ablate
+
+    run_ablate(study, overrides or ())
 
 
 @app.command()

@@ -35,6 +35,7 @@ STEPS = {
     "relabel": "mixpo.verdicts.relabel",
     "train": "mixpo.training.train",
     "evaluate": "mixpo.evaluation.evaluate",
+    "best_of": "mixpo.evaluation.best_of",
     "report": "mixpo.report.page",
 }
 """What a section may use, and the module with its `Config` and `run(config, files)`."""

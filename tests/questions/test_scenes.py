@@ -165,3 +165,15 @@ def test_bars_are_as_tall_as_they_say():
 def test_senseless_settings_are_refused(given):
     with pytest.raises(ValueError, match="must be|none of"):
         Config(**given)
+
+
+def test_scenes_in_words_need_no_picture():
+    """The same question about the same scene, its things listed; the truth stays."""
+    (shown,) = load(Config(split="test", count=1), "s", 0)
+    (said,) = load(Config(split="test", count=1, in_words=True), "s", 0)
+    assert (said.question.images, said.pictures) == ((), {})
+    assert said.question.text.startswith("The picture shows:\n")
+    assert said.question.text.endswith(f"\n{shown.question.text}")
+    assert said.question.answer == shown.question.answer
+    with pytest.raises(ValueError, match="exclude each other"):
+        Config(in_words=True, describe=True)

@@ -14,10 +14,12 @@ import itertools
 import json
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
+from enum import StrEnum
 from functools import cache
 from pathlib import Path
 
 from mixpo.errors import DataError, UserError
+from mixpo.evaluation import signatures
 from mixpo.evaluation.benchmarks import source
 from mixpo.evaluation.scores import Answers, Asked, answers_of, comparisons, scores
 from mixpo.evaluation.table import show
@@ -33,6 +35,13 @@ from mixpo.verdicts.llm_judge import LLMJudgeConfig
 
 PROBE = 1 << 20
 """Bytes at either end of a model's file that tell it from another model's."""
+
+
+class Compare(StrEnum):
+    """Which models are compared with each other."""
+
+    ALL = "all"
+    FIRST = "first"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,6 +63,8 @@ class Config:
     backend: BackendConfig = field(default_factory=BackendConfig)
     llm_judge: LLMJudgeConfig | None = None
     """The model that judges free-form answers (MM-Vet, LLaVA-Bench, MMHal-Bench); None: they stay UNDECIDED."""
+    compare: Compare = Compare.ALL
+    """Every model with every other, or with the first alone (an ablation has many)."""
     block: int = 512
     """Answers that are committed together: what a killed run does again at most."""
 
@@ -106,8 +117,10 @@ def evaluate(config: Config, files: RunFiles, make: Callable[[BackendConfig, str
     for model, path in paths.items():
         load = cache(lambda path=path: make(config.backend, path))
         for benchmark, style in itertools.product(config.benchmarks, config.styles):
-            section = config.section(model, benchmark, style)
             asked = benchmarks[benchmark]
+            if asked.open_ended and style is not config.styles[0]:
+                continue  # there is nothing to reason towards: one prompt
+            section = config.section(model, benchmark, style)
             sample.sample_into(config.sampling(model, benchmark, style, open_ended=asked.open_ended), inner, load)
             judging = verify.Config(name=section, questions=benchmark, responses=section, llm_judge=config.llm_judge)
             verify.run(judging, inner)
@@ -115,11 +128,14 @@ def evaluate(config: Config, files: RunFiles, make: Callable[[BackendConfig, str
             about = {"model": model, "benchmark": benchmark, "style": style}
             answers.append(answers_of(asked.questions, given, judged, **about))
     found = [score for part in answers for score in scores(config.name, part, benchmarks[part.benchmark])]
-    compared = list(comparisons(answers, benchmarks))
+    first = next(iter(config.models)) if config.compare is Compare.FIRST else None
+    compared = list(comparisons(answers, benchmarks, first))
     inner.scores().replace(found)
     rows = [asdict(comparison) for comparison in compared]
     write_text(inner.json("comparisons"), json.dumps(rows, indent=1, ensure_ascii=False) + "\n")
     show(found, compared)
+    for sentence in signatures.write(found, inner):
+        say(f"warning: {sentence}")
     return answers
 
 

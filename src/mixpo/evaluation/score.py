@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from mixpo.errors import DataError, RecipeError, UserError
+from mixpo.evaluation import signatures
 from mixpo.evaluation.benchmarks import source
 from mixpo.evaluation.benchmarks.benchmark import Benchmark
 from mixpo.evaluation.predictions import IDS, Prediction, predictions
@@ -37,6 +38,8 @@ def score_file(
         except OSError as error:
             raise UserError(f"{out} cannot be written ({error.strerror}); choose another file") from error
     show(found, compared)
+    for sign in signatures.signatures(found):
+        say(f"warning: {signatures.sentence(sign)}")
 
 
 def score(

@@ -121,14 +121,19 @@ def _score(section: str, answers: Answers, category: str, metric: str, share: Sh
     )
 
 
-def comparisons(answers: Sequence[Answers], benchmarks: Mapping[str, Asked]) -> Iterator[Comparison]:
+def comparisons(
+    answers: Sequence[Answers], benchmarks: Mapping[str, Asked], first: str | None = None
+) -> Iterator[Comparison]:
     """Every two models under the same style, and every two styles of the same model, on each benchmark.
 
-    The one that comes first in the recipe is `before`. Accuracy for every category, the other metrics over all.
+    The one that comes first in the recipe is `before`; with `first`, models are compared with that one alone.
+    Accuracy for every category, the other metrics over all.
     """
     for before, after in itertools.combinations(answers, 2):
         same_model, same_style = before.model == after.model, before.style == after.style
         if before.benchmark != after.benchmark or same_model == same_style:
+            continue
+        if first is not None and not same_model and before.model != first:
             continue
         asked = benchmarks[before.benchmark]
         shared = clusters(asked.questions)

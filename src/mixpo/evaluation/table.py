@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from mixpo.evaluation.scores import ALL, RATES
-from mixpo.evaluation.writing import LOOPING_WARNING, WRITING
-from mixpo.progress import console, say
+from mixpo.evaluation.writing import WRITING
+from mixpo.progress import console
 from mixpo.prompts import Style
 from mixpo.records import Comparison, Score
 
@@ -37,8 +37,6 @@ def show(scores: Sequence[Score], comparisons: Sequence[Comparison]) -> None:
         compared = [c for c in changes if c.category == ALL and c.metric not in WRITING_NAMES]
         if compared:
             console().print(differences(compared))
-        for warning in warnings(mine):
-            say(warning)
 
 
 def accuracies(scores: Sequence[Score]) -> Any:
@@ -116,15 +114,6 @@ def differences(comparisons: Sequence[Comparison]) -> Any:
         changed = (str(c.fixed), str(c.broken)) if c.metric == "accuracy" else ("", "")
         table.add_row(what, _points(c), p, *changed)
     return table
-
-
-def warnings(scores: Sequence[Score]) -> list[str]:
-    """A sentence for each model and style that writes in loops."""
-    return [
-        f"warning: {100 * s.value:.1f} % of the answers of {s.model} to {s.benchmark} ({s.style}) end in a loop"
-        for s in scores
-        if s.metric == "looping" and s.value > LOOPING_WARNING
-    ]
 
 
 def is_gap(c: Comparison) -> bool:

@@ -16,6 +16,7 @@ from mixpo.files import RunFiles, read_json, read_lines
 from mixpo.records import Comparison, Dropped, DropReason, Origin, Outcome, PreferencePair, Question, Score
 from mixpo.report.people import Summary, summaries
 from mixpo.report.reviews import Reviews
+from mixpo.report.signatures import signs
 
 EXAMPLES = 3
 """Dropped records shown for each reason."""
@@ -114,6 +115,8 @@ class ReportData:
     gallery: list[Shown] = field(default_factory=list)
     drops: list[Drops] = field(default_factory=list)
     costs: list[Cost] = field(default_factory=list)
+    signs: list[str] = field(default_factory=list)
+    """What went wrong with the writing or the training, a sentence each."""
     people: list[Summary] = field(default_factory=list)
     """What reviewers said (`mixpo view`)."""
 
@@ -143,6 +146,8 @@ def collect(files: RunFiles, *, pairs_shown: int = 24, seed: int = 0) -> ReportD
     data.gallery = _gallery(data, files, pairs_shown, seed)
     data.drops = _drops(data, files)
     data.costs = _costs(data, files, tokens)
+    evaluated = [evaluation.name for evaluation in data.evaluations]
+    data.signs = signs(files, _ordered(data, files, "checkpoints"), evaluated)
     data.people = summaries(Reviews(files.reviews).answers())
     return data
 

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch.utils.data import Dataset
 from transformers import PrinterCallback, SchedulerType
 
 from mixpo.batches.encode import Encoder
@@ -21,10 +20,13 @@ from mixpo.images import ImageRoots
 from mixpo.losses.objective import Objective
 from mixpo.losses.reward_shift import RewardShift
 from mixpo.progress import say, track
-from mixpo.records import Demonstration, Dropped, DropReason, PreferencePair
+from mixpo.records import Demonstration, Dropped, DropReason
 from mixpo.training.callbacks import LogFile, ProgressBar
 from mixpo.training.config import MPOConfig
 from mixpo.training.models import load_model, load_processor
+from mixpo.training.rows import Rows
+from mixpo.training.selection import at_most, split_held_out
+from mixpo.training.signatures import Watch
 from mixpo.training.tracking import check_tracker
 from mixpo.training.trainer import MPOTrainer
 
@@ -64,6 +66,10 @@ class Config:
     """The section whose demonstrations are trained on (SFT: only the generation loss)."""
     questions: str = "questions"
     """The section whose images the records name."""
+    max_records: int | None = None
+    """Train on at most so many of the records, drawn with the seed; None: on all."""
+    held_out: float = 0.0
+    """Share of the questions whose pairs are not trained on but told apart every `save_steps`, to see overfitting."""
     objective: Losses = field(default_factory=Losses)
     """With demonstrations, preference and quality have weight 0 whatever stands here."""
     reference_update_steps: int = 0
@@ -107,6 +113,10 @@ class Config:
             raise ValueError(
                 f"save_steps ({self.save_steps}) must be a multiple of logging_steps: lines of the log are whole"
             )
+        if self.max_records is not None and self.max_records < 1:
+            raise ValueError("max_records must be at least 1")
+        if not 0 <= self.held_out < 1 or (self.held_out and self.reference == "cached"):
+            raise ValueError("held_out must be a share below 1, and needs `reference: live`")
         if self.reference not in ("live", "cached"):
             raise ValueError(f"reference must be live or cached, not {self.reference!r}")
         if self.reference_update_steps < 0 or not 0 < self.reference_update_weight <= 1:
@@ -115,31 +125,6 @@ class Config:
             raise ValueError("epochs must be above 0, learning_rate at least 0, warmup a share below 1")
         if self.schedule not in list(SchedulerType):
             raise ValueError(f"schedule {self.schedule!r} is none of {', '.join(SchedulerType)}")
-
-
-class Rows(Dataset):
-    """Records as rows in TRL's conversational format; images are opened when a row is asked for."""
-
-    def __init__(self, records: list[PreferencePair] | list[Demonstration], roots: ImageRoots, fingerprint: str = ""):
-        self.records = records
-        self.roots = roots
-        self._fingerprint = fingerprint
-        """As `datasets.Dataset` has it: the cached reference knows the rows again by it."""
-
-    @property
-    def question_ids(self) -> list[str]:
-        return [record.question_id for record in self.records]
-
-    def __len__(self) -> int:
-        return len(self.records)
-
-    def __getitem__(self, index: int) -> dict[str, Any]:
-        record = self.records[index]
-        row = {"images": [self.roots.open(image) for image in record.images], "prompt": record.prompt}
-        if isinstance(record, PreferencePair):
-            given = {"chosen": record.chosen, "rejected": record.rejected, "rejected_ended": record.rejected_ended}
-            return {**row, **given}
-        return {**row, "chosen": record.text}
 
 
 def run(config: Config, files: RunFiles) -> None:
@@ -170,12 +155,16 @@ def run(config: Config, files: RunFiles) -> None:
         raise DataError(
             f"{source.folder} holds nothing to train on ({len(dropped)} records dropped); see dropped/{config.name}"
         )
+    records, held_out = split_held_out(records, config.held_out)
+    records = at_most(records, config.max_records, config.seed)
     _refuse_changed_data(folder, fingerprint, source.folder)
     if first:
-        write_text(folder / "data.json", json.dumps({"sha256": fingerprint}))
+        write_text(folder / "data.json", json.dumps({"sha256": fingerprint, "records": len(records)}))
     cached = config.reference == "cached" and not config.demonstrations and not config.reference_update_steps
     cache = files.reference(config.model) if cached else None
-    trainer = make_trainer(config, folder, model_path, processor, Rows(records, roots, fingerprint), cache)
+    unseen = Rows(held_out, roots) if held_out else None
+    rows = Rows(records, roots, fingerprint)
+    trainer = make_trainer(config, folder, model_path, processor, rows, cache, unseen)
     trainer.train(resume_from_checkpoint=True)
     _save(trainer, folder)
     say(f"{config.name}: {len(records)} records, {trainer.state.global_step} steps; model in {folder / 'model'}")
@@ -218,7 +207,13 @@ def _try_size(image: Any, name: str, processor: Any, sizes: set[tuple[int, int]]
 
 
 def make_trainer(
-    config: Config, folder: Path, model_path: str, processor: Any, rows: Rows, cache: Path | None
+    config: Config,
+    folder: Path,
+    model_path: str,
+    processor: Any,
+    rows: Rows,
+    cache: Path | None,
+    held_out: Rows | None = None,
 ) -> MPOTrainer:
     processes = int(os.environ.get("WORLD_SIZE", "1"))
     if config.batch % (config.micro_batch * processes):
@@ -249,6 +244,9 @@ def make_trainer(
         row_tokens=config.row_tokens,
         reference_cache=None if cache is None else str(cache),
         save_steps=config.save_steps,
+        eval_strategy="no" if held_out is None else "steps",
+        eval_steps=config.save_steps,
+        per_device_eval_batch_size=config.micro_batch,
         save_total_limit=2,
         logging_steps=config.logging_steps,
         logging_first_step=True,
@@ -261,9 +259,10 @@ def make_trainer(
         load_model(model_path),
         args,
         train_dataset=rows,
+        eval_dataset=held_out,
         processing_class=processor,
         peft_config=_lora(config.lora),
-        callbacks=[LogFile(folder / "log.jsonl"), ProgressBar(config.name)],
+        callbacks=[LogFile(folder / "log.jsonl"), ProgressBar(config.name), Watch(config.name, folder)],
     )
     if config.lora is not None and (trainer.is_fsdp_enabled or trainer.is_deepspeed_enabled):
         raise UserError("lora is merged into the saved model, which needs whole weights on a process: use DDP")
@@ -313,6 +312,14 @@ def _fingerprint(paths: list[Path]) -> str:
     return digest.hexdigest()
 
 
+<<<<<<< HEAD
+=======
+def _begin(folder: Path, fingerprint: str, source: Path, records: int) -> None:
+    _refuse_changed_data(folder, fingerprint, source)
+    write_text(folder / "data.json", json.dumps({"sha256": fingerprint, "records": records}))
+
+
+>>>>>>> d5d58e3 (mixpo ablate: studies on shared data with a table, a figure and the cost; best of N; signs of a training gone wrong; generalisation recipe)
 def _refuse_changed_data(folder: Path, fingerprint: str, source: Path) -> None:
     before = read_json(folder / "data.json")
     if before is not None and before["sha256"] != fingerprint:

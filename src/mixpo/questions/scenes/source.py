@@ -2,7 +2,7 @@
 
 import random
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from mixpo.questions.scenes.ask import (
@@ -14,6 +14,7 @@ from mixpo.questions.scenes.ask import (
     truth,
     wording,
 )
+from mixpo.questions.scenes.chains import describe
 from mixpo.questions.scenes.scene import CELLS, SPLITS, Scene, draw, make_scene
 from mixpo.questions.source import Item
 from mixpo.records import Dropped, Question
@@ -55,6 +56,8 @@ class Config:
     common; many, so that a shape's form does not follow from its colour."""
     charts: float = 0.2
     """Share of bar charts among the questions that can be asked of one."""
+    in_words: bool = False
+    """Say in the question what the scene holds instead of showing it: reasoning without a picture."""
 
     def __post_init__(self) -> None:
         if self.split not in SPLITS:
@@ -65,6 +68,8 @@ class Config:
             raise ValueError("kinds must be two numbers from 1 on, the smaller first")
         if any(not 1 <= number <= TERMS for number in self.steps):
             raise ValueError(f"steps must be between 1 and {TERMS}")
+        if self.in_words and self.describe:
+            raise ValueError("in_words and describe exclude each other: nothing would be left to describe")
 
 
 def image_root(config: Config) -> Path | None:
@@ -79,6 +84,10 @@ def load(config: Config, name: str, seed: int) -> Iterator[Item | Dropped]:
         rng = random.Random(f"scenes/{seed}/{config.split}/{config.describe}/{config.steps}/{number}")
         scene, task = _scene_and_task(rng, config)
         question = ask(f"{name}-{number}", f"{name}/{number}.png", scene, task)
+        if config.in_words:
+            said = f"The picture shows:\n{describe(scene)}\n{question.text}"
+            yield Item(question=replace(question, text=said, images=()))
+            continue
         yield Item(question=question, pictures={question.images[0]: draw(scene, f"{seed}/{config.split}/{number}")})
 
 

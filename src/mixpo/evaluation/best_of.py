@@ -1,0 +1,250 @@
+"""The step `best_of`: test-time scaling. N responses a question, one chosen by majority or by a score, for every N.
+
+    best_of: {model: "step:train", benchmark: {loader: scenes, split: test, count: 200}, n: 16, by: [majority, logp]}
+
+One pass draws the N responses of every question; the curve over smaller numbers k is the mean over the subsets of
+size k that could have been drawn instead: exact where a score chooses, over `SUBSETS` random ones for the vote.
+"""
+
+import json
+import random
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+from math import comb
+from typing import Any
+
+from mixpo.errors import UserError
+from mixpo.evaluation.benchmarks import source
+from mixpo.evaluation.metrics import Answered, estimate, mean
+from mixpo.evaluation.process_reward import RewardConfig, Steps, rewards
+from mixpo.evaluation.scores import clusters
+from mixpo.files import RunFiles, write_text
+from mixpo.progress import console
+from mixpo.prompts import Style
+from mixpo.records import AnswerKind, FinishReason, Outcome, Question, Response, Verdict
+from mixpo.responses import sample
+from mixpo.responses.backends.make import BackendConfig, make_backend
+from mixpo.verdicts import verify
+from mixpo.verdicts.infer import infer_kind
+
+SUBSETS = 100
+"""Subsets over which a vote is averaged."""
+
+
+class By(StrEnum):
+    """How one of the responses is chosen."""
+
+    MAJORITY = "majority"
+    """The answer given most often (self-consistency, Wang et al. 2023, arXiv 2203.11171)."""
+    LOGP = "logp"
+    """The response most probable to the model itself, per token."""
+    REWARD = "reward"
+    """The response whose steps a process reward model likes best (VisualPRM, arXiv 2503.10291)."""
+    ANY = "any"
+    """Any right one counts: the bound that no choice can exceed (pass@k)."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config:
+    """Which model answers what, how often, and what chooses."""
+
+    name: str = "best_of"
+    model: str = "base"
+    seed: int = 0
+    benchmark: dict[str, Any] = field(default_factory=dict)
+    """`loader` and its fields, as under `evaluate.benchmarks`."""
+    n: int = 16
+    by: tuple[By, ...] = (By.MAJORITY, By.LOGP, By.ANY)
+    style: Style = Style.COT
+    temperature: float = 0.7
+    top_k: int = 50
+    max_new_tokens: int = 512
+    reward: RewardConfig | None = None
+    """The endpoint of the process reward model; `by: [reward]` needs it."""
+    backend: BackendConfig = field(default_factory=BackendConfig)
+    block: int = 1024
+
+    def __post_init__(self) -> None:
+        if self.n < 1:
+            raise ValueError("n must be at least 1")
+        if By.REWARD in self.by and self.reward is None:
+            raise ValueError("by: reward needs `reward`, the endpoint of a process reward model")
+        source.check(self.name, self.benchmark)
+
+
+def run(config: Config, files: RunFiles) -> None:
+    """Draws and judges what is missing, writes `best_of.json` of the evaluation `<name>`, and shows the curve."""
+    inner = files.evaluation(config.name)
+    source.collect_into(config.name, config.benchmark, config.seed, inner)
+    drawing = sample.Config(
+        name=config.name, model=config.model, seed=config.seed, questions=config.name, n=config.n,
+        which=sample.Which.ANSWERED, style=config.style, temperature=config.temperature, top_k=config.top_k,
+        max_new_tokens=config.max_new_tokens, logps=By.LOGP in config.by, backend=config.backend, block=config.block,
+    )  # fmt: skip
+    sample.sample_into(drawing, inner, lambda: make_backend(config.backend, files.model(config.model)))
+    verify.run(verify.Config(name=config.name, questions=config.name, responses=config.name), inner)
+    tried = list(tries(inner.questions(config.name), inner.responses(config.name), inner.verdicts(config.name)))
+    if not tried:
+        raise UserError(f"{config.name}: no question has responses and a ground truth")
+    scored: Mapping[str, float] = {}
+    if config.reward is not None and By.REWARD in config.by:
+        cache = inner.judge_replies(config.name, Steps)
+        scored = rewards(tried, inner, config.name, config.reward, cache)
+    rows = curve(tried, config.by, config.n, scored)
+    content = {"model": config.model, "style": config.style, "questions": len(tried), "curve": rows}
+    write_text(inner.json("best_of"), json.dumps(content, indent=1) + "\n")
+    _show(config, rows)
+
+
+@dataclass(frozen=True, slots=True)
+class Tried:
+    """A question and its responses with their verdicts, by number of the sample."""
+
+    question: Question
+    answers: tuple[tuple[Response, Verdict], ...]
+
+
+def tries(questions: Iterable[Question], responses: Iterable[Response], verdicts: Iterable[Verdict]) -> Iterable[Tried]:
+    judged = {verdict.id: verdict for verdict in verdicts}
+    given: dict[str, list[tuple[Response, Verdict]]] = {}
+    for response in responses:
+        if response.id in judged:
+            given.setdefault(response.question_id, []).append((response, judged[response.id]))
+    for question in questions:
+        if question.id in given:
+            yield Tried(question, tuple(sorted(given[question.id], key=lambda pair: pair[0].sample)))
+
+
+def curve(tried: Sequence[Tried], by: Sequence[By], n: int, scored: Mapping[str, float]) -> list[dict[str, Any]]:
+    """Accuracy and its interval for every way of choosing and k = 1, 2, 4 … n."""
+    choosers: dict[By, Callable[[Tried, int], float]] = {
+        By.MAJORITY: _voting(tried),
+        By.LOGP: lambda item, k: best_by([_per_token(r) for r, _ in item.answers], _right(item), k),
+        By.REWARD: lambda item, k: best_by([scored.get(r.id, 0.0) for r, _ in item.answers], _right(item), k),
+        By.ANY: lambda item, k: any_of(_right(item), k),
+    }
+    groups = clusters(item.question for item in tried)
+    answered = [Answered(item.question, None, None) for item in tried]
+    by_id = {item.question.id: item for item in tried}
+    rows = []
+    for way in by:
+        for k in [*(2**power for power in range(n.bit_length()) if 2**power < n), n]:
+            values = {id: choosers[way](item, min(k, len(item.answers))) for id, item in by_id.items()}
+            metric = mean(way, lambda item, values=values: values[item.question.id])  # type: ignore[misc]
+            found = estimate(metric, answered, groups)
+            rows.append({"by": way, "k": k, "accuracy": found.value, "low": found.low, "high": found.high})
+    return rows
+
+
+def _right(item: Tried) -> list[bool]:
+    return [verdict.outcome is Outcome.CORRECT for _, verdict in item.answers]
+
+
+def _per_token(response: Response) -> float:
+    """Mean log-probability of a token: summed, the shortest response would win."""
+    return (response.logp or 0.0) / max(1, response.completion_tokens)
+
+
+def best_by(scores: Sequence[float], right: Sequence[bool], k: int) -> float:
+    """The chance that the best of k of the responses by score is right, over all subsets; ties go half-half.
+
+    The response of rank r (from 0, the worst) is the best of C(r, k - 1) of the C(n, k) subsets.
+    """
+    n = len(scores)
+    order = sorted(range(n), key=lambda number: scores[number])
+    total = 0.0
+    start = 0
+    while start < n:  # responses of equal score share the ranks start … end - 1
+        end = start
+        while end < n and scores[order[end]] == scores[order[start]]:
+            end += 1
+        share = sum(right[number] for number in order[start:end]) / (end - start)
+        total += share * sum(comb(rank, k - 1) for rank in range(start, end))
+        start = end
+    return total / comb(n, k)
+
+
+def any_of(right: Sequence[bool], k: int) -> float:
+    """The chance that one of k is right: 1 - C(wrong, k) / C(n, k) (Chen et al. 2021, arXiv 2107.03374, eq. 1)."""
+    return 1 - comb(len(right) - sum(right), k) / comb(len(right), k)
+
+
+def _voting(tried: Sequence[Tried]) -> Callable[[Tried, int], float]:
+    """Votes with the answers of every question put into classes once."""
+    classes: dict[str, list[int | None]] = {}
+
+    def vote(item: Tried, k: int) -> float:
+        own = classes.get(item.question.id)
+        if own is None:
+            own = classes[item.question.id] = answer_classes(item)
+        return majority(own, _right(item), k, item.question.id)
+
+    return vote
+
+
+def majority(classes: Sequence[int | None], right: Sequence[bool], k: int, seed: str) -> float:
+    """The chance that the answer given most often by k of the responses is right; of equally frequent ones the first
+    drawn wins. Responses without an answer (None) have no vote."""
+    n = len(classes)
+    subsets = 1 if k == n else SUBSETS
+    rng = random.Random(f"{seed}/{k}")
+    total = 0.0
+    for _ in range(subsets):
+        drawn = rng.sample(range(n), k)
+        votes: dict[int, list[int]] = {}
+        for number in drawn:
+            if (chosen := classes[number]) is not None:
+                votes.setdefault(chosen, []).append(number)
+        if votes:
+            total += right[max(votes.values(), key=len)[0]]
+    return total / subsets
+
+
+def answer_classes(item: Tried) -> list[int | None]:
+    """Which responses give the same answer, as the judge has it: a number for each class, None without an answer.
+
+    Right ones are one class; a wrong one joins the first class whose answer the judge takes for the same.
+    """
+    leaders: list[str] = []
+    classes: list[int | None] = []
+    for _, verdict in item.answers:
+        if verdict.outcome is Outcome.CORRECT:
+            classes.append(0)
+        elif verdict.outcome is not Outcome.INCORRECT or verdict.extracted is None:
+            classes.append(None)
+        else:
+            said = verdict.extracted
+            found = next((n for n, leader in enumerate(leaders, 1) if _same(item.question, leader, said)), None)
+            if found is None:
+                leaders.append(said)
+                found = len(leaders)
+            classes.append(found)
+    return classes
+
+
+def _same(question: Question, one: str, other: str) -> bool:
+    if " ".join(one.lower().split()) == " ".join(other.lower().split()):
+        return True
+    kind = question.kind or infer_kind(question)
+    if kind is AnswerKind.FREE_FORM:
+        return False
+    asked = replace(question, answer=one, kind=kind)
+    said = Response(
+        id="same/0", question_id=question.id, sample=0, text=f"Final answer: {other}", finish_reason=FinishReason.STOP
+    )
+    return verify.verify(asked, said).outcome is Outcome.CORRECT
+
+
+def _show(config: Config, rows: Sequence[dict[str, Any]]) -> None:
+    from rich import box
+    from rich.table import Table
+
+    table = Table(title=f"{config.name}: accuracy, %, of the best of k", title_justify="left", box=box.SIMPLE_HEAD)
+    ks = list(dict.fromkeys(row["k"] for row in rows))
+    table.add_column("chosen by")
+    for k in ks:
+        table.add_column(str(k), justify="right")
+    for way in config.by:
+        table.add_row(way, *(f"{100 * row['accuracy']:.1f}" for row in rows if row["by"] == way))
+    console().print(table)

@@ -1,0 +1,165 @@
+"""Studies: how they are written out, what their table says, and one small study for real."""
+
+import json
+from pathlib import Path
+
+import numpy
+import pytest
+import yaml
+
+from mixpo.ablate import Study, ablate, expand, load_study
+from mixpo.config import build
+from mixpo.errors import RecipeError
+from mixpo.evaluation.ablation import Plan, estimate, summarise
+from mixpo.files import RunFiles
+from mixpo.records import Outcome, Question, Verdict
+from mixpo.report.ablation import write
+
+RECIPES = Path(__file__).parent.parent / "recipes"
+STUDY = {
+    "seeds": [0, 1],
+    "data": {"questions": {}, "sample": {"n": 2}, "verify": {}, "few": {"uses": "pair", "max_pairs": 1}},
+    "train": {"pairs": "few", "objective": {"beta": 0.2}},
+    "variants": {"mpo": {}, "sft": {"objective": {"preference_weight": 0.0}}},
+    "evaluate": {"benchmarks": {"scenes": {"loader": "scenes"}}},
+}
+
+
+def test_a_study_is_written_out_as_one_recipe():
+    sections = expand(build(Study, STUDY, "study"), "base")
+    assert list(sections) == [
+        "questions", "sample-s0", "sample-s1", "verify-s0", "verify-s1", "few-s0", "few-s1",
+        "mpo-s0", "mpo-s1", "sft-s0", "sft-s1", "evaluate",
+    ]  # fmt: skip
+    assert sections["questions"].values == {}
+    assert sections["sample-s1"].values == {"seed": 1, "n": 2}
+    # What a step looks for by default is the section of its own seed, too.
+    assert sections["verify-s1"].values == {"responses": "sample-s1"}
+    assert sections["few-s1"].values == {"seed": 1, "max_pairs": 1, "responses": "sample-s1", "verdicts": "verify-s1"}
+    assert sections["sft-s1"].values == {
+        "seed": 1, "pairs": "few-s1", "objective": {"beta": 0.2, "preference_weight": 0.0},
+    }  # fmt: skip
+    assert sections["evaluate"].values["models"] == {
+        "base": "base", "mpo-s0": "step:mpo-s0", "mpo-s1": "step:mpo-s1", "sft-s0": "step:sft-s0",
+        "sft-s1": "step:sft-s1",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ["ablation.yaml", "ablation-small.yaml"])
+def test_the_studies_that_ship_resolve(name, monkeypatch, tmp_path):
+    """Every section of the expanded recipe builds its step's configuration."""
+    from mixpo.pipeline import resolve
+
+    monkeypatch.setenv("NLVR", str(tmp_path))
+    recipe, study, _ = load_study(RECIPES / name, ["study.seeds=[0]"])
+    configs = resolve(recipe)
+    assert {variant + "-s0" for variant in study.variants} <= configs.keys()
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"variants": {}}, "needs seeds, variants"),
+        ({"against": "dpo"}, "'dpo' is none of the variants"),
+        ({"seeds": [1, 1]}, "stands twice"),
+        ({"seedz": [1]}, "did you mean 'seeds'"),
+        ({"data": {"smple": {}}}, "no step is called 'smple'"),
+        ({"variants": {"mpo": {}, "sample": {}}}, "has this name"),
+    ],
+)
+def test_mistakes_get_a_sentence(change, message, tmp_path):
+    path = tmp_path / "study.yaml"
+    path.write_text(yaml.safe_dump({"study": {**STUDY, **change}}))
+    with pytest.raises(RecipeError, match=message):
+        load_study(path)
+
+
+def test_the_interval_of_one_seed_is_that_of_its_questions():
+    """60 of 100 right: 0.6 +- 1.96 sqrt(0.6 * 0.4 / 100) = 0.096."""
+    values = numpy.array([[1.0] * 60 + [0.0] * 40])
+    found = estimate(values, [str(n) for n in range(100)])
+    assert found.value == 0.6
+    assert (found.low, found.high) == pytest.approx((0.504, 0.696), abs=0.015)
+
+
+def test_seeds_that_differ_widen_the_interval():
+    same = numpy.array([[1.0] * 50 + [0.0] * 50] * 3)
+    apart = numpy.array([[float(n < cut) for n in range(100)] for cut in (30, 50, 70)])
+    names = [str(n) for n in range(100)]
+    narrow, wide = estimate(same, names), estimate(apart, names)
+    assert narrow.value == wide.value == 0.5
+    assert wide.high - wide.low > 1.2 * (narrow.high - narrow.low)
+
+
+@pytest.fixture
+def evaluated(tmp_path) -> tuple[Plan, RunFiles]:
+    """Ten questions; right of base 3, mpo 8 and 6, sft 5 and 5, by chain of thought."""
+    files = RunFiles(tmp_path / "run")
+    inner = files.evaluation("evaluate")
+    questions = [Question(id=f"s-{n}", text="?", answer="1") for n in range(10)]
+    inner.questions("s").append(questions)
+    for model, right in {"base": 3, "mpo-s0": 8, "mpo-s1": 6, "sft-s0": 5, "sft-s1": 5}.items():
+        for style, number in (("cot", right), ("direct", 4)):
+            inner.verdicts(f"{model}-s-{style}").append(
+                Verdict(id=f"{q.id}/0", question_id=q.id, outcome=Outcome.CORRECT if n < number else Outcome.INCORRECT)
+                for n, q in enumerate(questions)
+            )
+    for section in ("mpo-s0", "mpo-s1", "sft-s0", "sft-s1"):
+        folder = files.checkpoints(section)
+        folder.mkdir(parents=True)
+        (folder / "log.jsonl").write_text(
+            '{"step": 1, "tokens": 100}\n{"step": 2, "tokens": 50}\n{"total_flos": 1e9}\n'
+        )
+        (folder / "data.json").write_text('{"sha256": "", "records": 20}')
+    plan = Plan(
+        seeds=(0, 1), variants=("mpo", "sft"), base="base", against="mpo", model="base", shared=(),
+        sections={(v, s): f"{v}-s{s}" for v in ("mpo", "sft") for s in (0, 1)},
+    )  # fmt: skip
+    return plan, files
+
+
+def test_the_table_by_hand(evaluated):
+    content = summarise(*evaluated)
+    found = {(r["variant"], r["style"]): r for r in content["results"]}
+    assert found["mpo", "cot"]["accuracy"]["value"] == pytest.approx(0.7)
+    assert found["mpo", "cot"]["by_seed"] == pytest.approx((0.8, 0.6))
+    assert found["mpo", "cot"]["spread"] == pytest.approx(0.02**0.5)  # deviations 0.1 and -0.1, n - 1 = 1
+    assert found["mpo", "cot"]["over_base"]["value"] == pytest.approx(0.4)
+    assert found["sft", "cot"]["over_against"]["value"] == pytest.approx(-0.2)
+    assert found["base", "cot"]["over_base"] is None
+    gaps = {gap["variant"]: gap["accuracy"]["value"] for gap in content["gaps"]}
+    assert gaps == pytest.approx({"base": -0.1, "mpo": 0.3, "sft": 0.1})
+    (cost, _) = content["costs"]
+    assert (cost["tokens"], cost["flops"], cost["pairs"]) == (150, 1e9, 20)
+
+
+def test_page_and_markdown(evaluated):
+    plan, files = evaluated
+    summarise(plan, files)
+    page = write(files).read_text()
+    assert page.count("<svg") == 2
+    assert "s, chain of thought" in page
+    table = (files.root / "ablation.md").read_text()
+    assert "| mpo | 70.0 (" in table
+    assert json.loads(files.json("ablation").read_text())["against"] == "mpo"
+
+
+def test_a_small_study_for_real_and_resumed(tmp_path):
+    """Two trainings of two steps on drawn scenes; the second call does nothing again."""
+    overrides = [
+        f"run={tmp_path / 'run'}",
+        "study.variants={mpo: {}, sft: {objective: {preference_weight: 0.0, quality_weight: 0.0}}}",
+        "study.data={questions: {sources: {scenes: {loader: scenes, split: train, count: 30}}}, "
+        "sample: {n: 6, style: cot, temperature: 1.0, max_new_tokens: 120}, verify: {}, pair: {max_pairs: 3}}",
+        "study.train={pairs: pair, max_records: 16, learning_rate: 1.0e-4, batch: 8, micro_batch: 8, layout: shared}",
+        "study.evaluate={styles: [cot], max_new_tokens: 60, benchmarks: {scenes: {loader: scenes, count: 6}}}",
+    ]  # fmt: skip
+    files = ablate(RECIPES / "ablation-small.yaml", overrides)
+    content = json.loads(files.json("ablation").read_text())
+    assert [(r["variant"], r["style"]) for r in content["results"]] == [(v, "cot") for v in ("base", "mpo", "sft")]
+    assert all(cost["pairs"] <= 16 and cost["flops"] > 0 for cost in content["costs"])
+    weights = files.checkpoints("mpo-s0") / "model" / "model.safetensors"
+    before = weights.stat().st_mtime_ns
+    ablate(RECIPES / "ablation-small.yaml", overrides)
+    assert weights.stat().st_mtime_ns == before
+    assert json.loads(files.json("ablation").read_text()) == content
