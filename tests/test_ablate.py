@@ -56,6 +56,14 @@ def test_the_studies_that_ship_resolve(name, monkeypatch, tmp_path):
     assert {variant + "-s0" for variant in study.variants} <= configs.keys()
 
 
+def test_the_generalisation_recipe_resolves(monkeypatch, tmp_path):
+    from mixpo.config import load_recipe
+    from mixpo.pipeline import resolve
+
+    monkeypatch.setenv("NLVR", str(tmp_path))
+    assert {"on_scenes", "on_nlvr", "evaluate"} <= resolve(load_recipe(RECIPES / "generalisation.yaml")).keys()
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [

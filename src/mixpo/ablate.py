@@ -128,7 +128,7 @@ def _named(name: str, seed: int | None) -> str:
 
 
 def _pointed(values: dict[str, Any], step: str, seeded: set[str], seed: int) -> dict[str, Any]:
-    """The values with the seed, and every section they name (or that the step looks for by default) that of the seed."""
+    """The values with the seed; every section they name, or that the step looks for by default, is that of the seed."""
     fields = {item.name: item for item in dataclasses.fields(import_module(STEPS[step]).Config)}
     pointed = {**({"seed": seed} if "seed" in fields else {}), **values}
     for name in REFERENCES:

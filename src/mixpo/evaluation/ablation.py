@@ -12,7 +12,7 @@ from mixpo.progress import console
 from mixpo.prompts import Style
 from mixpo.records import Comparison, Outcome, Question
 
-RESAMPLES = 2000
+RESAMPLES = 1000
 EVALUATION = "evaluate"
 NAME = "ablation"
 """`ablation.json` in the run folder."""

@@ -13,7 +13,7 @@ from typing import Any
 from mixpo.evaluation.statistics import Difference, Share
 from mixpo.records import Outcome, Question, Response, Verdict
 
-RESAMPLES = 2000
+RESAMPLES = 1000
 SEED = 0
 """The resamples are the same every time: the same answers give the same interval."""
 CHUNK = 100

@@ -312,14 +312,6 @@ def _fingerprint(paths: list[Path]) -> str:
     return digest.hexdigest()
 
 
-<<<<<<< HEAD
-=======
-def _begin(folder: Path, fingerprint: str, source: Path, records: int) -> None:
-    _refuse_changed_data(folder, fingerprint, source)
-    write_text(folder / "data.json", json.dumps({"sha256": fingerprint, "records": records}))
-
-
->>>>>>> d5d58e3 (mixpo ablate: studies on shared data with a table, a figure and the cost; best of N; signs of a training gone wrong; generalisation recipe)
 def _refuse_changed_data(folder: Path, fingerprint: str, source: Path) -> None:
     before = read_json(folder / "data.json")
     if before is not None and before["sha256"] != fingerprint:
