@@ -159,13 +159,17 @@ def test_a_small_study_for_real_and_resumed(tmp_path):
         "study.variants={mpo: {}, sft: {objective: {preference_weight: 0.0, quality_weight: 0.0}}}",
         "study.data={questions: {sources: {scenes: {loader: scenes, split: train, count: 30}}}, "
         "sample: {n: 6, style: cot, temperature: 1.0, max_new_tokens: 120}, verify: {}, pair: {max_pairs: 3}}",
-        "study.train={pairs: pair, max_records: 16, learning_rate: 1.0e-4, batch: 8, micro_batch: 8, layout: shared}",
+        "study.train={pairs: pair, max_records: 16, learning_rate: 1.0e-4, batch: 8, micro_batch: 8, layout: shared, "
+        "held_out: 0.3, save_steps: 1}",
         "study.evaluate={styles: [cot], max_new_tokens: 60, benchmarks: {scenes: {loader: scenes, count: 6}}}",
     ]  # fmt: skip
     files = ablate(RECIPES / "ablation-small.yaml", overrides)
     content = json.loads(files.json("ablation").read_text())
     assert [(r["variant"], r["style"]) for r in content["results"]] == [(v, "cot") for v in ("base", "mpo", "sft")]
     assert all(cost["pairs"] <= 16 and cost["flops"] > 0 for cost in content["costs"])
+    log = (files.checkpoints("mpo-s0") / "log.jsonl").read_text()
+    assert "eval_rewards/accuracies" in log  # pairs of held-out questions, told apart while it trains
+    assert json.loads((files.checkpoints("mpo-s0") / "signatures.json").read_text()) == []  # too short to tell
     weights = files.checkpoints("mpo-s0") / "model" / "model.safetensors"
     before = weights.stat().st_mtime_ns
     ablate(RECIPES / "ablation-small.yaml", overrides)

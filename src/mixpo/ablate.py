@@ -11,7 +11,7 @@
       evaluate: {benchmarks: {…}}
 
 A study is written out as one recipe and run as one: what variants share is done once, once a seed where a seed changes
-it; a study that is killed goes on where it stopped, and a variant added later leaves the others as they are.
+it; a study that is killed goes on where it stopped.
 """
 
 import dataclasses
