@@ -174,4 +174,7 @@ def test_a_small_study_for_real_and_resumed(tmp_path):
     before = weights.stat().st_mtime_ns
     ablate(RECIPES / "ablation-small.yaml", overrides)
     assert weights.stat().st_mtime_ns == before
-    assert json.loads(files.json("ablation").read_text()) == content
+    again = json.loads(files.json("ablation").read_text())
+    assert [again[key] for key in ("results", "gaps", "others")] == [
+        content[key] for key in ("results", "gaps", "others")
+    ]
