@@ -10,7 +10,8 @@ from mixpo.verdicts.quantities import as_fraction, quantities_of
 from mixpo.verdicts.reading import Reading, Undecided
 from mixpo.verdicts.statements import Statement, sentence_end
 
-END = r"(?:[+-]?\s*(?:\d[\d,]*(?:\.\d+)?|\.\d+)(?:/\d+)?|[+-]?\s*(?:∞|\\infty|inf\b|infinity\b))"
+# Blanks only behind a sign, and few: where a search may begin with any number, its time grows with their square.
+END = r"(?:[+-]\s{0,8})?(?:(?:\d[\d,]*(?:\.\d+)?|\.\d+)(?:/\d+)?|∞|\\infty|inf\b|infinity\b)"
 INTERVAL = re.compile(
     rf"(?<![\d.,])(?:(?P<open>[\[(])\s*(?P<a>{END})\s*[,;]\s*(?P<b>{END})\s*(?P<close>[\])])"
     rf"|(?:between|from)?\s{{0,20}}\$?(?P<c>{END})\s*[%°]?\s*[a-z]{{0,6}}\s*(?:-+|~|to|and|through|至|到)\s*\$?(?P<d>{END})"
