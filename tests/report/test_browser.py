@@ -17,6 +17,7 @@ from mixpo.report.reviews import Item, Reviews, Side
 
 CHROMIUM = shutil.which("chromium")
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+expect = playwright.expect
 pytest.importorskip("duckdb")
 pytest.importorskip("uvicorn")
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed (apt-get install chromium)")
@@ -75,6 +76,12 @@ def screenshot(page, name):
         page.screenshot(path=f"{SHOTS}/{name}.png", full_page=True)
 
 
+def judged(page, number):
+    """Waits for the page that a key asked for: its text, and its script, which listens for the next key."""
+    page.get_by_text(f"{number} of 8 judged").wait_for()
+    page.wait_for_load_state("load")
+
+
 def test_filter_open_a_pair_and_see_its_image(scenes, server, browser):
     page = browser.new_page()
     asked = []
@@ -84,13 +91,17 @@ def test_filter_open_a_pair_and_see_its_image(scenes, server, browser):
     page.get_by_role("link", name="Responses").click()
     page.get_by_label("Outcome").select_option("incorrect")
     page.get_by_role("button", name="Show").click()
-    assert page.locator("tbody tr").count() == 8
+    page.wait_for_url("**outcome=incorrect**")
+    expect(page.locator("tbody tr")).to_have_count(8)
     page.get_by_role("link", name="Pairs").click()
+    page.wait_for_url("**/pairs**")
     rows = page.locator("tbody tr")
-    assert rows.count() == 8
+    expect(rows).to_have_count(8)
     screenshot(page, "pairs-1280")
     rows.first.get_by_role("link").click()
     image = page.locator(".asked img").first
+    image.wait_for()
+    page.wait_for_load_state("load")
     assert image.evaluate("i => i.complete && i.naturalWidth") == 64
     # What the model wrote is read, not run or loaded.
     assert EVIL[:40] in page.locator(".rejected pre").inner_text()
@@ -116,11 +127,11 @@ def test_five_items_by_keyboard_survive_sigkill(scenes, browser):
         page.goto(f"{server.url}review")
         page.get_by_label("Your name").fill("Ann")
         page.keyboard.press("Enter")
-        assert "0 of 8 judged" in page.inner_text("main")
+        judged(page, 0)
         screenshot(page, "review-1280")
         for number, key in enumerate("12341", 1):
             page.keyboard.press(key)
-            page.get_by_text(f"{number} of 8 judged").wait_for()
+            judged(page, number)
         page.set_viewport_size({"width": 400, "height": 800})
         assert page.evaluate("document.documentElement.scrollWidth") <= 400
         screenshot(page, "review-400")
@@ -134,10 +145,10 @@ def test_five_items_by_keyboard_survive_sigkill(scenes, browser):
     page = browser.new_page()
     try:
         page.goto(f"{again.url}review?reviewer=Ann")
-        assert "5 of 8 judged" in page.inner_text("main")
+        judged(page, 5)
         # A second reviewer gets the same items from the beginning.
         page.goto(f"{again.url}review?reviewer=Bob")
-        assert "0 of 8 judged" in page.inner_text("main")
+        judged(page, 0)
     finally:
         again.kill()
         page.close()
