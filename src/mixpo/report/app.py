@@ -89,6 +89,8 @@ def listen(port: int) -> socket.socket:
     found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         found.bind((HOST, port))
+        # From here on a browser waits instead of being refused: the address is told before the server runs.
+        found.listen()
     except OSError as error:
         found.close()
         raise UserError(f"port {port} cannot be used ({error.strerror}); choose another with --port") from error
