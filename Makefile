@@ -1,10 +1,6 @@
 # `make quickstart` and `make test` work from a clean checkout; both make the virtual environment first.
 PYTHON ?= python3
 BIN := .venv/bin
-# Large tensors are freed and asked for again at every step: keep glibc from handing the pages back each time.
-export MALLOC_MMAP_THRESHOLD_ := 4294967296
-export MALLOC_TRIM_THRESHOLD_ := 8589934592
-
 .PHONY: quickstart test check docs bench base clean
 
 .venv/installed: pyproject.toml constraints.txt

@@ -23,16 +23,17 @@ COMMON = {
 TOP = {"ablate", "cli", "doctor", "pipeline", "publish", "quickstart", "rounds", "__init__", "__main__"}
 MAY_IMPORT = {
     "questions": COMMON,
-    "responses": COMMON,
+    "cpu": set(),
+    "responses": COMMON | {"cpu"},
     "verdicts": COMMON,
     "pairs": COMMON,
     "batches": COMMON,
     "losses": set(),
-    "training": COMMON | {"batches", "losses"},
+    "training": COMMON | {"batches", "losses", "cpu"},
     "evaluation": COMMON | {"questions", "responses", "verdicts"},
     "report": COMMON | {"evaluation"},  # for its statistics: plain arithmetic
 }
-TORCH_SIDE = {"batches", "losses", "training"}
+TORCH_SIDE = {"batches", "losses", "training", "cpu"}
 HEAVY = {
     "torch",
     "transformers",

@@ -19,6 +19,8 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 from torch.utils.checkpoint import checkpoint
 
+from mixpo.cpu.products import product
+
 ROWS = 8192
 """Rows of a 16-bit weight matrix that are widened to float32 at a time, where the device cannot mix the types."""
 
@@ -178,15 +180,15 @@ def _slopes(probabilities: Tensor, targets: Tensor, cap_slope: Tensor | None) ->
 def _product(left: Tensor, right: Tensor) -> Tensor:
     """left @ right with float32 sums when `right` has 16 bits; `left` is 16-bit hidden states or float32 slopes."""
     if right.dtype in (torch.float32, torch.float64):
-        return left @ right
+        return product(left, right)
     if right.is_cuda:
         return torch.mm(left.to(right.dtype), right, out_dtype=torch.float32)
     left = left.float()
     if right.shape[1] > right.shape[0]:  # hidden (n, D) @ weight.T (D, V), else slopes (n, V) @ weight (V, D)
-        product = torch.empty(len(left), right.shape[1], device=left.device)
-        for into, columns in zip(product.split(ROWS, dim=1), right.split(ROWS, dim=1), strict=True):
+        wide = torch.empty(len(left), right.shape[1], device=left.device)
+        for into, columns in zip(wide.split(ROWS, dim=1), right.split(ROWS, dim=1), strict=True):
             into.copy_(left @ columns.float())
-        return product
+        return wide
     total = torch.zeros(len(left), right.shape[1], device=left.device)
     for columns, rows in zip(left.split(ROWS, dim=1), right.split(ROWS), strict=True):
         total.addmm_(columns, rows.float())
@@ -196,7 +198,7 @@ def _product(left: Tensor, right: Tensor) -> Tensor:
 def _add_product(total: Tensor, left: Tensor, right: Tensor, operands: torch.dtype) -> None:
     """total += left @ right, all float32 or float64; 16-bit `operands` are multiplied as such where that is faster."""
     if operands == total.dtype or not total.is_cuda:
-        total.addmm_(left, right)
+        total += product(left, right)
     else:
         total += torch.mm(left.to(operands), right.to(operands), out_dtype=total.dtype)
 

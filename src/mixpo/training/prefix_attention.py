@@ -18,6 +18,8 @@ from transformers import AttentionInterface, AttentionMaskInterface
 from transformers.integrations.sdpa_attention import repeat_kv, sdpa_attention_forward
 from transformers.masking_utils import sdpa_mask
 
+from mixpo.cpu.attention import fast_attention
+
 NAME = "mixpo_shared_prefix"
 FLEX = "flex_attention"
 
@@ -86,20 +88,27 @@ def attend(query: Tensor, key: Tensor, value: Tensor, prefixes: list[list[int]],
         past = slice(begin, begin + prompt)
         first, *others = [length for length in completions if length] or [0]
         both = slice(begin, begin + prompt + first)
-        outputs.append(
-            scaled_dot_product_attention(
-                query[:, :, both], key[:, :, both], value[:, :, both], is_causal=True, scale=scaling
-            )
-        )
+        outputs.append(_causal(query[:, :, both], key[:, :, both], value[:, :, both], scaling))
         begin = both.stop
         for length in others:
             own = slice(begin, begin + length)
             keys = torch.cat([key[:, :, past], key[:, :, own]], dim=2)
             values = torch.cat([value[:, :, past], value[:, :, own]], dim=2)
-            mask = torch.ones(length, prompt + length, dtype=torch.bool, device=query.device).tril(prompt)
-            outputs.append(scaled_dot_product_attention(query[:, :, own], keys, values, attn_mask=mask, scale=scaling))
+            outputs.append(_causal(query[:, :, own], keys, values, scaling))
             begin = own.stop
     return torch.cat(outputs, dim=2)
+
+
+def _causal(query: Tensor, key: Tensor, value: Tensor, scaling: float) -> Tensor:
+    """The rows of `query` are the last ones of `key`: each sees all before them, and itself."""
+    attended = fast_attention(query, key, value, True, scaling)
+    if attended is not None:
+        return attended
+    rows, keys = query.shape[2], key.shape[2]
+    if rows == keys:
+        return scaled_dot_product_attention(query, key, value, is_causal=True, scale=scaling)
+    mask = torch.ones(rows, keys, dtype=torch.bool, device=query.device).tril(keys - rows)
+    return scaled_dot_product_attention(query, key, value, attn_mask=mask, scale=scaling)
 
 
 def _attention_function(

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from mixpo.batches.layout import Batch
+from mixpo.cpu.model import speed_up
 from mixpo.training.head import output_head
 from mixpo.training.models import switch_dropout_off
 from mixpo.training.prefix_attention import decoder
@@ -32,6 +33,7 @@ class FrozenCopy:
         decoder(self.model).config._attn_implementation = decoder(policy).config._attn_implementation
         switch_dropout_off(self.model)
         self.head = output_head(self.model)
+        speed_up(self.model, but=self.head.module)
 
     def to(self, device: torch.device) -> None:
         self.model.to(device)
