@@ -17,18 +17,18 @@ def main() -> None:
     shape = shape_of(make_model(make_processor()))
     weights = FLOAT * shape.parameters / 2**30
     memory = json.loads((RESULTS / "memory.json").read_text())
-    for found in json.loads((RESULTS / "train_step.json").read_text()):
+    for found in json.loads((RESULTS / "train_step.json").read_text())["runs"]:
         pairs = found["pairs"]
         prompt = Prompt(tokens=1024 + 60 + 10, completions=(301, 351) * pairs, images=(1025,) * 4, image_tokens=1024)
         for kind, live in (("mixpo", True), ("mixpo_cached", False)):
             resident = memory[f"pairs_{pairs}"][kind]
             # `before` has the libraries and the model's weights, which the plan counts.
             measured = {
-                "s": pairs / found["pairs_per_second"][kind],
+                "s": found["medians"][kind],
                 "GiB": resident["peak"] - resident["before"] + weights,
             }
             planned = {
-                "s": step_flops(shape, [prompt], live) / (found["matmul_gflops"] * 1e9 * CPU_EFFICIENCY),
+                "s": step_flops(shape, [prompt], live) / (found["gflops"]["onednn"] * 1e9 * CPU_EFFICIENCY),
                 "GiB": step_bytes(shape, [prompt], live) / 2**30,
             }
             for unit, value in planned.items():

@@ -1,26 +1,35 @@
-"""Pairs a second of mixpo's MPOTrainer and of TRL's DPOTrainer: same pairs, same model, in turns in one process.
+"""Pairs a second of mixpo's MPOTrainer and of TRL's DPOTrainer: same pairs, same model, in turns in one run.
 
     python benchmarks/train_step.py [--pairs 1 4] [--repeats 5] [--cores 2]
 
-One repetition is one optimizer step: collating (images included), forward, backward, AdamW. Also printed: the loss and
-the largest difference of gradients with TRL's variants of the losses (no reward shift, token mean), and what share of
-the machine's own float32 matrix product the step reaches, counting only necessary operations.
+One repetition is one optimizer step: collating (images included), forward, backward, AdamW. Each trainer has a process
+of its own, as its user would have it: mixpo tells malloc to keep freed memory, for the whole process. What that alone
+does for TRL is measured, too, at the first number of pairs (`trl_kept_memory`). Also printed: the loss and the largest
+difference of gradients with TRL's variants of the losses (no reward shift, token mean), and what share of the machine's
+own float32 matrix product the step reaches, counting only necessary operations: of `torch.matmul`, and of the faster
+one of oneDNN, where the processor has it.
 """
 
 import argparse
 import copy
-import gc
 import json
+import multiprocessing
+import platform
 import statistics
 import tempfile
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from mixpo.cpu.memory import keep_freed_memory
+from mixpo.cpu.products import product
 from mixpo.training.config import MPOConfig
-from mixpo.training.cost import Prompt, shape_of, step_flops
+from mixpo.training.cost import Prompt, Shape, shape_of, step_flops
 from mixpo.training.trainer import MPOTrainer
 from mmpr_shaped import make_model, make_processor, make_rows
 
@@ -73,76 +82,123 @@ def step(trainer: Any, rows: list[dict], update: bool = True) -> float:
     return loss.item()
 
 
-def agreement(left: Any, right: Any, rows: list[dict]) -> dict[str, float]:
+def work(kind: str, pairs: int, cores: int, folder: str, orders: Any) -> None:
+    """A process of its own: makes a trainer, then does one thing for each order and answers."""
+    torch.set_num_threads(cores)
+    processor = make_processor()
+    rows, model = make_rows(questions=1, pairs=pairs), make_model(processor)
+    if kind.startswith("trl"):
+        trainer = trls(f"{folder}/{kind}", rows, pairs, model, processor)
+    else:
+        given = {"reference_cache": f"{folder}/reference"} if kind == "mixpo_cached" else {}
+        trainer = ours(f"{folder}/{kind}", rows, pairs, model, processor, **given)
+    if kind == "trl_kept_memory":
+        keep_freed_memory()
+    prepare(trainer)
+    orders.send(None)
+    while (order := orders.recv()) is not None:
+        if order == "step":
+            begin = time.perf_counter()
+            step(trainer, rows)
+            orders.send(time.perf_counter() - begin)
+        else:
+            loss = step(trainer, rows, update=False)
+            torch.save({name: weight.grad for name, weight in trainer.model.named_parameters()}, order)
+            trainer.model.zero_grad()
+            orders.send(loss)
+
+
+@contextmanager
+def workers(kinds: tuple[str, ...], pairs: int, cores: int, folder: str) -> Iterator[dict[str, Callable[[str], Any]]]:
+    """By kind, what gives an order and returns the answer; only the one that works uses the processor."""
+    context = multiprocessing.get_context("spawn")
+    given, processes = {}, []
+    for kind in kinds:
+        mine, theirs = context.Pipe()
+        process = context.Process(target=work, args=(kind, pairs, cores, folder, theirs), daemon=True)
+        process.start()
+        theirs.close()
+        mine.recv()  # the trainer stands
+        given[kind] = mine
+        processes.append(process)
+
+    def ask(kind: str, order: str) -> Any:
+        given[kind].send(order)
+        return given[kind].recv()
+
+    yield {kind: (lambda order, kind=kind: ask(kind, order)) for kind in kinds}
+    for pipe in given.values():
+        pipe.send(None)
+    for process in processes:
+        process.join()
+
+
+def agreement(ask: dict[str, Callable[[str], Any]], folder: str) -> dict[str, float]:
     """Relative differences of loss and gradients on the same rows, weights and reference."""
-    losses, gradients = [], []
-    for trainer in (left, right):
-        losses.append(step(trainer, rows, update=False))
-        gradients.append([parameter.grad.clone() for parameter in trainer.model.parameters()])
-        trainer.model.zero_grad()
-    scale = max(gradient.abs().max().item() for gradient in gradients[1])
-    worst = max((one - other).abs().max().item() for one, other in zip(*gradients, strict=True)) / scale
+    losses = {kind: ask[kind](f"{folder}/{kind}.pt") for kind in ("mixpo", "trl")}
+    gradients = [torch.load(f"{folder}/{kind}.pt") for kind in losses]
+    scale = max(gradient.abs().max().item() for gradient in gradients[1].values())
+    worst = max((gradients[0][name] - other).abs().max().item() for name, other in gradients[1].items()) / scale
     return {
-        "loss": losses[0],
-        "loss_trl": losses[1],
-        "loss_difference": abs(losses[0] - losses[1]) / abs(losses[1]),
+        "loss": losses["mixpo"],
+        "loss_trl": losses["trl"],
+        "loss_difference": abs(losses["mixpo"] - losses["trl"]) / abs(losses["trl"]),
         "gradient_difference": worst,
     }
 
 
-def matmul_flops(size: int = 2048, repeats: int = 7) -> float:
-    """The machine's float32 matrix product, FLOP/s: the median of several."""
+def gflops(multiply: Callable[[torch.Tensor, torch.Tensor], torch.Tensor], size: int = 2048, repeats: int = 7) -> float:
+    """Of a float32 matrix product, GFLOP/s: the median of several."""
     left, right = torch.randn(size, size), torch.randn(size, size)
     seconds = []
     for _ in range(repeats):
         begin = time.perf_counter()
-        left @ right
+        multiply(left, right)
         seconds.append(time.perf_counter() - begin)
-    return 2 * size**3 / statistics.median(seconds)
+    return 2 * size**3 / statistics.median(seconds) / 1e9
 
 
-def necessary_flops(model: Any, questions: int, pairs: int, reference: bool) -> float:
+def necessary_flops(shape: Shape, questions: int, pairs: int, reference: bool) -> float:
     """FLOPs of a step when each image, prompt and completion is computed once (`mixpo.training.cost`)."""
     prompt = Prompt(
         tokens=1024 + 60 + 10, completions=(301, 351) * pairs, images=(1025,) * 4, image_tokens=1024
     )  # a tile: 1,024 patches and a class token
-    return step_flops(shape_of(model), [prompt] * questions, reference)
+    return step_flops(shape, [prompt] * questions, reference)
 
 
-def measure(pairs: int, repeats: int, folder: str) -> dict[str, Any]:
-    processor = make_processor()
-    rows = make_rows(questions=1, pairs=pairs)
-    model = make_model(processor)
-    trainers = {
-        "mixpo": ours(f"{folder}/ours", rows, pairs, copy.deepcopy(model), processor),
-        "mixpo_cached": ours(
-            f"{folder}/cached", rows, pairs, copy.deepcopy(model), processor, reference_cache=f"{folder}/ref{pairs}"
-        ),
-        "trl": trls(f"{folder}/trl", rows, pairs, model, processor),
-    }
-    for trainer in trainers.values():
-        prepare(trainer)
-    found: dict[str, Any] = {"pairs": pairs, **agreement(trainers["mixpo"], trainers["trl"], rows)}
-    seconds: dict[str, list[float]] = {name: [] for name in trainers}
-    peak = []
+def timed(ask: dict[str, Callable[[str], Any]], repeats: int) -> dict[str, Any]:
+    """Seconds of each step, in turns after one that does not count, and the machine's matrix product in between."""
+    seconds: dict[str, list[float]] = {kind: [] for kind in ask}
+    peak: dict[str, list[float]] = {"matmul": [], "onednn": []}
     for repeat in range(repeats + 1):
-        for name, trainer in trainers.items():
-            gc.collect()
-            begin = time.perf_counter()
-            step(trainer, rows)
-            if repeat:  # the first is to warm up
-                seconds[name].append(time.perf_counter() - begin)
-        peak.append(matmul_flops())
-    medians = {name: statistics.median(values) for name, values in seconds.items()}
-    found |= {
+        for kind, order in ask.items():
+            taken = order("step")
+            if repeat:
+                seconds[kind].append(taken)
+        for name, multiply in (("matmul", torch.matmul), ("onednn", product)):
+            peak[name].append(gflops(multiply))
+    medians = {kind: statistics.median(values) for kind, values in seconds.items()}
+    trl = next(value for kind, value in medians.items() if kind.startswith("trl"))
+    return {
         "seconds": seconds,
-        "pairs_per_second": {name: pairs / value for name, value in medians.items()},
-        "times_trl": {name: medians["trl"] / value for name, value in medians.items() if name != "trl"},
-        "matmul_gflops": statistics.median(peak) / 1e9,
+        "medians": medians,
+        "times_trl": {kind: trl / value for kind, value in medians.items() if not kind.startswith("trl")},
+        "gflops": {name: statistics.median(values) for name, values in peak.items()},
     }
-    for name, reference in (("mixpo", True), ("mixpo_cached", False)):
-        reached = necessary_flops(model, 1, pairs, reference) / medians[name]
-        found[f"share_of_matmul_{name}"] = reached / statistics.median(peak)
+
+
+def measure(pairs: int, repeats: int, cores: int, first: bool) -> dict[str, Any]:
+    found: dict[str, Any] = {"pairs": pairs}
+    with tempfile.TemporaryDirectory() as folder:
+        with workers(("mixpo", "mixpo_cached", "trl"), pairs, cores, folder) as ask:
+            found |= agreement(ask, folder) | timed(ask, repeats)
+        shape = shape_of(make_model(make_processor()))
+        for kind, live in (("mixpo", True), ("mixpo_cached", False)):
+            reached = necessary_flops(shape, 1, pairs, live) / found["medians"][kind] / 1e9
+            found[f"share_{kind}"] = {name: reached / value for name, value in found["gflops"].items()}
+        if first:
+            with workers(("mixpo", "trl_kept_memory"), pairs, cores, folder) as ask:
+                found["with_kept_memory"] = timed(ask, repeats)
     return found
 
 
@@ -154,12 +210,13 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results" / "train_step.json")
     given = parser.parse_args()
     torch.set_num_threads(given.cores)
-    results = []
+    results: dict[str, Any] = {
+        "when": datetime.now(UTC).isoformat(timespec="seconds"), "machine": platform.machine(),
+        "cores": given.cores, "torch": torch.__version__, "runs": [],
+    }  # fmt: skip
     for pairs in given.pairs:
-        with tempfile.TemporaryDirectory() as folder:
-            results.append(measure(pairs, given.repeats, folder))
-        print(json.dumps(results[-1], indent=1))
-        gc.collect()
+        results["runs"].append(measure(pairs, given.repeats, given.cores, pairs == given.pairs[0]))
+        print(json.dumps(results["runs"][-1], indent=1), flush=True)
     given.out.parent.mkdir(exist_ok=True)
     given.out.write_text(json.dumps(results, indent=1) + "\n")
 
