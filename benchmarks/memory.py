@@ -14,15 +14,13 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-KINDS = ("mixpo", "mixpo_cached", "trl")
-
 
 def peak(kind: str, pairs: int, folder: str) -> dict[str, float]:
     """GiB before training (libraries, the model) and at most."""
     import torch
 
     from mmpr_shaped import make_model, make_processor, make_rows
-    from train_step import ours, prepare, step, trls
+    from train_step import ours, prepare, settings, step, trls
 
     torch.set_num_threads(2)
     processor = make_processor()
@@ -31,8 +29,7 @@ def peak(kind: str, pairs: int, folder: str) -> dict[str, float]:
     if kind == "trl":
         trainer = trls(folder, rows, pairs, model, processor)
     else:
-        given = {"reference_cache": f"{folder}/reference"} if kind == "mixpo_cached" else {}
-        trainer = ours(folder, rows, pairs, model, processor, **given)
+        trainer = ours(folder, rows, pairs, model, processor, **settings(kind, folder))
     prepare(trainer)
     for _ in range(3):
         step(trainer, rows)
@@ -97,10 +94,12 @@ def main() -> None:
     parser.add_argument("--flat", type=int, default=0, help="pairs to train the base model on")
     parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results" / "memory.json")
     given = parser.parse_args()
+    from train_step import KINDS
+
     results: dict[str, Any] = {}
     for pairs in given.pairs:
-        found = {kind: in_a_process(peak, kind, pairs) for kind in KINDS}
-        found["share_of_trl"] = {kind: found[kind]["peak"] / found["trl"]["peak"] for kind in KINDS[:2]}
+        found = {kind: in_a_process(peak, kind, pairs) for kind in (*KINDS, "trl")}
+        found["share_of_trl"] = {kind: found[kind]["peak"] / found["trl"]["peak"] for kind in KINDS}
         results[f"pairs_{pairs}"] = found
         print(json.dumps({f"pairs_{pairs}": found}, indent=1), flush=True)
     if given.flat:

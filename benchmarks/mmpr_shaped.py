@@ -18,9 +18,11 @@ from transformers import (
     InternVLVideoProcessor,
 )
 
+from mixpo.batches.encode import Encoder
 from mixpo.training.base_model import make_tokenizer
+from mixpo.training.cost import Prompt
 
-TILE = 448
+TILE, PATCH = 448, 14
 TOKENS_A_TILE = 256
 # No newline after the end of a turn: TRL would train on it, and losses could not be compared.
 TEMPLATE = (
@@ -35,7 +37,7 @@ WORDS = ("red", "blue", "circle", "square", "left", "right", "count", "three", "
 
 
 def make_processor() -> InternVLProcessor:
-    tokenizer = make_tokenizer([" ".join(WORDS)] * 20, 400)
+    tokenizer = make_tokenizer([" " + " ".join(WORDS)] * 20, 400)
     tokenizer.model_max_length = 100_000
     size = {"height": TILE, "width": TILE}
     return InternVLProcessor(
@@ -50,7 +52,7 @@ def make_processor() -> InternVLProcessor:
 def make_model(processor: InternVLProcessor, vocabulary: int = 32_000, seed: int = 0) -> Any:
     tokenizer = processor.tokenizer
     vision = {
-        "image_size": [TILE, TILE], "patch_size": [14, 14], "hidden_size": 192, "num_hidden_layers": 4,
+        "image_size": [TILE, TILE], "patch_size": [PATCH, PATCH], "hidden_size": 192, "num_hidden_layers": 4,
         "num_attention_heads": 3, "intermediate_size": 768, "use_absolute_position_embeddings": True,
         "layer_scale_init_value": 1.0,
     }  # fmt: skip
@@ -96,3 +98,15 @@ def make_rows(
 def words(rng: random.Random, count: int) -> str:
     """`count` tokens of the benchmark's tokenizer: each word behind a space is one."""
     return "".join(f" {rng.choice(WORDS)}" for _ in range(count))
+
+
+def prompt_of(processor: InternVLProcessor, rows: list[dict[str, Any]]) -> Prompt:
+    """Lengths of one question's rows, as the cost of a step is counted from."""
+    examples = [Encoder(processor)(row) for row in rows]
+    tiles = len(rows[0]["images"])
+    return Prompt(
+        tokens=len(examples[0].prompt_ids),
+        completions=tuple(len(completion) for example in examples for completion in example.completions),
+        images=((TILE // PATCH) ** 2 + 1,) * tiles,  # patches and a class token
+        image_tokens=TOKENS_A_TILE * tiles,
+    )

@@ -6,20 +6,21 @@ python benchmarks/plan.py        after train_step.py and memory.py, whose result
 import json
 from pathlib import Path
 
-from mixpo.training.cost import FLOAT, Prompt, shape_of, step_bytes, step_flops
+from mixpo.training.cost import FLOAT, shape_of, step_bytes, step_flops
 from mixpo.training.plan import CPU_EFFICIENCY
-from mmpr_shaped import make_model, make_processor
+from mmpr_shaped import make_model, make_processor, make_rows, prompt_of
 
 RESULTS = Path(__file__).parent / "results"
 
 
 def main() -> None:
-    shape = shape_of(make_model(make_processor()))
+    processor = make_processor()
+    shape = shape_of(make_model(processor))
     weights = FLOAT * shape.parameters / 2**30
     memory = json.loads((RESULTS / "memory.json").read_text())
     for found in json.loads((RESULTS / "train_step.json").read_text())["runs"]:
         pairs = found["pairs"]
-        prompt = Prompt(tokens=1024 + 60 + 10, completions=(301, 351) * pairs, images=(1025,) * 4, image_tokens=1024)
+        prompt = prompt_of(processor, make_rows(questions=1, pairs=pairs))
         for kind, live in (("mixpo", True), ("mixpo_cached", False)):
             resident = memory[f"pairs_{pairs}"][kind]
             # `before` has the libraries and the model's weights, which the plan counts.

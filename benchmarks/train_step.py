@@ -29,10 +29,11 @@ import torch
 from mixpo.cpu.memory import keep_freed_memory
 from mixpo.cpu.products import product
 from mixpo.training.config import MPOConfig
-from mixpo.training.cost import Prompt, Shape, shape_of, step_flops
+from mixpo.training.cost import shape_of, step_flops
 from mixpo.training.trainer import MPOTrainer
-from mmpr_shaped import make_model, make_processor, make_rows
+from mmpr_shaped import make_model, make_processor, make_rows, prompt_of
 
+KINDS = ("mixpo", "mixpo_cached", "mixpo_checkpointing", "mixpo_cached_checkpointing")
 COMMON = {
     "use_cpu": True, "report_to": "none", "disable_tqdm": True, "save_strategy": "no", "learning_rate": 1e-6,
     "gradient_accumulation_steps": 1, "max_grad_norm": 0, "optim": "adamw_torch_fused",
@@ -65,6 +66,8 @@ def prepare(trainer: Any) -> None:
     trainer.state.max_steps = 1_000_000
     trainer.current_gradient_accumulation_steps = 1
     trainer.model.train()
+    if trainer.args.gradient_checkpointing:
+        trainer.model.gradient_checkpointing_enable({"use_reentrant": False})
     trainer.accelerator.gradient_state._set_sync_gradients(True)
 
 
@@ -82,6 +85,16 @@ def step(trainer: Any, rows: list[dict], update: bool = True) -> float:
     return loss.item()
 
 
+def settings(kind: str, folder: str) -> dict[str, Any]:
+    """What a kind of ours sets: `mixpo`, `mixpo_cached`, `mixpo_checkpointing`, `mixpo_cached_checkpointing`."""
+    given: dict[str, Any] = {}
+    if "cached" in kind:
+        given["reference_cache"] = f"{folder}/{kind}-reference"
+    if "checkpointing" in kind:
+        given["gradient_checkpointing"] = True
+    return given
+
+
 def work(kind: str, pairs: int, cores: int, folder: str, orders: Any) -> None:
     """A process of its own: makes a trainer, then does one thing for each order and answers."""
     torch.set_num_threads(cores)
@@ -90,8 +103,7 @@ def work(kind: str, pairs: int, cores: int, folder: str, orders: Any) -> None:
     if kind.startswith("trl"):
         trainer = trls(f"{folder}/{kind}", rows, pairs, model, processor)
     else:
-        given = {"reference_cache": f"{folder}/reference"} if kind == "mixpo_cached" else {}
-        trainer = ours(f"{folder}/{kind}", rows, pairs, model, processor, **given)
+        trainer = ours(f"{folder}/{kind}", rows, pairs, model, processor, **settings(kind, folder))
     if kind == "trl_kept_memory":
         keep_freed_memory()
     prepare(trainer)
@@ -158,14 +170,6 @@ def gflops(multiply: Callable[[torch.Tensor, torch.Tensor], torch.Tensor], size:
     return 2 * size**3 / statistics.median(seconds) / 1e9
 
 
-def necessary_flops(shape: Shape, questions: int, pairs: int, reference: bool) -> float:
-    """FLOPs of a step when each image, prompt and completion is computed once (`mixpo.training.cost`)."""
-    prompt = Prompt(
-        tokens=1024 + 60 + 10, completions=(301, 351) * pairs, images=(1025,) * 4, image_tokens=1024
-    )  # a tile: 1,024 patches and a class token
-    return step_flops(shape, [prompt] * questions, reference)
-
-
 def timed(ask: dict[str, Callable[[str], Any]], repeats: int) -> dict[str, Any]:
     """Seconds of each step, in turns after one that does not count, and the machine's matrix product in between."""
     seconds: dict[str, list[float]] = {kind: [] for kind in ask}
@@ -190,11 +194,13 @@ def timed(ask: dict[str, Callable[[str], Any]], repeats: int) -> dict[str, Any]:
 def measure(pairs: int, repeats: int, cores: int, first: bool) -> dict[str, Any]:
     found: dict[str, Any] = {"pairs": pairs}
     with tempfile.TemporaryDirectory() as folder:
-        with workers(("mixpo", "mixpo_cached", "trl"), pairs, cores, folder) as ask:
+        with workers((*KINDS, "trl"), pairs, cores, folder) as ask:
             found |= agreement(ask, folder) | timed(ask, repeats)
-        shape = shape_of(make_model(make_processor()))
-        for kind, live in (("mixpo", True), ("mixpo_cached", False)):
-            reached = necessary_flops(shape, 1, pairs, live) / found["medians"][kind] / 1e9
+        processor = make_processor()
+        shape, prompt = shape_of(make_model(processor)), prompt_of(processor, make_rows(questions=1, pairs=pairs))
+        found |= {"prompt_tokens": prompt.tokens, "completion_tokens": prompt.completions}
+        for kind in ("mixpo", "mixpo_cached"):
+            reached = step_flops(shape, [prompt], "cached" not in kind) / found["medians"][kind] / 1e9
             found[f"share_{kind}"] = {name: reached / value for name, value in found["gflops"].items()}
         if first:
             with workers(("mixpo", "trl_kept_memory"), pairs, cores, folder) as ask:
