@@ -68,7 +68,7 @@ def test_a_pipeline_killed_ten_times_ends_as_one_that_was_not(tmp_path):
     rng = random.Random(0)
     killed = tmp_path / "killed"
     kills = 0
-    # Moments of a whole run, however fast the machine; a run that was done before its moment is looked at and begun anew.
+    # Moments of a whole run, however fast the machine; what was done before its moment is looked at and begun anew.
     while kills < 10:
         process = start(recipe, killed)
         try:
