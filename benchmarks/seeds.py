@@ -27,7 +27,7 @@ def main(folders: list[Path]) -> None:
             if score.category == "all" and score.metric == "accuracy":
                 values[score.benchmark, score.style, score.model].append(score.value)
         for row in json.loads(evaluation.json("comparisons").read_text(encoding="utf-8")):
-            if row["category"] == "all":
+            if row["category"] == "all" and row["metric"] == "accuracy":
                 before, after = (f"{row[side + '_model']} {row[side + '_style']}" for side in ("before", "after"))
                 compared[row["benchmark"], before, after].append(row)
         seconds.append(sum(json.loads(path.read_text())["seconds"] for path in (folder / "timings").glob("*.json")))
