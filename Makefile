@@ -1,6 +1,7 @@
 # `make quickstart` and `make test` work from a clean checkout; both make the virtual environment first.
 PYTHON ?= python3
 BIN := .venv/bin
+
 .PHONY: quickstart test check docs bench base clean
 
 .venv/installed: pyproject.toml constraints.txt

@@ -1,4 +1,4 @@
-"""A model that is sped up computes what it did, also in copies, under gradient checkpointing, and saved."""
+"""A model that is sped up computes what it did, also in copies; saved, it is as it was."""
 
 import copy
 
