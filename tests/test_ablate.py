@@ -163,7 +163,7 @@ def test_a_small_study_for_real_and_resumed(tmp_path):
         "held_out: 0.3, save_steps: 1}",
         "study.evaluate={styles: [cot], max_new_tokens: 60, benchmarks: {scenes: {loader: scenes, count: 6}}}",
     ]  # fmt: skip
-    files = ablate(RECIPES / "ablation-small.yaml", overrides)
+    files = ablate(RECIPES / "ablation-small.yaml", overrides, jobs=2)
     content = json.loads(files.json("ablation").read_text())
     assert [(r["variant"], r["style"]) for r in content["results"]] == [(v, "cot") for v in ("base", "mpo", "sft")]
     assert all(cost["pairs"] <= 16 and cost["flops"] > 0 for cost in content["costs"])

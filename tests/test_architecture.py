@@ -20,7 +20,7 @@ COMMON = {
     "progress",
     "endpoint",
 }
-TOP = {"ablate", "cli", "doctor", "pipeline", "publish", "quickstart", "rounds", "__init__", "__main__"}
+TOP = {"ablate", "cli", "doctor", "pipeline", "publish", "quickstart", "rounds", "side_by_side", "__init__", "__main__"}
 MAY_IMPORT = {
     "questions": COMMON,
     "cpu": set(),

@@ -67,10 +67,10 @@ class Study:
             raise ValueError(f"variant {self.base!r} has the name of the base model")
 
 
-def ablate(path: Path, overrides: Sequence[str] = ()) -> RunFiles:
-    """Runs the study, prints its table, and writes `ablation.json`, `ablation.md` and `ablation.html`."""
+def ablate(path: Path, overrides: Sequence[str] = (), jobs: int = 1) -> RunFiles:
+    """Runs the study, `jobs` trainings at a time, prints its table, and writes `ablation.json`, `.md` and `.html`."""
     recipe, study, model = load_study(path, overrides)
-    files = run_recipe(recipe)
+    files = run_recipe(recipe, jobs=jobs)
     plan = Plan(
         seeds=study.seeds, variants=tuple(study.variants), base=study.base, against=study.against, model=model,
         sections={(variant, seed): _named(variant, seed) for variant in study.variants for seed in study.seeds},

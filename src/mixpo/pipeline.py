@@ -16,12 +16,13 @@ from typing import Any
 import yaml
 
 from mixpo import __version__
-from mixpo.config import Recipe, plain
+from mixpo.config import Recipe, Section, plain
 from mixpo.errors import RecipeError, UserError
 from mixpo.files import RunFiles, read_json, write_text
 from mixpo.lock import held
 from mixpo.progress import say
 from mixpo.rounds import with_rounds
+from mixpo.side_by_side import side_by_side
 
 STEPS = {
     "questions": "mixpo.questions.collect",
@@ -59,10 +60,11 @@ def resolve(recipe: Recipe) -> dict[str, Any]:
     return configs
 
 
-def run_recipe(recipe: Recipe, only: str | None = None, cluster: Any = None) -> RunFiles:
+def run_recipe(recipe: Recipe, only: str | None = None, cluster: Any = None, jobs: int = 1) -> RunFiles:
     """Does all sections in order, or those of the step (or of the name) `only`.
 
-    `cluster`: a `mixpo.responses.scale.Cluster` that samples instead of this process.
+    `cluster`: a `mixpo.responses.scale.Cluster` that samples instead of this process. `jobs`: how many trainings that
+    follow one another, and do not build on one another, are done at a time.
     """
     recipe = with_rounds(recipe, resolve(recipe))
     chosen = {name: s for name, s in recipe.sections.items() if only in (None, name, s.step)}
@@ -74,12 +76,31 @@ def run_recipe(recipe: Recipe, only: str | None = None, cluster: Any = None) -> 
     files = RunFiles(recipe.run)
     with held(files.lock) if RANK == 0 else nullcontext():
         _save_recipe(recipe, configs, files)
-        for name, section in chosen.items():
+        for names in _together(chosen) if jobs > 1 else [[name] for name in chosen]:
+            if len(names) > 1:
+                work = {name: (_runner(chosen[name].step, cluster), (configs[name], files)) for name in names}
+                for name, seconds in side_by_side(work, jobs):
+                    _add_time(files, name, seconds)
+                continue
+            (name,) = names
             started = time.monotonic()
-            _runner(section.step, cluster)(configs[name], files)
+            _runner(chosen[name].step, cluster)(configs[name], files)
             if RANK == 0:
                 _add_time(files, name, time.monotonic() - started)
     return files
+
+
+def _together(sections: dict[str, Section]) -> list[list[str]]:
+    """The sections' names in order; trainings in succession stand together, unless one starts from another of them."""
+    groups: list[list[str]] = []
+    for name, section in sections.items():
+        start = str(section.values.get("model", "")).removeprefix("step:")
+        last = groups[-1] if groups else []
+        if last and section.step == sections[last[0]].step == "train" and start not in last:
+            last.append(name)
+        else:
+            groups.append([name])
+    return groups
 
 
 def _runner(step: str, cluster: Any) -> Callable[[Any, RunFiles], None]:

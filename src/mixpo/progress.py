@@ -10,6 +10,7 @@ LABEL = 22
 """Characters of a bar's name, so that bars stand below each other."""
 PAUSE = 0.1
 """Seconds between two movements of a bar: one for each item would cost more than many an item."""
+_hidden = False
 
 
 @cache
@@ -22,6 +23,12 @@ def console() -> Any:
 def say(text: str) -> None:
     """One line for the user, no markup."""
     console().print(text, markup=False)
+
+
+def hide_bars() -> None:
+    """No bars from this process: several that draw on one terminal paint over each other."""
+    global _hidden
+    _hidden = True
 
 
 def bar(*columns: Any) -> Any:
@@ -44,6 +51,7 @@ def bar(*columns: Any) -> Any:
         TimeRemainingColumn(),
         console=console(),
         refresh_per_second=4,
+        disable=_hidden,
     )
 
 
