@@ -22,8 +22,8 @@ from mixpo.training.cost import (
 )
 
 SHAPE = Shape(
-    language=Transformer(layers=2, width=10, weights=1000, kept=50),
-    vision=Transformer(layers=1, width=4, weights=100, kept=20),
+    language=Transformer(layers=2, width=10, weights=1000, kept=50, kept_lean=9),
+    vision=Transformer(layers=1, width=4, weights=100, kept=20, kept_lean=3),
     projector=30,
     hidden=7,
     vocabulary=11,
@@ -61,8 +61,13 @@ def test_paired_rows_repeat_the_prompt_and_not_the_images():
 
 def test_bytes_by_hand():
     """State 4 x 4 x 1500 = 24,000; copy 6,000; kept 4 x (50 x 10 + 20 x 8) = 2,640; logits 2 x 4 x 5 x 11 = 440."""
-    assert step_bytes(SHAPE, [PROMPT], copy=True) == 24000 + 6000 + 2640 + 440
-    assert step_bytes(SHAPE, [PROMPT], copy=False, devices=2, chunk=3) == 12000 + 2640 + 264
+    assert step_bytes(SHAPE, [PROMPT], copy=True, recompute=False) == 24000 + 6000 + 2640 + 440
+    assert step_bytes(SHAPE, [PROMPT], copy=False, recompute=False, devices=2, chunk=3) == 12000 + 2640 + 264
+
+
+def test_bytes_with_activations_computed_again_by_hand():
+    """A layer in whole, 50 / 2 and 20 / 1, and what is kept of all: 4 x ((9 + 25) x 10 + (3 + 20) x 8) = 2,096."""
+    assert step_bytes(SHAPE, [PROMPT], copy=True, recompute=True) == 24000 + 6000 + 2096 + 440
 
 
 def test_the_shape_of_a_model(model, processor):

@@ -88,6 +88,7 @@ def one_step(folder, model, processor, rows, reference=None, **given):
         {"layout": "paired"},
         {"pairs_per_group": 1, "per_device_train_batch_size": 2, "gradient_accumulation_steps": 8},
         {"gradient_checkpointing": True},
+        {"recompute": "elementwise"},
         {"reference_cache": "cache"},
     ],
     ids=lambda given: " ".join(f"{key}={value}" for key, value in given.items()),

@@ -214,8 +214,9 @@ def gradients(folder, model, processor, rows, **given):
         {"layout": "paired"},
         {"score_chunk": 3},
         {"gradient_checkpointing": True},
+        {"recompute": "elementwise"},
     ],
-    ids=["micro-batches of 2", "one batch", "paired", "chunks of 3", "gradient checkpointing"],
+    ids=["micro-batches of 2", "one batch", "paired", "chunks of 3", "gradient checkpointing", "recompute"],
 )
 def test_loss_and_gradient_do_not_depend_on_how_they_are_computed(tmp_path, model, processor, rows, given):
     common = {"max_grad_norm": 0, "per_device_train_batch_size": 4, "gradient_accumulation_steps": 4}

@@ -34,7 +34,7 @@ def fast_attention(query: Tensor, key: Tensor, value: Tensor, causal: bool, scal
         return None
     if torch.is_grad_enabled() and (query.requires_grad or key.requires_grad or value.requires_grad):
         return _Attention.apply(query, key, value, causal, scale)
-    return _forward(query, key, value, causal, scale)
+    return attention(query, key, value, causal, scale)
 
 
 def attention_function(
@@ -101,7 +101,9 @@ def _ahead(causal: bool) -> Tensor | None:
     return torch.full((BLOCK, BLOCK), -torch.inf).triu(1) if causal else None
 
 
-def _forward(query: Tensor, key: Tensor, value: Tensor, causal: bool, scale: float) -> Tensor:
+@torch.library.custom_op("mixpo::attention", mutates_args=())
+def attention(query: Tensor, key: Tensor, value: Tensor, causal: bool, scale: float) -> Tensor:
+    """As `fast_attention`, without a gradient; one operator to what looks at operators (`training.recompute`)."""
     query, key, value = query * scale, key.contiguous(), value.contiguous()
     output = torch.empty(*query.shape[:3], value.shape[-1])
     ahead = _ahead(causal)
@@ -116,7 +118,7 @@ class _Attention(torch.autograd.Function):
     def forward(ctx: Any, query: Tensor, key: Tensor, value: Tensor, causal: bool, scale: float) -> Tensor:
         ctx.save_for_backward(query, key, value)
         ctx.causal, ctx.scale = causal, scale
-        return _forward(query, key, value, causal, scale)
+        return attention(query, key, value, causal, scale)
 
     @staticmethod
     @once_differentiable

@@ -16,6 +16,8 @@ from torch.nn.functional import linear
 NARROW = 256
 """A sum over many tokens into a narrower matrix (the gradient of a weight) is faster in torch's own product."""
 OWN = (Tensor, torch.nn.Parameter)
+ONEDNN: Any = torch.ops.mkldnn._linear_pointwise.default if hasattr(torch.ops.mkldnn, "_linear_pointwise") else None
+"""The operator: (input (…, k), weight (m, k), bias (m,), activation, …) -> (…, m)."""
 
 
 @cache
@@ -24,7 +26,7 @@ def available() -> bool:
     return (
         torch.backends.cpu.get_cpu_capability() == "AVX512"
         and torch.backends.mkldnn.is_available()
-        and hasattr(torch.ops.mkldnn, "_linear_pointwise")
+        and ONEDNN is not None
     )
 
 
@@ -60,7 +62,7 @@ def _fits(left: Tensor, right: Tensor) -> bool:
 def linear_by_onednn(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """input (…, k), weight (m, k), bias (m,) -> (…, m), all float32 on the CPU and not empty; no gradient."""
     operands = [_dense(input), _dense(weight)]
-    return torch.ops.mkldnn._linear_pointwise(*operands, bias, "none", [], "")
+    return ONEDNN(*operands, bias, "none", [], "")
 
 
 def _dense(tensor: Tensor) -> Tensor:

@@ -57,6 +57,13 @@ class MPOConfig(TrainingArguments):
     )
     max_completion_length: int | None = field(default=None, metadata={"help": "Tokens; longer ones are refused."})
     truncate_completions: bool = field(default=False, metadata={"help": "Cut the tail of longer completions instead."})
+    recompute: str = field(
+        default="auto",
+        metadata={
+            "help": "What backward needs and no matrix product or attention made: elementwise (computed again), none "
+            "(kept), auto (computed again on a CPU unless the model is small). See mixpo.training.recompute."
+        },
+    )
     score_chunk: int = field(default=1024, metadata={"help": "Tokens per chunk of head and log-softmax."})
 
     def __post_init__(self) -> None:
@@ -65,6 +72,8 @@ class MPOConfig(TrainingArguments):
         if self.reference_update_steps < 0 or not 0 < self.reference_update_weight <= 1:
             raise ValueError("reference_update_steps must be at least 0, reference_update_weight above 0 and at most 1")
         self.objective  # noqa: B018  # raises ValueError for an unknown name
+        if self.recompute not in ("auto", "elementwise", "none"):
+            raise ValueError(f"recompute must be auto, elementwise or none, not {self.recompute!r}")
         if self.pairs_per_group < 1:
             raise ValueError(f"pairs_per_group must be at least 1, not {self.pairs_per_group}")
         if self.row_tokens is not None and self.row_tokens < 1:

@@ -11,6 +11,8 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from mixpo.training.recompute import SHORT
+
 BACKWARD = 2
 """The backward pass takes two products where the forward pass takes one: for the inputs, and for the weights."""
 FLOAT = 4
@@ -28,6 +30,13 @@ class Transformer:
     """In the matrices that every token passes; embeddings, norms and biases do not count."""
     kept: int
     """Numbers that the backward pass needs of each token: the inputs and outputs of the matrices."""
+    kept_lean: int
+    """What of them is kept if the rest is computed again (`training.recompute`)."""
+
+    def bytes_kept(self, tokens: int, recompute: bool) -> int:
+        """For the backward pass; computed again, it is all there for one layer at a time."""
+        numbers = self.kept_lean + self.kept // self.layers if recompute else self.kept
+        return FLOAT * numbers * tokens
 
     def flops(self, tokens: int, visible: int) -> int:
         """Of a forward pass; `visible` sums, over the tokens, how many tokens each attends to."""
@@ -122,7 +131,9 @@ def step_flops(shape: Shape, prompts: Sequence[Prompt], live_reference: bool) ->
     return forward_flops(shape, prompts).forward * (1 + BACKWARD + live_reference)
 
 
-def step_bytes(shape: Shape, prompts: Sequence[Prompt], copy: bool, chunk: int = 1024, devices: int = 1) -> int:
+def step_bytes(
+    shape: Shape, prompts: Sequence[Prompt], copy: bool, recompute: bool, chunk: int = 1024, devices: int = 1
+) -> int:
     """Memory of one device in training with AdamW in float32; `prompts` are those of its micro-batch.
 
     Weights, and for trained ones gradient and two moments, divided by `devices` that share them (FSDP, ZeRO-3); a
@@ -131,7 +142,7 @@ def step_bytes(shape: Shape, prompts: Sequence[Prompt], copy: bool, chunk: int =
     state = FLOAT * (shape.parameters + 3 * shape.trainable) // devices
     tokens = sum(prompt.length for prompt in prompts)
     patches = sum(sum(prompt.images) for prompt in prompts)
-    kept = FLOAT * (shape.language.kept * tokens + shape.vision.kept * patches)
+    kept = shape.language.bytes_kept(tokens, recompute) + shape.vision.bytes_kept(patches, recompute)
     scored = sum(sum(prompt.completions) for prompt in prompts)
     logits = 2 * FLOAT * min(scored, chunk) * shape.vocabulary
     return state + FLOAT * shape.parameters * copy + kept + logits
@@ -150,8 +161,10 @@ def shape_of(model: Any) -> Shape:
     between = [module for module in _matrices(model) if id(module) not in within]
     first = next(module for module in tower.modules() if isinstance(module, nn.Conv2d | nn.Conv3d))
     return Shape(
-        language=_stack(decoder, text.num_hidden_layers, width),
-        vision=_stack(tower, getattr(vision, "num_hidden_layers", None) or vision.depth, vision.hidden_size),
+        language=_stack(decoder, text.num_hidden_layers, width, text.hidden_size),
+        vision=_stack(
+            tower, getattr(vision, "num_hidden_layers", None) or vision.depth, vision.hidden_size, vision.hidden_size
+        ),
         projector=sum(module.weight.numel() for module in between),
         hidden=head.weight.shape[1],
         vocabulary=head.weight.shape[0],
@@ -177,11 +190,13 @@ def _matrices(module: nn.Module) -> list[Any]:
     return [part for part in module.modules() if isinstance(part, nn.Linear | nn.Conv2d | nn.Conv3d)]
 
 
-def _stack(module: nn.Module, layers: int, width: int) -> Transformer:
+def _stack(module: nn.Module, layers: int, width: int, hidden: int) -> Transformer:
     weights = [part.weight for part in _matrices(module)]
+    squares = [len(weight) for weight in weights if len(weight) == weight[0].numel() >= SHORT]
     return Transformer(
         layers=layers,
         width=width,
         weights=sum(weight.numel() for weight in weights),
         kept=sum(weight.shape[0] + weight[0].numel() for weight in weights),
+        kept_lean=sum(squares) + layers * (hidden + width),  # a layer's input, and what attention made
     )

@@ -22,7 +22,7 @@ from torch.utils.checkpoint import checkpoint
 from mixpo.cpu.products import product
 
 ROWS = 8192
-"""Rows of a 16-bit weight matrix that are widened to float32 at a time, where the device cannot mix the types."""
+"""Rows of the weight matrix that are widened to float32, or whose gradient is added up, at a time on a CPU."""
 
 
 def completion_logps(
@@ -197,8 +197,11 @@ def _product(left: Tensor, right: Tensor) -> Tensor:
 
 def _add_product(total: Tensor, left: Tensor, right: Tensor, operands: torch.dtype) -> None:
     """total += left @ right, all float32 or float64; 16-bit `operands` are multiplied as such where that is faster."""
-    if operands == total.dtype or not total.is_cuda:
-        total += product(left, right)
+    if not total.is_cuda:
+        for into, rows in zip(total.split(ROWS), left.split(ROWS), strict=True):
+            into += product(rows, right)
+    elif operands == total.dtype:
+        total += left @ right
     else:
         total += torch.mm(left.to(operands), right.to(operands), out_dtype=total.dtype)
 

@@ -20,6 +20,7 @@ from mixpo.files import RunFiles
 from mixpo.images import ImageRoots
 from mixpo.training.cost import Prompt, Shape, paired, shape_of, step_bytes, step_flops, tower_tokens
 from mixpo.training.models import load_processor
+from mixpo.training.recompute import SHORT
 from mixpo.training.train import Config, Rows
 
 SAMPLE = 1000
@@ -34,7 +35,7 @@ class Machine:
     peak: float
     """FLOP/s of one device in the precision of its matrix products, dense."""
     memory: float | None
-    """Bytes of one device."""
+    """Bytes of one device; None is this machine, a CPU."""
     efficiency: float
 
 
@@ -45,7 +46,8 @@ CPU_EFFICIENCY = 0.6
 OBJECTIVES = (("SFT", "none"), ("DPO", "live"), ("DPO", "cached"), ("MPO", "live"), ("MPO", "cached"))
 NOTE = """\
 DPO and MPO differ by arithmetic on one number a completion. Weights, gradients and AdamW's moments are float32 and
-shared by the devices (FSDP, ZeRO-3); a live reference is a whole copy on each. Without gradient checkpointing.
+shared by the devices (FSDP, ZeRO-3); a live reference is a whole copy on each. Without gradient checkpointing, but on
+a CPU without what is computed again (`recompute`).
 A line that ends with ! does not fit."""
 
 
@@ -165,7 +167,8 @@ def _line(
     tokens = sum(prompt.length for prompt in prompts) * config.batch / pairs
     share = max(1, round(len(prompts) * config.micro_batch / pairs))
     longest = sorted(prompts, key=lambda prompt: prompt.length)[-share:]
-    memory = step_bytes(shape, longest, reference == "live" and config.lora is None, devices=machine.devices)
+    copy, recompute = reference == "live" and config.lora is None, machine.memory is None and shape.hidden >= SHORT
+    memory = step_bytes(shape, longest, copy, recompute, devices=machine.devices)
     over = " !" if machine.memory is not None and memory > machine.memory else ""
     hours = flops * steps / (machine.devices * machine.peak * machine.efficiency) / 3600
     numbers = f"{tokens:>12,.0f} {flops / 1e12:>12,.3g} {memory / 2**30:>11,.3g} {hours:>9,.3g}"

@@ -31,6 +31,7 @@ from mixpo.training.models import load_model, load_processor, switch_dropout_off
 from mixpo.training.moving_reference import MovingReference
 from mixpo.training.prefix_attention import prepare
 from mixpo.training.processes import Processes
+from mixpo.training.recompute import recompute_elementwise, worthwhile
 from mixpo.training.reference import Reference, initial_reference
 from mixpo.training.reference_cache import ReferenceCache, fill, made_with
 from mixpo.training.resume import ResumableTrainer
@@ -82,6 +83,8 @@ class MPOTrainer(ResumableTrainer):
         self.processes = Processes(args, lambda: self.continuation(self.collator.encoder.filler()))
         if self.layout is not Layout.PAIRED:
             prepare(model)
+        if args.recompute == "elementwise" or (args.recompute == "auto" and worthwhile(model, args)):
+            recompute_elementwise(model)
         self.reference: Reference | None = None
         if self.objective.needs_reference and args.reference_update_steps:
             steps, weight = args.reference_update_steps, args.reference_update_weight
@@ -194,8 +197,9 @@ class MPOTrainer(ResumableTrainer):
 
         Times the number of ranks, because gradients are averaged over them.
         """
-        logps = self._score(model, inputs)
+        # The reference first: what it needs on the way is free again when the policy's activations are kept.
         reference = None if self.reference is None else self._reference_logps(self.reference, inputs)
+        logps = self._score(model, inputs)
         mean_length = self._step.mean_length if model.training else inputs.lengths[inputs.chosen].mean().item()
         terms = terms_of(inputs, logps, reference)
         parts = mix(terms, self.objective, shift=self.shift.value, mean_length=mean_length)

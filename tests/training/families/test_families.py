@@ -11,10 +11,11 @@ from mixpo.batches.encode import Encoder
 from mixpo.batches.layout import Layout, lay_out
 from mixpo.errors import DataError
 from mixpo.losses.mix import Objective, mix
+from mixpo.training import recompute
 from mixpo.training.config import MPOConfig
 from mixpo.training.continuation import Continuation
 from mixpo.training.head import output_head
-from mixpo.training.models import load_model
+from mixpo.training.models import load_model, switch_dropout_off
 from mixpo.training.scoring import score
 from mixpo.training.step import terms_of
 from mixpo.training.trainer import MPOTrainer
@@ -72,6 +73,23 @@ def test_shared_rows_give_the_paired_gradient_of_every_parameter(family, rows):
             torch.testing.assert_close(
                 gradients[name], gradient, rtol=1e-3, atol=1e-5 * scale, msg=lambda text, name=name: f"{name}: {text}"
             )
+
+
+def test_activations_computed_again_give_the_same_gradient(family, rows, monkeypatch):
+    monkeypatch.setattr(recompute, "SHORT", 8)  # tiny models have square products, too
+    examples, found = encoded(family, rows), []
+    layout = CHOSEN.get(family.name, Layout.SHARED)
+    for again in (False, True):
+        model = copy.deepcopy(family.model).train()
+        switch_dropout_off(model)
+        if again:
+            recompute.recompute_elementwise(model)
+            assert any(getattr(module, "gradient_checkpointing", False) for module in model.modules())
+        score(model, lay_out(examples, layout, 0), output_head(model), chunk=64).sum().backward()
+        found.append([parameter.grad for parameter in model.parameters()])
+    for gradient, expected in zip(*found, strict=True):
+        assert (gradient is None) == (expected is None)
+        assert gradient is None or torch.equal(gradient, expected)
 
 
 def trained(folder, family, rows, resume=None):
