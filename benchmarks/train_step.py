@@ -4,7 +4,7 @@
 
 One repetition is one optimizer step: collating (images included), forward, backward, AdamW. Each trainer has a process
 of its own, as its user would have it: mixpo tells malloc to keep freed memory, for the whole process. What that alone
-does for TRL is measured, too, at the first number of pairs (`trl_kept_memory`). Also printed: the loss and the largest
+does for TRL is measured, too, at one pair a question (`trl_kept_memory`). Also printed: the loss and the largest
 difference of gradients with TRL's variants of the losses (no reward shift, token mean), and what share of the machine's
 own float32 matrix product the step reaches, counting only necessary operations: of `torch.matmul`, and of the faster
 one of oneDNN, where the processor has it.
@@ -33,7 +33,7 @@ from mixpo.training.cost import shape_of, step_flops
 from mixpo.training.trainer import MPOTrainer
 from mmpr_shaped import make_model, make_processor, make_rows, prompt_of
 
-KINDS = ("mixpo", "mixpo_cached", "mixpo_checkpointing", "mixpo_cached_checkpointing")
+KINDS = ("mixpo", "mixpo_cached", "mixpo_all_kept", "mixpo_cached_all_kept")
 COMMON = {
     "use_cpu": True, "report_to": "none", "disable_tqdm": True, "save_strategy": "no", "learning_rate": 1e-6,
     "gradient_accumulation_steps": 1, "max_grad_norm": 0, "optim": "adamw_torch_fused",
@@ -66,8 +66,6 @@ def prepare(trainer: Any) -> None:
     trainer.state.max_steps = 1_000_000
     trainer.current_gradient_accumulation_steps = 1
     trainer.model.train()
-    if trainer.args.gradient_checkpointing:
-        trainer.model.gradient_checkpointing_enable({"use_reentrant": False})
     trainer.accelerator.gradient_state._set_sync_gradients(True)
 
 
@@ -86,12 +84,12 @@ def step(trainer: Any, rows: list[dict], update: bool = True) -> float:
 
 
 def settings(kind: str, folder: str) -> dict[str, Any]:
-    """What a kind of ours sets: `mixpo`, `mixpo_cached`, `mixpo_checkpointing`, `mixpo_cached_checkpointing`."""
+    """What a kind of ours sets: a cached reference; all activations kept instead of the cheap ones computed again."""
     given: dict[str, Any] = {}
     if "cached" in kind:
         given["reference_cache"] = f"{folder}/{kind}-reference"
-    if "checkpointing" in kind:
-        given["gradient_checkpointing"] = True
+    if "all_kept" in kind:
+        given["recompute"] = "none"
     return given
 
 
@@ -191,18 +189,21 @@ def timed(ask: dict[str, Callable[[str], Any]], repeats: int) -> dict[str, Any]:
     }
 
 
-def measure(pairs: int, repeats: int, cores: int, first: bool) -> dict[str, Any]:
-    found: dict[str, Any] = {"pairs": pairs}
+def measure(kinds: tuple[str, ...], pairs: int, repeats: int, cores: int, kept_memory: bool) -> dict[str, Any]:
+    found: dict[str, Any] = {
+        "pairs": pairs, "when": datetime.now(UTC).isoformat(timespec="seconds"), "machine": platform.machine(),
+        "cores": cores, "torch": torch.__version__,
+    }  # fmt: skip
     with tempfile.TemporaryDirectory() as folder:
-        with workers((*KINDS, "trl"), pairs, cores, folder) as ask:
+        with workers((*kinds, "trl"), pairs, cores, folder) as ask:
             found |= agreement(ask, folder) | timed(ask, repeats)
         processor = make_processor()
         shape, prompt = shape_of(make_model(processor)), prompt_of(processor, make_rows(questions=1, pairs=pairs))
         found |= {"prompt_tokens": prompt.tokens, "completion_tokens": prompt.completions}
-        for kind in ("mixpo", "mixpo_cached"):
+        for kind in kinds:
             reached = step_flops(shape, [prompt], "cached" not in kind) / found["medians"][kind] / 1e9
             found[f"share_{kind}"] = {name: reached / value for name, value in found["gflops"].items()}
-        if first:
+        if kept_memory:
             with workers(("mixpo", "trl_kept_memory"), pairs, cores, folder) as ask:
                 found["with_kept_memory"] = timed(ask, repeats)
     return found
@@ -213,18 +214,18 @@ def main() -> None:
     parser.add_argument("--pairs", type=int, nargs="+", default=[1, 4], help="pairs a question")
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--cores", type=int, default=2)
+    parser.add_argument("--kinds", nargs="+", choices=KINDS, default=KINDS, help="fewer need less memory at a time")
     parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results" / "train_step.json")
     given = parser.parse_args()
     torch.set_num_threads(given.cores)
-    results: dict[str, Any] = {
-        "when": datetime.now(UTC).isoformat(timespec="seconds"), "machine": platform.machine(),
-        "cores": given.cores, "torch": torch.__version__, "runs": [],
-    }  # fmt: skip
+    runs = json.loads(given.out.read_text())["runs"] if given.out.exists() else []
     for pairs in given.pairs:
-        results["runs"].append(measure(pairs, given.repeats, given.cores, pairs == given.pairs[0]))
-        print(json.dumps(results["runs"][-1], indent=1), flush=True)
-    given.out.parent.mkdir(exist_ok=True)
-    given.out.write_text(json.dumps(results, indent=1) + "\n")
+        found = measure(tuple(given.kinds), pairs, given.repeats, given.cores, pairs == 1)
+        print(json.dumps(found, indent=1), flush=True)
+        # What was measured before for other numbers of pairs stays.
+        runs = sorted([*(run for run in runs if run["pairs"] != pairs), found], key=lambda run: run["pairs"])
+        given.out.parent.mkdir(exist_ok=True)
+        given.out.write_text(json.dumps({"runs": runs}, indent=1) + "\n")
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """Softmax attention out of oneDNN's float32 products, block by block of queries.
 
 The same arithmetic as torch's own float32 attention on a CPU, whose products are MKL's (see `products`). Scores are
-computed again in the backward pass; never more than `BLOCK` rows of them exist.
+computed again in the backward pass; no more than a block of rows of them exists.
 """
 
 from collections.abc import Iterator
@@ -18,7 +18,7 @@ from mixpo.cpu.products import OWN, available, linear_by_onednn
 
 NAME = "mixpo_cpu"
 BLOCK = 256
-"""Rows of scores at a time: fewer waste less behind the diagonal, more fill the processor better."""
+"""About so many rows of scores at a time: fewer waste less behind the diagonal, more fill the processor better."""
 FEW_CORES = 8
 """The heads are computed one after the other: on more cores, torch's own way, a head a core, is the better one."""
 WIDTH, KEYS = 32, 384
@@ -76,10 +76,16 @@ def _fits(query: Tensor, key: Tensor, value: Tensor) -> bool:
     )
 
 
+def _size(rows: int) -> int:
+    """Rows of a block: even blocks, so that none is left over with a few rows (1,025 are 4 of 257)."""
+    return -(-rows // max(1, round(rows / BLOCK)))
+
+
 def _blocks(rows: int, keys: int, causal: bool) -> Iterator[tuple[slice, slice]]:
-    """Blocks of rows, with the keys that they see."""
-    for start in range(0, rows, BLOCK):
-        end = min(start + BLOCK, rows)
+    """Blocks of rows with the keys that they see."""
+    size = _size(rows)
+    for start in range(0, rows, size):
+        end = min(start + size, rows)
         yield slice(start, end), slice(0, keys - rows + end if causal else keys)
 
 
@@ -89,7 +95,7 @@ def _heads(*tensors: Tensor) -> Iterator[tuple[Tensor, ...]]:
 
 
 def _probabilities(query: Tensor, key: Tensor, ahead: Tensor | None) -> Tensor:
-    """(rows, keys) softmax of the scores; `ahead` (BLOCK, BLOCK) is -inf above the diagonal of the last columns."""
+    """(rows, keys) softmax of the scores; `ahead` (a block, a block) is -inf above the diagonal of the last columns."""
     scores = linear_by_onednn(query, key)
     if ahead is not None:
         rows = len(query)
@@ -97,8 +103,8 @@ def _probabilities(query: Tensor, key: Tensor, ahead: Tensor | None) -> Tensor:
     return torch.softmax(scores, dim=1)
 
 
-def _ahead(causal: bool) -> Tensor | None:
-    return torch.full((BLOCK, BLOCK), -torch.inf).triu(1) if causal else None
+def _ahead(rows: int, causal: bool) -> Tensor | None:
+    return torch.full((_size(rows), _size(rows)), -torch.inf).triu(1) if causal else None
 
 
 @torch.library.custom_op("mixpo::attention", mutates_args=())
@@ -106,7 +112,7 @@ def attention(query: Tensor, key: Tensor, value: Tensor, causal: bool, scale: fl
     """As `fast_attention`, without a gradient; one operator to what looks at operators (`training.recompute`)."""
     query, key, value = query * scale, key.contiguous(), value.contiguous()
     output = torch.empty(*query.shape[:3], value.shape[-1])
-    ahead = _ahead(causal)
+    ahead = _ahead(query.shape[2], causal)
     for q, k, v, out in _heads(query.contiguous(), key, value, output):
         for rows, seen in _blocks(len(q), len(k), causal):
             out[rows] = linear_by_onednn(_probabilities(q[rows], k[seen], ahead), v[seen].t())
@@ -125,8 +131,8 @@ class _Attention(torch.autograd.Function):
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         query, key, value = (tensor.contiguous() for tensor in ctx.saved_tensors)
         query = query * ctx.scale
-        grads = grad_query, grad_key, grad_value = tuple(torch.zeros_like(one) for one in (query, key, value))
-        ahead = _ahead(ctx.causal)
+        grads = grad_query, grad_key, grad_value = tuple(torch.empty_like(one) for one in (query, key, value))
+        ahead = _ahead(query.shape[2], ctx.causal)
         for q, k, v, g, gq, gk, gv in _heads(query, key, value, grad.contiguous(), *grads):
             # Sums over queries are taken across, (width, keys): twice as fast as (keys, width).
             across_key, across_value = torch.zeros_like(k.t().contiguous()), torch.zeros_like(v.t().contiguous())

@@ -6,7 +6,6 @@ from typing import Any
 from torch import Tensor, nn
 
 from mixpo.cpu.attention import NAME
-from mixpo.cpu.memory import keep_freed_memory
 from mixpo.cpu.products import available, fast_linear
 
 
@@ -19,7 +18,6 @@ def speed_up(model: Any, but: nn.Module | None = None) -> None:
     """
     if any(parameter.device.type != "cpu" for parameter in model.parameters()):
         return
-    keep_freed_memory()
     if not available():
         return
     for module in model.modules():

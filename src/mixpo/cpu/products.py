@@ -5,6 +5,7 @@ torch brings along uses it. The arithmetic is the same float32, the sums are tak
 taken depends on the processor alone, not on a measurement, so that a resumed run computes what the first one did.
 """
 
+import os
 from functools import cache
 from typing import Any
 
@@ -15,6 +16,9 @@ from torch.nn.functional import linear
 
 NARROW = 256
 """A sum over many tokens into a narrower matrix (the gradient of a weight) is faster in torch's own product."""
+CACHES, SHAPES = ("LRU_CACHE_CAPACITY", "ONEDNN_PRIMITIVE_CACHE_CAPACITY"), 512
+"""torch's and oneDNN's caches of code made for a product's shape, by default for 1,024 shapes; a training step has some
+hundred, and in generation, where no shape comes back, a gigabyte of code would be kept. Read at the first product."""
 OWN = (Tensor, torch.nn.Parameter)
 ONEDNN: Any = torch.ops.mkldnn._linear_pointwise.default if hasattr(torch.ops.mkldnn, "_linear_pointwise") else None
 """The operator: (input (…, k), weight (m, k), bias (m,), activation, …) -> (…, m)."""
@@ -23,6 +27,8 @@ ONEDNN: Any = torch.ops.mkldnn._linear_pointwise.default if hasattr(torch.ops.mk
 @cache
 def available() -> bool:
     """Whether this processor and this torch have the faster way."""
+    for name in CACHES:
+        os.environ.setdefault(name, str(SHAPES))
     return (
         torch.backends.cpu.get_cpu_capability() == "AVX512"
         and torch.backends.mkldnn.is_available()

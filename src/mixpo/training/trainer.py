@@ -17,6 +17,7 @@ from mixpo.batches.collator import Collator
 from mixpo.batches.encode import Encoder, Example
 from mixpo.batches.grouping import GroupedSampler, question_ids, rows_within, split
 from mixpo.batches.layout import Batch, Layout
+from mixpo.cpu.memory import keep_freed_memory
 from mixpo.cpu.model import speed_up
 from mixpo.errors import UserError
 from mixpo.losses.mix import mix
@@ -79,6 +80,8 @@ class MPOTrainer(ResumableTrainer):
         self.layout = Layout(args.layout)
         self.head = output_head(model)
         speed_up(model, but=self.head.module)
+        if args.device.type == "cpu":
+            keep_freed_memory()
         self.continuation = Continuation(model)
         self.processes = Processes(args, lambda: self.continuation(self.collator.encoder.filler()))
         if self.layout is not Layout.PAIRED:

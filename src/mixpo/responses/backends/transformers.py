@@ -9,6 +9,7 @@ import torch
 from transformers import AutoModelForImageTextToText, AutoProcessor
 from transformers.utils.logging import disable_progress_bar
 
+from mixpo.cpu.memory import return_freed_memory
 from mixpo.cpu.model import speed_up
 from mixpo.errors import UserError
 from mixpo.records import Dropped
@@ -33,6 +34,7 @@ class TransformersBackend:
     def __init__(self, model: Any, processor: Any, token_budget: int = 65_536, share_prompts: bool = True):
         self.model = model.eval()
         speed_up(model)
+        return_freed_memory()
         self.encoder = Encoder(processor)
         # The encoder works in a thread of its own, and a fast tokenizer cannot be set up for padding while it decodes.
         self.tokenizer = copy.deepcopy(self.encoder.tokenizer)
