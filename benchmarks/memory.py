@@ -1,6 +1,6 @@
 """Peak resident memory of a training step, mixpo beside TRL, and over many steps.
 
-    python benchmarks/memory.py [--pairs 1 4] [--flat 10000]
+    python benchmarks/memory.py [--pairs 1 4] [--flat 10000]       (TRL takes 12 GiB at 4 pairs)
 
 Each figure is a process of its own: three optimizer steps on pairs of MMPR's shape, the process's largest resident
 set. `--flat N` trains the small base model on N pairs and prints the resident set along the way.
@@ -96,7 +96,8 @@ def main() -> None:
     given = parser.parse_args()
     from train_step import KINDS
 
-    results: dict[str, Any] = {}
+    # What was measured before of other things stays.
+    results: dict[str, Any] = json.loads(given.out.read_text()) if given.out.exists() else {}
     for pairs in given.pairs:
         found = {kind: in_a_process(peak, kind, pairs) for kind in (*KINDS, "trl")}
         found["share_of_trl"] = {kind: found[kind]["peak"] / found["trl"]["peak"] for kind in KINDS}
