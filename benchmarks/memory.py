@@ -1,6 +1,6 @@
 """Peak resident memory of a training step, mixpo beside TRL, and over many steps.
 
-    python benchmarks/memory.py [--pairs 1 4] [--flat 10000]       (TRL takes 12 GiB at 4 pairs)
+    python benchmarks/memory.py [--pairs 1 4] [--flat 10000]       (TRL takes 15 GiB at 4 pairs)
 
 Each figure is a process of its own: three optimizer steps on pairs of MMPR's shape, the process's largest resident
 set. `--flat N` trains the small base model on N pairs and prints the resident set along the way.
