@@ -4,6 +4,8 @@ import sys
 import pytest
 import yaml
 
+from mixpo.cli import main
+
 MIXPO = [sys.executable, "-c", "from mixpo.cli import main; main()"]
 
 
@@ -113,3 +115,12 @@ def test_two_runs_in_one_folder(tmp_path):
         first.kill()
         first.communicate()
     assert mixpo("run", recipe).returncode == 0
+
+
+@pytest.mark.parametrize("words", [["nosuch"], ["ablate", "study.yaml", "--jobs", "0"], ["view", ".", "--port", "x"]])
+def test_a_wrong_command_line_gets_a_sentence(words, capsys, monkeypatch):
+    monkeypatch.setattr("sys.argv", ["mixpo", *words])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == 2
+    assert "Traceback" not in capsys.readouterr().err

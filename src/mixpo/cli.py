@@ -5,7 +5,6 @@ import sys
 from pathlib import Path
 from typing import Annotated, NoReturn
 
-import click
 import typer
 
 from mixpo.errors import UserError
@@ -333,10 +332,10 @@ def main() -> NoReturn:
     except UserError as error:
         typer.echo(f"mixpo: {error}", err=True)
         sys.exit(2)
-    except click.ClickException as error:
-        error.show()
+    except typer.TyperException as error:
+        error.show()  # type: ignore[attr-defined]  # click's, which typer brings along
         sys.exit(error.exit_code)
-    except (click.Abort, KeyboardInterrupt):
+    except (typer.Abort, KeyboardInterrupt):
         status = INTERRUPTED
     if status == INTERRUPTED:
         typer.echo("mixpo: interrupted; the same command goes on where this stopped", err=True)
