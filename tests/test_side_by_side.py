@@ -65,6 +65,12 @@ def test_processes_end_with_the_one_that_started_them(tmp_path):
         os.kill(int(pid.read_text()), 0)
 
 
+def test_samplings_of_several_seeds_stand_together():
+    names = {"sample-s0": "sample", "sample-s1": "sample", "verify-s0": "verify", "verify-s1": "verify"}
+    sections = {name: Section(name, step, {}) for name, step in names.items()}
+    assert _together(sections) == [["sample-s0", "sample-s1"], ["verify-s0"], ["verify-s1"]]
+
+
 def test_trainings_stand_together_unless_one_starts_from_another():
     def section(name, step, **values):
         return Section(name, step, values)

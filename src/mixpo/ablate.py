@@ -68,7 +68,7 @@ class Study:
 
 
 def ablate(path: Path, overrides: Sequence[str] = (), jobs: int = 1) -> RunFiles:
-    """Runs the study, `jobs` trainings at a time, prints its table, and writes `ablation.json`, `.md` and `.html`."""
+    """Runs the study, `jobs` models at a time, prints its table, and writes `ablation.json`, `.md` and `.html`."""
     recipe, study, model = load_study(path, overrides)
     files = run_recipe(recipe, jobs=jobs)
     plan = Plan(

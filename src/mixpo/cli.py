@@ -207,7 +207,7 @@ def score(
 def ablate(
     study: Annotated[Path, typer.Argument(help="A YAML study.")],
     overrides: Annotated[list[str] | None, typer.Argument(help="study.field=value, as often as you like.")] = None,
-    jobs: Annotated[int, typer.Option(min=1, help="Trainings at a time; the cores are shared out among them.")] = 1,
+    jobs: Annotated[int, typer.Option(min=1, help="Models at work at a time; they share the cores.")] = 1,
 ) -> None:
     """Train variants on the same data and budget, and compare them: a table, a figure, the cost."""
     from mixpo.ablate import ablate as run_ablate

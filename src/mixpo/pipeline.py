@@ -41,6 +41,9 @@ STEPS = {
 }
 """What a section may use, and the module with its `Config` and `run(config, files)`."""
 
+SEPARATE = ("sample", "dropout", "train")
+"""Steps whose sections never read what another section of the same step writes, but for a training's model."""
+
 PROCESSES, RANK = int(os.environ.get("WORLD_SIZE", "1")), int(os.environ.get("RANK", "0"))
 """As torchrun and `accelerate launch` set them."""
 
@@ -63,8 +66,8 @@ def resolve(recipe: Recipe) -> dict[str, Any]:
 def run_recipe(recipe: Recipe, only: str | None = None, cluster: Any = None, jobs: int = 1) -> RunFiles:
     """Does all sections in order, or those of the step (or of the name) `only`.
 
-    `cluster`: a `mixpo.responses.scale.Cluster` that samples instead of this process. `jobs`: how many trainings that
-    follow one another, and do not build on one another, are done at a time.
+    `cluster`: a `mixpo.responses.scale.Cluster` that samples instead of this process. `jobs`: how many sections that
+    follow one another, and do not build on one another, are done at a time, and how many models answer at a time.
     """
     recipe = with_rounds(recipe, resolve(recipe))
     chosen = {name: s for name, s in recipe.sections.items() if only in (None, name, s.step)}
@@ -84,6 +87,10 @@ def run_recipe(recipe: Recipe, only: str | None = None, cluster: Any = None, job
                 continue
             (name,) = names
             started = time.monotonic()
+            if jobs > 1 and chosen[name].step == "evaluate":
+                parts = importlib.import_module(STEPS["evaluate"]).parts(configs[name], files)
+                for part, seconds in side_by_side(parts, jobs):
+                    say(f"{part}: {seconds:.1f} s")
             _runner(chosen[name].step, cluster)(configs[name], files)
             if RANK == 0:
                 _add_time(files, name, time.monotonic() - started)
@@ -91,12 +98,15 @@ def run_recipe(recipe: Recipe, only: str | None = None, cluster: Any = None, job
 
 
 def _together(sections: dict[str, Section]) -> list[list[str]]:
-    """The sections' names in order; trainings in succession stand together, unless one starts from another of them."""
+    """The sections' names in order; those in succession that have a model work, and use the same step, stand together.
+
+    Not with one whose model they start from.
+    """
     groups: list[list[str]] = []
     for name, section in sections.items():
         start = str(section.values.get("model", "")).removeprefix("step:")
         last = groups[-1] if groups else []
-        if last and section.step == sections[last[0]].step == "train" and start not in last:
+        if last and section.step in SEPARATE and section.step == sections[last[0]].step and start not in last:
             last.append(name)
         else:
             groups.append([name])

@@ -1,4 +1,4 @@
-"""Sections of a recipe side by side, each in a process of its own."""
+"""Sections of a recipe, or models of an evaluation, side by side, each in a process of its own."""
 
 import multiprocessing
 import os

@@ -8,10 +8,11 @@ from torch.profiler import ProfilerActivity, profile
 from torch.utils.checkpoint import CheckpointPolicy
 from transformers import LlamaConfig, LlamaForCausalLM
 
+from mixpo.cpu.attention import attention
 from mixpo.cpu.model import speed_up
 from mixpo.cpu.products import ONEDNN
 from mixpo.training.config import MPOConfig
-from mixpo.training.recompute import ATTENTION, aten, policy, recompute_elementwise, worthwhile
+from mixpo.training.recompute import aten, policy, recompute_elementwise, worthwhile
 
 WIDTH, WIDE, LAYERS, TOKENS = 256, 1024, 4, 512
 
@@ -78,7 +79,8 @@ def speed_up_language(model):
         (ONEDNN, [(1, 7, 256), (256, 256)], True),
         (ONEDNN, [(1, 7, 256), (512, 256)], False),
         (aten.add.Tensor, [(256, 256), (256, 256)], False),
-        (next(iter(ATTENTION)), [(1, 1, 4, 8)] * 3, True),
+        (attention._opoverload, [(1, 1, 4, 8)] * 3, True),
+        (aten._scaled_dot_product_flash_attention.default, [(1, 1, 4, 8)] * 3, True),
     ],
 )
 def test_what_is_kept(operator, shapes, saved):

@@ -17,6 +17,7 @@ from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from mixpo.errors import DataError, UserError
 from mixpo.evaluation import signatures
@@ -109,24 +110,16 @@ def run(config: Config, files: RunFiles) -> None:
 def evaluate(config: Config, files: RunFiles, make: Callable[[BackendConfig, str], Backend]) -> list[Answers]:
     """What `run` does, with backends from `make`. Raises UserError when a model or a benchmark cannot be read."""
     inner = files.evaluation(config.name)
-    benchmarks = {benchmark: _asked(config, benchmark, inner) for benchmark in config.benchmarks}
-    paths = {model: files.model(path) for model, path in config.models.items()}
-    for model, path in paths.items():
-        _refuse_changed_model(model, path, inner)
+    benchmarks = _prepared(config, files)
+    for model in config.models:
+        _answer(config, files, model, benchmarks, make)
     answers = []
-    for model, path in paths.items():
-        load = cache(lambda path=path: make(config.backend, path))
-        for benchmark, style in itertools.product(config.benchmarks, config.styles):
-            asked = benchmarks[benchmark]
-            if asked.open_ended and style is not config.styles[0]:
-                continue  # there is nothing to reason towards: one prompt
-            section = config.section(model, benchmark, style)
-            sample.sample_into(config.sampling(model, benchmark, style, open_ended=asked.open_ended), inner, load)
-            judging = verify.Config(name=section, questions=benchmark, responses=section, llm_judge=config.llm_judge)
-            verify.run(judging, inner)
+    for model, benchmark, style in itertools.product(config.models, config.benchmarks, config.styles):
+        section = config.section(model, benchmark, style)
+        if style in _styles(config, benchmarks[benchmark]):
             given, judged = inner.responses(section), inner.verdicts(section)
             about = {"model": model, "benchmark": benchmark, "style": style}
-            answers.append(answers_of(asked.questions, given, judged, **about))
+            answers.append(answers_of(benchmarks[benchmark].questions, given, judged, **about))
     found = [score for part in answers for score in scores(config.name, part, benchmarks[part.benchmark])]
     first = next(iter(config.models)) if config.compare is Compare.FIRST else None
     compared = list(comparisons(answers, benchmarks, first))
@@ -137,6 +130,48 @@ def evaluate(config: Config, files: RunFiles, make: Callable[[BackendConfig, str
     for sentence in signatures.write(found, inner):
         say(f"warning: {sentence}")
     return answers
+
+
+def parts(config: Config, files: RunFiles) -> dict[str, tuple[Callable[..., None], tuple[Any, ...]]]:
+    """The answers of each model as a call of its own, in any order or at the same time; `run` then does the rest."""
+    _prepared(config, files)
+    return {f"{config.name}: {model}": (answer, (config, files, model)) for model in config.models}
+
+
+def answer(config: Config, files: RunFiles, model: str) -> None:
+    """Has one model answer what it has not answered yet, and judges it."""
+    _answer(config, files, model, _prepared(config, files), make_backend)
+
+
+def _prepared(config: Config, files: RunFiles) -> dict[str, Asked]:
+    """The benchmarks by name, once all of them and all models are known to be there."""
+    inner = files.evaluation(config.name)
+    benchmarks = {benchmark: _asked(config, benchmark, inner) for benchmark in config.benchmarks}
+    for model, path in config.models.items():
+        _refuse_changed_model(model, files.model(path), inner)
+    return benchmarks
+
+
+def _answer(
+    config: Config,
+    files: RunFiles,
+    model: str,
+    benchmarks: dict[str, Asked],
+    make: Callable[[BackendConfig, str], Backend],
+) -> None:
+    inner = files.evaluation(config.name)
+    load = cache(lambda: make(config.backend, files.model(config.models[model])))
+    for benchmark, asked in benchmarks.items():
+        for style in _styles(config, asked):
+            section = config.section(model, benchmark, style)
+            sample.sample_into(config.sampling(model, benchmark, style, open_ended=asked.open_ended), inner, load)
+            judging = verify.Config(name=section, questions=benchmark, responses=section, llm_judge=config.llm_judge)
+            verify.run(judging, inner)
+
+
+def _styles(config: Config, asked: Asked) -> tuple[Style, ...]:
+    """An open-ended benchmark has one prompt: there is nothing to reason towards."""
+    return config.styles[:1] if asked.open_ended else config.styles
 
 
 def _asked(config: Config, name: str, inner: RunFiles) -> Asked:

@@ -20,7 +20,7 @@ from mixpo.files import RunFiles
 from mixpo.images import ImageRoots
 from mixpo.training.cost import Prompt, Shape, paired, shape_of, step_bytes, step_flops, tower_tokens
 from mixpo.training.models import load_processor
-from mixpo.training.recompute import SHORT
+from mixpo.training.recompute import wide_enough
 from mixpo.training.train import Config, Rows
 
 SAMPLE = 1000
@@ -167,7 +167,7 @@ def _line(
     tokens = sum(prompt.length for prompt in prompts) * config.batch / pairs
     share = max(1, round(len(prompts) * config.micro_batch / pairs))
     longest = sorted(prompts, key=lambda prompt: prompt.length)[-share:]
-    copy, recompute = reference == "live" and config.lora is None, machine.memory is None and shape.hidden >= SHORT
+    copy, recompute = reference == "live" and config.lora is None, machine.memory is None and wide_enough(shape.hidden)
     memory = step_bytes(shape, longest, copy, recompute, devices=machine.devices)
     over = " !" if machine.memory is not None and memory > machine.memory else ""
     hours = flops * steps / (machine.devices * machine.peak * machine.efficiency) / 3600

@@ -15,7 +15,9 @@ from torch.utils.checkpoint import CheckpointPolicy, create_selective_checkpoint
 from transformers import TrainingArguments
 
 from mixpo.cpu.attention import attention
+from mixpo.cpu.memory import keep_freed_memory
 from mixpo.cpu.products import ONEDNN
+from mixpo.training.config import MPOConfig
 
 SHORT = 256
 """Terms of a sum: a product with fewer takes about as long as reading its result from memory."""
@@ -31,10 +33,23 @@ ATTENTION = {
 }
 
 
+def manage_memory(model: Any, args: MPOConfig) -> None:
+    """What a training's memory is spent on, as `args.recompute` says; a CPU's malloc keeps what is freed."""
+    if args.device.type == "cpu":
+        keep_freed_memory()
+    if args.recompute == "elementwise" or (args.recompute == "auto" and worthwhile(model, args)):
+        recompute_elementwise(model)
+
+
 def worthwhile(model: Any, args: TrainingArguments) -> bool:
-    """On a CPU, with a model that is wide enough for the time of its operators to count, whole on each process."""
+    """On a CPU, with a model that is wide enough, whole on each process."""
     alone = not (args.fsdp or args.deepspeed or args.torch_compile)
-    return args.device.type == "cpu" and alone and model.get_decoder().config.hidden_size >= SHORT
+    return args.device.type == "cpu" and alone and wide_enough(model.get_decoder().config.hidden_size)
+
+
+def wide_enough(hidden: int) -> bool:
+    """Whether the operators' own time, and not that of calling them, counts in a model with states of this width."""
+    return hidden >= SHORT
 
 
 def recompute_elementwise(model: Any) -> None:

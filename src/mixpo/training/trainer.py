@@ -17,7 +17,6 @@ from mixpo.batches.collator import Collator
 from mixpo.batches.encode import Encoder, Example
 from mixpo.batches.grouping import GroupedSampler, question_ids, rows_within, split
 from mixpo.batches.layout import Batch, Layout
-from mixpo.cpu.memory import keep_freed_memory
 from mixpo.cpu.model import speed_up
 from mixpo.errors import UserError
 from mixpo.losses.mix import mix
@@ -32,7 +31,7 @@ from mixpo.training.models import load_model, load_processor, switch_dropout_off
 from mixpo.training.moving_reference import MovingReference
 from mixpo.training.prefix_attention import prepare
 from mixpo.training.processes import Processes
-from mixpo.training.recompute import recompute_elementwise, worthwhile
+from mixpo.training.recompute import manage_memory
 from mixpo.training.reference import Reference, initial_reference
 from mixpo.training.reference_cache import ReferenceCache, fill, made_with
 from mixpo.training.resume import ResumableTrainer
@@ -80,14 +79,11 @@ class MPOTrainer(ResumableTrainer):
         self.layout = Layout(args.layout)
         self.head = output_head(model)
         speed_up(model, but=self.head.module)
-        if args.device.type == "cpu":
-            keep_freed_memory()
         self.continuation = Continuation(model)
         self.processes = Processes(args, lambda: self.continuation(self.collator.encoder.filler()))
         if self.layout is not Layout.PAIRED:
             prepare(model)
-        if args.recompute == "elementwise" or (args.recompute == "auto" and worthwhile(model, args)):
-            recompute_elementwise(model)
+        manage_memory(model, args)
         self.reference: Reference | None = None
         if self.objective.needs_reference and args.reference_update_steps:
             steps, weight = args.reference_update_steps, args.reference_update_weight
