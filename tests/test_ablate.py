@@ -45,6 +45,25 @@ def test_a_study_is_written_out_as_one_recipe():
     }  # fmt: skip
 
 
+def test_a_model_of_the_data_is_trained_once_unless_its_pairs_are_those_of_a_seed():
+    study = {
+        "seeds": [0, 1],
+        "data": {
+            "start": {"uses": "train", "demonstrations": "shown"}, "sample": {"model": "step:start"}, "pair": {},
+            "first": {"uses": "train", "model": "step:start"}, "again": {"uses": "sample", "model": "step:first"},
+        },
+        "variants": {"mpo": {}, "mpo-again": {"model": "step:first"}},
+        "evaluate": {"benchmarks": {"scenes": {"loader": "scenes"}}},
+    }  # fmt: skip
+    sections = expand(build(Study, {**study}, "study"), "step:start")
+    assert sections["start"].values == {"demonstrations": "shown"}
+    assert sections["sample-s1"].values == {"seed": 1, "model": "step:start"}
+    assert sections["first-s1"].values == {"seed": 1, "model": "step:start", "pairs": "pair-s1"}
+    assert sections["again-s1"].values == {"seed": 1, "model": "step:first-s1"}
+    assert sections["mpo-again-s0"].values == {"seed": 0, "model": "step:first-s0", "pairs": "pair-s0"}
+    assert sections["evaluate"].values["models"]["base"] == "step:start"
+
+
 @pytest.mark.parametrize("name", ["ablation.yaml", "ablation-small.yaml"])
 def test_the_studies_that_ship_resolve(name, monkeypatch, tmp_path):
     """Every section of the expanded recipe builds its step's configuration."""

@@ -15,7 +15,7 @@ it; a study that is killed goes on where it stopped.
 """
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
@@ -33,7 +33,7 @@ from mixpo.progress import say
 REFERENCES = ("questions", "responses", "verdicts", "continuations", "pairs", "demonstrations")
 """Fields of a section that name another section; `model: step:<section>` does so too."""
 UNSEEDED = ("questions", "demonstrations", "base_model", "train")
-"""Steps of the data that are done once whatever the number of seeds; the others once a seed."""
+"""Steps of the data that are done once whatever the number of seeds, unless they read what is done once a seed."""
 TOP_LEVEL = ("name", "run", "model", "seed", "study")
 
 
@@ -104,10 +104,12 @@ def expand(study: Study, model: str, where: str = "study") -> dict[str, Section]
     unknown = next((name for name, step in steps.items() if step not in STEPS), None)
     if unknown:
         raise RecipeError(f"{where}: study.data.{unknown}: no step is called {steps[unknown]!r} ({', '.join(STEPS)})")
-    seeded = {name for name, step in steps.items() if step not in UNSEEDED}
+    seeded: set[str] = set()
     sections: dict[str, Section] = {}
     for name, values in study.data.items():
         rest = {key: value for key, value in values.items() if key != "uses"}
+        if steps[name] not in UNSEEDED or any(target in seeded for _, target in _pointers(rest, steps[name])):
+            seeded.add(name)
         for seed in study.seeds if name in seeded else (None,):
             own = rest if seed is None else _pointed(rest, steps[name], seeded, seed)
             sections[_named(name, seed)] = Section(_named(name, seed), steps[name], own)
@@ -129,17 +131,23 @@ def _named(name: str, seed: int | None) -> str:
 
 def _pointed(values: dict[str, Any], step: str, seeded: set[str], seed: int) -> dict[str, Any]:
     """The values with the seed; every section they name, or that the step looks for by default, is that of the seed."""
-    fields = {item.name: item for item in dataclasses.fields(import_module(STEPS[step]).Config)}
+    fields = {item.name for item in dataclasses.fields(import_module(STEPS[step]).Config)}
     pointed = {**({"seed": seed} if "seed" in fields else {}), **values}
-    for name in REFERENCES:
-        if name in fields:
-            target = values.get(name, fields[name].default)
-            if target in seeded:
-                pointed[name] = _named(str(target), seed)
-    target = str(values.get("model", "")).removeprefix("step:")
-    if str(values.get("model", "")).startswith("step:") and target in seeded:
-        pointed["model"] = f"step:{_named(target, seed)}"
+    for name, target in _pointers(values, step):
+        if target in seeded:
+            pointed[name] = f"{'step:' if name == 'model' else ''}{_named(target, seed)}"
     return pointed
+
+
+def _pointers(values: dict[str, Any], step: str) -> Iterator[tuple[str, str]]:
+    """The fields that name another section, by default or not, each with that section's name."""
+    fields = {item.name: item for item in dataclasses.fields(import_module(STEPS[step]).Config)}
+    for name in REFERENCES:
+        if name in fields and not (name == "pairs" and values.get("demonstrations")):
+            yield name, str(values.get(name, fields[name].default))
+    model = str(values.get("model", ""))
+    if model.startswith("step:"):
+        yield "model", model.removeprefix("step:")
 
 
 def _merged(values: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
