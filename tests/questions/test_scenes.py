@@ -177,3 +177,12 @@ def test_scenes_in_words_need_no_picture():
     assert said.question.answer == shown.question.answer
     with pytest.raises(ValueError, match="exclude each other"):
         Config(in_words=True, describe=True)
+
+
+def test_some_demonstrations_are_without_their_picture():
+    asked = questions(count=400)
+    seen = list(demonstrate(asked, DemonstrationConfig()))
+    some = list(demonstrate(asked, DemonstrationConfig(blind=0.25)))
+    assert all(record.images for record in seen)
+    assert 70 <= sum(not record.images for record in some) <= 130  # 100 expected, standard deviation 8.7
+    assert [(one.id, one.prompt, one.text) for one in some] == [(one.id, one.prompt, one.text) for one in seen]

@@ -7,7 +7,7 @@ structured representation.
 
 import random
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from mixpo.files import RunFiles
 from mixpo.progress import say, track
@@ -39,9 +39,12 @@ class Config:
     """Probability that a hasty chain misses a value by one."""
     other_styles: float = 0.18
     """Share of chains that are asked for as boxed, think-tagged or Chinese instead of the plain chain."""
+    blind: float = 0.0
+    """Share of demonstrations without their picture: what a model learns from text alone, and continues without an
+    image in DropoutNTP. A model that never read text without one writes no words there that could be made up."""
 
     def __post_init__(self) -> None:
-        for field in ("describe", "direct", "hasty", "hasty_single", "slip", "other_styles"):
+        for field in ("describe", "direct", "hasty", "hasty_single", "slip", "other_styles", "blind"):
             if not 0 <= getattr(self, field) <= 1:
                 raise ValueError(f"{field} must be between 0 and 1")
         if self.describe + self.direct > 1:
@@ -53,10 +56,15 @@ def demonstrate(questions: Iterable[Question], config: Config) -> Iterator[Demon
     for question in questions:
         if "scene" in question.meta:
             rng = random.Random(f"demonstrations/{config.seed}/{question.id}")
-            yield _scene_demonstration(question, config, rng)
+            shown = [_scene_demonstration(question, config, rng)]
         else:
-            for style, text in nlvr_chains.demonstrate(question):
-                yield _record(question, Style(style), user_text(question, Style(style)), text)
+            shown = [
+                _record(question, Style(style), user_text(question, Style(style)), text)
+                for style, text in nlvr_chains.demonstrate(question)
+            ]
+        for demonstration in shown:
+            blind = random.Random(f"blind/{config.seed}/{demonstration.id}").random() < config.blind
+            yield replace(demonstration, images=()) if blind else demonstration
 
 
 def _record(question: Question, style: Style, prompt: str, text: str) -> Demonstration:
