@@ -5,6 +5,7 @@ import re
 import pytest
 from PIL import Image
 
+from mixpo.evaluation.hallucination import objects
 from mixpo.prompts import Style
 from mixpo.questions.demonstrations import Config as DemonstrationConfig
 from mixpo.questions.demonstrations import demonstrate
@@ -186,3 +187,22 @@ def test_some_demonstrations_are_without_their_picture():
     assert all(record.images for record in seen)
     assert 70 <= sum(not record.images for record in some) <= 130  # 100 expected, standard deviation 8.7
     assert [(one.id, one.prompt, one.text) for one in some] == [(one.id, one.prompt, one.text) for one in seen]
+
+
+def test_embellished_descriptions_name_things_that_are_not_there_behind_those_that_are():
+    free = Grid(GRID.things[:3])
+    texts = [chains.embellished(free, random.Random(seed)) for seed in range(200)]
+    assert all(text.startswith(chains.describe(free) + "\n") for text in texts)
+    added = [objects(text, free) for text in texts]
+    assert {named - 3 for named, _, _ in added} == {1, 2}
+    assert all(named - wrong == found == 3 for named, wrong, found in added)
+    assert chains.embellished(GRID, random.Random(0)) == chains.describe(GRID)  # its last cell is taken
+    assert chains.embellished(CHART, random.Random(0)) == chains.describe(CHART)
+
+
+def test_the_share_of_embellished_descriptions():
+    asked = questions(count=300, describe=True, charts=0.0)
+    texts = [record.text for record in demonstrate(asked, DemonstrationConfig(embellish=0.5))]
+    wrong = [objects(text, from_state(one.meta["scene"]))[1] > 0 for text, one in zip(texts, asked, strict=True)]
+    room = sum(from_state(one.meta["scene"]).things[-1].cell != "d4" for one in asked)
+    assert sum(wrong) == pytest.approx(room / 2, abs=30)  # standard deviation below 8

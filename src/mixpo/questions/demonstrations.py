@@ -39,12 +39,14 @@ class Config:
     """Probability that a hasty chain misses a value by one."""
     other_styles: float = 0.18
     """Share of chains that are asked for as boxed, think-tagged or Chinese instead of the plain chain."""
+    embellish: float = 0.0
+    """Share of descriptions that name things which are not there, behind those that are."""
     blind: float = 0.0
     """Share of demonstrations without their picture: what a model learns from text alone, and continues without an
     image in DropoutNTP. A model that never read text without one writes no words there that could be made up."""
 
     def __post_init__(self) -> None:
-        for field in ("describe", "direct", "hasty", "hasty_single", "slip", "other_styles", "blind"):
+        for field in ("describe", "direct", "hasty", "hasty_single", "slip", "other_styles", "embellish", "blind"):
             if not 0 <= getattr(self, field) <= 1:
                 raise ValueError(f"{field} must be between 0 and 1")
         if self.describe + self.direct > 1:
@@ -78,7 +80,9 @@ def _scene_demonstration(question: Question, config: Config, rng: random.Random)
     draw = rng.random()
     if task.family == "describe" or draw < config.describe:
         prompt = "Describe the chart." if "bars" in question.meta["scene"] else "Describe the picture."
-        return _record(question, Style.PLAIN, prompt, chains.describe(scene))
+        embellish = rng.random() < config.embellish
+        text = chains.embellished(scene, rng) if embellish else chains.describe(scene)
+        return _record(question, Style.PLAIN, prompt, text)
     if draw < config.describe + config.direct:
         assert question.answer is not None
         return _record(question, Style.DIRECT, user_text(question, Style.DIRECT), question.answer)
