@@ -10,7 +10,8 @@ import yaml
 from mixpo.ablate import Study, ablate, expand, load_study
 from mixpo.config import build
 from mixpo.errors import RecipeError
-from mixpo.evaluation.ablation import Plan, estimate, summarise
+from mixpo.evaluation.ablation import ACCURACY, Plan, scored, summarise
+from mixpo.evaluation.scores import Asked, answers_of
 from mixpo.files import RunFiles
 from mixpo.records import Outcome, Question, Verdict
 from mixpo.report.ablation import write
@@ -101,36 +102,48 @@ def test_mistakes_get_a_sentence(change, message, tmp_path):
         load_study(path)
 
 
+def right(rows):
+    """Accuracy over seeds of a (seeds, questions) table of 1 and 0."""
+    return scored(ACCURACY, [numpy.stack([row, numpy.ones_like(row)], axis=1) for row in numpy.array(rows)])
+
+
 def test_the_interval_of_one_seed_is_that_of_its_questions():
     """60 of 100 right: 0.6 +- 1.96 sqrt(0.6 * 0.4 / 100) = 0.096."""
-    values = numpy.array([[1.0] * 60 + [0.0] * 40])
-    found = estimate(values, [str(n) for n in range(100)])
+    found = right([[1.0] * 60 + [0.0] * 40]).estimate()
     assert found.value == 0.6
     assert (found.low, found.high) == pytest.approx((0.504, 0.696), abs=0.015)
 
 
 def test_seeds_that_differ_widen_the_interval():
-    same = numpy.array([[1.0] * 50 + [0.0] * 50] * 3)
-    apart = numpy.array([[float(n < cut) for n in range(100)] for cut in (30, 50, 70)])
-    names = [str(n) for n in range(100)]
-    narrow, wide = estimate(same, names), estimate(apart, names)
-    assert narrow.value == wide.value == 0.5
+    same = [[1.0] * 50 + [0.0] * 50] * 3
+    apart = [[float(n < cut) for n in range(100)] for cut in (30, 50, 70)]
+    narrow, wide = right(same).estimate(), right(apart).estimate()
+    assert narrow.value == wide.value == pytest.approx(0.5)
     assert wide.high - wide.low > 1.2 * (narrow.high - narrow.low)
 
 
+def test_a_difference_is_paired():
+    """Ten of a hundred questions are won and none is lost: 0.1 +- 1.96 sqrt(0.1 * 0.9 / 100) = 0.059."""
+    before = [[1.0] * 50 + [0.0] * 50] * 2
+    after = [[1.0] * 60 + [0.0] * 40] * 2
+    found = right(after).minus(right(before)).estimate()
+    assert found.value == pytest.approx(0.1)
+    assert (found.low, found.high) == pytest.approx((0.041, 0.159), abs=0.015)
+
+
 @pytest.fixture
-def evaluated(tmp_path) -> tuple[Plan, RunFiles]:
-    """Ten questions; right of base 3, mpo 8 and 6, sft 5 and 5, by chain of thought."""
+def evaluated(tmp_path):
+    """Ten questions; right of base 3, mpo 8 and 6, sft 5 and 5, by chain of thought. What `summarise` is given."""
     files = RunFiles(tmp_path / "run")
-    inner = files.evaluation("evaluate")
     questions = [Question(id=f"s-{n}", text="?", answer="1") for n in range(10)]
-    inner.questions("s").append(questions)
+    answers = []
     for model, right in {"base": 3, "mpo-s0": 8, "mpo-s1": 6, "sft-s0": 5, "sft-s1": 5}.items():
         for style, number in (("cot", right), ("direct", 4)):
-            inner.verdicts(f"{model}-s-{style}").append(
-                Verdict(id=f"{q.id}/0", question_id=q.id, outcome=Outcome.CORRECT if n < number else Outcome.INCORRECT)
+            verdicts = [
+                Verdict(id=f"{q.id}/0", question_id=q.id, outcome=Outcome.CORRECT if n < number else Outcome.UNPARSED)
                 for n, q in enumerate(questions)
-            )
+            ]
+            answers.append(answers_of(questions, [], verdicts, model=model, benchmark="s", style=style))
     for section in ("mpo-s0", "mpo-s1", "sft-s0", "sft-s1"):
         folder = files.checkpoints(section)
         folder.mkdir(parents=True)
@@ -142,27 +155,29 @@ def evaluated(tmp_path) -> tuple[Plan, RunFiles]:
         seeds=(0, 1), variants=("mpo", "sft"), base="base", against="mpo", model="base", shared=(),
         sections={(v, s): f"{v}-s{s}" for v in ("mpo", "sft") for s in (0, 1)},
     )  # fmt: skip
-    return plan, files
+    return plan, files, {"s": Asked(questions)}, answers
 
 
 def test_the_table_by_hand(evaluated):
     content = summarise(*evaluated)
-    found = {(r["variant"], r["style"]): r for r in content["results"]}
-    assert found["mpo", "cot"]["accuracy"]["value"] == pytest.approx(0.7)
-    assert found["mpo", "cot"]["by_seed"] == pytest.approx((0.8, 0.6))
-    assert found["mpo", "cot"]["spread"] == pytest.approx(0.02**0.5)  # deviations 0.1 and -0.1, n - 1 = 1
-    assert found["mpo", "cot"]["over_base"]["value"] == pytest.approx(0.4)
-    assert found["sft", "cot"]["over_against"]["value"] == pytest.approx(-0.2)
-    assert found["base", "cot"]["over_base"] is None
-    gaps = {gap["variant"]: gap["accuracy"]["value"] for gap in content["gaps"]}
+    found = {(r["variant"], r["style"], r["metric"]): r for r in content["results"]}
+    mpo = found["mpo", "cot", "accuracy"]
+    assert mpo["value"]["value"] == pytest.approx(0.7)
+    assert mpo["by_seed"] == pytest.approx((0.8, 0.6))
+    assert mpo["spread"] == pytest.approx(0.02**0.5)  # deviations 0.1 and -0.1, n - 1 = 1
+    assert mpo["over_base"]["value"] == pytest.approx(0.4)
+    assert found["sft", "cot", "accuracy"]["over_against"]["value"] == pytest.approx(-0.2)
+    assert found["base", "cot", "accuracy"]["over_base"] is None
+    assert found["mpo", "cot", "unparsed"]["over_base"]["value"] == pytest.approx(-0.4)
+    gaps = {v: found[v, "cot-direct", "accuracy"]["value"]["value"] for v in ("base", "mpo", "sft")}
     assert gaps == pytest.approx({"base": -0.1, "mpo": 0.3, "sft": 0.1})
     (cost, _) = content["costs"]
     assert (cost["tokens"], cost["flops"], cost["pairs"]) == (150, 1e9, 20)
 
 
 def test_page_and_markdown(evaluated):
-    plan, files = evaluated
-    summarise(plan, files)
+    _, files, *_ = evaluated
+    summarise(*evaluated)
     page = write(files).read_text()
     assert page.count("<svg") == 2
     assert "s, chain of thought" in page
@@ -184,7 +199,8 @@ def test_a_small_study_for_real_and_resumed(tmp_path):
     ]  # fmt: skip
     files = ablate(RECIPES / "ablation-small.yaml", overrides, jobs=2)
     content = json.loads(files.json("ablation").read_text())
-    assert [(r["variant"], r["style"]) for r in content["results"]] == [(v, "cot") for v in ("base", "mpo", "sft")]
+    accurate = [(r["variant"], r["style"]) for r in content["results"] if r["metric"] == "accuracy"]
+    assert accurate == [(v, "cot") for v in ("base", "mpo", "sft")]
     assert all(cost["pairs"] <= 16 and cost["flops"] > 0 for cost in content["costs"])
     log = (files.checkpoints("mpo-s0") / "log.jsonl").read_text()
     assert "eval_rewards/accuracies" in log  # pairs of held-out questions, told apart while it trains
@@ -194,6 +210,4 @@ def test_a_small_study_for_real_and_resumed(tmp_path):
     ablate(RECIPES / "ablation-small.yaml", overrides)
     assert weights.stat().st_mtime_ns == before
     again = json.loads(files.json("ablation").read_text())
-    assert [again[key] for key in ("results", "gaps", "others")] == [
-        content[key] for key in ("results", "gaps", "others")
-    ]
+    assert again["results"] == content["results"]

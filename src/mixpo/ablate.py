@@ -26,6 +26,7 @@ import yaml
 from mixpo.config import Recipe, Section, build
 from mixpo.errors import RecipeError
 from mixpo.evaluation.ablation import Plan, summarise
+from mixpo.evaluation.evaluate import Config, gather
 from mixpo.files import RunFiles
 from mixpo.pipeline import STEPS, run_recipe
 from mixpo.progress import say
@@ -76,7 +77,7 @@ def ablate(path: Path, overrides: Sequence[str] = (), jobs: int = 1) -> RunFiles
         sections={(variant, seed): _named(variant, seed) for variant in study.variants for seed in study.seeds},
         shared=tuple(name for name in recipe.sections if name != "evaluate" and recipe.sections[name].step != "train"),
     )  # fmt: skip
-    summarise(plan, files)
+    summarise(plan, files, *gather(recipe.config(recipe.sections["evaluate"], Config), files))
     page = import_module("mixpo.report.ablation").write(files)
     say(f"ablation: {page}")
     return files

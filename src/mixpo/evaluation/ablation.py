@@ -1,21 +1,32 @@
 """The answers of many trainings, over seeds, to one table: accuracy, differences with intervals, and cost."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from statistics import stdev
 from typing import Any
 
-from mixpo.evaluation.scores import ALL, clusters
+from mixpo.evaluation.metrics import Metric, mean, resampled, sums_of
+from mixpo.evaluation.scores import RATES, Answers, Asked, clusters
+from mixpo.evaluation.writing import WRITING
 from mixpo.files import RunFiles, read_json, read_lines, write_text
 from mixpo.progress import console
 from mixpo.prompts import Style
-from mixpo.records import Comparison, Outcome, Question
+from mixpo.records import Outcome
 
-RESAMPLES = 1000
-EVALUATION = "evaluate"
 NAME = "ablation"
 """`ablation.json` in the run folder."""
+GAP = "cot-direct"
+"""The style of what chains of thought get right more often than direct answers."""
+ACCURACY = mean("accuracy", lambda answered: float(answered.right))
+
+
+def _share(outcome: Outcome) -> Metric:
+    return mean(outcome, lambda answered: float(answered.verdict is not None and answered.verdict.outcome is outcome))
+
+
+JUDGED = (ACCURACY, *map(_share, RATES))
+"""Scores of benchmarks that have ground truths."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -43,14 +54,38 @@ class Estimate:
     high: float
 
 
+@dataclass(frozen=True, slots=True)
+class Scored:
+    """A score of each seed's training, and the same in every resample of the questions."""
+
+    values: Any
+    """(seeds,)"""
+    drawn: Any
+    """(resamples, seeds)"""
+
+    def minus(self, other: "Scored") -> "Scored":
+        return Scored(self.values - other.values, self.drawn - other.drawn)
+
+    def estimate(self) -> Estimate:
+        """The mean over seeds; groups of questions and seeds are drawn with replacement, independently of each other
+        (the pigeonhole bootstrap, Owen 2007, Ann. Appl. Stat. 1:386, which errs wide)."""
+        import numpy
+
+        chosen = numpy.random.default_rng(1).integers(0, len(self.values), self.drawn.shape)
+        means = numpy.take_along_axis(self.drawn, chosen, axis=1).mean(axis=1)
+        low, high = numpy.quantile(means, (0.025, 0.975))
+        return Estimate(float(self.values.mean()), float(low), float(high))
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Result:
-    """One variant on one benchmark under one style."""
+    """One score of one variant on one benchmark under one style (or that of chains of thought minus direct answers)."""
 
     variant: str
     benchmark: str
     style: str
-    accuracy: Estimate
+    metric: str
+    value: Estimate
     spread: float | None
     """Standard deviation over seeds; None with a single seed."""
     by_seed: tuple[float, ...]
@@ -73,158 +108,80 @@ class Cost:
     """Records trained on."""
 
 
-def summarise(plan: Plan, files: RunFiles) -> dict[str, Any]:
-    """Writes `ablation.json` and prints its table."""
-    inner = files.evaluation(EVALUATION)
-    found: list[Result] = []
-    for benchmark, questions in _benchmarks(inner):
-        for style in Style:
-            found += _results(plan, inner, benchmark, questions, style)
+def summarise(
+    plan: Plan, files: RunFiles, benchmarks: Mapping[str, Asked], answers: Iterable[Answers]
+) -> dict[str, Any]:
+    """Writes `ablation.json` and prints its accuracies. `answers`: those of every model of the plan."""
+    found = list(results(plan, benchmarks, answers))
     content = {
         "seeds": list(plan.seeds),
         "variants": list(plan.variants),
         "base": plan.base,
         "against": plan.against,
         "results": [asdict(result) for result in found],
-        "gaps": [asdict(gap) for gap in _gaps(plan, inner)],
-        "others": _others(plan, inner),
         "costs": [asdict(_cost(plan, variant, files)) for variant in plan.variants],
         "shared_seconds": sum(
             (read_json(files.json(f"timings/{n}")) or {"seconds": 0})["seconds"] for n in plan.shared
         ),
     }
     write_text(files.json(NAME), json.dumps(content, indent=1) + "\n")
-    _show(found)
+    _show([result for result in found if result.metric == ACCURACY.name and result.style != GAP])
     return content
 
 
-def _results(plan: Plan, inner: RunFiles, benchmark: str, questions: list[Question], style: str) -> list[Result]:
-    answers = {variant: _answers(plan, inner, variant, benchmark, questions, style) for variant in _all(plan)}
-    given = {variant: matrix for variant, matrix in answers.items() if matrix is not None}
-    if len(given) < len(answers):
-        return []
-    groups = clusters(questions)
-    named = [groups[question.id] for question in questions]
-    base, against = given[plan.base], given[plan.against]
-    results = []
-    for variant, matrix in given.items():
-        means = matrix.mean(axis=1)
-        results.append(
-            Result(
-                variant=variant,
-                benchmark=benchmark,
-                style=style,
-                accuracy=estimate(matrix, named),
-                spread=stdev(means.tolist()) if len(means) > 1 and variant != plan.base else None,
-                by_seed=tuple(means.tolist()),
-                over_base=None if variant == plan.base else estimate(matrix - base, named),
-                over_against=None if variant in (plan.base, plan.against) else estimate(matrix - against, named),
-            )
+def results(plan: Plan, benchmarks: Mapping[str, Asked], answers: Iterable[Answers]) -> Iterator[Result]:
+    """For every benchmark and style accuracy, then its gap between the styles, then all other scores."""
+    given = {(one.model, one.benchmark, one.style): one for one in answers}
+    for name, asked in benchmarks.items():
+        styles = [style for style in Style if (plan.base, name, style) in given]
+        accurate = {}
+        for style in styles:
+            for metric in (*(() if asked.open_ended else JUDGED), *asked.metrics, *WRITING):
+                found = {v: _scored(metric, plan, given, v, name, style) for v in (plan.base, *plan.variants)}
+                if metric is ACCURACY:
+                    accurate[style] = found
+                yield from _compared(plan, found, benchmark=name, style=style, metric=metric.name)
+        if Style.COT in accurate and Style.DIRECT in accurate:
+            gaps = {v: cot.minus(accurate[Style.DIRECT][v]) for v, cot in accurate[Style.COT].items()}
+            yield from _compared(plan, gaps, benchmark=name, style=GAP, metric=ACCURACY.name)
+
+
+def _scored(
+    metric: Metric, plan: Plan, given: Mapping[tuple[str, str, str], Answers], variant: str, benchmark: str, style: str
+) -> Scored:
+    """The base model's answers stand once for every seed."""
+    models = [plan.base if variant == plan.base else plan.sections[variant, seed] for seed in plan.seeds]
+    each = {model: list(given[model, benchmark, style].answered.values()) for model in dict.fromkeys(models)}
+    shared = clusters([item.question for item in each[models[0]]])
+    sums = {model: sums_of(metric, answered, shared) for model, answered in each.items()}
+    return scored(metric, [sums[model] for model in models])
+
+
+def scored(metric: Metric, sums: Sequence[Any]) -> Scored:
+    """From what each group of questions adds in the answers of each seed's model, (groups, sums) a seed."""
+    import numpy
+
+    def values(totals: Any) -> list[float]:
+        return [metric.value(own) for own in totals.reshape(len(sums), -1)]
+
+    together = numpy.hstack(sums)
+    drawn = [values(totals) for chunk in resampled(together) for totals in chunk]
+    return Scored(numpy.array(values(together.sum(axis=0))), numpy.array(drawn))
+
+
+def _compared(plan: Plan, found: Mapping[str, Scored], **about: str) -> Iterator[Result]:
+    base, against = found[plan.base], found[plan.against]
+    for variant, own in found.items():
+        trained = variant != plan.base
+        yield Result(
+            **about,
+            variant=variant,
+            value=own.estimate(),
+            spread=stdev(own.values.tolist()) if trained and len(own.values) > 1 else None,
+            by_seed=tuple(own.values.tolist()),
+            over_base=own.minus(base).estimate() if trained else None,
+            over_against=own.minus(against).estimate() if trained and variant != plan.against else None,
         )
-    return results
-
-
-def _benchmarks(inner: RunFiles) -> Iterator[tuple[str, list[Question]]]:
-    """The benchmarks with ground truths, and their questions."""
-    for benchmark in inner.sections("questions"):
-        questions = [question for question in inner.questions(benchmark) if question.answer is not None]
-        if questions:
-            yield benchmark, questions
-
-
-def _others(plan: Plan, inner: RunFiles) -> list[dict[str, Any]]:
-    """Scores that are not accuracy (hallucination, true steps), mean over seeds; the differences to the base with
-    their intervals, one for each seed."""
-    compared = [Comparison(**row) for row in read_json(inner.json("comparisons")) or []]
-    over_base = {
-        (c.after_model, c.benchmark, c.after_style, c.metric): [c.value, c.low, c.high]
-        for c in compared
-        if c.category == ALL and c.before_model == plan.base and c.before_style == c.after_style
-    }
-    rows: dict[tuple[str, ...], dict[str, Any]] = {}
-    for score in inner.scores():
-        if score.category != ALL or score.metric == "accuracy":
-            continue
-        variants = [v for v in plan.variants if score.model in (plan.sections[v, seed] for seed in plan.seeds)]
-        about = (score.benchmark, score.style, score.metric, variants[0] if variants else score.model)
-        row = rows.setdefault(about, {"by_seed": [], "over_base": []})
-        row["by_seed"].append(score.value)
-        if change := over_base.get((score.model, *about[:3])):
-            row["over_base"].append(change)
-    names = ("benchmark", "style", "metric", "variant")
-    return [
-        {**dict(zip(names, about)), "value": sum(row["by_seed"]) / len(row["by_seed"]), **row}
-        for about, row in rows.items()
-    ]
-
-
-def _gaps(plan: Plan, inner: RunFiles) -> list[Result]:
-    """Chain of thought minus direct answer of every variant, as `accuracy` of the style "cot-direct"."""
-    gaps = []
-    for benchmark, questions in _benchmarks(inner):
-        groups = clusters(questions)
-        named = [groups[question.id] for question in questions]
-        for variant in _all(plan):
-            cot, direct = (
-                _answers(plan, inner, variant, benchmark, questions, style) for style in (Style.COT, Style.DIRECT)
-            )
-            if cot is not None and direct is not None:
-                gap = (cot - direct).mean(axis=1)
-                gaps.append(
-                    Result(
-                        variant=variant,
-                        benchmark=benchmark,
-                        style="cot-direct",
-                        accuracy=estimate(cot - direct, named),
-                        spread=None,
-                        by_seed=tuple(gap.tolist()),
-                        over_base=None,
-                        over_against=None,
-                    )
-                )
-    return gaps
-
-
-def _all(plan: Plan) -> tuple[str, ...]:
-    return (plan.base, *plan.variants)
-
-
-def _answers(
-    plan: Plan, inner: RunFiles, variant: str, benchmark: str, questions: list[Question], style: str
-) -> Any | None:
-    """1 for a right answer, (seeds, questions); the base model's row stands once for every seed. None: not asked."""
-    import numpy
-
-    rows = []
-    for seed in plan.seeds:
-        model = plan.base if variant == plan.base else plan.sections[variant, seed]
-        verdicts = inner.verdicts(f"{model}-{benchmark}-{style}")
-        if not verdicts.paths():
-            return None
-        right = {verdict.question_id for verdict in verdicts if verdict.outcome is Outcome.CORRECT}
-        rows.append([float(question.id in right) for question in questions])
-    return numpy.array(rows)
-
-
-def estimate(values: Any, groups: list[str]) -> Estimate:
-    """The mean of a (seeds, questions) table and its interval: seeds and groups of questions drawn with replacement,
-    independently of each other (the pigeonhole bootstrap, Owen 2007, Ann. Appl. Stat. 1:386, which errs wide)."""
-    import numpy
-
-    rng = numpy.random.default_rng(0)
-    numbers = {group: number for number, group in enumerate(dict.fromkeys(groups))}
-    place = numpy.array([numbers[group] for group in groups])
-    sums = numpy.zeros((values.shape[0], len(numbers)))
-    for seed, row in enumerate(values):
-        numpy.add.at(sums[seed], place, row)
-    sizes = numpy.bincount(place, minlength=len(numbers))
-    drawn = []
-    for _ in range(RESAMPLES):
-        weights = numpy.bincount(rng.integers(0, len(numbers), len(numbers)), minlength=len(numbers))
-        chosen = rng.integers(0, len(values), len(values))
-        drawn.append(float((sums[chosen] @ weights).mean() / (sizes @ weights)))
-    low, high = numpy.quantile(drawn, (0.025, 0.975))
-    return Estimate(float(values.mean()), float(low), float(high))
 
 
 def _cost(plan: Plan, variant: str, files: RunFiles) -> Cost:
@@ -249,7 +206,7 @@ def _show(results: list[Result]) -> None:
         table.add_column(head, justify="left" if head in ("benchmark", "prompt", "variant") else "right")
     for result in results:
         spread = "" if result.spread is None else f"{100 * result.spread:.1f}"
-        cells = [text(result.accuracy), spread, text(result.over_base, sign=True), text(result.over_against, sign=True)]
+        cells = [text(result.value), spread, text(result.over_base, sign=True), text(result.over_against, sign=True)]
         table.add_row(result.benchmark, result.style, result.variant, *cells)
     console().print(table)
 

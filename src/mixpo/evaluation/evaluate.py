@@ -12,7 +12,7 @@ rerun answers only what is missing, and a benchmark or model added later leaves 
 import hashlib
 import itertools
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from functools import cache
@@ -113,13 +113,7 @@ def evaluate(config: Config, files: RunFiles, make: Callable[[BackendConfig, str
     benchmarks = _prepared(config, files)
     for model in config.models:
         _answer(config, files, model, benchmarks, make)
-    answers = []
-    for model, benchmark, style in itertools.product(config.models, config.benchmarks, config.styles):
-        section = config.section(model, benchmark, style)
-        if style in _styles(config, benchmarks[benchmark]):
-            given, judged = inner.responses(section), inner.verdicts(section)
-            about = {"model": model, "benchmark": benchmark, "style": style}
-            answers.append(answers_of(benchmarks[benchmark].questions, given, judged, **about))
+    answers = list(_gathered(config, inner, benchmarks))
     found = [score for part in answers for score in scores(config.name, part, benchmarks[part.benchmark])]
     first = next(iter(config.models)) if config.compare is Compare.FIRST else None
     compared = list(comparisons(answers, benchmarks, first))
@@ -130,6 +124,21 @@ def evaluate(config: Config, files: RunFiles, make: Callable[[BackendConfig, str
     for sentence in signatures.write(found, inner):
         say(f"warning: {sentence}")
     return answers
+
+
+def gather(config: Config, files: RunFiles) -> tuple[dict[str, Asked], Iterator[Answers]]:
+    """The benchmarks by name, and what every model has answered."""
+    benchmarks = _prepared(config, files)
+    return benchmarks, _gathered(config, files.evaluation(config.name), benchmarks)
+
+
+def _gathered(config: Config, inner: RunFiles, benchmarks: dict[str, Asked]) -> Iterator[Answers]:
+    for model, benchmark, style in itertools.product(config.models, config.benchmarks, config.styles):
+        section = config.section(model, benchmark, style)
+        if style in _styles(config, benchmarks[benchmark]):
+            given, judged = inner.responses(section), inner.verdicts(section)
+            about = {"model": model, "benchmark": benchmark, "style": style}
+            yield answers_of(benchmarks[benchmark].questions, given, judged, **about)
 
 
 def parts(config: Config, files: RunFiles) -> dict[str, tuple[Callable[..., None], tuple[Any, ...]]]:

@@ -56,8 +56,8 @@ def ratio(part: float, whole: float) -> float:
 
 def estimate(metric: Metric, answered: Sequence[Answered], clusters: Mapping[str, str]) -> Share:
     """The score with its 95 % bootstrap interval over groups of questions."""
-    sums = _sums(metric, answered, clusters)
-    values = [metric.value(totals) for chunk in _resampled(sums) for totals in chunk]
+    sums = sums_of(metric, answered, clusters)
+    values = [metric.value(totals) for chunk in resampled(sums) for totals in chunk]
     return Share(metric.value(sums.sum(axis=0)), *_ends(values), len(answered))
 
 
@@ -69,10 +69,10 @@ def change(
     assert [a.question.id for a in before] == [a.question.id for a in after], "a paired comparison: same questions"
     import numpy
 
-    both = numpy.hstack([_sums(metric, before, clusters), _sums(metric, after, clusters)])
+    both = numpy.hstack([sums_of(metric, before, clusters), sums_of(metric, after, clusters)])
     width = both.shape[1] // 2
     values = [
-        metric.value(totals[width:]) - metric.value(totals[:width]) for chunk in _resampled(both) for totals in chunk
+        metric.value(totals[width:]) - metric.value(totals[:width]) for chunk in resampled(both) for totals in chunk
     ]
     sums = both.sum(axis=0)
     value = metric.value(sums[width:]) - metric.value(sums[:width])
@@ -81,8 +81,8 @@ def change(
     return Difference(value, *_ends(values), p, len(before), 0, 0)
 
 
-def _sums(metric: Metric, answered: Sequence[Answered], clusters: Mapping[str, str]) -> Any:
-    """What each group of questions adds, (groups, sums)."""
+def sums_of(metric: Metric, answered: Sequence[Answered], clusters: Mapping[str, str]) -> Any:
+    """What each group of questions adds, (groups, sums). Groups are in the order of their first question."""
     import numpy
 
     assert answered, "no questions"
@@ -92,8 +92,8 @@ def _sums(metric: Metric, answered: Sequence[Answered], clusters: Mapping[str, s
     return numpy.array([numpy.sum(group, axis=0) for group in rows.values()], dtype=numpy.float64)
 
 
-def _resampled(sums: Any) -> Any:
-    """Sums of as many groups drawn with replacement, (CHUNK, sums) at a time."""
+def resampled(sums: Any) -> Any:
+    """Sums of as many groups drawn with replacement, (CHUNK, sums) at a time; the same draws for as many groups."""
     import numpy
 
     rng = numpy.random.default_rng(SEED)

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from mixpo.errors import DataError
+from mixpo.evaluation.ablation import GAP
 from mixpo.files import RunFiles, read_json, write_text
 from mixpo.report.accuracy import Row, Table, style_name
 from mixpo.report.figures import Bar, bars
@@ -12,7 +13,7 @@ from mixpo.report.page import environment
 
 COUNTS = ("length", "rating")
 """Scores that are no share."""
-HEADS = ["Variant", "Accuracy, %", "sd over seeds", "Minus base", "Minus {}", "Seeds"]
+HEADS = ["Variant", "{value}", "sd over seeds", "Minus base", "Minus {against}", "Seeds"]
 
 
 def write(files: RunFiles) -> Path:
@@ -20,7 +21,7 @@ def write(files: RunFiles) -> Path:
     content = read_json(files.json("ablation"))
     if content is None:
         raise DataError(f"{files.root}: no ablation.json there; run `mixpo ablate` first")
-    tables = [*result_tables(content), *gap_tables(content), *other_tables(content), cost_table(content)]
+    tables = [*result_tables(content), cost_table(content)]
     figures = [(name, figure(content, benchmark, style)) for benchmark, style, name in blocks(content)]
     page = (
         environment()
@@ -35,56 +36,41 @@ def write(files: RunFiles) -> Path:
 
 
 def blocks(content: dict[str, Any]) -> list[tuple[str, str, str]]:
-    """(benchmark, style, its title) of everything that was measured, in order."""
-    pairs = dict.fromkeys((result["benchmark"], result["style"]) for result in content["results"])
-    return [(benchmark, style, f"{benchmark}, {style_name(style)}") for benchmark, style in pairs]
+    """(benchmark, style, its title) of every accuracy that was measured, in order."""
+    pairs = dict.fromkeys(
+        (result["benchmark"], result["style"]) for result in content["results"] if result["metric"] == "accuracy"
+    )
+    return [(benchmark, style, _title(benchmark, style)) for benchmark, style in pairs if style != GAP]
 
 
 def result_tables(content: dict[str, Any]) -> list[Table]:
+    """Accuracies, their gaps between chains of thought and direct answers, then all other scores that are not 0."""
+    measured = dict.fromkeys((r["benchmark"], r["style"], r["metric"]) for r in content["results"])
     tables = []
-    for benchmark, style, title in blocks(content):
-        rows = []
-        for result in _of(content["results"], benchmark, style):
-            spread = "" if result["spread"] is None else f"{100 * result['spread']:.1f}"
-            seeds = ", ".join(f"{100 * value:.1f}" for value in result["by_seed"])
-            ends = [_interval(result[key], sign="+") for key in ("over_base", "over_against")]
-            cells = [result["variant"], _interval(result["accuracy"]), spread, *ends, seeds]
-            rows.append(Row(cells, result["variant"] == content["against"], _tone(result["over_base"])))
-        tables.append(Table(title, [head.format(content["against"]) for head in HEADS], rows))
+    for about in sorted(measured, key=lambda about: (about[2] != "accuracy", about[1] == GAP)):
+        results = _of(content["results"], *about)
+        if any(result["value"]["value"] for result in results):
+            tables.append(_table(results, *about, content["against"]))
     return tables
 
 
-def gap_tables(content: dict[str, Any]) -> list[Table]:
-    """Chain of thought minus direct answer, a table a benchmark."""
-    tables = []
-    for benchmark in dict.fromkeys(gap["benchmark"] for gap in content["gaps"]):
-        gaps = [gap for gap in content["gaps"] if gap["benchmark"] == benchmark]
-        rows = [
-            Row([gap["variant"], _interval(gap["accuracy"], sign="+")], tone=_tone(gap["accuracy"])) for gap in gaps
-        ]
-        tables.append(Table(f"{benchmark}: chain of thought minus direct answer", ["Variant", "Points"], rows))
-    return tables
+def _table(results: list[dict[str, Any]], benchmark: str, style: str, metric: str, against: str) -> Table:
+    scale, unit = (1, "") if metric in COUNTS else (100, ", %")
+    rows = []
+    for result in results:
+        spread = "" if result["spread"] is None else f"{scale * result['spread']:.1f}"
+        seeds = ", ".join(f"{scale * value:.1f}" for value in result["by_seed"])
+        ends = [_interval(result[key], scale, sign="+") for key in ("over_base", "over_against")]
+        cells = [result["variant"], _interval(result["value"], scale), spread, *ends, seeds]
+        tone = _tone(result["over_base"]) if metric == "accuracy" else ""
+        rows.append(Row(cells, result["variant"] == against, tone))
+    named = "" if metric == "accuracy" else f": {metric.replace('_', ' ')}"
+    heads = [head.format(value=f"{metric.capitalize()}{unit}", against=against) for head in HEADS]
+    return Table(f"{_title(benchmark, style)}{named}", heads, rows)
 
 
-def other_tables(content: dict[str, Any]) -> list[Table]:
-    """Hallucination, true steps, length and the like: mean over seeds, and each seed's difference to the base."""
-    tables = []
-    rows = content["others"]
-    for benchmark, style, metric in dict.fromkeys((r["benchmark"], r["style"], r["metric"]) for r in rows):
-        mine = [row for row in rows if (row["benchmark"], row["style"], row["metric"]) == (benchmark, style, metric)]
-        if not any(row["value"] for row in mine):
-            continue
-        scale = 1 if metric in COUNTS else 100
-        cells = []
-        for row in mine:
-            changes = [
-                f"{scale * v:+.1f} ({scale * low:+.1f} to {scale * high:+.1f})" for v, low, high in row["over_base"]
-            ]
-            cells.append(Row([row["variant"], f"{scale * row['value']:.1f}", "; ".join(changes)]))
-        unit = "" if metric in COUNTS else ", %"
-        title = f"{benchmark}, {style_name(style)}: {metric.replace('_', ' ')}{unit}"
-        tables.append(Table(title, ["Variant", "Value", "Minus base, each seed"], cells))
-    return tables
+def _title(benchmark: str, style: str) -> str:
+    return f"{benchmark}, {'chain of thought minus direct answer' if style == GAP else style_name(style)}"
 
 
 def cost_table(content: dict[str, Any]) -> Table:
@@ -99,8 +85,8 @@ def cost_table(content: dict[str, Any]) -> Table:
 def figure(content: dict[str, Any], benchmark: str, style: str) -> Any:
     """Accuracy of every variant with its interval."""
     rows = []
-    for result in _of(content["results"], benchmark, style):
-        found = result["accuracy"]
+    for result in _of(content["results"], benchmark, style, "accuracy"):
+        found = result["value"]
         tone = {content["base"]: "t0", content["against"]: "t2"}.get(result["variant"], "t1")
         label = f"{100 * found['value']:.1f} %"
         rows.append(Bar(result["variant"], found["value"], label, tone, found["low"], found["high"]))
@@ -116,14 +102,18 @@ def _line(cells: list[str]) -> str:
     return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
 
 
-def _of(results: list[dict[str, Any]], benchmark: str, style: str) -> list[dict[str, Any]]:
-    return [result for result in results if (result["benchmark"], result["style"]) == (benchmark, style)]
+def _of(results: list[dict[str, Any]], benchmark: str, style: str, metric: str) -> list[dict[str, Any]]:
+    return [
+        result
+        for result in results
+        if (result["benchmark"], result["style"], result["metric"]) == (benchmark, style, metric)
+    ]
 
 
-def _interval(found: dict[str, float] | None, sign: str = "") -> str:
+def _interval(found: dict[str, float] | None, scale: int, sign: str = "") -> str:
     if found is None:
         return ""
-    value, low, high = (f"{100 * found[key]:{sign}.1f}" for key in ("value", "low", "high"))
+    value, low, high = (f"{scale * found[key]:{sign}.1f}" for key in ("value", "low", "high"))
     return f"{value} ({low} to {high})"
 
 
