@@ -64,8 +64,9 @@ def _table(results: list[dict[str, Any]], benchmark: str, style: str, metric: st
         cells = [result["variant"], _interval(result["value"], scale), spread, *ends, seeds]
         tone = _tone(result["over_base"]) if metric == "accuracy" else ""
         rows.append(Row(cells, result["variant"] == against, tone))
-    named = "" if metric == "accuracy" else f": {metric.replace('_', ' ')}"
-    heads = [head.format(value=f"{metric.capitalize()}{unit}", against=against) for head in HEADS]
+    name = metric.replace("_", " ")
+    named = "" if metric == "accuracy" else f": {name}"
+    heads = [head.format(value=f"{name.capitalize()}{unit}", against=against) for head in HEADS]
     return Table(f"{_title(benchmark, style)}{named}", heads, rows)
 
 
