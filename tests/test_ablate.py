@@ -71,7 +71,7 @@ def test_the_studies_that_ship_resolve(name, monkeypatch, tmp_path):
     from mixpo.pipeline import resolve
 
     monkeypatch.setenv("NLVR", str(tmp_path))
-    recipe, study, _ = load_study(RECIPES / name, ["study.seeds=[0]"])
+    recipe, study = load_study(RECIPES / name, ["study.seeds=[0]"])
     configs = resolve(recipe)
     assert {variant + "-s0" for variant in study.variants} <= configs.keys()
 
@@ -152,7 +152,7 @@ def evaluated(tmp_path):
         )
         (folder / "data.json").write_text('{"sha256": "", "records": 20}')
     plan = Plan(
-        seeds=(0, 1), variants=("mpo", "sft"), base="base", against="mpo", model="base", shared=(),
+        seeds=(0, 1), variants=("mpo", "sft"), base="base", against="mpo", shared=(),
         sections={(v, s): f"{v}-s{s}" for v in ("mpo", "sft") for s in (0, 1)},
     )  # fmt: skip
     return plan, files, {"s": Asked(questions)}, answers

@@ -70,12 +70,12 @@ class Study:
 
 def ablate(path: Path, overrides: Sequence[str] = (), jobs: int = 1) -> RunFiles:
     """Runs the study, `jobs` models at a time, prints its table, and writes `ablation.json`, `.md` and `.html`."""
-    recipe, study, model = load_study(path, overrides)
+    recipe, study = load_study(path, overrides)
     files = run_recipe(recipe, jobs=jobs)
+    trained = {(variant, seed): _named(variant, seed) for variant in study.variants for seed in study.seeds}
     plan = Plan(
-        seeds=study.seeds, variants=tuple(study.variants), base=study.base, against=study.against, model=model,
-        sections={(variant, seed): _named(variant, seed) for variant in study.variants for seed in study.seeds},
-        shared=tuple(name for name in recipe.sections if name != "evaluate" and recipe.sections[name].step != "train"),
+        seeds=study.seeds, variants=tuple(study.variants), base=study.base, against=study.against,
+        sections=trained, shared=tuple(recipe.sections.keys() - {"evaluate", *trained.values()}),
     )  # fmt: skip
     summarise(plan, files, *gather(recipe.config(recipe.sections["evaluate"], Config), files))
     page = import_module("mixpo.report.ablation").write(files)
@@ -83,8 +83,8 @@ def ablate(path: Path, overrides: Sequence[str] = (), jobs: int = 1) -> RunFiles
     return files
 
 
-def load_study(path: Path, overrides: Sequence[str] = ()) -> tuple[Recipe, Study, str]:
-    """The study's recipe, the study, and the model it starts from. Raises RecipeError naming the file."""
+def load_study(path: Path, overrides: Sequence[str] = ()) -> tuple[Recipe, Study]:
+    """The study's recipe, and the study. Raises RecipeError naming the file."""
     raw = _read(path)
     for override in overrides:
         _set(raw, override)
@@ -96,7 +96,7 @@ def load_study(path: Path, overrides: Sequence[str] = ()) -> tuple[Recipe, Study
     model = str(raw.get("model") or "base")
     shared = {"model": model, "seed": int(raw.get("seed") or 0)}
     sections = expand(study, model, str(path))
-    return Recipe(str(path), name, str(raw.get("run") or f"runs/{name}"), shared, sections, {}), study, model
+    return Recipe(str(path), name, str(raw.get("run") or f"runs/{name}"), shared, sections, {}), study
 
 
 def expand(study: Study, model: str, where: str = "study") -> dict[str, Section]:

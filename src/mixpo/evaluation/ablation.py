@@ -38,7 +38,6 @@ class Plan:
     base: str
     against: str
     """The variant that the others are compared with."""
-    model: str
     sections: Mapping[tuple[str, int], str]
     """(variant, seed) -> its train section."""
     shared: tuple[str, ...]
