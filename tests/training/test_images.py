@@ -2,9 +2,10 @@
 
 from PIL import Image
 
+from mixpo.batches.encode import Encoder
 from mixpo.images import ImageRoots
 from mixpo.records import DropReason, Origin, PreferencePair
-from mixpo.training.train import Config, usable
+from mixpo.training.selection import usable
 
 
 def test_an_image_that_the_processor_refuses_is_dropped(qwen, tmp_path):
@@ -20,7 +21,7 @@ def test_an_image_that_the_processor_refuses_is_dropped(qwen, tmp_path):
         for name in ("good", "strip", "torn", "also")
     ]  # fmt: skip
     dropped = []
-    kept = usable(pairs, qwen[1], ImageRoots({"own": tmp_path}), Config(), dropped)
+    kept = usable(pairs, Encoder(qwen[1]), ImageRoots({"own": tmp_path}), "train", dropped)
     assert [pair.id for pair in kept] == ["good", "also"]
     assert [(record.id, record.reason) for record in dropped] == [
         ("strip", DropReason.BAD_IMAGE),

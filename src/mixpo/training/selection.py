@@ -1,12 +1,50 @@
-"""Which of the usable records are trained on: at most so many, and none about a held-out question."""
+"""Which records are trained on: those that are usable, at most so many, and none about a held-out question."""
 
 import random
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, TypeVar
+
+from mixpo.batches.encode import Encoder
+from mixpo.errors import DataError, ImageError
+from mixpo.images import ImageRoots
+from mixpo.records import Demonstration, Dropped, DropReason
 
 T = TypeVar("T")
 BUCKETS = 10_000
+
+
+def usable(records: Iterable[Any], encoder: Encoder, roots: ImageRoots, step: str, dropped: list[Dropped]) -> list[Any]:
+    """The records whose images are there and whose completions fit; the others go to `dropped`, with the reason."""
+    kept = []
+    sound: set[str] = set()
+    sizes: set[tuple[int, int]] = set()
+    for record in records:
+        texts = [record.text] if isinstance(record, Demonstration) else [record.chosen, record.rejected]
+        try:
+            for text in texts:
+                encoder.completion_ids(text)
+            for image in set(record.images) - sound:
+                _try_size(roots.open(image), image, encoder.processor, sizes)
+                sound.add(image)
+        except ImageError as error:
+            dropped.append(Dropped(id=record.id, step=step, reason=DropReason.BAD_IMAGE, detail=str(error)))
+        except DataError as error:
+            reason = DropReason.COMPLETION_TOO_LONG if all(texts) else DropReason.EMPTY
+            dropped.append(Dropped(id=record.id, step=step, reason=reason, detail=str(error)))
+        else:
+            kept.append(record)
+    return kept
+
+
+def _try_size(image: Any, name: str, processor: Any, sizes: set[tuple[int, int]]) -> None:
+    """Raises ImageError when the processor does not take an image of this size, which is what refusals depend on."""
+    if image.size not in sizes and hasattr(processor, "image_processor"):
+        try:
+            processor.image_processor(images=[image])
+        except (ValueError, RuntimeError, ArithmeticError, TypeError) as error:
+            raise ImageError(f"{name}: the model's processor refuses the image: {error}") from error
+    sizes.add(image.size)
 
 
 def at_most(records: Sequence[T], most: int | None, seed: int) -> list[T]:

@@ -4,7 +4,6 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Iterable
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
@@ -14,18 +13,18 @@ from transformers import PrinterCallback, SchedulerType
 
 from mixpo.batches.encode import Encoder
 from mixpo.batches.layout import Layout
-from mixpo.errors import DataError, ImageError, UserError
+from mixpo.errors import DataError, UserError
 from mixpo.files import RunFiles, Shards, read_json, write_text
 from mixpo.images import ImageRoots
 from mixpo.losses.objective import Objective
 from mixpo.losses.reward_shift import RewardShift
 from mixpo.progress import say, track
-from mixpo.records import Demonstration, Dropped, DropReason
+from mixpo.records import Dropped
 from mixpo.training.callbacks import LogFile, ProgressBar
 from mixpo.training.config import MPOConfig
 from mixpo.training.models import load_model, load_processor
 from mixpo.training.rows import Rows
-from mixpo.training.selection import at_most, split_held_out
+from mixpo.training.selection import at_most, split_held_out, usable
 from mixpo.training.signatures import Watch
 from mixpo.training.tracking import check_tracker
 from mixpo.training.trainer import MPOTrainer
@@ -148,7 +147,8 @@ def run(config: Config, files: RunFiles) -> None:
     processor = load_processor(model_path)
     dropped: list[Dropped] = []
     roots = ImageRoots.load(files.image_roots_file(config.questions))
-    records = usable(source, processor, roots, config, dropped)
+    encoder = Encoder(processor, config.max_completion_length)
+    records = usable(track(source, f"{config.name}: check"), encoder, roots, config.name, dropped)
     if first:
         files.dropped(config.name).replace(dropped)
     if not records:
@@ -168,42 +168,6 @@ def run(config: Config, files: RunFiles) -> None:
     trainer.train(resume_from_checkpoint=True)
     _save(trainer, folder)
     say(f"{config.name}: {len(records)} records, {trainer.state.global_step} steps; model in {folder / 'model'}")
-
-
-def usable(
-    records: Iterable[Any], processor: Any, roots: ImageRoots, config: Config, dropped: list[Dropped]
-) -> list[Any]:
-    """The records whose images are there and whose completions fit; the others go to `dropped`, with the reason."""
-    encoder = Encoder(processor, config.max_completion_length)
-    kept = []
-    sound: set[str] = set()
-    sizes: set[tuple[int, int]] = set()
-    for record in track(records, f"{config.name}: check"):
-        texts = [record.text] if isinstance(record, Demonstration) else [record.chosen, record.rejected]
-        try:
-            for text in texts:
-                encoder.completion_ids(text)
-            for image in set(record.images) - sound:
-                _try_size(roots.open(image), image, processor, sizes)
-                sound.add(image)
-        except ImageError as error:
-            dropped.append(Dropped(id=record.id, step=config.name, reason=DropReason.BAD_IMAGE, detail=str(error)))
-        except DataError as error:
-            reason = DropReason.COMPLETION_TOO_LONG if all(texts) else DropReason.EMPTY
-            dropped.append(Dropped(id=record.id, step=config.name, reason=reason, detail=str(error)))
-        else:
-            kept.append(record)
-    return kept
-
-
-def _try_size(image: Any, name: str, processor: Any, sizes: set[tuple[int, int]]) -> None:
-    """Raises ImageError when the processor does not take an image of this size, which is what refusals depend on."""
-    if image.size not in sizes and hasattr(processor, "image_processor"):
-        try:
-            processor.image_processor(images=[image])
-        except (ValueError, RuntimeError, ArithmeticError, TypeError) as error:
-            raise ImageError(f"{name}: the model's processor refuses the image: {error}") from error
-    sizes.add(image.size)
 
 
 def make_trainer(
