@@ -27,7 +27,7 @@ from mixpo.evaluation.table import show
 from mixpo.files import RunFiles, read_json, write_text
 from mixpo.progress import say
 from mixpo.prompts import Style
-from mixpo.records import Dropped, DropReason, Question
+from mixpo.records import Dropped, DropReason
 from mixpo.responses import sample
 from mixpo.responses.backend import Backend
 from mixpo.responses.backends.make import BackendConfig, make_backend
@@ -127,9 +127,10 @@ def evaluate(config: Config, files: RunFiles, make: Callable[[BackendConfig, str
 
 
 def gather(config: Config, files: RunFiles) -> tuple[dict[str, Asked], Iterator[Answers]]:
-    """The benchmarks by name, and what every model has answered."""
-    benchmarks = _prepared(config, files)
-    return benchmarks, _gathered(config, files.evaluation(config.name), benchmarks)
+    """The benchmarks by name, and what every model has answered; nothing is written."""
+    inner = files.evaluation(config.name)
+    benchmarks = _asked(config, inner)
+    return benchmarks, _gathered(config, inner, benchmarks)
 
 
 def _gathered(config: Config, inner: RunFiles, benchmarks: dict[str, Asked]) -> Iterator[Answers]:
@@ -148,14 +149,22 @@ def parts(config: Config, files: RunFiles) -> dict[str, tuple[Callable[..., None
 
 
 def answer(config: Config, files: RunFiles, model: str) -> None:
-    """Has one model answer what it has not answered yet, and judges it."""
-    _answer(config, files, model, _prepared(config, files), make_backend)
+    """Has one model answer what it has not answered yet, and judges it; writes nothing that another one's call does."""
+    _answer(config, files, model, _asked(config, files.evaluation(config.name)), make_backend)
 
 
 def _prepared(config: Config, files: RunFiles) -> dict[str, Asked]:
-    """The benchmarks by name, once all of them and all models are known to be there."""
+    """The benchmarks by name, collected, and all models known to be there."""
     inner = files.evaluation(config.name)
-    benchmarks = {benchmark: _asked(config, benchmark, inner) for benchmark in config.benchmarks}
+    for name, values in config.benchmarks.items():
+        source.collect_into(name, values, config.seed, inner)
+    benchmarks = _asked(config, inner)
+    for name, asked in benchmarks.items():
+        declared = source.benchmark(str(config.benchmarks[name].get("loader")))
+        if declared is not None and declared.by_llm and config.llm_judge is None:
+            say(f"{name}: free-form answers stay undecided; give `llm_judge` the endpoint of a model that judges")
+        if not asked.open_ended:
+            _drop_without_truth(config, name, inner)
     for model, path in config.models.items():
         _refuse_changed_model(model, files.model(path), inner)
     return benchmarks
@@ -183,33 +192,27 @@ def _styles(config: Config, asked: Asked) -> tuple[Style, ...]:
     return config.styles[:1] if asked.open_ended else config.styles
 
 
-def _asked(config: Config, name: str, inner: RunFiles) -> Asked:
-    """The benchmark's questions, and what it declares of their score."""
-    values = config.benchmarks[name]
-    source.collect_into(name, values, config.seed, inner)
-    declared = source.benchmark(str(values.get("loader")))
-    if declared is None:
-        return Asked(_with_truth(config, name, inner))
-    if declared.by_llm and config.llm_judge is None:
-        say(f"{name}: answers are free-form and stay undecided; give `llm_judge` the endpoint of a model that judges")
-    questions = list(inner.questions(name)) if declared.open_ended else _with_truth(config, name, inner)
-    return Asked(questions, declared.metrics, declared.open_ended)
+def _asked(config: Config, inner: RunFiles) -> dict[str, Asked]:
+    """Each benchmark's questions, those with a ground truth where one is needed, and what it declares of its score."""
+    benchmarks = {}
+    for name, values in config.benchmarks.items():
+        declared = source.benchmark(str(values.get("loader")))
+        open_ended = declared is not None and declared.open_ended
+        questions = [question for question in inner.questions(name) if open_ended or question.answer is not None]
+        if not questions:
+            raise DataError(f"{config.name}: benchmark {name!r} has no question with a ground truth; add `answer`")
+        benchmarks[name] = Asked(questions, declared.metrics if declared else (), open_ended)
+    return benchmarks
 
 
-def _with_truth(config: Config, benchmark: str, inner: RunFiles) -> list[Question]:
-    """The benchmark's questions that have a ground truth; the others are dropped, with the reason."""
-    every = list(inner.questions(benchmark))
+def _drop_without_truth(config: Config, benchmark: str, inner: RunFiles) -> None:
     dropped = inner.dropped(benchmark)
     known = {record.id for record in dropped if record.reason is DropReason.NO_GROUND_TRUTH}
     dropped.append(
         Dropped(id=question.id, step=config.name, reason=DropReason.NO_GROUND_TRUTH)
-        for question in every
+        for question in inner.questions(benchmark)
         if question.answer is None and question.id not in known
     )
-    judged = [question for question in every if question.answer is not None]
-    if not judged:
-        raise DataError(f"{config.name}: benchmark {benchmark!r} has no question with a ground truth; add `answer`")
-    return judged
 
 
 def _refuse_changed_model(model: str, path: str, inner: RunFiles) -> None:
