@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from mixpo.errors import DataError, RecipeError, UserError
-from mixpo.evaluation.evaluate import Config, evaluate, fingerprint
+from mixpo.evaluation.evaluate import Config, evaluate, fingerprint, parts
 from mixpo.evaluation.statistics import mcnemar, newcombe, wilson
 from mixpo.files import RunFiles, read_json
 from mixpo.prompts import Style
@@ -133,6 +133,27 @@ def test_an_image_that_cannot_be_opened_counts_as_unanswered(answer_all, config,
     assert scores["evaluate/mpo/mine/cot/all"].value == 8 / 12
     assert scores["evaluate/mpo/mine/cot/all/unanswered"].value == 1 / 12
     assert [record.reason for record in inner.dropped("mpo-mine-cot")] == [DropReason.BAD_IMAGE]
+
+
+def test_models_that_answer_side_by_side_write_no_file_in_common(tmp_path):
+    """Two processes that wrote one would tear it, or take the other's staged copy away."""
+    config = Config(
+        models={"a": "base", "b": "base"}, benchmarks={"scenes": {"loader": "scenes", "count": 3}},
+        styles=(Style.COT,), max_new_tokens=8,
+    )  # fmt: skip
+    calls = parts(config, RunFiles(tmp_path / "run"))
+
+    def files():
+        return {path: path.stat().st_mtime_ns for path in (tmp_path / "run").rglob("*") if path.is_file()}
+
+    written, before = [], files()
+    for function, given in calls.values():
+        function(*given)
+        now = files()
+        written.append({path for path, when in now.items() if before.get(path) != when})
+        before = now
+    assert len(written) == 2 and all(written)
+    assert not written[0] & written[1]
 
 
 def test_another_model_under_the_same_name_is_refused(config, tmp_path):
