@@ -152,7 +152,8 @@ def test_models_that_answer_side_by_side_write_no_file_in_common(tmp_path):
         now = files()
         written.append({path for path, when in now.items() if before.get(path) != when})
         before = now
-    assert len(written) == 2 and all(written)
+    assert len(written) == 2
+    assert all(written)
     assert not written[0] & written[1]
 
 
