@@ -200,7 +200,8 @@ def _asked(config: Config, inner: RunFiles) -> dict[str, Asked]:
         open_ended = declared is not None and declared.open_ended
         questions = [question for question in inner.questions(name) if open_ended or question.answer is not None]
         if not questions:
-            raise DataError(f"{config.name}: benchmark {name!r} has no question with a ground truth; add `answer`")
+            lacking = "question" if open_ended else "question with a ground truth; add `answer`"
+            raise DataError(f"{config.name}: benchmark {name!r} has no {lacking}")
         benchmarks[name] = Asked(questions, declared.metrics if declared else (), open_ended)
     return benchmarks
 
