@@ -311,8 +311,8 @@ class Comparison:
     """McNemar's test, two-sided; clustered where questions come in groups."""
     n: int
     fixed: int
-    """Questions wrong before and right after."""
+    """Answers wrong before and right after."""
     broken: int
-    """Questions right before and wrong after."""
+    """Answers right before and wrong after."""
     metric: str = "accuracy"
     """What is compared; `fixed` and `broken` say nothing of another metric, and p is then a bootstrap's."""

@@ -133,10 +133,11 @@ def results(plan: Plan, benchmarks: Mapping[str, Asked], answers: Iterable[Answe
     given = {(one.model, one.benchmark, one.style): one for one in answers}
     for name, asked in benchmarks.items():
         styles = [style for style in Style if (plan.base, name, style) in given]
-        accurate = {}
+        accurate, shared = {}, clusters(asked.questions)
         for style in styles:
+            mine = {model: own for (model, *about), own in given.items() if about == [name, style]}
             for metric in (*(() if asked.open_ended else JUDGED), *asked.metrics, *WRITING):
-                found = {v: _scored(metric, plan, given, v, name, style) for v in (plan.base, *plan.variants)}
+                found = {v: _scored(metric, plan, v, mine, shared) for v in (plan.base, *plan.variants)}
                 if metric is ACCURACY:
                     accurate[style] = found
                 yield from _compared(plan, found, benchmark=name, style=style, metric=metric.name)
@@ -146,13 +147,12 @@ def results(plan: Plan, benchmarks: Mapping[str, Asked], answers: Iterable[Answe
 
 
 def _scored(
-    metric: Metric, plan: Plan, given: Mapping[tuple[str, str, str], Answers], variant: str, benchmark: str, style: str
+    metric: Metric, plan: Plan, variant: str, given: Mapping[str, Answers], shared: Mapping[str, str]
 ) -> Scored:
-    """The base model's answers stand once for every seed."""
+    """`given`: by model. The base model's answers stand once for every seed."""
     models = [plan.base if variant == plan.base else plan.sections[variant, seed] for seed in plan.seeds]
-    each = {model: list(given[model, benchmark, style].answered.values()) for model in dict.fromkeys(models)}
-    shared = clusters([item.question for item in each[models[0]]])
-    sums = {model: sums_of(metric, answered, shared) for model, answered in each.items()}
+    each = {model: given[model] for model in models}
+    sums = {model: sums_of(metric, answers.of(answers.answered), shared) for model, answers in each.items()}
     return scored(metric, [sums[model] for model in models])
 
 

@@ -1,9 +1,12 @@
-"""The step `evaluate`: every model answers every benchmark under every prompt style, greedily, and is judged.
+"""The step `evaluate`: every model answers every benchmark under every prompt style, and is judged.
 
     evaluate:
       models: {base: base, mpo: "step:train"}
       benchmarks:
         scenes-test: {loader: scenes, split: test, count: 1000}
+        descriptions: {loader: scene_descriptions, samples: 4, temperature: 1.0}
+
+Answers are greedy, one a question, where a benchmark says nothing else.
 
 Questions, responses and verdicts are kept in a run folder inside the run folder, `evaluation/<name>`, so a
 rerun answers only what is missing, and a benchmark or model added later leaves the others' answers as they are.
@@ -51,13 +54,14 @@ class Config:
 
     name: str = "evaluate"
     seed: int = 0
-    """For benchmarks that draw their questions; greedy answers need none."""
+    """For benchmarks that draw their questions, and for answers that are drawn."""
     models: dict[str, str] = field(default_factory=dict)
     """Name in the report -> `base`, `step:<section>`, a folder or a hub name. The first is what the others are
     compared with."""
     benchmarks: dict[str, dict] = field(default_factory=dict)
     """Name -> `loader` and its own fields: a benchmark (`mathvista`, `pope` …; `path`, `split`, `wording`, `limit`), or
-    a loader as under a questions section's `sources`."""
+    a loader as under a questions section's `sources`; and `samples` and `temperature`, for several answers a question
+    that are drawn instead of a greedy one."""
     styles: tuple[Style, ...] = (Style.DIRECT, Style.COT)
     """Prompt styles, side by side."""
     max_new_tokens: int = 512
@@ -85,17 +89,21 @@ class Config:
         """Name of the responses and verdicts of one model, benchmark and style."""
         return f"{model}-{benchmark}-{style}"
 
+    def answering(self, benchmark: str) -> source.Answering:
+        return source.answering(benchmark, self.benchmarks[benchmark])
+
     def sampling(self, model: str, benchmark: str, style: Style, *, open_ended: bool = False) -> sample.Config:
-        """One greedy answer to every question that has a ground truth; to every question of an open-ended benchmark."""
+        """Answers to every question that has a ground truth; to every question of an open-ended benchmark."""
+        answering = self.answering(benchmark)
         return sample.Config(
             name=self.section(model, benchmark, style),
             model=self.models[model],
             seed=self.seed,
             questions=benchmark,
             which=sample.Which.ALL if open_ended else sample.Which.ANSWERED,
-            n=1,
+            n=answering.samples,
             style=style,
-            temperature=0.0,
+            temperature=answering.temperature,
             max_new_tokens=self.max_new_tokens,
             backend=self.backend,
             block=self.block,
@@ -138,8 +146,9 @@ def _gathered(config: Config, inner: RunFiles, benchmarks: dict[str, Asked]) -> 
         section = config.section(model, benchmark, style)
         if style in _styles(config, benchmarks[benchmark]):
             given, judged = inner.responses(section), inner.verdicts(section)
+            samples = config.answering(benchmark).samples
             about = {"model": model, "benchmark": benchmark, "style": style}
-            yield answers_of(benchmarks[benchmark].questions, given, judged, **about)
+            yield answers_of(benchmarks[benchmark].questions, given, judged, samples=samples, **about)
 
 
 def parts(config: Config, files: RunFiles) -> dict[str, tuple[Callable[..., None], tuple[Any, ...]]]:
@@ -158,6 +167,7 @@ def _prepared(config: Config, files: RunFiles) -> dict[str, Asked]:
     inner = files.evaluation(config.name)
     for name, values in config.benchmarks.items():
         source.collect_into(name, values, config.seed, inner)
+        _refuse_other_answers(config, name, inner)
     benchmarks = _asked(config, inner)
     for name, asked in benchmarks.items():
         declared = source.benchmark(str(config.benchmarks[name].get("loader")))
@@ -216,14 +226,30 @@ def _drop_without_truth(config: Config, benchmark: str, inner: RunFiles) -> None
     )
 
 
-def _refuse_changed_model(model: str, path: str, inner: RunFiles) -> None:
-    """Raises UserError when the answers kept under this name were given by another model."""
-    note = inner.json(f"models/{model}")
-    now = {"model": path, "fingerprint": fingerprint(Path(path))}
+def _refuse_other_answers(config: Config, benchmark: str, inner: RunFiles) -> None:
+    """Raises UserError when the answers kept to this benchmark were drawn in another way."""
+    now = {**asdict(config.answering(benchmark)), "max_new_tokens": config.max_new_tokens}
+    before = _noted(inner.json(f"benchmarks/{benchmark}"), now)
+    changed = next((name for name, value in now.items() if before.get(name) != value), None)
+    if changed:
+        raise UserError(
+            f"{inner.root} holds answers to {benchmark!r} with {changed} {before.get(changed)}, not {now[changed]}; "
+            "choose another run folder, or give the benchmark another name"
+        )
+
+
+def _noted(note: Path, now: dict[str, Any]) -> dict[str, Any]:
+    """What the note says; it says `now` from then on if there was none."""
     before = read_json(note)
     if before is None:
         write_text(note, json.dumps(now) + "\n")
-    elif before["fingerprint"] != now["fingerprint"]:
+    return before or now
+
+
+def _refuse_changed_model(model: str, path: str, inner: RunFiles) -> None:
+    """Raises UserError when the answers kept under this name were given by another model."""
+    now = {"model": path, "fingerprint": fingerprint(Path(path))}
+    if _noted(inner.json(f"models/{model}"), now)["fingerprint"] != now["fingerprint"]:
         raise UserError(
             f"{inner.root} holds answers of another model named {model!r}; delete that folder to evaluate anew, "
             "or give the model another name"

@@ -31,19 +31,29 @@ class Answers:
     model: str
     benchmark: str
     style: str
-    answered: Mapping[str, Answered]
-    """By question id, in the benchmark's order; without response or verdict where the model gave none."""
+    answered: Mapping[str, tuple[Answered, ...]]
+    """By question id, in the benchmark's order: as many answers as were asked for, without response or verdict where
+    the model gave none."""
 
     @property
     def outcomes(self) -> dict[str, Outcome | None]:
-        return {id: item.verdict.outcome if item.verdict else None for id, item in self.answered.items()}
+        named = self._named(self.answered)
+        return {name: item.verdict.outcome if item.verdict else None for name, item in named.items()}
 
     def right(self, ids: Iterable[str]) -> dict[str, bool]:
-        """Question id -> answered rightly. What was not answered, or could not be judged, is not right."""
-        return {id: self.answered[id].right for id in ids}
+        """Answer -> right, for all answers to these questions. One not given, or not to be judged, is not."""
+        return {name: item.right for name, item in self._named(ids).items()}
 
     def of(self, ids: Iterable[str]) -> list[Answered]:
-        return [self.answered[id] for id in ids]
+        return list(self._named(ids).values())
+
+    def spread(self, clusters: Mapping[str, str]) -> dict[str, str]:
+        """Answer -> what `clusters` says of its question."""
+        return {name: clusters[item.question.id] for name, item in self._named(clusters).items()}
+
+    def _named(self, ids: Iterable[str]) -> dict[str, Answered]:
+        """`<question>/<number>` -> the answer."""
+        return {f"{id}/{number}": item for id in ids for number, item in enumerate(self.answered[id])}
 
 
 def answers_of(
@@ -54,10 +64,15 @@ def answers_of(
     model: str,
     benchmark: str,
     style: str,
+    samples: int = 1,
 ) -> Answers:
-    given = {response.question_id: response for response in responses}
-    judged = {verdict.question_id: verdict for verdict in verdicts}
-    answered = {q.id: Answered(q, given.get(q.id), judged.get(q.id)) for q in questions}
+    """The numbered answers `<question>/0`, `/1` … to each question."""
+    given = {response.id: response for response in responses}
+    judged = {verdict.id: verdict for verdict in verdicts}
+    answered = {
+        q.id: tuple(Answered(q, given.get(id), judged.get(id)) for id in (f"{q.id}/{k}" for k in range(samples)))
+        for q in questions
+    }
     return Answers(model, benchmark, style, answered)
 
 
@@ -90,25 +105,29 @@ def clusters(questions: Iterable[Question]) -> dict[str, str]:
 def scores(section: str, answers: Answers, asked: Asked) -> Iterator[Score]:
     """For every category accuracy and the benchmark's metrics; for all questions also the rates of answers that could
     not count ("unparsed", "truncated", "undecided", "unanswered"), how the model writes ("length", "repetition",
-    "looping") and, where groups are declared, consistency."""
+    "looping") and, where groups are declared and each question has one answer, consistency."""
     questions = asked.questions
     shared, declared = clusters(questions), groups(questions)
+    alike, answered = answers.spread(shared), answers.of(answers.answered)
     for category, ids in categories(questions).items():
+        about = (section, answers, category, len(ids))
         if not asked.open_ended:
-            yield _score(section, answers, category, "accuracy", accuracy(answers.right(ids), shared))
+            yield _score(*about, "accuracy", accuracy(answers.right(ids), alike))
         for metric in asked.metrics:
-            yield _score(section, answers, category, metric.name, estimate(metric, answers.of(ids), shared))
+            yield _score(*about, metric.name, estimate(metric, answers.of(ids), shared))
+    about = (section, answers, ALL, len(questions))
     outcomes = answers.outcomes
     for outcome in (None,) if asked.open_ended else (*RATES, None):
-        found = {id: value is outcome for id, value in outcomes.items()}
-        yield _score(section, answers, ALL, outcome or "unanswered", accuracy(found, shared))
+        found = {name: value is outcome for name, value in outcomes.items()}
+        yield _score(*about, outcome or "unanswered", accuracy(found, alike))
     for metric in WRITING:
-        yield _score(section, answers, ALL, metric.name, estimate(metric, answers.of(answers.answered), shared))
-    if declared and not asked.open_ended:
-        yield _score(section, answers, ALL, "consistency", consistency(answers.right(declared), declared))
+        yield _score(*about, metric.name, estimate(metric, answered, shared))
+    if declared and not asked.open_ended and len(answered) == len(questions):
+        by_group = consistency(answers.right(declared), answers.spread(declared))
+        yield _score(section, answers, ALL, by_group.n, "consistency", by_group)
 
 
-def _score(section: str, answers: Answers, category: str, metric: str, share: Share) -> Score:
+def _score(section: str, answers: Answers, category: str, n: int, metric: str, share: Share) -> Score:
     path = (section, answers.model, answers.benchmark, answers.style, category)
     return Score(
         id="/".join(path if metric == "accuracy" else (*path, str(metric))),
@@ -117,7 +136,7 @@ def _score(section: str, answers: Answers, category: str, metric: str, share: Sh
         style=answers.style,
         category=category,
         metric=str(metric),
-        **asdict(share),
+        **{**asdict(share), "n": n},
     )
 
 
@@ -137,15 +156,16 @@ def comparisons(
             continue
         asked = benchmarks[before.benchmark]
         shared = clusters(asked.questions)
+        alike = before.spread(shared)
         between: dict[str, Any] = {
             "benchmark": before.benchmark, "before_model": before.model, "before_style": before.style,
             "after_model": after.model, "after_style": after.style,
         }  # fmt: skip
         for category, ids in categories(asked.questions).items():
             if not asked.open_ended:
-                found = difference(before.right(ids), after.right(ids), shared)
-                yield Comparison(**between, category=category, **asdict(found))
+                found = difference(before.right(ids), after.right(ids), alike)
+                yield Comparison(**between, category=category, **{**asdict(found), "n": len(ids)})
         ids = list(before.answered)
         for metric in (*asked.metrics, *WRITING):
             found = change(metric, before.of(ids), after.of(ids), shared)
-            yield Comparison(**between, category=ALL, metric=metric.name, **asdict(found))
+            yield Comparison(**between, category=ALL, metric=metric.name, **{**asdict(found), "n": len(ids)})

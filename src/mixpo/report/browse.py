@@ -161,12 +161,12 @@ def contests(files: RunFiles) -> dict[str, tuple[str, str, str]]:
 
 
 def changes(inner: Store, before: str, after: str) -> list[Change]:
-    """Questions whose verdict differs between two sections of an evaluation: fixed first, then broken."""
+    """Answers whose verdict differs between two sections of an evaluation: fixed first, then broken."""
     inner.wait()
     found = inner.rows(
         """
         SELECT b.question_id, a.outcome = 'correct' AS fixed, b.text AS before, a.text AS after
-        FROM answers b JOIN answers a ON a.question_id = b.question_id AND a.section = ?
+        FROM answers b JOIN answers a ON a.id = b.id AND a.section = ?
         WHERE b.section = ? AND coalesce(b.outcome, '') <> coalesce(a.outcome, '')
           AND (a.outcome = 'correct' OR b.outcome = 'correct')
         ORDER BY fixed DESC, b.place

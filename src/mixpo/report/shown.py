@@ -126,7 +126,8 @@ def model_items(inner: Store, contest: str, before: str, after: str, number: int
           a.outcome = 'correct' AS first_right, b.outcome = 'correct' AS second_right
         FROM answers a JOIN answers b ON b.question_id = a.question_id AND b.section = ?
         LEFT JOIN (SELECT DISTINCT ON (id) id, text FROM questions) q ON q.id = a.question_id
-        WHERE a.section = ? AND a.text <> b.text ORDER BY hash(a.question_id || ?) LIMIT ?
+        WHERE a.section = ? AND a.sample = 0 AND b.sample = 0 AND a.text <> b.text
+        ORDER BY hash(a.question_id || ?) LIMIT ?
         """,
         [before, after, str(seed), number],
     )
