@@ -46,6 +46,31 @@ def test_a_study_is_written_out_as_one_recipe():
     }  # fmt: skip
 
 
+def test_only_some_variants_and_of_the_data_what_they_need():
+    study = {
+        **STUDY,
+        "data": {
+            "first": {"uses": "questions"},
+            "shown": {"uses": "demonstrations", "questions": "first"},
+            "start": {"uses": "train", "model": "base", "demonstrations": "shown", "questions": "first"},
+            "idle": {"uses": "questions"},
+            **STUDY["data"],
+            "many": {"uses": "pair"},
+        },
+        "variants": {**STUDY["variants"], "more": {"pairs": "many"}},
+    }
+    every = list(expand(build(Study, study, "study"), "step:start"))
+    some = list(expand(build(Study, {**study, "only": ["sft", "mpo"], "seeds": [0]}, "study"), "step:start"))
+    assert some == [
+        "first", "shown", "start", "questions", "sample-s0", "verify-s0", "few-s0", "mpo-s0", "sft-s0", "evaluate",
+    ]  # fmt: skip
+    assert {"idle", "many-s0", "more-s0"} <= set(every)
+    with pytest.raises(RecipeError, match="only: 'spt' is none of the variants mpo, sft, more"):
+        build(Study, {**study, "only": ["spt"]}, "study")
+    with pytest.raises(RecipeError, match="against: 'mpo' is none of the variants sft"):
+        build(Study, {**study, "only": ["sft"]}, "study")
+
+
 def test_a_model_of_the_data_is_trained_once_unless_its_pairs_are_those_of_a_seed():
     study = {
         "seeds": [0, 1],

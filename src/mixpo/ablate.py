@@ -50,6 +50,8 @@ class Study:
     """Values of every training: pairs, batch, learning rate …"""
     variants: dict[str, dict] = field(default_factory=dict)
     """Name -> what it changes of `train`."""
+    only: tuple[str, ...] = ()
+    """The variants that are done, and of the data what they need; empty: everything."""
     evaluate: dict[str, Any] = field(default_factory=dict)
     """An evaluate section without its models."""
     base: str = "base"
@@ -62,19 +64,27 @@ class Study:
             raise ValueError("a study needs seeds, variants and evaluate.benchmarks")
         if len(set(self.seeds)) < len(self.seeds):
             raise ValueError("a seed stands twice")
-        if self.against not in self.variants:
-            raise ValueError(f"against: {self.against!r} is none of the variants {', '.join(self.variants)}")
+        unknown = next((name for name in self.only if name not in self.variants), None)
+        if unknown:
+            raise ValueError(f"only: {unknown!r} is none of the variants {', '.join(self.variants)}")
+        if self.against not in self.done:
+            raise ValueError(f"against: {self.against!r} is none of the variants {', '.join(self.done)}")
         if self.base in self.variants:
             raise ValueError(f"variant {self.base!r} has the name of the base model")
+
+    @property
+    def done(self) -> dict[str, dict]:
+        """The variants that are done, in their order."""
+        return {name: self.variants[name] for name in self.variants if not self.only or name in self.only}
 
 
 def ablate(path: Path, overrides: Sequence[str] = (), jobs: int = 1) -> RunFiles:
     """Runs the study, `jobs` models at a time, prints its table, and writes `ablation.json`, `.md` and `.html`."""
     recipe, study = load_study(path, overrides)
     files = run_recipe(recipe, jobs=jobs)
-    trained = {(variant, seed): _named(variant, seed) for variant in study.variants for seed in study.seeds}
+    trained = {(variant, seed): _named(variant, seed) for variant in study.done for seed in study.seeds}
     plan = Plan(
-        seeds=study.seeds, variants=tuple(study.variants), base=study.base, against=study.against,
+        seeds=study.seeds, variants=tuple(study.done), base=study.base, against=study.against,
         sections=trained, shared=tuple(recipe.sections.keys() - {"evaluate", *trained.values()}),
     )  # fmt: skip
     summarise(plan, files, *gather(recipe.config(recipe.sections["evaluate"], Config), files))
@@ -105,25 +115,41 @@ def expand(study: Study, model: str, where: str = "study") -> dict[str, Section]
     unknown = next((name for name, step in steps.items() if step not in STEPS), None)
     if unknown:
         raise RecipeError(f"{where}: study.data.{unknown}: no step is called {steps[unknown]!r} ({', '.join(STEPS)})")
+    needed = _needed(study, steps, model) if study.only else steps.keys()
     seeded: set[str] = set()
     sections: dict[str, Section] = {}
     for name, values in study.data.items():
+        if name not in needed:
+            continue
         rest = {key: value for key, value in values.items() if key != "uses"}
         if steps[name] not in UNSEEDED or any(target in seeded for _, target in _pointers(rest, steps[name])):
             seeded.add(name)
         for seed in study.seeds if name in seeded else (None,):
             own = rest if seed is None else _pointed(rest, steps[name], seeded, seed)
             sections[_named(name, seed)] = Section(_named(name, seed), steps[name], own)
-    for variant, changes in study.variants.items():
+    for variant, changes in study.done.items():
         if variant in study.data:
             raise RecipeError(f"{where}: study.variants.{variant}: a section of the data has this name")
         for seed in study.seeds:
             values = _pointed(_merged(study.train, changes), "train", seeded, seed)
             sections[_named(variant, seed)] = Section(_named(variant, seed), "train", values)
-    trained = [_named(variant, seed) for variant in study.variants for seed in study.seeds]
+    trained = [_named(variant, seed) for variant in study.done for seed in study.seeds]
     models = {study.base: model, **{name: f"step:{name}" for name in trained}}
     sections["evaluate"] = Section("evaluate", "evaluate", {"compare": "first", **study.evaluate, "models": models})
     return sections
+
+
+def _needed(study: Study, steps: dict[str, str], model: str) -> set[str]:
+    """The sections of the data that the trainings, or the model they start from, are made of."""
+    trainings = [_merged(study.train, changes) for changes in study.done.values()]
+    todo = [model.removeprefix("step:"), *(name for one in trainings for _, name in _pointers(one, "train"))]
+    needed: set[str] = set()
+    while todo:
+        name = todo.pop()
+        if name in steps and name not in needed:
+            needed.add(name)
+            todo += [target for _, target in _pointers(study.data[name], steps[name])]
+    return needed
 
 
 def _named(name: str, seed: int | None) -> str:

@@ -254,3 +254,85 @@ def test_killed_at_any_moment_it_goes_on_to_the_same_records(answer_all, config,
 
 def contents(root: Path) -> dict[str, str]:
     return {str(path.relative_to(root)): path.read_text() for path in sorted(root.rglob("*")) if path.is_file()}
+
+
+def drawn(config, **answering):
+    mine = {**config.benchmarks["mine"], "samples": 3, "temperature": 1.0, **answering}
+    return replace(config, benchmarks={"mine": mine}, styles=(Style.COT,))
+
+
+def by_number(request, sample):
+    """Question i has its first i mod 4 answers right; the truth is i."""
+    number = int(request.id.rpartition("-")[2])
+    return f"Final answer: {number if sample < number % 4 else number + 1}"
+
+
+def test_several_answers_a_question_by_hand(config, tmp_path):
+    """Of three answers to each of twelve questions 0, 1, 2, 3 in turn are right: 18 of 36."""
+    files = RunFiles(tmp_path / "run")
+    made = []
+
+    def make(_, path):
+        made.append(path)
+        rule = by_number if path == "written/base" else lambda request, _: "Final answer: 7"
+        return ScriptedBackend(rule)
+
+    evaluate(drawn(config), files, make)
+    inner = files.evaluation("evaluate")
+    assert [r.id for r in inner.responses("base-mine-cot")][:4] == ["mine-0/0", "mine-0/1", "mine-0/2", "mine-1/0"]
+    scores = {score.id: score for score in inner.scores()}
+    found = scores["evaluate/base/mine/cot/all"]
+    assert (found.value, found.n) == (18 / 36, 12)
+    # Even questions have 0 or 2 of 3 right, odd ones 1 or 3.
+    assert scores["evaluate/base/mine/cot/count"].value == 1 / 3
+    assert scores["evaluate/base/mine/cot/sum"].value == 2 / 3
+    assert scores["evaluate/mpo/mine/cot/all"].value == 1 / 12
+    # A group is all right or not in one round of answers; in three it is neither.
+    assert "evaluate/base/mine/cot/all/consistency" not in scores
+    (gain,) = [
+        Comparison(**row)
+        for row in read_json(inner.json("comparisons"))
+        if (row["category"], row["metric"]) == ("all", "accuracy")
+    ]
+    # The other model is right three times of three about question 7, as this one is.
+    assert (gain.value, gain.n, gain.fixed, gain.broken) == (-15 / 36, 12, 0, 15)
+    evaluate(drawn(config), files, make)
+    assert len(made) == 2  # nothing is asked again
+
+
+def test_the_interval_of_several_answers_counts_questions(config, rows, tmp_path):
+    """Answers to one question that are all alike tell as little as a single one."""
+    path = Path(config.benchmarks["mine"]["path"])
+    path.write_text("".join(json.dumps({k: v for k, v in row.items() if k != "group"}) + "\n" for row in rows))
+
+    def one_in_two(request, _):
+        number = int(request.id.rpartition("-")[2])
+        return f"Final answer: {number + number % 2}"
+
+    files = RunFiles(tmp_path / "run")
+    evaluate(drawn(config), files, lambda *_: ScriptedBackend(one_in_two))
+    found = {score.id: score for score in files.evaluation("evaluate").scores()}["evaluate/base/mine/cot/all"]
+    # The clustered variance with 12 groups has 11 in its denominator: 11 questions' worth.
+    assert (found.low, found.high) == pytest.approx(wilson(0.5, 11))
+
+
+def test_answers_drawn_in_another_way_are_refused(answer_all, config, tmp_path):
+    answer_all(config, tmp_path / "run")
+    with pytest.raises(UserError, match="holds answers to 'mine' with samples 1, not 3"):
+        answer_all(drawn(config), tmp_path / "run")
+    with pytest.raises(UserError, match="holds answers to 'mine' with max_new_tokens 20, not 30"):
+        answer_all(replace(config, max_new_tokens=30), tmp_path / "run")
+
+
+@pytest.mark.parametrize(
+    ("answering", "message"),
+    [
+        ({"samples": 0}, "benchmarks.mine: samples must be at least 1"),
+        ({"temperature": -1.0}, "temperature at least 0"),
+        ({"temperature": 0.0}, "3 samples at temperature 0 would be the same"),
+        ({"samples": "many"}, "benchmarks.mine.samples: must be a whole number"),
+    ],
+)
+def test_a_benchmark_that_cannot_be_answered_so_is_refused_at_once(config, answering, message):
+    with pytest.raises(RecipeError, match=message):
+        drawn(config, **answering)
