@@ -2,13 +2,16 @@
 
 import base64
 import io
+import json
 import re
+from dataclasses import asdict
 from html.parser import HTMLParser
 
 import pytest
 from PIL import Image
 
-from mixpo.records import Origin, PreferencePair
+from mixpo.files import read_json, write_text
+from mixpo.records import Comparison, Origin, PreferencePair, Score
 from mixpo.report.page import Config, run
 
 VOID = {"meta", "img", "br", "link", "input", "hr", "rect", "path", "circle"}
@@ -179,3 +182,49 @@ def test_an_image_path_out_of_the_run_is_not_opened(full):
 
 def test_the_same_files_give_the_same_page(full):
     assert page(full)[0] == page(full)[0]
+
+
+def described() -> tuple[list[Score], list[Comparison]]:
+    """What an evaluation writes for descriptions: no accuracy, scores of their own, lengths in tokens."""
+    about = {"benchmark": "descriptions", "category": "all", "n": 300}
+    scores = [
+        Score(
+            id=f"{model}/{metric}", model=model, style="direct", metric=metric, value=value, low=0.9 * value,
+            high=1.1 * value, **about,
+        )
+        for model, values in {"base": (0.5, 30.0), "mpo": (0.4, 24.0)}.items()
+        for metric, value in zip(("hallucinating", "length"), values)
+    ]  # fmt: skip
+    between = {"before_model": "base", "before_style": "direct", "after_model": "mpo", "after_style": "direct"}
+    changes = [
+        Comparison(metric=metric, value=value, low=low, high=high, p=0.002, fixed=0, broken=0, **about, **between)
+        for metric, value, low, high in (("hallucinating", -0.1, -0.2, -0.05), ("length", -6.0, -7.0, -5.0))
+    ]
+    return scores, changes
+
+
+def test_scores_without_right_answers_have_their_tables(files):
+    scores, changes = described()
+    inner = files.evaluation("evaluate")
+    inner.scores().replace(scores)
+    write_text(inner.json("comparisons"), json.dumps([asdict(change) for change in changes]))
+    _, parsed = page(files)
+    text = " ".join(parsed.text.split())
+    assert "No benchmark of this run has right answers" in text
+    assert "Scores on descriptions" in text
+    assert "Accuracy on" not in text
+    assert re.search(r"base, direct answer ?50.0 % \(45.0–55.0\) ?30.0 \(27.0–33.0\)", text)
+    assert re.search(r"base → mpo, direct answer: hallucinating ?−10.0 \(−20.0 to −5.0\) ?0.0020", text)
+    assert re.search(r"base → mpo, direct answer: length ?−6.0 \(−7.0 to −5.0\) ?0.0020", text)
+
+
+def test_the_headline_is_of_a_benchmark_with_right_answers(full):
+    inner = full.evaluation("evaluate")
+    scores, changes = described()
+    inner.scores().replace([*scores, *inner.scores()])
+    rows = [*(asdict(change) for change in changes), *read_json(inner.json("comparisons"))]
+    write_text(inner.json("comparisons"), json.dumps(rows))
+    text = " ".join(page(full)[1].text.split())
+    assert "mpo raises accuracy on scenes" in text
+    assert "Accuracy on scenes" in text
+    assert "Scores on descriptions" in text

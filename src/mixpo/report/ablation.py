@@ -5,14 +5,13 @@ from typing import Any
 
 from mixpo.errors import DataError
 from mixpo.evaluation.ablation import GAP
+from mixpo.evaluation.table import UNITS
 from mixpo.files import RunFiles, read_json, write_text
 from mixpo.report.accuracy import Row, Table, style_name
 from mixpo.report.figures import Bar, bars
 from mixpo.report.numbers import duration
 from mixpo.report.page import environment
 
-COUNTS = ("length", "rating")
-"""Scores that are no share."""
 HEADS = ["Variant", "{value}", "sd over seeds", "Minus base", "Minus {against}", "Seeds"]
 
 
@@ -55,7 +54,7 @@ def result_tables(content: dict[str, Any]) -> list[Table]:
 
 
 def _table(results: list[dict[str, Any]], benchmark: str, style: str, metric: str, against: str) -> Table:
-    scale, unit = (1, "") if metric in COUNTS else (100, ", %")
+    scale, unit = (1, "") if metric in UNITS else (100, ", %")
     rows = []
     for result in results:
         spread = "" if result["spread"] is None else f"{scale * result['spread']:.1f}"

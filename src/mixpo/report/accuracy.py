@@ -1,9 +1,10 @@
-"""What the report says of accuracy: the headline, a figure and tables for each benchmark."""
+"""What the report says of benchmarks: the headline, a figure of accuracies, and tables of all scores."""
 
 from dataclasses import dataclass
 
 from markupsafe import Markup
 
+from mixpo.evaluation.table import UNITS
 from mixpo.prompts import Style
 from mixpo.records import Comparison, Score
 from mixpo.report.collect import Evaluation, ReportData
@@ -53,7 +54,11 @@ class Benchmark:
     figure: Markup
     gains: Table
     answers: Table
+    """Without rows where there are no right answers: descriptions."""
     categories: list[Table]
+    scores: Table
+    """What there is besides accuracy: the benchmark's own scores, length, repetition."""
+    changes: Table
 
 
 class Lookup:
@@ -62,7 +67,9 @@ class Lookup:
     def __init__(self, evaluation: Evaluation, benchmark: str):
         mine = [score for score in evaluation.scores if score.benchmark == benchmark]
         self.scores = {(s.model, s.style, s.category, s.metric): s for s in mine}
-        self.comparisons = [c for c in evaluation.comparisons if c.benchmark == benchmark]
+        compared = [c for c in evaluation.comparisons if c.benchmark == benchmark]
+        self.comparisons = [c for c in compared if c.metric == "accuracy"]
+        self.changes = [c for c in compared if c.metric != "accuracy"]
         self.models = list(dict.fromkeys(score.model for score in mine))
         self.styles = list(dict.fromkeys(score.style for score in mine))
         self.categories = [c for c in dict.fromkeys(score.category for score in mine) if c != ALL]
@@ -87,9 +94,8 @@ def benchmarks(data: ReportData) -> list[Benchmark]:
             look = Lookup(evaluation, name)
             questions = max(score.n for score in look.scores.values())
             categories = [_categories(look, style) for style in look.styles if look.categories]
-            found.append(
-                Benchmark(evaluation.name, name, questions, _figure(look), _gains(look), _answers(look), categories)
-            )
+            tables = (_gains(look), _answers(look), categories, _scores(look), _changes(look))
+            found.append(Benchmark(evaluation.name, name, questions, _figure(look), *tables))
     return found
 
 
@@ -98,8 +104,10 @@ def headline(data: ReportData) -> str:
     compared = [evaluation for evaluation in data.evaluations if evaluation.scores]
     if not compared:
         return "Nothing has been evaluated in this run yet."
-    evaluation = compared[-1]
-    benchmark = evaluation.scores[0].benchmark
+    named = [(e, score.benchmark) for e in reversed(compared) for score in e.scores if score.metric == "accuracy"]
+    if not named:
+        return "No benchmark of this run has right answers; the scores of its answers stand below."
+    evaluation, benchmark = named[0]
     look = Lookup(evaluation, benchmark)
     style = Style.COT if Style.COT in look.styles else look.styles[-1]
     gain = look.gain(style)
@@ -147,13 +155,39 @@ def _figure(look: Lookup) -> Markup:
 def _gains(look: Lookup) -> Table:
     """Every comparison over all questions: models first, then styles."""
     rows = []
-    for c in sorted((c for c in look.comparisons if c.category == ALL), key=lambda c: c.before_style != c.after_style):
-        if c.before_style == c.after_style:
-            what = f"{c.before_model} → {c.after_model}, {style_name(c.before_style)}"
-        else:
-            what = f"{c.after_model}: {style_name(c.before_style)} → {style_name(c.after_style)}"
-        rows.append(Row([what, *_change(c), f"{count(c.fixed)} / {count(c.broken)}"], tone=_tone(c)))
+    for c in _overall(look.comparisons):
+        rows.append(Row([_between(c), *_change(c), f"{count(c.fixed)} / {count(c.broken)}"], tone=_tone(c)))
     return Table("Differences", ["Comparison", "Points", "p", "Fixed / broken"], rows)
+
+
+def _overall(comparisons: list[Comparison]) -> list[Comparison]:
+    return sorted((c for c in comparisons if c.category == ALL), key=lambda c: c.before_style != c.after_style)
+
+
+def _between(c: Comparison) -> str:
+    if c.before_style == c.after_style:
+        return f"{c.before_model} → {c.after_model}, {style_name(c.before_style)}"
+    return f"{c.after_model}: {style_name(c.before_style)} → {style_name(c.after_style)}"
+
+
+def _scores(look: Lookup) -> Table:
+    """Every score but accuracy and the rates, over all questions, a line for each model and style."""
+    usual = ("accuracy", *RATES)
+    metrics = list(dict.fromkeys(key[3] for key in look.scores if key[2] == ALL and key[3] not in usual))
+    rows = []
+    for model in look.models:
+        for style in look.styles:
+            found = [look.scores.get((model, style, ALL, metric)) for metric in metrics]
+            if any(found):
+                cells = ["" if score is None else _with_interval(score) for score in found]
+                rows.append(Row([f"{model}, {style_name(style)}", *cells]))
+    return Table("Other scores", ["Model and prompt", *(m.replace("_", " ").capitalize() for m in metrics)], rows)
+
+
+def _changes(look: Lookup) -> Table:
+    """Comparisons of scores other than accuracy. More of them is not always better: no line has a tone."""
+    rows = [Row([f"{_between(c)}: {c.metric.replace('_', ' ')}", *_change(c)]) for c in _overall(look.changes)]
+    return Table("Differences of other scores", ["Comparison", "Points, or units of the score", "p"], rows)
 
 
 def _answers(look: Lookup) -> Table:
@@ -184,11 +218,14 @@ def _categories(look: Lookup, style: str) -> Table:
 
 
 def _with_interval(score: Score) -> str:
+    if score.metric in UNITS:
+        return f"{score.value:.1f} ({score.low:.1f}–{score.high:.1f})"
     return f"{percent(score.value)} ({100 * score.low:.1f}–{100 * score.high:.1f})"
 
 
 def _change(c: Comparison) -> list[str]:
-    interval = f"{points(c.value)} ({points(c.low)} to {points(c.high)})"
+    value, low, high = (points(v / 100 if c.metric in UNITS else v) for v in (c.value, c.low, c.high))
+    interval = f"{value} ({low} to {high})"
     return [interval, p_value(c.p).removeprefix("p ").removeprefix("= ")]
 
 

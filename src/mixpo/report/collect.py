@@ -138,9 +138,7 @@ def collect(files: RunFiles, *, pairs_shown: int = 24, seed: int = 0) -> ReportD
     for section in _ordered(data, files, "evaluation"):
         inner = files.evaluation(section)
         rows = read_json(inner.json("comparisons")) or []
-        compared = [Comparison(**row) for row in rows]
-        accuracies = [c for c in compared if c.metric == "accuracy"]
-        data.evaluations.append(Evaluation(section, list(inner.scores()), accuracies))
+        data.evaluations.append(Evaluation(section, list(inner.scores()), [Comparison(**row) for row in rows]))
         for part in inner.sections("responses"):
             tokens[section] += sum(response.completion_tokens for response in inner.responses(part))
     data.gallery = _gallery(data, files, pairs_shown, seed)
