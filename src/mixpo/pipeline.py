@@ -60,7 +60,28 @@ def resolve(recipe: Recipe) -> dict[str, Any]:
                 f"a section of another name says which it uses: `{section.name}: {{uses: sample, …}}`"
             )
         configs[section.name] = recipe.config(section, importlib.import_module(STEPS[section.step]).Config)
+        for field, model in _models(configs[section.name]):
+            _check_model(recipe, section.name, field, model)
     return configs
+
+
+def _models(config: Any) -> list[tuple[str, str]]:
+    """Every model that a section names, each with its field."""
+    models = getattr(config, "models", {})
+    return [("model", getattr(config, "model", "")), *((f"models.{name}", model) for name, model in models.items())]
+
+
+def _check_model(recipe: Recipe, section: str, field: str, model: str) -> None:
+    """Raises RecipeError for `step:<section>` when neither the run nor, before this section, the recipe has it."""
+    name = str(model).removeprefix("step:")
+    if name == model or (RunFiles(recipe.run).checkpoints(name) / "model").exists():
+        return
+    before = list(recipe.sections)[: list(recipe.sections).index(section)]
+    if name not in before:
+        raise RecipeError(
+            f"{recipe.at(f'steps.{section}.{field}')}: no section before this one is called {name!r} "
+            f"({', '.join(before) or 'it is the first'})"
+        )
 
 
 def run_recipe(recipe: Recipe, only: str | None = None, cluster: Any = None, jobs: int = 1) -> RunFiles:
