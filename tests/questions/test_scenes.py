@@ -86,6 +86,15 @@ def test_careful_chains_are_right_and_hasty_ones_slip():
     assert 100 < wrong < 350
 
 
+def test_an_overlooking_chain_finds_one_too_few_of_each():
+    """Two red shapes, two squares, no green ones; one too few of nothing is nothing."""
+    scene = Grid((Thing(0, 0, "red", "circle"), Thing(1, 0, "red", "square"), Thing(2, 0, "blue", "square")))
+    task = Task("sum", (Term("red", None), Term(None, "square"), Term("green", None)), (1, 1, 1))
+    chain, answer = chains.hasty(task, scene, random.Random(0), slip=1.0, overlook=1.0)
+    assert chain == "At a glance: red shapes 1, squares 1, green shapes 0\n1 + 1 = 2\n2 + 0 = 2"
+    assert answer == "2"
+
+
 def test_every_step_of_a_careful_chain_is_true():
     """Recounted from the state, independently of how the chain was written."""
     for question in questions(count=200):

@@ -36,7 +36,9 @@ class Config:
     hasty_single: float = 0.0
     """The same for chains that have to find one value only."""
     slip: float = 0.0
-    """Probability that a hasty chain misses a value by one."""
+    """Probability that a hasty chain misses a value by one, either way. Greedy answers still give the value itself."""
+    overlook: float = 0.0
+    """Probability that a hasty chain finds one too few: from one half on, greedy answers do so, too."""
     other_styles: float = 0.18
     """Share of chains that are asked for as boxed, think-tagged or Chinese instead of the plain chain."""
     embellish: float = 0.0
@@ -46,7 +48,17 @@ class Config:
     image in DropoutNTP. A model that never read text without one writes no words there that could be made up."""
 
     def __post_init__(self) -> None:
-        for field in ("describe", "direct", "hasty", "hasty_single", "slip", "other_styles", "embellish", "blind"):
+        for field in (
+            "describe",
+            "direct",
+            "hasty",
+            "hasty_single",
+            "slip",
+            "overlook",
+            "other_styles",
+            "embellish",
+            "blind",
+        ):
             if not 0 <= getattr(self, field) <= 1:
                 raise ValueError(f"{field} must be between 0 and 1")
         if self.describe + self.direct > 1:
@@ -92,7 +104,7 @@ def _scene_demonstration(question: Question, config: Config, rng: random.Random)
 
 def _chain(task: Task, scene: Scene, style: Style, config: Config, rng: random.Random) -> str:
     if rng.random() < (config.hasty if len(task.terms) > 1 else config.hasty_single):
-        chain, answer = chains.hasty(task, scene, rng, config.slip)
+        chain, answer = chains.hasty(task, scene, rng, config.slip, config.overlook)
     else:
         chain, answer = chains.careful(task, scene)
     if style is Style.BOXED:

@@ -94,8 +94,15 @@ def conclude(task: Task, scene: Scene, values: list[int]) -> str:
     return "\n".join([found, *steps])
 
 
-def hasty(task: Task, scene: Scene, rng: random.Random, slip: float) -> tuple[str, str]:
-    """Chain and answer from values stated at a glance, each off by one with probability `slip`."""
+def _miss(rng: random.Random, slip: float, overlook: float) -> int:
+    if overlook and rng.random() < overlook:
+        return -1
+    return rng.choice((-1, 1)) if rng.random() < slip else 0
+
+
+def hasty(task: Task, scene: Scene, rng: random.Random, slip: float, overlook: float = 0.0) -> tuple[str, str]:
+    """Chain and answer from values stated at a glance: each is one too small with probability `overlook`, else off by
+    one either way with probability `slip`."""
     if task.family == "neighbour":
         assert isinstance(scene, Grid)
         found = neighbour_of(task, scene)
@@ -103,5 +110,5 @@ def hasty(task: Task, scene: Scene, rng: random.Random, slip: float) -> tuple[st
         names = ["nothing", *(thing.name for thing in scene.things)]
         answer = rng.choice(names) if rng.random() < slip else right
         return f"At a glance: {answer}", answer
-    values = [max(0, value + rng.choice((-1, 1))) if rng.random() < slip else value for value in values_of(task, scene)]
+    values = [max(0, value + _miss(rng, slip, overlook)) for value in values_of(task, scene)]
     return f"At a glance: {conclude(task, scene, values)}", answer_from(task, values)
