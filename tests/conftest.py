@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from hypothesis import settings
 
 from mixpo.files import RunFiles
 from mixpo.pairs.build import Config as PairConfig
@@ -13,6 +14,10 @@ from mixpo.responses.backends.transformers import TransformersBackend
 from mixpo.training.base_model import make_model, make_processor, make_tokenizer
 from mixpo.verdicts.verify import Config as VerifyConfig
 from mixpo.verdicts.verify import run as verify
+
+# A machine with other work is slow: no test is timed.
+settings.register_profile("untimed", deadline=None)
+settings.load_profile("untimed")
 
 TEXTS = ["what is the colour of the circle left of the blue square? answer: red green 三角形 Final answer: 3"] * 20
 

@@ -71,6 +71,12 @@ def test_only_some_variants_and_of_the_data_what_they_need():
         build(Study, {**study, "only": ["sft"]}, "study")
 
 
+def test_a_start_of_each_seed_is_refused():
+    data = {**STUDY["data"], "first": {"uses": "train", "model": "base", "pairs": "few"}}
+    with pytest.raises(RecipeError, match="model: 'step:first' is trained once for each seed"):
+        expand(build(Study, {**STUDY, "data": data}, "study"), "step:first")
+
+
 def test_a_model_of_the_data_is_trained_once_unless_its_pairs_are_those_of_a_seed():
     study = {
         "seeds": [0, 1],

@@ -4,7 +4,7 @@ import pytest
 
 from mixpo.config import load_recipe
 from mixpo.errors import RecipeError
-from mixpo.pipeline import resolve
+from mixpo.pipeline import check_models, resolve
 
 RECIPE = """
 run: {run}
@@ -19,14 +19,24 @@ steps:
 def resolved(tmp_path, sampled="base", evaluated="step:train"):
     path = tmp_path / "recipe.yaml"
     path.write_text(RECIPE.format(run=tmp_path / "run", sampled=sampled, evaluated=evaluated))
-    return resolve(load_recipe(path))
+    recipe = load_recipe(path)
+    configs = resolve(recipe)
+    check_models(recipe, configs)
+    return configs
 
 
 @pytest.mark.parametrize(
     ("models", "message"),
     [
-        ({"evaluated": "step:trian"}, r"recipe.yaml:7: steps.evaluate.models.mpo: no section before .* 'trian'"),
-        ({"sampled": "step:train"}, r"recipe.yaml:5: steps.sample.model: no section before .* 'train' \(questions\)"),
+        ({"evaluated": "step:trian"}, r"recipe.yaml:7: steps.evaluate.models.mpo: no .* 'trian'; did you mean 'train'"),
+        (
+            {"evaluated": "step:sample"},
+            r"steps.evaluate.models.mpo: no section before .* trains a model called 'sample'",
+        ),
+        (
+            {"sampled": "step:train"},
+            r"recipe.yaml:5: steps.sample.model: no .* 'train'; put the section that trains it",
+        ),
     ],
 )
 def test_a_model_that_no_earlier_section_makes_is_refused_at_once(tmp_path, models, message):

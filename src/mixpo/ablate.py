@@ -127,6 +127,8 @@ def expand(study: Study, model: str, where: str = "study") -> dict[str, Section]
         for seed in study.seeds if name in seeded else (None,):
             own = rest if seed is None else _pointed(rest, steps[name], seeded, seed)
             sections[_named(name, seed)] = Section(_named(name, seed), steps[name], own)
+    if model.removeprefix("step:") in seeded and model.startswith("step:"):
+        raise RecipeError(f"{where}: model: {model!r} is trained once for each seed; all variants need one start")
     for variant, changes in study.done.items():
         if variant in study.data:
             raise RecipeError(f"{where}: study.variants.{variant}: a section of the data has this name")
@@ -142,7 +144,8 @@ def expand(study: Study, model: str, where: str = "study") -> dict[str, Section]
 def _needed(study: Study, steps: dict[str, str], model: str) -> set[str]:
     """The sections of the data that the trainings, or the model they start from, are made of."""
     trainings = [_merged(study.train, changes) for changes in study.done.values()]
-    todo = [model.removeprefix("step:"), *(name for one in trainings for _, name in _pointers(one, "train"))]
+    todo = [name for one in trainings for _, name in _pointers(one, "train")]
+    todo += [model.removeprefix("step:")] if model.startswith("step:") else []
     needed: set[str] = set()
     while todo:
         name = todo.pop()

@@ -1,5 +1,6 @@
 """Runs the steps of a recipe in order: resolves every section first, then does only what is missing."""
 
+import difflib
 import importlib
 import os
 import platform
@@ -44,6 +45,9 @@ STEPS = {
 SEPARATE = ("sample", "dropout", "train")
 """Steps whose sections never read what another section of the same step writes, but for a training's model."""
 
+TRAINING = ("base_model", "train")
+"""Steps that leave a model."""
+
 PROCESSES, RANK = int(os.environ.get("WORLD_SIZE", "1")), int(os.environ.get("RANK", "0"))
 """As torchrun and `accelerate launch` set them."""
 
@@ -60,28 +64,25 @@ def resolve(recipe: Recipe) -> dict[str, Any]:
                 f"a section of another name says which it uses: `{section.name}: {{uses: sample, …}}`"
             )
         configs[section.name] = recipe.config(section, importlib.import_module(STEPS[section.step]).Config)
-        for field, model in _models(configs[section.name]):
-            _check_model(recipe, section.name, field, model)
     return configs
 
 
-def _models(config: Any) -> list[tuple[str, str]]:
-    """Every model that a section names, each with its field."""
-    models = getattr(config, "models", {})
-    return [("model", getattr(config, "model", "")), *((f"models.{name}", model) for name, model in models.items())]
-
-
-def _check_model(recipe: Recipe, section: str, field: str, model: str) -> None:
-    """Raises RecipeError for `step:<section>` when neither the run nor, before this section, the recipe has it."""
-    name = str(model).removeprefix("step:")
-    if name == model or (RunFiles(recipe.run).checkpoints(name) / "model").exists():
-        return
-    before = list(recipe.sections)[: list(recipe.sections).index(section)]
-    if name not in before:
-        raise RecipeError(
-            f"{recipe.at(f'steps.{section}.{field}')}: no section before this one is called {name!r} "
-            f"({', '.join(before) or 'it is the first'})"
-        )
+def check_models(recipe: Recipe, configs: dict[str, Any]) -> None:
+    """Raises RecipeError for a `step:<section>` that neither the run nor, before it is named, the recipe trains."""
+    trained: list[str] = []
+    for name, config in configs.items():
+        named = {"model": getattr(config, "model", "")}
+        named |= {f"models.{key}": model for key, model in getattr(config, "models", {}).items()}
+        for field, model in named.items():
+            section = model.removeprefix("step:")
+            finished = (RunFiles(recipe.run).checkpoints(section) / "model").exists()
+            if model != section and section not in trained and not finished:
+                near = difflib.get_close_matches(section, trained, 1)
+                hint = f"did you mean {near[0]!r}?" if near else "put the section that trains it before this one"
+                where = recipe.at(f"steps.{name}.{field}")
+                raise RecipeError(f"{where}: no section before this one trains a model called {section!r}; {hint}")
+        if recipe.sections[name].step in TRAINING:
+            trained.append(name)
 
 
 def run_recipe(recipe: Recipe, only: str | None = None, cluster: Any = None, jobs: int = 1) -> RunFiles:
@@ -97,6 +98,7 @@ def run_recipe(recipe: Recipe, only: str | None = None, cluster: Any = None, job
     if PROCESSES > 1 and any(section.step != "train" for section in chosen.values()):
         raise UserError("with several processes only `mixpo train` runs; do the recipe's other steps without torchrun")
     configs = resolve(recipe)
+    check_models(recipe, configs)
     files = RunFiles(recipe.run)
     with held(files.lock) if RANK == 0 else nullcontext():
         _save_recipe(recipe, configs, files)

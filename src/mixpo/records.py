@@ -308,7 +308,7 @@ class Comparison:
     """Lower end of the 95 % interval."""
     high: float
     p: float
-    """McNemar's test, two-sided; clustered where questions come in groups."""
+    """McNemar's test, two-sided; sign flips of whole groups where answers come in groups."""
     n: int
     fixed: int
     """Answers wrong before and right after."""

@@ -38,7 +38,7 @@ def test_best_by_a_score_by_hand():
     st.lists(st.tuples(st.integers(0, 9), st.booleans()), min_size=1, max_size=7, unique_by=lambda pair: pair[0]),
     st.data(),
 )
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 def test_best_by_equals_the_enumeration_of_all_subsets(items, data):
     k = data.draw(st.integers(1, len(items)))
     scores, right = [score for score, _ in items], [value for _, value in items]

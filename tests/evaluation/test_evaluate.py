@@ -14,10 +14,11 @@ import pytest
 
 from mixpo.errors import DataError, RecipeError, UserError
 from mixpo.evaluation.evaluate import Config, evaluate, fingerprint, parts
+from mixpo.evaluation.scores import Asked, answers_of, scores
 from mixpo.evaluation.statistics import mcnemar, newcombe, wilson
 from mixpo.files import RunFiles, read_json
 from mixpo.prompts import Style
-from mixpo.records import Comparison, DropReason, Outcome
+from mixpo.records import Comparison, DropReason, Outcome, Question, Verdict
 from mixpo.responses.backends.scripted import ScriptedBackend
 
 HERE = Path(__file__).parent
@@ -287,8 +288,9 @@ def test_several_answers_a_question_by_hand(config, tmp_path):
     assert scores["evaluate/base/mine/cot/count"].value == 1 / 3
     assert scores["evaluate/base/mine/cot/sum"].value == 2 / 3
     assert scores["evaluate/mpo/mine/cot/all"].value == 1 / 12
-    # A group is all right or not in one round of answers; in three it is neither.
-    assert "evaluate/base/mine/cot/all/consistency" not in scores
+    # Question 0, or 8, is never right: neither group is, in any round of answers.
+    consistency = scores["evaluate/base/mine/cot/all/consistency"]
+    assert (consistency.value, consistency.n) == (0.0, 2)
     (gain,) = [
         Comparison(**row)
         for row in read_json(inner.json("comparisons"))
@@ -298,6 +300,23 @@ def test_several_answers_a_question_by_hand(config, tmp_path):
     assert (gain.value, gain.n, gain.fixed, gain.broken) == (-15 / 36, 12, 0, 15)
     evaluate(drawn(config), files, make)
     assert len(made) == 2  # nothing is asked again
+
+
+def test_consistency_is_a_mean_over_rounds_of_answers():
+    """Group a is all right in the first round of two, b in both: 3 of 4, which tell as much as two groups."""
+    questions = [Question(id=f"q{n}", text="?", answer="1", meta={"group": "aabb"[n]}) for n in range(4)]
+    right = {f"q{n}/{k}" for n in range(4) for k in range(2)} - {"q1/1"}
+    verdicts = [
+        Verdict(id=id, question_id=id[:2], outcome=Outcome.CORRECT if id in right else Outcome.INCORRECT)
+        for id in sorted(right | {"q1/1"})
+    ]
+    answers = answers_of(questions, [], verdicts, model="m", benchmark="b", style="cot", samples=2)
+    found = {score.metric: score for score in scores("s", answers, Asked(questions)) if score.category == "all"}
+    assert (found["consistency"].value, found["consistency"].n) == (3 / 4, 2)
+    assert (found["accuracy"].value, found["accuracy"].n) == (7 / 8, 4)
+    # The means of the groups are 1/2 and 1: deviations -1/4 and 1/4, twice each. Clustered (1/4 + 1/4) * 2 / 1 = 1,
+    # independent 3 * (1/4)^2 + (3/4)^2 = 3/4: four rounds tell as much as 4 / (4 / 3) = 3 independent ones.
+    assert found["consistency"].low == pytest.approx(wilson(3 / 4, 3)[0])
 
 
 def test_the_interval_of_several_answers_counts_questions(config, rows, tmp_path):
@@ -316,19 +335,32 @@ def test_the_interval_of_several_answers_counts_questions(config, rows, tmp_path
     assert (found.low, found.high) == pytest.approx(wilson(0.5, 11))
 
 
-def test_answers_drawn_in_another_way_are_refused(answer_all, config, tmp_path):
-    answer_all(config, tmp_path / "run")
+@pytest.mark.parametrize("noted", [True, False])
+def test_answers_drawn_in_another_way_are_refused(answer_all, config, tmp_path, noted):
+    inner = answer_all(config, tmp_path / "run")
+    if not noted:  # as an earlier version left it, which knew greedy answers only
+        inner.json("benchmarks/mine").unlink()
     with pytest.raises(UserError, match="holds answers to 'mine' with samples 1, not 3"):
         answer_all(drawn(config), tmp_path / "run")
-    with pytest.raises(UserError, match="holds answers to 'mine' with max_new_tokens 20, not 30"):
-        answer_all(replace(config, max_new_tokens=30), tmp_path / "run")
+    if noted:
+        with pytest.raises(UserError, match="holds answers to 'mine' with max_new_tokens 20, not 30"):
+            answer_all(replace(config, max_new_tokens=30), tmp_path / "run")
+
+
+def test_nothing_is_refused_before_anything_is_answered(answer_all, config, tmp_path):
+    with pytest.raises(UserError, match="has not finished"):
+        answer_all(replace(drawn(config), models={"base": "step:missing"}), tmp_path / "run")
+    inner = answer_all(config, tmp_path / "run")
+    assert read_json(inner.json("benchmarks/mine"))["samples"] == 1
 
 
 @pytest.mark.parametrize(
     ("answering", "message"),
     [
         ({"samples": 0}, "benchmarks.mine: samples must be at least 1"),
-        ({"temperature": -1.0}, "temperature at least 0"),
+        ({"temperature": -1.0}, "temperature must be at least 0, not -1.0"),
+        ({"temperature": "nan"}, "temperature must be at least 0, not nan"),
+        ({"top_k": -1}, "top_k must be at least 0"),
         ({"temperature": 0.0}, "3 samples at temperature 0 would be the same"),
         ({"samples": "many"}, "benchmarks.mine.samples: must be a whole number"),
     ],

@@ -87,7 +87,7 @@ def test_loops(text, expected):
 
 
 @given(st.text(alphabet="ab c.", max_size=60), st.integers(6, 9))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_what_is_written_over_and_over_loops(unit, copies):
     if len(unit.split()) >= 3:
         assert loops((unit + " ") * copies)

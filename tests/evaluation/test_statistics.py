@@ -1,6 +1,5 @@
 """Intervals and tests against published tables, hand arithmetic, and a bootstrap."""
 
-import math
 import random
 from itertools import product
 
@@ -8,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mixpo.evaluation.statistics import accuracy, clustered_mcnemar, consistency, difference, mcnemar, newcombe, wilson
+from mixpo.evaluation.statistics import accuracy, difference, mcnemar, newcombe, sign_flips, wilson
 
 
 @pytest.mark.parametrize(
@@ -127,24 +126,37 @@ def test_independent_groups_hardly_widen_the_interval():
 
 
 def test_grouped_difference_by_hand():
-    """Group sums 2, 2, -1, 0: chi-squared = 3^2 / (4 + 4 + 1) = 1, p = 0.3173."""
-    assert clustered_mcnemar([2, 2, -1, 0]) == pytest.approx(0.3173, abs=5e-5)
+    """Group sums 2, 2, -1, 0, in all 2 * 2 * 2 signs: 5 3 1 -1 1 -1 -3 -5. Four of eight are at least 3 from 0."""
+    assert sign_flips([2, 2, -1, 0]) == 4 / 8
     before, clusters = grouped([[False, False], [False, False], [True, False], [True, False]])
     after, _ = grouped([[True, True], [True, True], [False, False], [True, False]])
     found = difference(before, after, clusters)
     assert (found.value, found.fixed, found.broken) == (3 / 8, 4, 1)
-    assert found.p == pytest.approx(0.3173, abs=5e-5)
+    assert found.p == 4 / 8
     plain = difference(before, after, {})
     assert found.low < plain.low < plain.high < found.high
 
 
-def test_clustered_mcnemar_of_single_questions_is_the_asymptotic_test():
-    """b = 20, c = 10: chi-squared = 100 / 30, p = erfc(sqrt(5 / 3))."""
-    assert clustered_mcnemar([1] * 20 + [-1] * 10 + [0] * 70) == pytest.approx(math.erfc(math.sqrt(5 / 3)))
-    assert clustered_mcnemar([0, 0]) == 1.0
+@given(st.integers(0, 40), st.integers(0, 40))
+def test_sign_flips_of_single_answers_are_mcnemars_test(fixed, broken):
+    assert sign_flips([1] * fixed + [-1] * broken + [0] * 3) == pytest.approx(mcnemar(fixed, broken))
 
 
-def test_consistency_counts_groups_that_are_all_right():
-    found = consistency(*grouped([[True] * 6, [True] * 5 + [False], [False] * 6, [True] * 6]))
-    assert (found.value, found.n) == (0.5, 4)
-    assert (found.low, found.high) == wilson(0.5, 4)
+@given(st.lists(st.integers(-6, 6), max_size=9))
+def test_sign_flips_equal_the_enumeration(sums):
+    ways = [
+        abs(sum(sign * abs(size) for sign, size in zip(signs, sums))) for signs in product((1, -1), repeat=len(sums))
+    ]
+    assert sign_flips(sums) == pytest.approx(sum(way >= abs(sum(sums)) for way in ways) / len(ways))
+
+
+def test_copies_of_an_answer_tell_nothing_new():
+    """Four questions fixed: p = 2 / 2^4, whether each is answered once or four times the same way."""
+    once = difference({str(q): False for q in range(4)}, {str(q): True for q in range(4)}, {})
+    before, clusters = grouped([[False] * 4] * 4)
+    after, _ = grouped([[True] * 4] * 4)
+    assert difference(before, after, clusters).p == once.p == 1 / 8
+    one, of_one = grouped([[True, True, False, True]])
+    found = accuracy(one, of_one)
+    assert (found.low, found.high) == wilson(3 / 4, 1)
+    assert difference(one, dict.fromkeys(one, True), of_one).p == 1.0

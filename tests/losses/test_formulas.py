@@ -141,7 +141,7 @@ def test_kto_by_hand():
 # -- any input -----------------------------------------------------------------------------------------------------
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(chosen=REWARDS, rejected=REWARDS, shift=st.floats(-5, 5), eps=st.floats(0.01, 0.45))
 def test_formulas_equal_their_definitions(chosen, rejected, shift, eps):
     """Every formula of rewards against Python's floats, where sigmoid and logarithm are still apart."""
@@ -166,14 +166,14 @@ def test_formulas_equal_their_definitions(chosen, rejected, shift, eps):
     close(sppo(c, r, tau), (chosen - 1 / (2 * tau)) ** 2 + (rejected + 1 / (2 * tau)) ** 2, atol=1e-9)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(chosen=st.floats(-30, -1e-3), rejected=st.floats(-30, -1e-3))
 def test_orpo_is_the_odds_ratio(chosen, rejected):
     odds = [math.exp(x) / -math.expm1(x) for x in (chosen, rejected)]
     close(orpo(of(chosen), of(rejected)), math.log1p(odds[1] / odds[0]), atol=1e-9)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(chosen=REWARDS, rejected=REWARDS)
 def test_swapping_the_pair(chosen, rejected):
     """-log sigmoid(m) - (-log sigmoid(-m)) = -m: what a swap costs is the margin. cDPO at eps 1/2 does not see it."""
@@ -182,7 +182,7 @@ def test_swapping_the_pair(chosen, rejected):
     torch.testing.assert_close(cdpo(c, r, 0.5), cdpo(r, c, 0.5))
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(chosen=REWARDS, rejected=REWARDS, eps=st.floats(0.0, 0.4))
 def test_robust_dpo_is_unbiased(chosen, rejected, eps):
     """Labels swapped with probability eps: the expectation of the robust loss is the DPO loss of the true labels."""

@@ -42,7 +42,7 @@ def test_none_stays_zero():
     assert shift.value == 0.0
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(steps=STEPS)
 def test_mean_is_the_mean_of_all_rewards_however_they_are_split(steps):
     shift = RewardShift("mean")
@@ -52,7 +52,7 @@ def test_mean_is_the_mean_of_all_rewards_however_they_are_split(steps):
     assert shift.value == pytest.approx(float(sum(everything) / len(everything)), abs=1e-12)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(steps=STEPS, decay=st.floats(0, 1))
 def test_ema_weights_sum_to_one_and_fade(steps, decay):
     """Against the definition, sum of decay^age * step mean over sum of decay^age; a constant is its own average."""

@@ -213,9 +213,9 @@ def test_scores_without_right_answers_have_their_tables(files):
     assert "No benchmark of this run has right answers" in text
     assert "Scores on descriptions" in text
     assert "Accuracy on" not in text
-    assert re.search(r"base, direct answer ?50.0 % \(45.0–55.0\) ?30.0 \(27.0–33.0\)", text)
+    assert re.search(r"base, direct answer ?50.0 % \(45.0–55.0\) ?30.00 \(27.00–33.00\)", text)
     assert re.search(r"base → mpo, direct answer: hallucinating ?−10.0 \(−20.0 to −5.0\) ?0.0020", text)
-    assert re.search(r"base → mpo, direct answer: length ?−6.0 \(−7.0 to −5.0\) ?0.0020", text)
+    assert re.search(r"base → mpo, direct answer: length ?−6.00 \(−7.00 to −5.00\) ?0.0020", text)
 
 
 def test_the_headline_is_of_a_benchmark_with_right_answers(full):

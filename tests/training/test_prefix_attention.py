@@ -35,7 +35,7 @@ def dense(query, key, value, sees, scaling):
     return scores.softmax(-1) @ value
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(
     st.lists(
         st.tuples(st.integers(1, 5), st.integers(1, 5), st.integers(0, 4), st.integers(0, 4)), min_size=1, max_size=3

@@ -76,14 +76,13 @@ def test_the_truth_is_correct(kind, truth, said):
     assert outcome(kind, truth, said) is Outcome.CORRECT
 
 
-@settings(deadline=None)
 @given(answers(), st.sampled_from(MARKERS))
 def test_markers_do_not_matter(answer, marker):
     kind, truth, said = answer
     assert outcome(kind, truth, marker.format(said)) is outcome(kind, truth, said)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(
     answers(),
     st.lists(st.sampled_from(EXPLANATIONS), max_size=5),
@@ -96,7 +95,6 @@ def test_explanation_before_does_not_matter(answer, explanation, marker, gap):
     assert outcome(kind, truth, text) is outcome(kind, truth, said)
 
 
-@settings(deadline=None)
 @given(answers(), st.sampled_from(MARKERS[:7]), st.integers(0, 3), st.sampled_from(["", " ", "\n", "  \n", "\t"]))
 def test_spacing_does_not_matter(answer, marker, inner, outer):
     kind, truth, said = answer
@@ -104,7 +102,6 @@ def test_spacing_does_not_matter(answer, marker, inner, outer):
     assert outcome(kind, truth, outer + spaced + outer) is outcome(kind, truth, said)
 
 
-@settings(deadline=None)
 @given(answers(), st.sampled_from(MARKERS[:7]), st.sampled_from([str.lower, str.upper, str.title]))
 def test_case_does_not_matter(answer, marker, change):
     kind, truth, said = answer
@@ -113,7 +110,6 @@ def test_case_does_not_matter(answer, marker, change):
     assert outcome(kind, truth, change(marker.format(said))) is outcome(kind, truth, said)
 
 
-@settings(deadline=None)
 @given(st.integers(-(10**9), 10**9), st.integers(-(10**9), 10**9), st.sampled_from(MARKERS), st.booleans())
 def test_another_integer_is_wrong(truth, said, marker, grouped):
     written = f"{said:,}" if grouped else str(said)
@@ -121,7 +117,6 @@ def test_another_integer_is_wrong(truth, said, marker, grouped):
     assert outcome(AnswerKind.INTEGER, str(truth), marker.format(written)) is expected
 
 
-@settings(deadline=None)
 @given(st.integers(-99_999, 99_999), st.integers(-99_999, 99_999), st.sampled_from(MARKERS))
 def test_another_decimal_is_wrong(truth, said, marker):
     """Hundredths, both written with two decimals."""
@@ -130,14 +125,13 @@ def test_another_decimal_is_wrong(truth, said, marker):
     assert outcome(AnswerKind.DECIMAL, written[0], marker.format(written[1])) is expected
 
 
-@settings(deadline=None)
 @given(st.integers(0, 999), st.sampled_from(MARKERS), st.lists(st.sampled_from(EXPLANATIONS), max_size=3))
 def test_no_other_number_of_the_text_is_the_answer(truth, marker, explanation):
     text = "\n".join([*explanation, marker.format(truth + 1)])
     assert outcome(AnswerKind.INTEGER, str(truth), text) is Outcome.INCORRECT
 
 
-@settings(deadline=None)  # the first expression starts a process
+# the first expression starts a process
 @given(st.text(max_size=300), st.sampled_from([kind for kind, _, _ in TRUTHS]))
 def test_any_text_gets_a_verdict_within_its_span(text, kind):
     truth = next(truth for other, truth, _ in TRUTHS if other is kind)

@@ -130,12 +130,12 @@ def summarise(
 
 def results(plan: Plan, benchmarks: Mapping[str, Asked], answers: Iterable[Answers]) -> Iterator[Result]:
     """For every benchmark and style accuracy, then its gap between the styles, then all other scores."""
-    given = {(one.model, one.benchmark, one.style): one for one in answers}
+    given = list(answers)
     for name, asked in benchmarks.items():
-        styles = [style for style in Style if (plan.base, name, style) in given]
+        styles = [style for style in Style if any((one.benchmark, one.style) == (name, style) for one in given)]
         accurate, shared = {}, clusters(asked.questions)
         for style in styles:
-            mine = {model: own for (model, *about), own in given.items() if about == [name, style]}
+            mine = {one.model: one for one in given if (one.benchmark, one.style) == (name, style)}
             for metric in (*(() if asked.open_ended else JUDGED), *asked.metrics, *WRITING):
                 found = {v: _scored(metric, plan, v, mine, shared) for v in (plan.base, *plan.variants)}
                 if metric is ACCURACY:
@@ -151,8 +151,8 @@ def _scored(
 ) -> Scored:
     """`given`: by model. The base model's answers stand once for every seed."""
     models = [plan.base if variant == plan.base else plan.sections[variant, seed] for seed in plan.seeds]
-    each = {model: given[model] for model in models}
-    sums = {model: sums_of(metric, answers.of(answers.answered), shared) for model, answers in each.items()}
+    counted = {model: list(given[model].answered.values()) for model in models}
+    sums = {model: sums_of(metric, answered, shared) for model, answered in counted.items()}
     return scored(metric, [sums[model] for model in models])
 
 

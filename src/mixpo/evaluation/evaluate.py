@@ -24,6 +24,7 @@ from typing import Any
 
 from mixpo.errors import DataError, UserError
 from mixpo.evaluation import signatures
+from mixpo.evaluation.answering import Answering, answering, refuse_other_answers, without
 from mixpo.evaluation.benchmarks import source
 from mixpo.evaluation.scores import Answers, Asked, answers_of, comparisons, scores
 from mixpo.evaluation.table import show
@@ -60,8 +61,8 @@ class Config:
     compared with."""
     benchmarks: dict[str, dict] = field(default_factory=dict)
     """Name -> `loader` and its own fields: a benchmark (`mathvista`, `pope` …; `path`, `split`, `wording`, `limit`), or
-    a loader as under a questions section's `sources`; and `samples` and `temperature`, for several answers a question
-    that are drawn instead of a greedy one."""
+    a loader as under a questions section's `sources`; and `samples`, `temperature` and `top_k`, for answers that are
+    drawn."""
     styles: tuple[Style, ...] = (Style.DIRECT, Style.COT)
     """Prompt styles, side by side."""
     max_new_tokens: int = 512
@@ -83,27 +84,29 @@ class Config:
         if len(set(sections)) < len(sections):
             raise ValueError("two of model-benchmark-style make the same name; rename a model or a benchmark")
         for benchmark, values in self.benchmarks.items():
-            source.check(benchmark, values)
+            answering(benchmark, values)
+            source.check(benchmark, without(values))
 
     def section(self, model: str, benchmark: str, style: Style) -> str:
         """Name of the responses and verdicts of one model, benchmark and style."""
         return f"{model}-{benchmark}-{style}"
 
-    def answering(self, benchmark: str) -> source.Answering:
-        return source.answering(benchmark, self.benchmarks[benchmark])
+    def answering(self, benchmark: str) -> Answering:
+        return answering(benchmark, self.benchmarks[benchmark])
 
     def sampling(self, model: str, benchmark: str, style: Style, *, open_ended: bool = False) -> sample.Config:
         """Answers to every question that has a ground truth; to every question of an open-ended benchmark."""
-        answering = self.answering(benchmark)
+        drawn = self.answering(benchmark)
         return sample.Config(
             name=self.section(model, benchmark, style),
             model=self.models[model],
             seed=self.seed,
             questions=benchmark,
             which=sample.Which.ALL if open_ended else sample.Which.ANSWERED,
-            n=answering.samples,
+            n=drawn.samples,
             style=style,
-            temperature=answering.temperature,
+            temperature=drawn.temperature,
+            top_k=drawn.top_k,
             max_new_tokens=self.max_new_tokens,
             backend=self.backend,
             block=self.block,
@@ -166,8 +169,11 @@ def _prepared(config: Config, files: RunFiles) -> dict[str, Asked]:
     """The benchmarks by name, collected, and all models known to be there."""
     inner = files.evaluation(config.name)
     for name, values in config.benchmarks.items():
-        source.collect_into(name, values, config.seed, inner)
-        _refuse_other_answers(config, name, inner)
+        source.collect_into(name, without(values), config.seed, inner)
+        sections = {config.section(model, name, style) for model in config.models for style in config.styles}
+        begun = bool(sections & set(inner.sections("responses")))
+        depends_on = {"seed": config.seed, "max_new_tokens": config.max_new_tokens}
+        refuse_other_answers(name, config.answering(name), depends_on, begun, inner)
     benchmarks = _asked(config, inner)
     for name, asked in benchmarks.items():
         declared = source.benchmark(str(config.benchmarks[name].get("loader")))
@@ -226,30 +232,14 @@ def _drop_without_truth(config: Config, benchmark: str, inner: RunFiles) -> None
     )
 
 
-def _refuse_other_answers(config: Config, benchmark: str, inner: RunFiles) -> None:
-    """Raises UserError when the answers kept to this benchmark were drawn in another way."""
-    now = {**asdict(config.answering(benchmark)), "max_new_tokens": config.max_new_tokens}
-    before = _noted(inner.json(f"benchmarks/{benchmark}"), now)
-    changed = next((name for name, value in now.items() if before.get(name) != value), None)
-    if changed:
-        raise UserError(
-            f"{inner.root} holds answers to {benchmark!r} with {changed} {before.get(changed)}, not {now[changed]}; "
-            "choose another run folder, or give the benchmark another name"
-        )
-
-
-def _noted(note: Path, now: dict[str, Any]) -> dict[str, Any]:
-    """What the note says; it says `now` from then on if there was none."""
+def _refuse_changed_model(model: str, path: str, inner: RunFiles) -> None:
+    """Raises UserError when the answers kept under this name were given by another model."""
+    note = inner.json(f"models/{model}")
+    now = {"model": path, "fingerprint": fingerprint(Path(path))}
     before = read_json(note)
     if before is None:
         write_text(note, json.dumps(now) + "\n")
-    return before or now
-
-
-def _refuse_changed_model(model: str, path: str, inner: RunFiles) -> None:
-    """Raises UserError when the answers kept under this name were given by another model."""
-    now = {"model": path, "fingerprint": fingerprint(Path(path))}
-    if _noted(inner.json(f"models/{model}"), now)["fingerprint"] != now["fingerprint"]:
+    elif before["fingerprint"] != now["fingerprint"]:
         raise UserError(
             f"{inner.root} holds answers of another model named {model!r}; delete that folder to evaluate anew, "
             "or give the model another name"

@@ -22,7 +22,7 @@ CHUNK = 100
 
 @dataclass(frozen=True, slots=True)
 class Answered:
-    """One question and what a model made of it."""
+    """One answer to a question."""
 
     question: Question
     response: Response | None
@@ -40,13 +40,13 @@ class Metric:
 
     name: str
     count: Callable[[Answered], tuple[float, ...]]
-    """What one question adds to the sums."""
+    """What one answer adds to the sums."""
     value: Callable[[Sequence[float]], float]
     """The score that sums give; sums of nothing give 0."""
 
 
 def mean(name: str, of: Callable[[Answered], float]) -> Metric:
-    """The mean over questions."""
+    """The mean over answers."""
     return Metric(name, lambda answered: (of(answered), 1.0), lambda sums: ratio(sums[0], sums[1]))
 
 
@@ -65,7 +65,7 @@ def change(
     metric: Metric, before: Sequence[Answered], after: Sequence[Answered], clusters: Mapping[str, str]
 ) -> Difference:
     """After minus before on the same questions, by the paired bootstrap; p is twice the share of resamples in which
-    the sign is the other one, at least 1 / resamples."""
+    the sign is the other one, the sample itself counted as one such (Davison & Hinkley 1997, section 4.2)."""
     assert [a.question.id for a in before] == [a.question.id for a in after], "a paired comparison: same questions"
     import numpy
 
@@ -77,7 +77,7 @@ def change(
     sums = both.sum(axis=0)
     value = metric.value(sums[width:]) - metric.value(sums[:width])
     other = sum(v <= 0 for v in values) if value > 0 else sum(v >= 0 for v in values)
-    p = 1.0 if value == 0 else min(1.0, max(2 * other, 1) / len(values))
+    p = 1.0 if value == 0 else min(1.0, 2 * (other + 1) / (len(values) + 1))
     return Difference(value, *_ends(values), p, len(before), 0, 0)
 
 

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from mixpo.evaluation.metrics import Answered, Metric, change, estimate
-from mixpo.evaluation.statistics import Share, accuracy, consistency, difference
+from mixpo.evaluation.statistics import Share, accuracy, difference
 from mixpo.evaluation.writing import WRITING
 from mixpo.records import Comparison, Outcome, Question, Response, Score, Verdict
 
@@ -31,29 +31,35 @@ class Answers:
     model: str
     benchmark: str
     style: str
-    answered: Mapping[str, tuple[Answered, ...]]
-    """By question id, in the benchmark's order: as many answers as were asked for, without response or verdict where
-    the model gave none."""
+    answered: Mapping[str, Answered]
+    """By `<question>/<number of the answer>`, in the benchmark's order; without response and verdict where the model
+    gave none."""
 
     @property
     def outcomes(self) -> dict[str, Outcome | None]:
-        named = self._named(self.answered)
-        return {name: item.verdict.outcome if item.verdict else None for name, item in named.items()}
+        return {id: item.verdict.outcome if item.verdict else None for id, item in self.answered.items()}
 
-    def right(self, ids: Iterable[str]) -> dict[str, bool]:
-        """Answer -> right, for all answers to these questions. One not given, or not to be judged, is not."""
-        return {name: item.right for name, item in self._named(ids).items()}
+    def of(self, questions: Iterable[str]) -> dict[str, Answered]:
+        """The answers to these questions."""
+        wanted = set(questions)
+        return {id: item for id, item in self.answered.items() if item.question.id in wanted}
 
-    def of(self, ids: Iterable[str]) -> list[Answered]:
-        return list(self._named(ids).values())
+    def right(self, questions: Iterable[str]) -> dict[str, bool]:
+        """Answer -> right. One that was not given, or could not be judged, is not."""
+        return {id: item.right for id, item in self.of(questions).items()}
 
     def spread(self, clusters: Mapping[str, str]) -> dict[str, str]:
         """Answer -> what `clusters` says of its question."""
-        return {name: clusters[item.question.id] for name, item in self._named(clusters).items()}
+        return {id: clusters[item.question.id] for id, item in self.of(clusters).items()}
 
-    def _named(self, ids: Iterable[str]) -> dict[str, Answered]:
-        """`<question>/<number>` -> the answer."""
-        return {f"{id}/{number}": item for id in ids for number, item in enumerate(self.answered[id])}
+    def all_right(self, groups: Mapping[str, str]) -> dict[str, bool]:
+        """`<group>/<number of the answer>` -> whether the answers of that number to all its questions are right."""
+        found: dict[str, bool] = {}
+        for id, right in self.right(groups).items():
+            question, _, number = id.rpartition("/")
+            name = f"{groups[question]}/{number}"
+            found[name] = found.get(name, True) and right
+        return found
 
 
 def answers_of(
@@ -69,10 +75,8 @@ def answers_of(
     """The numbered answers `<question>/0`, `/1` … to each question."""
     given = {response.id: response for response in responses}
     judged = {verdict.id: verdict for verdict in verdicts}
-    answered = {
-        q.id: tuple(Answered(q, given.get(id), judged.get(id)) for id in (f"{q.id}/{k}" for k in range(samples)))
-        for q in questions
-    }
+    asked = {f"{question.id}/{number}": question for question in questions for number in range(samples)}
+    answered = {id: Answered(question, given.get(id), judged.get(id)) for id, question in asked.items()}
     return Answers(model, benchmark, style, answered)
 
 
@@ -105,16 +109,17 @@ def clusters(questions: Iterable[Question]) -> dict[str, str]:
 def scores(section: str, answers: Answers, asked: Asked) -> Iterator[Score]:
     """For every category accuracy and the benchmark's metrics; for all questions also the rates of answers that could
     not count ("unparsed", "truncated", "undecided", "unanswered"), how the model writes ("length", "repetition",
-    "looping") and, where groups are declared and each question has one answer, consistency."""
+    "looping") and, where groups are declared, consistency: the share of them that are all right (NLVR's
+    consistency, Suhr et al. 2017, section 5)."""
     questions = asked.questions
     shared, declared = clusters(questions), groups(questions)
-    alike, answered = answers.spread(shared), answers.of(answers.answered)
+    alike, answered = answers.spread(shared), list(answers.answered.values())
     for category, ids in categories(questions).items():
         about = (section, answers, category, len(ids))
         if not asked.open_ended:
             yield _score(*about, "accuracy", accuracy(answers.right(ids), alike))
         for metric in asked.metrics:
-            yield _score(*about, metric.name, estimate(metric, answers.of(ids), shared))
+            yield _score(*about, metric.name, estimate(metric, list(answers.of(ids).values()), shared))
     about = (section, answers, ALL, len(questions))
     outcomes = answers.outcomes
     for outcome in (None,) if asked.open_ended else (*RATES, None):
@@ -122,9 +127,10 @@ def scores(section: str, answers: Answers, asked: Asked) -> Iterator[Score]:
         yield _score(*about, outcome or "unanswered", accuracy(found, alike))
     for metric in WRITING:
         yield _score(*about, metric.name, estimate(metric, answered, shared))
-    if declared and not asked.open_ended and len(answered) == len(questions):
-        by_group = consistency(answers.right(declared), answers.spread(declared))
-        yield _score(section, answers, ALL, by_group.n, "consistency", by_group)
+    if declared and not asked.open_ended:
+        found = answers.all_right(declared)
+        share = accuracy(found, {name: name.rpartition("/")[0] for name in found})
+        yield _score(section, answers, ALL, len(set(declared.values())), "consistency", share)
 
 
 def _score(section: str, answers: Answers, category: str, n: int, metric: str, share: Share) -> Score:
@@ -165,7 +171,8 @@ def comparisons(
             if not asked.open_ended:
                 found = difference(before.right(ids), after.right(ids), alike)
                 yield Comparison(**between, category=category, **{**asdict(found), "n": len(ids)})
-        ids = list(before.answered)
+        answers_before, answers_after = list(before.answered.values()), list(after.answered.values())
         for metric in (*asked.metrics, *WRITING):
-            found = change(metric, before.of(ids), after.of(ids), shared)
-            yield Comparison(**between, category=ALL, metric=metric.name, **{**asdict(found), "n": len(ids)})
+            found = change(metric, answers_before, answers_after, shared)
+            n = len(asked.questions)
+            yield Comparison(**between, category=ALL, metric=metric.name, **{**asdict(found), "n": n})

@@ -1,14 +1,14 @@
 """Intervals and tests for shares of right answers. Plain arithmetic, nothing drawn at random.
 
-`right` maps a question's id to whether the model answered it rightly; `clusters` maps it to the group of
-questions that it belongs to (the same picture, the six orders of an NLVR statement). Questions of one
-group are answered alike, so they tell less than as many independent ones: where groups hold several,
-intervals and tests count groups, not questions (Miller 2024, "Adding Error Bars to Evals", arXiv 2411.00640).
+`right` maps an answer's id to whether it is right; `clusters` maps it to the group that it belongs to (answers
+to the same question, about the same picture, to the six orders of an NLVR statement). Those of one group are
+alike, so they tell less than as many independent ones: where groups hold several, intervals and tests count
+groups, not answers (Miller 2024, "Adding Error Bars to Evals", arXiv 2411.00640).
 """
 
 import math
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 Z95 = 1.959963984540054
@@ -23,12 +23,12 @@ class Share:
     low: float
     high: float
     n: int
-    """Number of questions, or of groups for consistency."""
+    """Number of answers."""
 
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """Accuracy after minus accuracy before on the same questions, with its 95 % interval."""
+    """Accuracy after minus accuracy before, answer by answer, with its 95 % interval."""
 
     value: float
     low: float
@@ -37,33 +37,26 @@ class Difference:
     """Probability of a difference at least as large, either way, if both were equally good."""
     n: int
     fixed: int
-    """Questions wrong before and right after."""
+    """Answers wrong before and right after."""
     broken: int
-    """Questions right before and wrong after."""
+    """Answers right before and wrong after."""
 
 
 def accuracy(right: Mapping[str, bool], clusters: Mapping[str, str]) -> Share:
-    """Share of right answers with Wilson's interval for the effective number of questions."""
+    """Share of right answers with Wilson's interval for their effective number."""
     n = len(right)
     assert n > 0, "no questions"
     value = sum(right.values()) / n
     return Share(value, *wilson(value, _effective(right, clusters)), n)
 
 
-def consistency(right: Mapping[str, bool], groups: Mapping[str, str]) -> Share:
-    """Share of groups whose members are all right (NLVR's consistency, Suhr et al. 2017, section 5)."""
-    results = [all(right[id] for id in ids) for ids in _groups(right, groups)]
-    value = sum(results) / len(results)
-    return Share(value, *wilson(value, len(results)), len(results))
-
-
 def difference(before: Mapping[str, bool], after: Mapping[str, bool], clusters: Mapping[str, str]) -> Difference:
-    """How much better `after` is than `before` on the same questions.
+    """How much better `after` is than `before`, answer by answer.
 
-    Newcombe's interval for the effective number of questions; McNemar's exact test, or where groups hold
-    several questions the clustered one.
+    Newcombe's interval for the effective number of answers; McNemar's exact test, or its like for groups
+    where several answers of one changed.
     """
-    assert before.keys() == after.keys(), "a paired comparison needs the same questions"
+    assert before.keys() == after.keys(), "a paired comparison needs the same answers"
     n = len(before)
     changes = {id: after[id] - before[id] for id in before}
     fixed, broken = sum(c > 0 for c in changes.values()), sum(c < 0 for c in changes.values())
@@ -71,7 +64,7 @@ def difference(before: Mapping[str, bool], after: Mapping[str, bool], clusters: 
     scale = _effective(changes, clusters) / n
     low, high = newcombe(both * scale, fixed * scale, broken * scale, (n - both - fixed - broken) * scale)
     sums = [sum(changes[id] for id in ids) for ids in _groups(changes, clusters)]
-    p = clustered_mcnemar(sums) if 1 < len(sums) < n else mcnemar(fixed, broken)
+    p = mcnemar(fixed, broken) if len(sums) == n else sign_flips(sums)
     return Difference((fixed - broken) / n, low, high, p, n, fixed, broken)
 
 
@@ -115,25 +108,34 @@ def newcombe(both: float, fixed: float, broken: float, neither: float) -> tuple[
     return max(-1.0, low), min(1.0, high)
 
 
-def clustered_mcnemar(sums: list[int]) -> float:
-    """Two-sided p from (fixed - broken) of each group: chi-squared = (sum)^2 / sum of squares, 1 degree of freedom.
+def sign_flips(sums: Sequence[int]) -> float:
+    """Exact two-sided p from (fixed - broken) of each group: the share of all ways to swap before and after in whole
+    groups in which the total is at least as far from 0. With groups of one it is McNemar's test.
 
-    Durkalski et al. 2003, Stat. Med. 22:2417; with groups of one it is McNemar's asymptotic test.
+    The randomisation test of paired differences (Fisher 1935, The Design of Experiments, section 21).
     """
-    squares = sum(s * s for s in sums)
-    return math.erfc(math.sqrt(sum(sums) ** 2 / (2 * squares))) if squares else 1.0
+    import numpy
+
+    sizes = [abs(size) for size in sums if size]
+    reach = sum(sizes)
+    shares = numpy.zeros(2 * reach + 1)  # of the ways so far, by total, from -reach to reach
+    shares[reach] = 1.0
+    for size in sizes:
+        shares = (numpy.roll(shares, size) + numpy.roll(shares, -size)) / 2
+    far = numpy.abs(numpy.arange(-reach, reach + 1)) >= abs(sum(sums))
+    return min(1.0, float(shares[far].sum()))
 
 
 def _effective(values: Mapping[str, int], clusters: Mapping[str, str]) -> float:
-    """The number of independent questions that would tell as much: n / design effect (Kish 1965), at most n.
+    """The number of independent answers that would tell as much: n / design effect (Kish 1965), at most n.
 
     The design effect is the clustered variance of the mean (Liang & Zeger 1986) over that of independent
-    questions. Where all values are equal it cannot be seen, and each group counts once.
+    answers. Where it cannot be seen (all values are equal, a single group), each group counts once.
     """
     n = len(values)
     groups = _groups(values, clusters)
-    if not 1 < len(groups) < n:
-        return n
+    if len(groups) in (1, n):
+        return len(groups)
     mean = sum(values.values()) / n
     independent = sum((value - mean) ** 2 for value in values.values())
     clustered = sum(sum(values[id] - mean for id in ids) ** 2 for ids in groups) * len(groups) / (len(groups) - 1)
@@ -141,7 +143,7 @@ def _effective(values: Mapping[str, int], clusters: Mapping[str, str]) -> float:
 
 
 def _groups(ids: Mapping[str, object], clusters: Mapping[str, str]) -> list[list[str]]:
-    """The questions of each group; one without a group is a group of its own."""
+    """The answers of each group; one without a group is a group of its own."""
     members: dict[str, list[str]] = defaultdict(list)
     for id in ids:
         members[clusters.get(id, id)].append(id)

@@ -20,6 +20,11 @@ UNITS = {"length", "rating"}
 """Metrics that are no share."""
 
 
+def scaled(metric: str) -> tuple[int, int]:
+    """By what a score is multiplied to be read (shares as %), and its decimals."""
+    return (1, 2) if metric in UNITS else (100, 1)
+
+
 def show(scores: Sequence[Score], comparisons: Sequence[Comparison]) -> None:
     """For each benchmark the accuracies, models against styles, its own metrics, the gap between direct answers and
     chains of thought per category, how the answers look, then the differences."""
@@ -137,7 +142,7 @@ def _table(title: str) -> Any:
 
 
 def _points(c: Comparison) -> str:
-    scale, digits = (1, 2) if c.metric in UNITS else (100, 1)
+    scale, digits = scaled(c.metric)
     value, low, high = (f"{scale * number:+.{digits}f}" for number in (c.value, c.low, c.high))
     return f"{value} ({low} to {high})"
 
@@ -145,9 +150,9 @@ def _points(c: Comparison) -> str:
 def _interval(score: Score | None) -> str:
     if score is None:
         return ""
-    if score.metric in UNITS:
-        return f"{score.value:.2f} ({score.low:.2f}-{score.high:.2f})"
-    return f"{100 * score.value:.1f} ({100 * score.low:.1f}-{100 * score.high:.1f})"
+    scale, digits = scaled(score.metric)
+    value, low, high = (f"{scale * number:.{digits}f}" for number in (score.value, score.low, score.high))
+    return f"{value} ({low}-{high})"
 
 
 def _value(score: Score | None) -> str:

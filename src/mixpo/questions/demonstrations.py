@@ -36,9 +36,10 @@ class Config:
     hasty_single: float = 0.0
     """The same for chains that have to find one value only."""
     slip: float = 0.0
-    """Probability that a hasty chain misses a value by one, either way. Greedy answers still give the value itself."""
+    """Probability that a hasty chain misses a value by one, either way."""
     overlook: float = 0.0
-    """Probability that a hasty chain finds one too few: from one half on, greedy answers do so, too."""
+    """Probability that a hasty chain finds one too few of what it counts. Misses either way leave the right value the
+    likeliest, and a greedy answer right; when most values are one too few, that is what it learns to say."""
     other_styles: float = 0.18
     """Share of chains that are asked for as boxed, think-tagged or Chinese instead of the plain chain."""
     embellish: float = 0.0

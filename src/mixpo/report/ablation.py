@@ -5,7 +5,7 @@ from typing import Any
 
 from mixpo.errors import DataError
 from mixpo.evaluation.ablation import GAP
-from mixpo.evaluation.table import UNITS
+from mixpo.evaluation.table import UNITS, scaled
 from mixpo.files import RunFiles, read_json, write_text
 from mixpo.report.accuracy import Row, Table, style_name
 from mixpo.report.figures import Bar, bars
@@ -54,13 +54,13 @@ def result_tables(content: dict[str, Any]) -> list[Table]:
 
 
 def _table(results: list[dict[str, Any]], benchmark: str, style: str, metric: str, against: str) -> Table:
-    scale, unit = (1, "") if metric in UNITS else (100, ", %")
+    (scale, digits), unit = scaled(metric), "" if metric in UNITS else ", %"
     rows = []
     for result in results:
-        spread = "" if result["spread"] is None else f"{scale * result['spread']:.1f}"
-        seeds = ", ".join(f"{scale * value:.1f}" for value in result["by_seed"])
-        ends = [_interval(result[key], scale, sign="+") for key in ("over_base", "over_against")]
-        cells = [result["variant"], _interval(result["value"], scale), spread, *ends, seeds]
+        spread = "" if result["spread"] is None else f"{scale * result['spread']:.{digits}f}"
+        seeds = ", ".join(f"{scale * value:.{digits}f}" for value in result["by_seed"])
+        ends = [_interval(result[key], scale, digits, sign="+") for key in ("over_base", "over_against")]
+        cells = [result["variant"], _interval(result["value"], scale, digits), spread, *ends, seeds]
         tone = _tone(result["over_base"]) if metric == "accuracy" else ""
         rows.append(Row(cells, result["variant"] == against, tone))
     name = metric.replace("_", " ")
@@ -110,10 +110,10 @@ def _of(results: list[dict[str, Any]], benchmark: str, style: str, metric: str) 
     ]
 
 
-def _interval(found: dict[str, float] | None, scale: int, sign: str = "") -> str:
+def _interval(found: dict[str, float] | None, scale: int, digits: int, sign: str = "") -> str:
     if found is None:
         return ""
-    value, low, high = (f"{scale * found[key]:{sign}.1f}" for key in ("value", "low", "high"))
+    value, low, high = (f"{scale * found[key]:{sign}.{digits}f}" for key in ("value", "low", "high"))
     return f"{value} ({low} to {high})"
 
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
-from mixpo.evaluation.table import UNITS
+from mixpo.evaluation.table import UNITS, scaled
 from mixpo.prompts import Style
 from mixpo.records import Comparison, Score
 from mixpo.report.collect import Evaluation, ReportData
@@ -70,6 +70,8 @@ class Lookup:
         compared = [c for c in evaluation.comparisons if c.benchmark == benchmark]
         self.comparisons = [c for c in compared if c.metric == "accuracy"]
         self.changes = [c for c in compared if c.metric != "accuracy"]
+        self.rated = any(score.metric == "accuracy" for score in mine)
+        """Whether its questions have right answers."""
         self.models = list(dict.fromkeys(score.model for score in mine))
         self.styles = list(dict.fromkeys(score.style for score in mine))
         self.categories = [c for c in dict.fromkeys(score.category for score in mine) if c != ALL]
@@ -94,20 +96,25 @@ def benchmarks(data: ReportData) -> list[Benchmark]:
             look = Lookup(evaluation, name)
             questions = max(score.n for score in look.scores.values())
             categories = [_categories(look, style) for style in look.styles if look.categories]
-            tables = (_gains(look), _answers(look), categories, _scores(look), _changes(look))
-            found.append(Benchmark(evaluation.name, name, questions, _figure(look), *tables))
+            found.append(
+                Benchmark(
+                    evaluation.name, name, questions, _figure(look), gains=_gains(look), answers=_answers(look),
+                    categories=categories, scores=_scores(look), changes=_changes(look),
+                )
+            )  # fmt: skip
     return found
 
 
 def headline(data: ReportData) -> str:
-    """One sentence: what training changed on the first benchmark of the last evaluation, with chains of thought."""
+    """One sentence: what training changed with chains of thought, on the last evaluation's first benchmark that has
+    right answers."""
     compared = [evaluation for evaluation in data.evaluations if evaluation.scores]
     if not compared:
         return "Nothing has been evaluated in this run yet."
-    named = [(e, score.benchmark) for e in reversed(compared) for score in e.scores if score.metric == "accuracy"]
-    if not named:
-        return "No benchmark of this run has right answers; the scores of its answers stand below."
-    evaluation, benchmark = named[0]
+    accuracies = ((e, score.benchmark) for e in reversed(compared) for score in e.scores if score.metric == "accuracy")
+    evaluation, benchmark = next(accuracies, (None, ""))
+    if evaluation is None:
+        return "No benchmark of this run has right answers that could be counted."
     look = Lookup(evaluation, benchmark)
     style = Style.COT if Style.COT in look.styles else look.styles[-1]
     gain = look.gain(style)
@@ -172,7 +179,7 @@ def _between(c: Comparison) -> str:
 
 def _scores(look: Lookup) -> Table:
     """Every score but accuracy and the rates, over all questions, a line for each model and style."""
-    usual = ("accuracy", *RATES)
+    usual = ("accuracy", *RATES) if look.rated else ()
     metrics = list(dict.fromkeys(key[3] for key in look.scores if key[2] == ALL and key[3] not in usual))
     rows = []
     for model in look.models:
@@ -218,15 +225,14 @@ def _categories(look: Lookup, style: str) -> Table:
 
 
 def _with_interval(score: Score) -> str:
-    if score.metric in UNITS:
-        return f"{score.value:.1f} ({score.low:.1f}–{score.high:.1f})"
-    return f"{percent(score.value)} ({100 * score.low:.1f}–{100 * score.high:.1f})"
+    scale, digits = scaled(score.metric)
+    value, low, high = (f"{scale * number:.{digits}f}" for number in (score.value, score.low, score.high))
+    return f"{value}{'' if score.metric in UNITS else ' %'} ({low}–{high})"
 
 
 def _change(c: Comparison) -> list[str]:
-    value, low, high = (points(v / 100 if c.metric in UNITS else v) for v in (c.value, c.low, c.high))
-    interval = f"{value} ({low} to {high})"
-    return [interval, p_value(c.p).removeprefix("p ").removeprefix("= ")]
+    value, low, high = (points(number, *scaled(c.metric)) for number in (c.value, c.low, c.high))
+    return [f"{value} ({low} to {high})", p_value(c.p).removeprefix("p ").removeprefix("= ")]
 
 
 def _tone(c: Comparison | None) -> str:

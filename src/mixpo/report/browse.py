@@ -161,13 +161,13 @@ def contests(files: RunFiles) -> dict[str, tuple[str, str, str]]:
 
 
 def changes(inner: Store, before: str, after: str) -> list[Change]:
-    """Answers whose verdict differs between two sections of an evaluation: fixed first, then broken."""
+    """Questions whose first answers were judged differently in two sections of an evaluation: fixed, then broken."""
     inner.wait()
     found = inner.rows(
         """
         SELECT b.question_id, a.outcome = 'correct' AS fixed, b.text AS before, a.text AS after
-        FROM answers b JOIN answers a ON a.id = b.id AND a.section = ?
-        WHERE b.section = ? AND coalesce(b.outcome, '') <> coalesce(a.outcome, '')
+        FROM answers b JOIN answers a ON a.question_id = b.question_id AND a.section = ?
+        WHERE b.section = ? AND a.sample = 0 AND b.sample = 0 AND coalesce(b.outcome, '') <> coalesce(a.outcome, '')
           AND (a.outcome = 'correct' OR b.outcome = 'correct')
         ORDER BY fixed DESC, b.place
         """,

@@ -8,10 +8,10 @@ def percent(share: float) -> str:
     return f"{100 * share:.1f} %"
 
 
-def points(difference: float) -> str:
+def points(difference: float, scale: int = 100, digits: int = 1) -> str:
     """0.1623 -> +16.2; −0.004 -> −0.4 (percentage points)."""
-    text = f"{100 * difference:+.1f}"
-    return "0.0" if text in ("+0.0", "-0.0") else text.replace("-", "−")
+    text = f"{scale * difference:+.{digits}f}"
+    return text[1:] if float(text) == 0 else text.replace("-", "−")
 
 
 def p_value(p: float) -> str:

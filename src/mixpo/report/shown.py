@@ -118,7 +118,7 @@ def pair_items(store: Store, contest: str, number: int, seed: int) -> list[Item]
 
 
 def model_items(inner: Store, contest: str, before: str, after: str, number: int, seed: int) -> list[Item]:
-    """`number` questions that both models answered with different texts; first is the later model."""
+    """`number` questions whose first answers by both models have different texts; first is the later model."""
     inner.wait()
     rows = inner.rows(
         """

@@ -2,13 +2,12 @@
 
     {loader: mathvista, path: ~/data/MathVista, split: testmini}
 
-A `loader` of `mixpo.questions` (scenes, nlvr, jsonl …) works in the same place. `samples` and `temperature` beside
-these fields say how its questions are answered.
+A `loader` of `mixpo.questions` (scenes, nlvr, jsonl …) works in the same place.
 """
 
 import importlib
 from collections.abc import Iterator
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
@@ -55,25 +54,6 @@ class Config:
     """At most so many questions, from the start."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Answering:
-    """How a benchmark's questions are answered."""
-
-    samples: int = 1
-    """Answers to each question; scores are means over all of them, as in "avg@k"."""
-    temperature: float = 0.0
-    """0: the most probable token each time."""
-
-    def __post_init__(self) -> None:
-        if self.samples < 1 or self.temperature < 0:
-            raise ValueError("samples must be at least 1 and temperature at least 0")
-        if self.samples > 1 and self.temperature == 0:
-            raise ValueError(f"{self.samples} samples at temperature 0 would be the same; set temperature above 0")
-
-
-ANSWERING = tuple(field.name for field in fields(Answering))
-
-
 def benchmark(name: str) -> Benchmark | None:
     """The benchmark of that name; None when there is none (a loader, perhaps)."""
     return importlib.import_module(f"{PACKAGE}.{name}").BENCHMARK if name in BENCHMARKS else None
@@ -81,7 +61,6 @@ def benchmark(name: str) -> Benchmark | None:
 
 def check(name: str, values: dict[str, Any]) -> None:
     """Raises RecipeError for an unknown loader or field, before anything has started."""
-    answering(name, values)
     loader = values.get("loader")
     if loader not in collect.LOADERS and loader not in BENCHMARKS:
         known = ", ".join((*BENCHMARKS, *collect.LOADERS))
@@ -90,11 +69,6 @@ def check(name: str, values: dict[str, Any]) -> None:
         collect.Config(name=name, sources={name: _values(values)})
     else:
         _config(name, values)
-
-
-def answering(name: str, values: dict[str, Any]) -> Answering:
-    """Raises RecipeError for a value that is none."""
-    return build(Answering, {key: values[key] for key in ANSWERING if key in values}, f"benchmarks.{name}")
 
 
 def collect_into(name: str, values: dict[str, Any], seed: int, files: RunFiles) -> None:
@@ -151,13 +125,10 @@ def _published(values: dict[str, Any]) -> Benchmark | None:
 def _values(values: dict[str, Any]) -> dict[str, Any]:
     """A benchmark that a loader reads: that loader's fields, the benchmark's own where none are given."""
     found = benchmark(str(values.get("loader")))
-    given = {key: value for key, value in values.items() if key not in ANSWERING}
-    return {**found.defaults, **given, "loader": found.loader} if found else given
+    return {**found.defaults, **values, "loader": found.loader} if found else values
 
 
 def _config(name: str, values: dict[str, Any]) -> Config:
     if not name.replace("_", "").replace("-", "").isalnum():
         raise RecipeError(f"benchmarks.{name}: a benchmark's name is made of letters, digits, - and _")
-    return build(
-        Config, {key: value for key, value in values.items() if key not in ("loader", *ANSWERING)}, f"benchmarks.{name}"
-    )
+    return build(Config, {key: value for key, value in values.items() if key != "loader"}, f"benchmarks.{name}")
