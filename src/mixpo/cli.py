@@ -173,7 +173,7 @@ def evaluate(
     model: Annotated[list[str] | None, typer.Option(help="A folder or hub name, or NAME=it; several times.")] = None,
     benchmark: Annotated[list[str] | None, typer.Option(help="NAME, or NAME=a local copy; several times.")] = None,
     prompt: Annotated[str, typer.Option(help="Prompt styles: direct, cot, boxed …")] = "direct,cot",
-    option: Annotated[list[str] | None, typer.Option(help="FIELD=VALUE of the benchmarks: split, limit, samples …")] = None,
+    option: Annotated[list[str] | None, typer.Option(help="FIELD=VALUE of the benchmarks: limit, samples …")] = None,
     max_new_tokens: Annotated[int | None, typer.Option(help="Longest answer.")] = None,
     out: Annotated[Path, typer.Option(help="Run folder.")] = Path("runs/evaluate"),
 ) -> None:
