@@ -23,7 +23,7 @@ from typing import Any
 
 import yaml
 
-from mixpo.config import Recipe, Section, build
+from mixpo.config import Recipe, Section, build, trained_by
 from mixpo.errors import RecipeError
 from mixpo.evaluation.ablation import Plan, summarise
 from mixpo.evaluation.evaluate import Config, gather
@@ -127,7 +127,7 @@ def expand(study: Study, model: str, where: str = "study") -> dict[str, Section]
         for seed in study.seeds if name in seeded else (None,):
             own = rest if seed is None else _pointed(rest, steps[name], seeded, seed)
             sections[_named(name, seed)] = Section(_named(name, seed), steps[name], own)
-    if model.removeprefix("step:") in seeded and model.startswith("step:"):
+    if trained_by(model) in seeded:
         raise RecipeError(f"{where}: model: {model!r} is trained once for each seed; all variants need one start")
     for variant, changes in study.done.items():
         if variant in study.data:
@@ -144,8 +144,7 @@ def expand(study: Study, model: str, where: str = "study") -> dict[str, Section]
 def _needed(study: Study, steps: dict[str, str], model: str) -> set[str]:
     """The sections of the data that the trainings, or the model they start from, are made of."""
     trainings = [_merged(study.train, changes) for changes in study.done.values()]
-    todo = [name for one in trainings for _, name in _pointers(one, "train")]
-    todo += [model.removeprefix("step:")] if model.startswith("step:") else []
+    todo = [trained_by(model), *(name for one in trainings for _, name in _pointers(one, "train"))]
     needed: set[str] = set()
     while todo:
         name = todo.pop()
@@ -175,9 +174,9 @@ def _pointers(values: dict[str, Any], step: str) -> Iterator[tuple[str, str]]:
     for name in REFERENCES:
         if name in fields and not (name == "pairs" and values.get("demonstrations")):
             yield name, str(values.get(name, fields[name].default))
-    model = str(values.get("model", ""))
-    if model.startswith("step:"):
-        yield "model", model.removeprefix("step:")
+    section = trained_by(str(values.get("model", "")))
+    if section is not None:
+        yield "model", section
 
 
 def _merged(values: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:

@@ -163,6 +163,11 @@ def _apply(raw: dict, override: str) -> None:
     place[last] = value
 
 
+def trained_by(model: str) -> str | None:
+    """The section whose result a recipe's `model` means (`step:<section>`); None for a model from elsewhere."""
+    return model.removeprefix("step:") if model.startswith("step:") else None
+
+
 def build(config_type: type[T], values: Mapping[str, Any], where: str, at: Callable[[str], str] = str) -> T:
     """A dataclass from plain values: nested dataclasses, tuples, enums, `int | None`.
 

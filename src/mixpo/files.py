@@ -23,6 +23,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
+from mixpo.config import trained_by
 from mixpo.errors import DataError, UserError
 from mixpo.ids import Ids
 from mixpo.json_lines import from_json, to_json
@@ -283,9 +284,10 @@ class RunFiles:
         or a path or hub name, as it stands."""
         if model == "base":
             return str(BASE_MODEL)
-        if not model.startswith("step:"):
+        section = trained_by(model)
+        if section is None:
             return model
-        path = self.checkpoints(model.removeprefix("step:")) / "model"
+        path = self.checkpoints(section) / "model"
         if not path.exists():
             raise UserError(f"model {model!r}: the section has not finished (no {path}); run it first")
         return str(path)

@@ -17,7 +17,7 @@ from typing import Any
 import yaml
 
 from mixpo import __version__
-from mixpo.config import Recipe, Section, plain
+from mixpo.config import Recipe, Section, plain, trained_by
 from mixpo.errors import RecipeError, UserError
 from mixpo.files import RunFiles, read_json, write_text
 from mixpo.lock import held
@@ -74,9 +74,10 @@ def check_models(recipe: Recipe, configs: dict[str, Any]) -> None:
         named = {"model": getattr(config, "model", "")}
         named |= {f"models.{key}": model for key, model in getattr(config, "models", {}).items()}
         for field, model in named.items():
-            section = model.removeprefix("step:")
-            finished = (RunFiles(recipe.run).checkpoints(section) / "model").exists()
-            if model != section and section not in trained and not finished:
+            section = trained_by(model)
+            if section is None or section in trained:
+                continue
+            if not (RunFiles(recipe.run).checkpoints(section) / "model").exists():
                 near = difflib.get_close_matches(section, trained, 1)
                 hint = f"did you mean {near[0]!r}?" if near else "put the section that trains it before this one"
                 where = recipe.at(f"steps.{name}.{field}")
@@ -127,7 +128,7 @@ def _together(sections: dict[str, Section]) -> list[list[str]]:
     """
     groups: list[list[str]] = []
     for name, section in sections.items():
-        start = str(section.values.get("model", "")).removeprefix("step:")
+        start = trained_by(str(section.values.get("model", "")))
         last = groups[-1] if groups else []
         if last and section.step in SEPARATE and section.step == sections[last[0]].step and start not in last:
             last.append(name)

@@ -303,7 +303,7 @@ def test_several_answers_a_question_by_hand(config, tmp_path):
 
 
 def test_consistency_is_a_mean_over_rounds_of_answers():
-    """Group a is all right in the first round of two, b in both: 3 of 4, which tell as much as two groups."""
+    """Group a is all right in the first round of two, b in both: 3 of 4."""
     questions = [Question(id=f"q{n}", text="?", answer="1", meta={"group": "aabb"[n]}) for n in range(4)]
     right = {f"q{n}/{k}" for n in range(4) for k in range(2)} - {"q1/1"}
     verdicts = [
@@ -358,9 +358,10 @@ def test_nothing_is_refused_before_anything_is_answered(answer_all, config, tmp_
     ("answering", "message"),
     [
         ({"samples": 0}, "benchmarks.mine: samples must be at least 1"),
-        ({"temperature": -1.0}, "temperature must be at least 0, not -1.0"),
-        ({"temperature": "nan"}, "temperature must be at least 0, not nan"),
-        ({"top_k": -1}, "top_k must be at least 0"),
+        ({"temperature": -1.0}, "benchmarks.mine: sampling needs temperature >= 0"),
+        ({"temperature": "nan"}, "sampling needs temperature >= 0"),
+        ({"temperature": "inf"}, "sampling needs temperature >= 0"),
+        ({"top_k": -1}, "top_k >= 0"),
         ({"temperature": 0.0}, "3 samples at temperature 0 would be the same"),
         ({"samples": "many"}, "benchmarks.mine.samples: must be a whole number"),
     ],

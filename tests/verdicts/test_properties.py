@@ -131,7 +131,6 @@ def test_no_other_number_of_the_text_is_the_answer(truth, marker, explanation):
     assert outcome(AnswerKind.INTEGER, str(truth), text) is Outcome.INCORRECT
 
 
-# the first expression starts a process
 @given(st.text(max_size=300), st.sampled_from([kind for kind, _, _ in TRUTHS]))
 def test_any_text_gets_a_verdict_within_its_span(text, kind):
     truth = next(truth for other, truth, _ in TRUTHS if other is kind)

@@ -4,7 +4,6 @@ descriptions: {loader: scene_descriptions, samples: 4, temperature: 1.0}
 """
 
 import json
-import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any
@@ -12,6 +11,7 @@ from typing import Any
 from mixpo.config import build
 from mixpo.errors import UserError
 from mixpo.files import RunFiles, read_json, write_text
+from mixpo.responses.backend import SamplingParams
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,10 +28,7 @@ class Answering:
     def __post_init__(self) -> None:
         if self.samples < 1:
             raise ValueError("samples must be at least 1")
-        if not 0 <= self.temperature < math.inf:
-            raise ValueError(f"temperature must be at least 0, not {self.temperature}")
-        if self.top_k < 0:
-            raise ValueError("top_k must be at least 0")
+        SamplingParams(temperature=self.temperature, top_k=self.top_k)  # raises for what no backend can do
         if self.samples > 1 and self.temperature == 0:
             raise ValueError(f"{self.samples} samples at temperature 0 would be the same; set temperature above 0")
 

@@ -50,16 +50,8 @@ class Config:
 
     def __post_init__(self) -> None:
         for field in (
-            "describe",
-            "direct",
-            "hasty",
-            "hasty_single",
-            "slip",
-            "overlook",
-            "other_styles",
-            "embellish",
-            "blind",
-        ):
+            "describe", "direct", "hasty", "hasty_single", "slip", "overlook", "other_styles", "embellish", "blind",
+        ):  # fmt: skip
             if not 0 <= getattr(self, field) <= 1:
                 raise ValueError(f"{field} must be between 0 and 1")
         if self.describe + self.direct > 1:

@@ -8,6 +8,7 @@ from typing import Any
 import yaml
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from mixpo.config import trained_by
 from mixpo.errors import UserError
 from mixpo.report.accuracy import benchmarks, headline
 from mixpo.report.collect import ReportData
@@ -67,9 +68,9 @@ def base_model(data: ReportData, section: str) -> str:
     """The model that training began from, followed through the run's own sections."""
     seen: set[str] = set()
     model = str(data.steps.get(section, {}).get("model", "base"))
-    while model.startswith("step:") and model not in seen:
-        seen.add(model)
-        values = data.steps.get(model.removeprefix("step:"), {})
+    while (maker := trained_by(model)) is not None and maker not in seen:
+        seen.add(maker)
+        values = data.steps.get(maker, {})
         model = SHIPPED if values.get("uses") == "base_model" else str(values.get("model", "base"))
     return SHIPPED if model == "base" else model
 

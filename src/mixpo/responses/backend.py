@@ -1,6 +1,7 @@
 """The backend protocol: requests in, completions out as they finish."""
 
 import hashlib
+import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
@@ -27,7 +28,8 @@ class SamplingParams:
     """Whether each completion carries its summed log-probability."""
 
     def __post_init__(self) -> None:
-        if self.temperature < 0 or self.max_new_tokens < 1 or self.top_k < 0 or not 0 < self.top_p <= 1:
+        finite = 0 <= self.temperature < math.inf
+        if not finite or self.max_new_tokens < 1 or self.top_k < 0 or not 0 < self.top_p <= 1:
             raise ValueError("sampling needs temperature >= 0, top_k >= 0, 0 < top_p <= 1 and max_new_tokens >= 1")
 
 
