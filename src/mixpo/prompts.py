@@ -13,6 +13,23 @@ FINAL_ANSWER = "Final answer:"
 FINAL_ANSWER_ZH = "最终答案："
 
 
+THOUGHTS = (
+    ("<think>", "</think>"),
+    ("<thinking>", "</thinking>"),
+    ("<thought>", "</thought>"),
+    ("[think]", "[/think]"),
+    ("◁think▷", "◁/think▷"),
+    ("<seed:think>", "</seed:think>"),
+    ("<|begin_of_thought|>", "<|end_of_thought|>"),
+)
+"""Tags, in lower case, between which reasoning models think: nothing there is an answer."""
+
+
+def opens_thought(prompt: str) -> bool:
+    """Whether a rendered prompt ends inside a thought."""
+    return prompt.rstrip().lower().endswith(tuple(opening for opening, _ in THOUGHTS))
+
+
 class Style(StrEnum):
     """How the model is asked to answer."""
 

@@ -73,6 +73,8 @@ class DropReason(StrEnum):
 
     TORN_LINE = "torn_line"
     BAD_ROW = "bad_row"
+    BAD_ANSWER = "bad_answer"
+    """A ground truth that no answer can match: none of the options, or empty."""
     DUPLICATE_ID = "duplicate_id"
     BAD_IMAGE = "bad_image"
     PROMPT_TOO_LONG = "prompt_too_long"
@@ -164,6 +166,8 @@ class Response:
     """Tokens the model wrote, end-of-turn included."""
     logp: float | None = None
     """Summed log-probability (nats, temperature 1) of the completion, when asked for."""
+    thought_open: bool = False
+    """Whether the chat template opened a thought at the prompt's end: the text then begins in one, without a tag."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -88,6 +88,8 @@ class Completion:
     """New tokens, end-of-turn included."""
     logp: float | None = None
     """Summed log-probability (nats, temperature 1, before top-k and top-p) of the new tokens, end-of-turn included."""
+    thought_open: bool = False
+    """Whether the chat template opened a thought at the prompt's end, so that the text begins in one."""
 
 
 class Backend(Protocol):

@@ -117,6 +117,7 @@ def _response(question: Question, prompt: str, completion: Completion, style: St
         prompt_tokens=completion.prompt_tokens,
         completion_tokens=completion.completion_tokens,
         logp=completion.logp,
+        thought_open=completion.thought_open,
     )
 
 

@@ -1,5 +1,6 @@
 """The embedded backend against the model's own `generate`, and against itself in other batches."""
 
+import copy
 from dataclasses import replace
 
 import numpy as np
@@ -280,3 +281,12 @@ def test_end_of_turn_ids_are_the_generation_configs_and_the_tokenizers(internvl)
     own = processor.tokenizer.eos_token_id
     assert end_of_turn_ids(GenerationConfig(eos_token_id=[5, 6]), processor.tokenizer) == {5, 6, own}
     assert end_of_turn_ids(model.generation_config, processor.tokenizer) == {own}
+
+
+@pytest.mark.parametrize(("ending", "opened"), [("", False), ("<think>\n", True), ("<think>\n\n</think>\n\n", False)])
+def test_whether_the_template_opens_a_thought_stands_in_every_completion(qwen, ending, opened):
+    model, processor = qwen
+    processor = copy.copy(processor)
+    processor.chat_template = (processor.chat_template or processor.tokenizer.chat_template) + ending
+    completions = list(TransformersBackend(model, processor).complete(REQUESTS[:1], GREEDY))
+    assert [completion.thought_open for completion in completions] == [opened] * len(completions)

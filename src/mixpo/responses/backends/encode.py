@@ -1,12 +1,14 @@
 """Prompts to model inputs, through the checkpoint's own processor and chat template."""
 
 from collections.abc import Sequence
+from functools import cached_property
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from mixpo.errors import UserError
+from mixpo.prompts import opens_thought
 from mixpo.responses.backend import Request
 
 
@@ -25,6 +27,11 @@ class Encoder:
         parts = [{"type": "image"} for _ in request.images] + [{"type": "text", "text": request.prompt}]
         messages = [{"role": "user", "content": parts}]
         return self.processor.apply_chat_template(messages, add_generation_prompt=True, tokenize=False)
+
+    @cached_property
+    def opens_thought(self) -> bool:
+        """Whether the chat template ends a prompt inside a thought ("<think>"), as some reasoning models' do."""
+        return opens_thought(self.render(Request(id="", prompt="?")))
 
     def closing_token(self) -> int | None:
         """The special token that the chat template writes after an answer; None when it writes none."""

@@ -107,6 +107,7 @@ class TransformersBackend:
             prompt_tokens=written.prompt_tokens,
             completion_tokens=len(written.token_ids) + stops,
             logp=written.logp,
+            thought_open=self.encoder.opens_thought,
         )
 
     def decode(self, token_ids: Sequence[int]) -> str:

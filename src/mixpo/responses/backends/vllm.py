@@ -160,6 +160,7 @@ class VLLMBackend:
                 prompt_tokens=len(output.prompt_token_ids),
                 completion_tokens=len(written),
                 logp=choice.cumulative_logprob if params.logps else None,
+                thought_open=self.encoder.opens_thought,
             )
 
     def decode(self, token_ids: Sequence[int]) -> str:
