@@ -43,24 +43,36 @@ def test_bad_row(tmp_path, row):
         judge_check(write(tmp_path / "rows.jsonl", [row]))
 
 
+@pytest.mark.parametrize(("label", "right"), [(1, True), ("true", True), ("yes", True), ("0", False), ("False", False)])
+def test_labels_as_people_write_them(tmp_path, label, right):
+    report = judge_check(write(tmp_path / "rows.jsonl", [{"response": "5" if right else "6", "label": label}]))
+    assert "agreement 100.00%" in report
+
+
 @pytest.mark.parametrize(
     ("name", "least"),
     [
-        ("mathvista_responses", {"agreement": 99, "precision": 98, "recall": 98}),
-        ("mathvista_hand_checked", {"agreement": 95}),
-        ("adversarial", {"agreement": 90}),
+        ("mathvista_responses", {"agreement": 99.8}),
+        ("mathvista_hand_checked", {"agreement": 98.5}),
+        ("adversarial", {"agreement": 100}),
+        ("cases", {"agreement": 97}),
+        ("equivalence", {"agreement": 98}),
     ],
 )
 def test_real_responses(name, least):
+    """The thresholds hold for rows that are not marked hard or soft."""
     folder = os.environ.get("MIXPO_DATA")
     if not folder:
         pytest.skip("MIXPO_DATA is not set: no labelled responses here")
     report = judge_check(Path(folder) / "verdicts" / f"{name}.jsonl.gz")
+    lines = report.splitlines()
+    firm = next((line for line in lines if line.startswith("not hard, not soft")), lines[0])
     for measure, percent in least.items():
-        found = re.search(rf"{measure} ([\d.]+)%", report)
+        found = re.search(rf"{measure} ([\d.]+)%", firm)
         assert found
         assert float(found[1]) >= percent
+    false_correct = re.search(r"false correct (\d+)", firm)
+    assert false_correct
+    assert int(false_correct[1]) <= (2 if name == "cases" else 0)
     if name == "adversarial":
-        firm = next(line for line in report.splitlines() if line.startswith("not hard, not soft"))
-        assert "false correct 0" in firm
         assert "over their time limit: none" in report

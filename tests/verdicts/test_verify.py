@@ -50,6 +50,25 @@ def test_cut_before_the_answer():
     assert cut.outcome is Outcome.TRUNCATED
 
 
+def test_the_step_says_how_many_of_each_outcome(tmp_path, capsys):
+    files = RunFiles(tmp_path)
+    files.questions("questions").append([Question(id="q", text="?", answer="3", kind=AnswerKind.INTEGER)])
+    texts = ("3", "\\boxed{3}", "4", "a tree", r"\boxed{9^{9^{9^{9}}}}", "Let me count")
+    files.responses("sample").append(
+        Response(
+            id=f"q/{sample}",
+            question_id="q",
+            sample=sample,
+            text=text,
+            finish_reason=FinishReason.LENGTH if text.startswith("Let") else FinishReason.STOP,
+        )
+        for sample, text in enumerate(texts)
+    )
+    run(Config(workers=1), files)
+    said = " ".join(capsys.readouterr().err.split())
+    assert "6 new verdicts: 2 correct, 1 incorrect, 1 unparsed, 1 truncated, 1 undecided" in said
+
+
 def test_step_judges_only_what_is_missing(tmp_path):
     files = RunFiles(tmp_path)
     files.questions("questions").append([Question(id="q", text="?", answer="3", kind=AnswerKind.INTEGER)])

@@ -63,26 +63,82 @@ def test_processes_give_the_same(files, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("which", "line", "message"),
+    ("which", "line", "reason", "message"),
     [
-        (0, "{", r"Q\.jsonl:4: not a question"),
-        (0, '{"answer": "1"}', r"Q\.jsonl:4: not a question .*id"),
-        (0, '{"id": "q0", "answer": "1"}', r"Q\.jsonl:4: .*'q0' was there before"),
-        (0, '{"id": "x", "answer": 1}', r"Q\.jsonl:4: answer must be a string"),
-        (0, '{"id": "x", "answer": "1", "knd": "integer"}', r"Q\.jsonl:4: .*unknown field 'knd'"),
-        (0, '{"id": "x", "answer": "1", "kind": "intger"}', r"Q\.jsonl:4: .*intger"),
-        (1, '{"id": "r", "question_id": "nobody", "text": "1"}', r"R\.jsonl:13: no question has the id 'nobody'"),
-        (1, '{"id": "q0/0", "question_id": "q0", "text": "1"}', r"R\.jsonl:13: .*'q0/0' was there before"),
-        (1, '{"id": "r", "question_id": "q0", "text": null}', r"R\.jsonl:13: text must be a string"),
+        (0, "{", "bad_row", "Q.jsonl:4: not a question"),
+        (0, '{"id": "q9", "text": "?"}', "no_ground_truth", "Q.jsonl:4: no answer"),
+        (0, '{"id": "q0", "answer": "1"}', "duplicate_id", "Q.jsonl:4: the question id 'q0' was there before"),
+        (0, '{"id": "x", "answer": {"a": 1}}', "bad_row", "Q.jsonl:4: not a question (answer is dict, not text)"),
+        (0, '{"id": "x", "answer": "1", "kind": "intger"}', "bad_row", "Q.jsonl:4: not a question"),
+        (0, '{"id": "x\\ud800", "answer": "1"}', "bad_row", "Q.jsonl:4: not a question (a text is not valid Unicode)"),
+        (
+            1,
+            '{"id": "r", "question_id": "nobody", "text": "1"}',
+            "bad_row",
+            "R.jsonl:13: no question has the id 'nobody'",
+        ),
+        (
+            1,
+            '{"id": "q0/0", "question_id": "q0", "text": "1"}',
+            "duplicate_id",
+            "R.jsonl:13: the response id 'q0/0' was",
+        ),
+        (1, '{"id": "r", "question_id": "q0", "text": null}', "bad_row", "R.jsonl:13: not a response (no text)"),
     ],
 )
-def test_mistakes_name_file_and_line(files, which, line, message):
+def test_a_faulty_line_is_left_out_with_its_reason(files, capsys, which, line, reason, message):
     with files[which].open("a") as file:
         file.write(line + "\n")
-    with pytest.raises(DataError, match=message):
+    verify_files(*files)
+    assert len(rows_of(files[2])) == 12, "the other lines are judged"
+    (dropped,) = rows_of(files[2].with_name("V.jsonl.dropped.jsonl"))
+    assert (dropped["reason"], dropped["detail"][: len(message)]) == (reason, message)
+    assert "1 lines left out" in "".join(capsys.readouterr())
+
+
+def test_reads_what_people_have(tmp_path, capsys):
+    """Numbers for ids and answers, null fields, other names for the columns, no ids, options as a dictionary."""
+    questions = [
+        {"id": 1, "answer": 42, "choices": None, "kind": None, "text": None, "source": "mine"},
+        {"qid": "two", "question": "Is it red?", "label": True},
+        {"index": 3, "question": "Which?", "options": {"A": "cat", "B": "dog"}, "answer": "B"},
+    ]
+    responses = [
+        {"question_id": 1, "prediction": "Final answer: 42", "finish_reason": None},
+        {"qid": "two", "response": "Yes, it is."},
+        {"index": 3, "prediction": "The dog."},
+    ]
+    paths = [tmp_path / name for name in ("Q.jsonl", "R.jsonl", "V.jsonl")]
+    for path, rows in zip(paths, (questions, responses)):
+        path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    verify_files(*paths)
+    verdicts = rows_of(paths[2])
+    assert [(row["id"], row["outcome"]) for row in verdicts] == [
+        ("1/1", "correct"), ("two/2", "correct"), ("3/3", "correct")
+    ]  # fmt: skip
+    said = "".join(capsys.readouterr())
+    assert "Q.jsonl: columns not used: source" in said
+    assert "3 correct" in said
+
+
+def test_a_lone_surrogate_stops_nothing(files):
+    """A model's text may hold half a character: it is judged, and the verdict can be written."""
+    with files[1].open("a") as file:
+        file.write('{"id": "s", "question_id": "q0", "text": "Final answer: \\ud800"}\n')
+    verify_files(*files)
+    assert rows_of(files[2])[-1]["extracted"] == " ?"
+
+
+@pytest.mark.parametrize("content", ["my notes, one line", "a\nb\n", '{"id": "q0", "answer": "1"}\n'])
+def test_a_file_of_another_kind_is_left_as_it_is(files, content):
+    files[2].parent.mkdir()
+    files[2].write_text(content)
+    with pytest.raises(DataError, match="not a file of verdicts"):
         verify_files(*files)
+    assert files[2].read_text() == content
 
 
-def test_missing_file(files, tmp_path):
-    with pytest.raises(DataError, match=r"nowhere\.jsonl cannot be read"):
-        verify_files(tmp_path / "nowhere.jsonl", files[1], files[2])
+def test_no_usable_question(tmp_path, files):
+    files[0].write_text('{"id": 1}\n')
+    with pytest.raises(DataError, match="holds no question that can be used"):
+        verify_files(*files)

@@ -93,8 +93,8 @@ def _rows(path: Path) -> Iterator[dict[str, Any]]:
 
 
 def _judged(row: dict[str, Any], path: Path, number: int) -> Judged:
-    expected = row.get("correct", row.get("expected_correct"))
-    if not isinstance(expected, bool) or not isinstance(row.get("response"), str) or row.get("answer") is None:
+    expected = label_of(row.get("correct", row.get("expected_correct", row.get("label"))))
+    if expected is None or not isinstance(row.get("response"), str) or row.get("answer") is None:
         raise DataError(
             f"{path}:{number}: a row needs `response`, `answer` and a true or false `correct`; add what is missing"
         )
@@ -109,6 +109,21 @@ def _judged(row: dict[str, Any], path: Path, number: int) -> Judged:
     limit = row.get("max_seconds")
     name = str(row.get("id") or row.get("pid") or number)
     return Judged(name, expected, verdict, time.perf_counter() - started, float(limit) if limit else None, row)
+
+
+def label_of(value: Any) -> bool | None:
+    """A label as people write it: true, 1, "true", "correct", "yes"; None for what is none."""
+    words = {
+        "true": True,
+        "1": True,
+        "1.0": True,
+        "correct": True,
+        "yes": True,
+        "false": False,
+        "0": False,
+        "0.0": False,
+    }
+    return (words | {"incorrect": False, "no": False, "wrong": False}).get(str(value).strip().lower())
 
 
 def question_of(row: dict[str, Any], name: str) -> Question:

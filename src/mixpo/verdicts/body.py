@@ -9,7 +9,8 @@ import unicodedata
 from functools import cache
 from typing import NamedTuple
 
-from mixpo.verdicts.unicode import FOLDED
+from mixpo.prompts import THOUGHTS
+from mixpo.verdicts.unicode import FOLDED, SUPERSCRIPT, THIN
 
 END_TOKEN = re.compile(r"</s>|<\|(?:im_end|im_start|endoftext|eot_id|end|eos)\|>|<end_of_(?:turn|utterance)>|<eos>")
 INVENTED = re.compile(
@@ -17,7 +18,15 @@ INVENTED = re.compile(
     r"(?: ?\d+)?[ \t*]*:|(?:问题|题目|提示|用户)[ \t]*:|\[?inst\]|example \d+[ \t]*:)"
 )
 # The mark comes first and what stands around it is looked back at: so the search skips to the next mark.
-EMPHASIS = re.compile(r"(?:\*\*|__)(?:(?<![\w)*][*_]{2})(?=\S)|(?<=[^\s*][*_]{2})(?![\w(*])|(?<=[:.。!?][*_]{2}))")
+EMPHASIS = re.compile(
+    r"(?:\*\*|__)(?:(?<![\w)*][*_]{2})(?=\S)|(?<=[^\s*][*_]{2})(?![\w(*])|(?<=[:.。!?][*_]{2}))"
+    r"|```\w*"
+)
+ITALICS = re.compile(r"(?<![\w\\}*)])([*_])(\w(?:[^*_\n\\]{0,80}[\w.!?)])?)\1(?![\w*{(])")
+STRUCK = re.compile(r"~~[^~\n]{1,200}~~")
+TEXT = re.compile(r"\\(?:text(?:bf|it|rm|tt)?|mbox)\s?\{([^{}]*)\}(?!\s?\^)")
+GROUPED = re.compile(r"\d(?<![\d.,]\d)(?<![\d.,] \d)\d?(?: \d{3})+(?![\d]|[.,]\d{3}| \d)")
+"""Thousands set apart by blanks: "1 200". Three digits in front could as well be a list."""
 
 
 class Body(NamedTuple):
@@ -33,25 +42,55 @@ class Body(NamedTuple):
     """Whether the model went on after `end` (end-of-turn token, an invented next question)."""
 
 
-def body_of(response: str) -> Body:
-    """The response after its thinking, before an end-of-turn token or a question that the model invented."""
+def body_of(response: str, thoughts: tuple[tuple[str, str], ...] = THOUGHTS, thought_open: bool = False) -> Body:
+    """The response after its thoughts, before an end-of-turn token or a question that the model invented.
+
+    `thought_open`: whether the prompt ended inside a thought, so that the text begins in one.
+    """
     text = response if response.isascii() else fold(response)
-    if "**" in text or "__" in text:
-        text = EMPHASIS.sub("  ", text)
+    if "~~" in text:
+        text = STRUCK.sub(lambda match: " " * len(match[0]), text)
+    if "*" in text or "_" in text or "```" in text:
+        text = _unemphasised(text)
+    if "\\text" in text or "\\mbox" in text:
+        text = TEXT.sub(_unwrapped, text)
+    if GROUPED.search(text):
+        text = GROUPED.sub(lambda match: match[0].replace(" ", THIN), text)
     lower = lowered(text)
-    start, length = 0, len(text)
-    end = length
-    if "<" in text:
-        start = text.rfind("</think>") + len("</think>") if "</think>" in text else 0
-        if not start and text.lstrip().startswith("<think>"):
-            start = length  # still thinking when it ended: nothing was answered
-        if token := END_TOKEN.search(text, start):
-            end = token.start()
+    start, end = _after_thoughts(lower, thoughts, thought_open)
+    length = end
+    if "<" in text and (token := END_TOKEN.search(text, start, end)):
+        end = token.start()
     if "\n" in text:
         head = text[start : start + 2000]
         if invented := INVENTED.search(lower, start + len(head) - len(head.lstrip()), end):
             end = invented.start()
     return Body(text, lower, start, end, end < length)
+
+
+def _after_thoughts(lower: str, thoughts: tuple[tuple[str, str], ...], thought_open: bool) -> tuple[int, int]:
+    """Where the text after the last thought starts and ends; an open thought never ends."""
+    if not ("<" in lower or "◁" in lower or "[th" in lower or thought_open):
+        return 0, len(lower)
+    closed = max((at + len(closing) for _, closing in thoughts if (at := lower.rfind(closing)) >= 0), default=0)
+    if thought_open and not closed:
+        return len(lower), len(lower)
+    opened = [at for opening, _ in thoughts if (at := lower.find(opening, closed)) >= 0]
+    return closed, min(opened, default=len(lower))
+
+
+def _unwrapped(match: re.Match[str]) -> str:
+    """Words set as text within mathematics as words: "The sum is", "3000 m"; a unit or "or" stays what it is."""
+    inside = match[1]
+    words = re.findall(r"[^\W\d_]+", inside)
+    is_prose = len(words) > 1 or any(character.isdigit() for character in inside) or sum(map(len, words)) > 7
+    return " " * (match.start(1) - match.start()) + inside + " " if is_prose else match[0]
+
+
+def _unemphasised(text: str) -> str:
+    """Without the marks of bold, italics and code, each replaced by blanks."""
+    text = EMPHASIS.sub(lambda match: " " * len(match[0]), text)
+    return ITALICS.sub(r" \2 ", text)
 
 
 def plain_body(text: str) -> Body:
@@ -76,7 +115,7 @@ def fold(text: str) -> str:
 def _plain(character: str) -> str | None:
     if character in FOLDED:
         return FOLDED[character]
-    if character.isascii():
+    if character.isascii() or character in SUPERSCRIPT:
         return None
     category = unicodedata.category(character)
     if category == "Nd":
@@ -84,6 +123,6 @@ def _plain(character: str) -> str | None:
     if category == "Zs" or category == "Cf":
         return " "
     compatible = unicodedata.normalize("NFKC", character)
-    if len(compatible) == 1 and compatible.isascii() and category not in ("No", "So"):
+    if len(compatible) == 1 and compatible.isascii() and (category not in ("No", "So") or compatible.isupper()):
         return compatible
     return None

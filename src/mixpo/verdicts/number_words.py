@@ -80,8 +80,16 @@ NUMBER_WORDS = (
 FRACTION_WORDS = rf"(?:an?|one|two|three|four|five|seven)[ -](?:{'|'.join(PARTS)}|halve)s?(?! o'clock)"
 
 
+MIXED_WORDS = rf"half a dozen|(?:(?:{NUMBER_WORDS})(?:[ -](?:{NUMBER_WORDS}))* and )?{FRACTION_WORDS}"
+
+
 def fraction_value(text: str) -> Fraction:
-    """ "three quarters" is 3/4, "a half" 1/2."""
+    """ "three quarters" is 3/4, "a half" 1/2, "two and a half" 5/2."""
+    if text == "half a dozen":
+        return Fraction(6)
+    whole, _, text = text.rpartition(" and ")
+    if whole:
+        return (words_value(whole) or Fraction(0)) + fraction_value(text)
     top, bottom = re.split(r"[ -]", text.lower())
     return Fraction(
         1 if top in ("a", "an") else SMALL[top], PARTS.get(bottom.removesuffix("s").replace("halve", "half"), 1)

@@ -10,13 +10,13 @@ from operator import attrgetter
 from typing import TypeVar
 
 from mixpo.records import Question, Response
-from mixpo.verdicts import symbolic
+from mixpo.verdicts.mathematics import symbolic
 
 Pair = tuple[Question, Response]
 R = TypeVar("R")
 Verify = Callable[[Question, Response], R]
 QUESTION = ("id", "text", "answer", "kind", "choices", "precision", "unit")
-RESPONSE = ("id", "question_id", "sample", "text", "finish_reason")
+RESPONSE = ("id", "question_id", "sample", "text", "finish_reason", "thought_open")
 """The fields that judging needs."""
 _of_question, _of_response = attrgetter(*QUESTION), attrgetter(*RESPONSE)
 WORTHWHILE = 5_000

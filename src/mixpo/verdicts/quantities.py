@@ -1,25 +1,32 @@
 """Numbers in running text: digits with separators, words, fractions, powers, percentages, scale words and units.
 
-`quantities(text)` gives them in order with their place. What looks like a number but is not one (a range, a ratio, a
-time, a date) is given as well, without a value, so that its parts are never taken for the answer.
+`quantities(text)` gives them in order with their place. A piece of mathematics is read as a whole: what looks like a
+number but is a part of something else (`5x`, `f(5)`, `5 or more`, a range, a ratio, a time, a date) is given as well,
+without a value, so that a part is never taken for the answer.
 """
 
 import re
 from collections.abc import Iterator
 from fractions import Fraction
-from typing import NamedTuple
 
-from mixpo.verdicts.arithmetic import SUPERSCRIPT, VULGAR, NoValue, TooLarge, Value, evaluate
 from mixpo.verdicts.body import Body, plain_body
+from mixpo.verdicts.formula_quantities import DELIMITED, in_mathematics, is_prose
+from mixpo.verdicts.languages import NUMBER_WORD, NUMBERS, SECOND_WORD, number_of
+from mixpo.verdicts.mathematics.formula import parse
+from mixpo.verdicts.mathematics.tree import NotAFormula, letters_of
+from mixpo.verdicts.mathematics.values import NoValue, Value, real
 from mixpo.verdicts.number_words import (
     CHINESE,
-    FRACTION_WORDS,
+    MIXED_WORDS,
     NUMBER_WORDS,
     ORDINALS,
     chinese_value,
     fraction_value,
     words_value,
 )
+from mixpo.verdicts.quantity import CURRENCY, HAS_NUMBER, SIGNED, Quantity, finished
+from mixpo.verdicts.reading import Undecided
+from mixpo.verdicts.unicode import SUPERSCRIPT, VULGAR
 
 GROUPED = r"\d{1,3}(?:(?:,|\{,\}|\u202f|')\d{3})+(?![\d])|\d{1,2}(?:,\d{2})+,\d{3}(?!\d)"
 EUROPEAN = r"\d{1,3}(?:\.\d{3})+,\d+(?!\d)|\d{1,3}(?:\.\d{3}){2,}(?![\d,])|(?<![\d,(\[{])\d+,\d{1,2}(?![\d,)\]}]|,)"
@@ -27,77 +34,61 @@ DIGITS = rf"(?:{EUROPEAN}|(?:{GROUPED}|\d+)(?:\.\d+)?|\.\d+)(?:[eE][+-]?\d{{1,4}
 BARE = r"\d++(?![.,'\u202f]\d|\{,|e)"
 """Digits with no separator after them: what `DIGITS` would match as well, after trying all else."""
 MATH = (
-    rf"(?:{BARE}|{DIGITS}|[{''.join(VULGAR)}{''.join(SUPERSCRIPT)}]|\\(?:[dtc]?frac|sqrt|pi|cdot|times|div|left|right|approx)(?![a-zA-Z])"
-    r"|sqrt(?=\s*\()|\\[,;:! %$()\[\]]|[-+*/^·×÷√π()\[\]{}=≈%$]|(?<=\d)\s?:\s?(?=\d)|(?<=\d)\s?[xX]\s?(?=\d))"
+    rf"(?:\^\{{-?\d+\}}|{BARE}|{DIGITS}|[{''.join(VULGAR)}{''.join(SUPERSCRIPT)}]|sqrt(?=\s*\()|pi(?![a-z])"
+    r"|[-+*/^·×÷√π()\[\]=≈%$±]|(?<=[\d ]):(?= ?\d)|(?<=[\d ])[xX](?= ?\d))"
 )
 # Matched on text in lower case. Both alternatives begin with a look at the first character: most places hold no number.
 RUN = re.compile(
-    rf"(?=[^a-z\s]|sqrt)(?:{MATH}[ \u202f]*)+"
-    rf"|\b(?=[abdefhmnostz])(?<!['-])(?:(?P<fraction>{FRACTION_WORDS})|(?P<words>(?:{NUMBER_WORDS})(?:(?:[ -]"
+    rf"(?=[^a-z\s]|sqrt|pi)(?:{MATH}[ \u202f]*)+"
+    rf"|\b(?=[abdefhmnostz])(?<!['-])(?:(?P<fraction>{MIXED_WORDS})|(?P<words>(?:{NUMBER_WORDS})(?:(?:[ -]"
     rf"|,? and )(?:{NUMBER_WORDS}))*)"
     rf"|(?P<ordinal>{'|'.join(ORDINALS)}))(?![\w'])|(?P<chinese>{CHINESE})"
+    rf"|(?<!\w)(?P<foreign>(?:{NUMBER_WORD})(?:[ -](?:(?:et|y|e|und|и)[ -])?(?:{SECOND_WORD}))?)(?!\w)"
 )
 SIMPLE = r"((?:\d{1,15}|\d{1,3}(?:,\d{3}){1,4})(?:\.\d{1,15})?)"
 PLAIN = re.compile(rf"[ \u202f=:]*{SIMPLE}[ \u202f]*")
 ALONE = re.compile(rf"[\s:]*{SIMPLE}[\s.]*")
-SIGNED = re.compile(r"-?\d{1,15}(?:\.\d{1,15})?")
-HAS_NUMBER = re.compile(rf"[\dπ{''.join(VULGAR)}]|\\pi")
-SPLIT = re.compile(
-    r"=|≈|\\approx"
-    r"|(?<=[\d)\]}])(?: +|\u202f(?!\d{3}(?!\d)))(?=[\d(\[$\\.])(?!\d+ ?/ ?\d+(?![\d/]))(?!\\[dtc]?frac"
-    r"|\\(?:times|cdot|div|approx))"
-)
+SPLIT = re.compile(r"=|≈|(?<=[\d)\]}])(?: +|\u202f(?!\d{3}(?!\d)))(?=[\d(\[$.])(?!\(?\d+ ?/ ?\d+\)?(?![\d/]))")
 DATE = re.compile(r"\d{1,4}([-/.])\d{1,2}\1\d{1,4}")
 RANGE = re.compile(rf"[$(\[ ]*(?:{DIGITS})[ %°]*-+[ ]?\$?(?:{DIGITS})[ %)\]°]*")
 COLONS = re.compile(r"\d+(?:\.\d+)?(?:\s?:\s?\d+(?:\.\d+)?)+")
-SCALE = re.compile(r"[ \u202f]?(?:(thousand|million|billion|trillion|hundred|dozen|万|亿)\b|(万|亿))")
-SCALES = {
-    "hundred": 100,
-    "dozen": 12,
-    "thousand": 10**3,
-    "million": 10**6,
-    "billion": 10**9,
-    "trillion": 10**12,
-    "万": 10**4,
-    "亿": 10**8,
-}
-PERCENT = re.compile(r"\s?(?:\\?%|percent\b|per cent\b|percentage points?\b|％)")
-UNIT = re.compile(r"[ \u202f]?\\?(?:text|mathrm|mbox)?\{?\s*([°²³a-zA-Zμµ\u4e00-\u9fff]+(?:[/^·][a-zA-Z0-9]+)*)")
 CALL = re.compile(r"[A-Za-z_]{2,}\([\"'][^\s]*$")
-MINUS = re.compile(r"\b(?:minus|negative) $")
-CURRENCY = frozenset("$€£¥₹")
-
-
-class Quantity(NamedTuple):
-    """A number in a text, or what looks like one."""
-
-    start: int
-    end: int
-    value: Value | None
-    """None: not a single number (a range, a ratio, a time, a date) or no number at all."""
-    form: str = "number"
-    """number, word, percent, ordinal, money, expression, range, ratio, date, opaque, too large."""
-    unit: str = ""
-    """The word after it, when there is one: "cm", "objects"."""
-    sign: str = ""
-    """The currency sign before it."""
-    scale: int = 1
-    """The scale word's factor that `value` includes, for example 10**6."""
 
 
 def quantities(body: Body, start: int, end: int) -> Iterator[Quantity]:
     """The numbers of a window, in order."""
     text = body.text
+    if text.find("\\", start, end) >= 0 or text.find("$", start, end) >= 0:
+        for match in DELIMITED.finditer(text, start, end):
+            group = match.lastgroup or "e"
+            if is_prose(match[group], group):
+                continue
+            yield from _in_text(body, start, match.start(), end)
+            yield from in_mathematics(body, match, group, end)
+            start = match.end()
+    yield from _in_text(body, start, end, end)
+
+
+def _in_text(body: Body, start: int, end: int, limit: int) -> Iterator[Quantity]:
+    position = start
+    for found in _runs(body, start, end, limit):
+        if found.start >= position:  # a scale word belongs to the number before it
+            yield found
+            position = found.end
+
+
+def _runs(body: Body, start: int, end: int, limit: int) -> Iterator[Quantity]:
+    text = body.text
     for run in RUN.finditer(body.lower, start, end):
         if run.lastgroup:
-            value, form = _in_words(run[0], run.lastgroup)
-            if value is not None:
-                yield _finished(body, run.start(), run.end(), end, value, form)
+            number, form = _in_words(run[0], run.lastgroup)
+            if number is not None:
+                yield finished(body, run.start(), run.end(), limit, number, form)
         elif plain := PLAIN.fullmatch(text, *run.span()):  # most numbers are: no need to take the run apart
-            if found := _plain_quantity(body, plain, end):
+            if found := _plain_quantity(body, plain, limit):
                 yield found
         elif HAS_NUMBER.search(run[0]):
-            yield from _run_quantities(body, run.start(), run.end(), end)
+            yield from _run_quantities(body, run.start(), run.end(), limit)
 
 
 def quantities_of(text: str) -> list[Quantity]:
@@ -115,15 +106,16 @@ def _plain_quantity(body: Body, plain: re.Match[str], limit: int) -> Quantity | 
     """The quantity whose digits are the match's group; None: they are an exponent, part of a name, or in a call."""
     (left, right), text = plain.span(1), body.text
     before = text[left - 1 : left]
-    if before == "^" or (before.isalpha() and before.isascii()) or _in_call(text, left):
+    if before in ("^", "_") or (before.isalpha() and before.isascii()) or _in_call(text, left):
         return None
-    value = _value(plain[1].replace(",", ""))
-    return _finished(body, left, right, limit, value, "money" if before in CURRENCY else "number")
+    return finished(
+        body, left, right, limit, _plain_value(plain[1].replace(",", "")), "money" if before in CURRENCY else "number"
+    )
 
 
 def _in_call(text: str, left: int) -> bool:
-    """Whether a number is the quoted argument of a call in code."""
-    return text[left - 1 : left] in "\"'" and CALL.search(text, max(0, left - 30), left) is not None
+    """Whether a number is the argument of a call in code."""
+    return text[left - 1 : left] in "\"'(" and CALL.search(text, max(0, left - 30), left) is not None
 
 
 def _in_words(words: str, group: str) -> tuple[Fraction | None, str]:
@@ -131,6 +123,12 @@ def _in_words(words: str, group: str) -> tuple[Fraction | None, str]:
         return fraction_value(words), "word"
     if group == "ordinal":
         return Fraction(ORDINALS[words]), "ordinal"
+    if group == "foreign" and words in NUMBERS:
+        return number_of(words), "word"
+    if group == "foreign":
+        parts = [number_of(word) for word in re.split(r"[ -]", words) if word in NUMBERS]
+        joined = len(parts) == 1 or (parts[0] >= 20 and parts[0] % 10 == 0 and parts[1] < 10)
+        return (sum(parts, Fraction(0)) if joined else None), "word"
     return (chinese_value(words) if group == "chinese" else words_value(words)), "word"
 
 
@@ -154,7 +152,7 @@ def _stripped(text: str, left: int, right: int) -> tuple[int, int]:
             text[left] in " \u202f*/×·÷)]}+=:%^" or (text[left] == "$" and "$" in text[left + 1 : right])
         ):
             left += 1
-        while right > left and text[right - 1] in " \u202f-+*/×·÷([{=:$^\\":
+        while right > left and text[right - 1] in " \u202f-+*/×·÷([{=:$^\\±":
             right -= 1
         piece = text[left:right]
         for opening, closing in ("()", "[]", "{}"):
@@ -170,12 +168,18 @@ def _piece(body: Body, left: int, right: int, limit: int) -> Iterator[Quantity]:
     text = body.text
     piece = text[left:right]
     if left and (
-        text[left - 1] == "^" or (text[left - 1].isalpha() and text[left - 1].isascii() and piece[0].isdigit())
+        text[left - 1] in "^_" or (text[left - 1].isalpha() and text[left - 1].isascii() and piece[0].isdigit())
     ):
         return  # an exponent of a unit (cm^2), or part of a name (N_0, P1)
     if _in_call(text, left) and piece[0] != "√":
         return  # the argument of a call in code
+    if piece[0] == "(" and text[left - 1 : left].isascii() and text[left - 1 : left].isalpha():
+        yield Quantity(left, right, None, "opaque")  # f(5), exit(0)
+        return
     if piece[0] == "-" and re.match(r"[a-zA-Z0-9\u00c0-\u052f)\]]", text[left - 1 : left]):
+        if re.search(r"(?<![A-Za-z])[A-Za-z]$", text[max(0, left - 2) : left]):
+            yield Quantity(left, right, None, "opaque")  # x-5
+            return
         left, piece = left + 1, piece[1:].lstrip()  # a dash after a word, no sign (but 答案是-5 is -5)
         if not piece:
             return
@@ -186,31 +190,34 @@ def _piece(body: Body, left: int, right: int, limit: int) -> Iterator[Quantity]:
     elif RANGE.fullmatch(piece):
         yield Quantity(left, right, None, "range")
     else:
-        percent = piece.rstrip().endswith("%")
-        money = piece[0] in CURRENCY or piece[:2] in ("-$", "\\$") or (left > 0 and text[left - 1] in CURRENCY)
-        bare = piece.rstrip("%\\ ").replace("\\$", "").lstrip("$")
-        try:
-            value = _value(bare) if SIGNED.fullmatch(bare) else evaluate(plain_digits(bare.replace("$", " ")))
-        except TooLarge:
-            yield Quantity(left, right, None, "too large")
-            return
-        except NoValue:
-            yield Quantity(left, right, None, "opaque")
-            return
-        form = (
-            "percent"
-            if percent
-            else "money"
-            if money
-            else "number"
-            if bare.strip("-+ ()").replace(",", "").replace(".", "").isdigit()
-            else "expression"
-        )
-        yield _finished(body, left, right, limit, value, form)
+        yield _evaluated(body, left, right, limit, piece)
 
 
-def _value(digits: str) -> Value:
-    return Fraction(digits) if "." in digits else int(digits)
+def _evaluated(body: Body, left: int, right: int, limit: int, piece: str) -> Quantity:
+    text = body.text
+    percent = piece.rstrip().endswith("%")
+    money = piece[0] in CURRENCY or piece[:2] in ("-$", "\\$") or (left > 0 and text[left - 1] in CURRENCY)
+    bare = piece.rstrip("%\\ ").replace("\\$", "").lstrip("$")
+    try:
+        found = _plain_value(bare) if SIGNED.fullmatch(bare) else real(_tree(plain_digits(bare.replace("$", " "))))
+    except Undecided:
+        return Quantity(left, right, None, "too large")
+    except (NoValue, NotAFormula):
+        return Quantity(left, right, None, "opaque")
+    simple = bare.strip("-+ ()").replace(",", "").replace(".", "").isdigit()
+    form = "percent" if percent else "money" if money else "number" if simple else "expression"
+    return finished(body, left, right, limit, found, form)
+
+
+def _tree(text: str) -> tuple:
+    tree = parse(text)
+    if letters_of(tree):
+        raise NoValue("letters")
+    return tree[1] if tree[0] == "deg" else tree
+
+
+def _plain_value(digits: str) -> Value:
+    return Fraction(digits) if "." in digits else Fraction(int(digits))
 
 
 def plain_digits(text: str) -> str:
@@ -219,29 +226,3 @@ def plain_digits(text: str) -> str:
         text = re.sub(EUROPEAN, lambda match: match[0].replace(".", "").replace(",", "."), text)
         text = re.sub(GROUPED, lambda match: re.sub(r"\D", "", match[0]), text)
     return re.sub(r"(?<=\d)\s?[xX]\s?(?=\d)", "*", text)
-
-
-def _finished(body: Body, left: int, right: int, limit: int, value: Value, form: str) -> Quantity:
-    """With the scale word, percent sign or unit that follows, and the "minus" in words before it."""
-    text, lower, scale, unit = body.text, body.lower, 1, ""
-    if (
-        lower[left - 2 : left - 1] in ("s", "e")
-        and (minus := MINUS.search(lower, max(0, left - 10), left))
-        and not text[max(0, minus.start() - 100) : minus.start()].rstrip()[-1:].isdigit()
-    ):
-        value, left = -value, minus.start()
-    if right < limit:
-        while scaled := SCALE.match(lower, right, limit):
-            factor = SCALES[scaled[1] or scaled[2]]
-            scale, value, right = scale * factor, value * factor, scaled.end()
-        if form != "percent" and (percent := PERCENT.match(lower, right, limit)):
-            form, right = "percent", percent.end()
-        if named := UNIT.match(text, right, limit):
-            unit = named[1]
-    currency = next(filter(CURRENCY.__contains__, text[max(0, left - 1) : left + 2]), "")
-    return Quantity(left, right, value, form, unit, currency, scale)
-
-
-def as_fraction(value: Value) -> Fraction:
-    """Exact value of a whole number, a fraction or a float."""
-    return value if isinstance(value, Fraction) else Fraction(value)

@@ -52,8 +52,8 @@ class Config:
     """The section whose questions have the ground truths."""
     workers: int = 0
     """Processes that judge; 0: as many as there are cores."""
-    time_limit: float = 2.0
-    """Seconds for one symbolic comparison."""
+    time_limit: float = 1.5
+    """Seconds for the symbolic comparisons of one verdict."""
 
 
 def relabel(

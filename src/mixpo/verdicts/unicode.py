@@ -1,5 +1,7 @@
 """Characters that stand for a plain one, one for one; what is missing here is folded by its Unicode category."""
 
+from fractions import Fraction
+
 THIN = "\u202f"
 """Narrow space: kept apart from other spaces, since between digits it separates thousands."""
 
@@ -21,6 +23,8 @@ FOLDED = {
     "\u300c": '"',
     "\u300d": '"',
     "。": ".",
+    "।": ".",
+    "？": "?",
     "、": ",",
     "【": "[",
     "】": "]",
@@ -38,3 +42,10 @@ FOLDED = {
     "≅": "≈",
     "∼": "≈",
 }
+
+VULGAR = {
+    "½": Fraction(1, 2), "⅓": Fraction(1, 3), "⅔": Fraction(2, 3), "¼": Fraction(1, 4), "¾": Fraction(3, 4),
+    "⅕": Fraction(1, 5), "⅖": Fraction(2, 5), "⅗": Fraction(3, 5), "⅘": Fraction(4, 5), "⅙": Fraction(1, 6),
+    "⅚": Fraction(5, 6), "⅛": Fraction(1, 8), "⅜": Fraction(3, 8), "⅝": Fraction(5, 8), "⅞": Fraction(7, 8),
+}  # fmt: skip
+SUPERSCRIPT = dict(zip("⁰¹²³⁴⁵⁶⁷⁸⁹⁻⁺", "0123456789-+"))

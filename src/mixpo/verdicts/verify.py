@@ -1,16 +1,21 @@
 """Responses -> verdicts: is the final answer right? Strict, typed, deterministic, and impossible to hang."""
 
 import logging
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 
 from mixpo.files import RunFiles
-from mixpo.progress import track
+from mixpo.progress import say, track
+from mixpo.prompts import THOUGHTS
 from mixpo.records import AnswerKind, FinishReason, Outcome, Question, Response, Verdict
+from mixpo.verdicts.aftermath import withdrawn
 from mixpo.verdicts.body import Body, body_of
 from mixpo.verdicts.extract import KINDS, Extraction, extract
 from mixpo.verdicts.infer import infer_kind
 from mixpo.verdicts.llm_judge import JudgeReply, LLMJudgeConfig, decide
+from mixpo.verdicts.mathematics.symbolic import start_clock
 from mixpo.verdicts.parallel import in_parallel
 from mixpo.verdicts.reading import Undecided
 from mixpo.verdicts.statements import trimmed
@@ -30,14 +35,19 @@ class Config:
     """The section that wrote the responses."""
     workers: int = 0
     """Processes that judge; 0: as many as there are cores."""
-    time_limit: float = 2.0
-    """Seconds for one symbolic comparison, after which its verdict is UNDECIDED."""
+    time_limit: float = 1.5
+    """Seconds for the symbolic comparisons of one verdict, after which it is UNDECIDED."""
+    thoughts: tuple[str, ...] = ()
+    """Further tags that open a thought, for example `<reflection>`, closed by `</reflection>`."""
     llm_judge: LLMJudgeConfig | None = None
     """A model that judges free-form answers; None: they stay UNDECIDED."""
 
 
-def verify(question: Question, response: Response) -> Verdict:
-    """The verdict on one response. Never raises on what a model wrote, never runs it."""
+def verify(question: Question, response: Response, thoughts: tuple[str, ...] = ()) -> Verdict:
+    """The verdict on one response. Never raises on what a model wrote, never runs it.
+
+    `thoughts`: tags that open a thought, besides those that are known.
+    """
     if question.answer is None:
         return _verdict(question, response, Outcome.UNDECIDED, None, reason="no ground truth")
     kind = question.kind or infer_kind(question)
@@ -45,8 +55,11 @@ def verify(question: Question, response: Response) -> Verdict:
         return _verdict(
             question, response, Outcome.UNDECIDED, kind, reason="free-form answers are not judged by string"
         )
+    start_clock()
     try:
-        return _judged(question, response, kind)
+        return _judged(question, response, kind, thoughts)
+    except Undecided as reason:
+        return _verdict(question, response, Outcome.UNDECIDED, kind, reason=str(reason))
     except Exception as error:  # the one broad except: around the answer that a model wrote
         log.exception("the judge failed on response %s", response.id)
         return _verdict(
@@ -54,8 +67,9 @@ def verify(question: Question, response: Response) -> Verdict:
         )
 
 
-def _judged(question: Question, response: Response, kind: AnswerKind) -> Verdict:
-    body = body_of(response.text)
+def _judged(question: Question, response: Response, kind: AnswerKind, thoughts: tuple[str, ...]) -> Verdict:
+    known = THOUGHTS + tuple((tag.lower(), f"{tag[:1]}/{tag[1:]}".lower()) for tag in thoughts)
+    body = body_of(response.text, known, response.thought_open)
     found = extract(body, question, kind)
     truncated = response.finish_reason is FinishReason.LENGTH and not body.cut
     if found is None or (truncated and _unfinished(body, kind, found)):
@@ -75,6 +89,8 @@ def _judged(question: Question, response: Response, kind: AnswerKind) -> Verdict
 
 def _unfinished(body: Body, kind: AnswerKind, found: Extraction) -> bool:
     """Whether the cut leaves the final answer open: a sentence on the way, or words that could have gone on."""
+    if withdrawn(body, found.reading.end):
+        return True  # it was thinking again when it was cut
     if found.rule in ("box", "tag"):
         return False
     if found.rule in ("first", "last"):
@@ -99,7 +115,7 @@ def _verdict(
         id=response.id,
         question_id=question.id,
         outcome=outcome,
-        extracted=response.text[slice(*span)] if span else None,
+        extracted=response.text[slice(*span)].encode(errors="replace").decode() if span else None,
         span=span,
         rule=rule,
         kind=kind,
@@ -116,7 +132,8 @@ def judge(
     """
     known = questions if isinstance(questions, Mapping) else {question.id: question for question in questions}
     pairs = ((known[response.question_id], response) for response in responses if response.question_id in known)
-    return in_parallel(verify, pairs, config.workers, config.time_limit)
+    judging = partial(verify, thoughts=config.thoughts) if config.thoughts else verify
+    return in_parallel(judging, pairs, config.workers, config.time_limit)
 
 
 def outcome(question: Question, response: Response) -> Outcome:
@@ -136,4 +153,19 @@ def run(config: Config, files: RunFiles) -> None:
     if config.llm_judge is not None:
         by_id = {response.id: response for response in files.responses(config.responses) if response.id not in done}
         new = decide(new, questions, by_id, config.llm_judge, files.judge_replies(config.name, JudgeReply))
-    verdicts.append(track(new, "verify", total=total, done=len(done)))
+    counts: Counter[str] = Counter()
+    verdicts.append(_counting(track(new, "verify", total=total, done=len(done)), counts))
+    there = f", {len(done):,} were there" if done else ""
+    say(f"{config.name}: {sum(counts.values()):,} new verdicts{there}{counted(counts)}")
+
+
+def _counting(verdicts: Iterable[Verdict], counts: Counter[str]) -> Iterator[Verdict]:
+    for verdict in verdicts:
+        counts[verdict.outcome.value] += 1
+        yield verdict
+
+
+def counted(counts: Counter[str]) -> str:
+    """ ": 12 correct, 3 unparsed", in the order of `Outcome`; empty where nothing was counted."""
+    said = ", ".join(f"{counts[outcome.value]:,} {outcome.value}" for outcome in Outcome if counts[outcome.value])
+    return f": {said}" if said else ""

@@ -2,11 +2,16 @@
 
 question: id, answer, and what is known of text, kind, choices, precision, unit
 response: id, question_id, text, and finish_reason ("stop" or "length") where it is known
+
+People's files are read as they are: other common names for the same columns, numbers for ids and answers, `null` for
+what is missing, no ids (they are made from the line). A line that cannot be used is a `Dropped` record with its reason
+in `<out>.dropped.jsonl`; the first reason and the columns that were not used are said on the screen.
 """
 
 import json
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -15,20 +20,71 @@ from mixpo.files import read_lines
 from mixpo.ids import Ids
 from mixpo.json_lines import from_json, from_row, to_json
 from mixpo.progress import say, track
-from mixpo.records import Question, Response, Verdict
+from mixpo.records import Dropped, DropReason, Question, Response, Verdict
 from mixpo.verdicts.parallel import in_parallel
-from mixpo.verdicts.verify import Config, verify
+from mixpo.verdicts.verify import Config, counted, verify
 
 T = TypeVar("T", Question, Response)
+NAMES: dict[type, dict[str, tuple[str, ...]]] = {
+    Question: {
+        "id": ("id", "question_id", "qid", "pid", "index"),
+        "text": ("text", "question", "query", "prompt", "problem"),
+        "answer": ("answer", "label", "ground_truth", "gt", "solution", "target"),
+        "kind": ("kind", "answer_kind"),
+        "choices": ("choices", "options"),
+        "precision": ("precision",),
+        "unit": ("unit",),
+    },
+    Response: {
+        "id": ("id", "response_id"),
+        "question_id": ("question_id", "qid", "pid", "index", "question"),
+        "text": ("text", "prediction", "response", "output", "completion", "answer"),
+        "finish_reason": ("finish_reason",),
+        "sample": ("sample",),
+        "thought_open": ("thought_open",),
+    },
+}
+"""A record's fields, and the names that files give them: the first that a row has is taken."""
+IGNORED = frozenset(
+    (
+        "prompt",
+        "style",
+        "token_ids",
+        "prompt_tokens",
+        "completion_tokens",
+        "logp",
+        "images",
+        "domain",
+        "category",
+        "meta",
+    )
+)
+"""Fields of our own records that judging does not need: not worth a word."""
+
+
+@dataclass
+class _Reading:
+    """What was left out of the files, and which of their columns were not used."""
+
+    dropped: list[Dropped] = field(default_factory=list)
+    unused: dict[str, set[str]] = field(default_factory=dict)
+
+    def drop(self, name: str, path: Path, line: int, why: str, reason: DropReason = DropReason.BAD_ROW) -> None:
+        self.dropped.append(Dropped(id=name, step="verify", reason=reason, detail=f"{path.name}:{line}: {why}"))
 
 
 def verify_files(questions: Path, responses: Path, out: Path) -> None:
-    """Judges every response that has no verdict in `out` yet, over all cores. Raises DataError with file and line."""
-    known = _questions(questions)
+    """Judges every response that has no verdict in `out` yet, over all cores. Raises DataError and UserError."""
+    reading = _Reading()
     done = _done(out)
+    known = _questions(questions, reading)
+    if not known:
+        raise DataError(f"{questions} holds no question that can be used ({_first(reading)}); mend it")
     total = sum(1 for _ in read_lines(responses))
     new = (
-        (known[response.question_id], response) for response in _responses(responses, known) if response.id not in done
+        (known[response.question_id], response)
+        for response in _responses(responses, known, reading)
+        if response.id not in done
     )
     config = Config()
     counts: Counter[str] = Counter()
@@ -39,12 +95,20 @@ def verify_files(questions: Path, responses: Path, out: Path) -> None:
             for outcome, line in track(judged, "verify", total=total, done=len(done)):
                 file.write(line)
                 counts[outcome] += 1
+        aside = out.with_name(f"{out.name}.dropped.jsonl")
+        if reading.dropped or aside.exists():
+            aside.write_text("".join(to_json(record) + "\n" for record in reading.dropped), encoding="utf-8")
     except OSError as error:
         raise UserError(f"{out} cannot be written ({error.strerror}); choose another file, then run again") from error
-    say(
-        f"{out}: {sum(counts.values())} new verdicts, {len(done)} were there"
-        + "".join(f", {n} {o}" for o, n in counts.most_common())
-    )
+    for name, columns in sorted(reading.unused.items()):
+        say(f"{name}: columns not used: {', '.join(sorted(columns))}")
+    if reading.dropped:
+        say(f"{len(reading.dropped)} lines left out ({aside.name}), the first: {_first(reading)}")
+    say(f"{out}: {sum(counts.values())} new verdicts, {len(done)} were there{counted(counts)}")
+
+
+def _first(reading: _Reading) -> str:
+    return reading.dropped[0].detail if reading.dropped else "it is empty"
 
 
 def _judged(question: Question, response: Response) -> tuple[str, str]:
@@ -53,57 +117,113 @@ def _judged(question: Question, response: Response) -> tuple[str, str]:
     return verdict.outcome.value, to_json(verdict) + "\n"
 
 
-def _questions(path: Path) -> dict[str, Question]:
+def _questions(path: Path, reading: _Reading) -> dict[str, Question]:
     found: dict[str, Question] = {}
     for number, line in enumerate(read_lines(path), 1):
-        question = _record(Question, line, {"text": ""}, path, number)
+        question = _record(Question, line, {"text": ""}, path, number, reading)
+        if question is None:
+            continue
         if question.id in found:
-            raise DataError(f"{path}:{number}: the question id {question.id!r} was there before; make ids unique")
-        found[question.id] = question
+            reading.drop(
+                question.id, path, number, f"the question id {question.id!r} was there before", DropReason.DUPLICATE_ID
+            )
+        elif question.answer is None:
+            reading.drop(question.id, path, number, "no answer", DropReason.NO_GROUND_TRUTH)
+        else:
+            found[question.id] = question
     return found
 
 
-def _responses(path: Path, questions: dict[str, Question]) -> Iterator[Response]:
+def _responses(path: Path, questions: dict[str, Question], reading: _Reading) -> Iterator[Response]:
     seen = Ids()
     for number, line in enumerate(read_lines(path), 1):
-        response = _record(Response, line, {"sample": 0, "finish_reason": "stop"}, path, number)
+        response = _record(Response, line, {"sample": 0, "finish_reason": "stop"}, path, number, reading)
+        if response is None:
+            continue
         if response.question_id not in questions:
-            raise DataError(
-                f"{path}:{number}: no question has the id {response.question_id!r}; check the questions file"
+            reading.drop(response.id, path, number, f"no question has the id {response.question_id!r}")
+        elif not seen.add(response.id):
+            reading.drop(
+                response.id, path, number, f"the response id {response.id!r} was there before", DropReason.DUPLICATE_ID
             )
-        if not seen.add(response.id):
-            raise DataError(f"{path}:{number}: the response id {response.id!r} was there before; make ids unique")
-        yield response
+        else:
+            yield response
 
 
-def _record(record_type: type[T], line: str, defaults: dict[str, Any], path: Path, number: int) -> T:
+def _record(
+    record_type: type[T], line: str, defaults: dict[str, Any], path: Path, number: int, reading: _Reading
+) -> T | None:
+    """The record of a line; None, and a `Dropped`, where it cannot be read."""
+    name = f"{path.stem}:{number}"
     try:
         row = json.loads(line)
-        record = from_row(record_type, {**defaults, **row} if isinstance(row, dict) else row)
-    except ValueError as error:
-        raise DataError(f"{path}:{number}: not a {record_type.__name__.lower()} ({error}); mend the line") from None
-    wrong = next(
-        (name for name in ("id", "text", "question_id") if not isinstance(getattr(record, name, ""), str)), None
-    )
-    if wrong or not isinstance(getattr(record, "answer", ""), str | None):
-        raise DataError(f"{path}:{number}: {wrong or 'answer'} must be a string; put it in quotes")
-    return record
+        line.encode()
+        if not isinstance(row, dict):
+            raise ValueError("not a JSON object")
+        fields = _fields(record_type, row, name, path, reading)
+        # A model may write half a character; whoever names questions may not.
+        own = {key: value for key, value in fields.items() if record_type is Question or key != "text"}
+        json.dumps(own, ensure_ascii=False).encode()
+        return from_row(record_type, {**defaults, **fields})
+    except (ValueError, RecursionError) as error:
+        reason = "a text is not valid Unicode" if isinstance(error, UnicodeError) else str(error)
+        what = record_type.__name__.lower()
+        reading.drop(name, path, number, f"not a {what} ({reason})")
+        return None
+
+
+def _fields(record_type: type, row: dict[str, Any], name: str, path: Path, reading: _Reading) -> dict[str, Any]:
+    """The record's fields from a row's columns, as text where people wrote numbers."""
+    found: dict[str, Any] = {}
+    taken: set[str] = set()
+    for own, names in NAMES[record_type].items():
+        column = next((other for other in names if row.get(other) is not None and other not in taken), None)
+        if column is None:
+            continue
+        taken.add(column)
+        found[own] = _plain(own, row[column])
+    unused = {column for column in row if row[column] is not None} - taken - IGNORED
+    if unused:
+        reading.unused.setdefault(path.name, set()).update(unused)
+    found.setdefault("id", f"{found['question_id']}/{name.rpartition(':')[2]}" if "question_id" in found else name)
+    if record_type is Response and not isinstance(found.get("text"), str):
+        raise ValueError("no text")
+    return found
+
+
+def _plain(own: str, value: Any) -> Any:
+    if own == "choices":
+        items = value.values() if isinstance(value, dict) else value if isinstance(value, list) else [value]
+        return [str(item) for item in items]
+    if own in ("id", "question_id", "answer") and isinstance(value, bool):
+        return "yes" if value else "no"
+    if own in ("id", "question_id", "answer") and isinstance(value, int | float):
+        return str(value)
+    if own == "answer" and isinstance(value, list) and all(isinstance(item, str | int | float) for item in value):
+        return ", ".join(map(str, value))
+    if own in ("id", "question_id", "text", "answer") and not isinstance(value, str):
+        raise ValueError(f"{own} is {type(value).__name__}, not text")
+    return value
 
 
 def _done(out: Path) -> Ids:
-    """Ids that have a verdict; a line torn by a kill is cut off, to be made again."""
+    """Ids that have a verdict. A line torn by a kill is cut off, to be made again; another kind of file is refused."""
+    done = Ids()
     if not out.exists():
-        return Ids()
+        return done
     try:
-        with out.open("rb+") as file:
-            content_end = sum(len(line) for line in file if line.endswith(b"\n"))
-            file.truncate(content_end)
+        content = out.read_bytes()
+        whole = content[: content.rfind(b"\n") + 1]
+        for line in whole.decode(errors="replace").splitlines():
+            done.add(from_json(Verdict, line).id)
+        torn = content[len(whole) :]
+        if torn and not torn.startswith(b'{"id"'):
+            raise ValueError("its last line is none")
+        if torn:
+            with out.open("rb+") as file:
+                file.truncate(len(whole))
     except OSError as error:
         raise UserError(f"{out} cannot be written ({error.strerror}); choose another file, then run again") from error
-    done = Ids()
-    for number, line in enumerate(read_lines(out), 1):
-        try:
-            done.add(from_json(Verdict, line).id)
-        except ValueError as error:
-            raise DataError(f"{out}:{number}: not a verdict ({error}); choose another file for the verdicts") from None
+    except ValueError as error:
+        raise DataError(f"{out}: not a file of verdicts ({error}); choose another file for the verdicts") from None
     return done

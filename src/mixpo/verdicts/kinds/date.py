@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from mixpo.records import Question
 from mixpo.verdicts.body import Body
+from mixpo.verdicts.nearest import only_one
 from mixpo.verdicts.reading import Reading, Undecided
 from mixpo.verdicts.statements import Statement, sentence_end
 
@@ -29,7 +30,7 @@ MONTHS["sept"] = 9
 MONTH = rf"(?:{'|'.join(sorted(MONTHS, key=len, reverse=True))})\b\.?"
 DATE = re.compile(
     rf"(?<![A-Za-z0-9])(?:(?P<month>{MONTH})\s*(?P<day>[0-3]?\d)(?:st|nd|rd|th)?(?:\s*,?\s+(?P<year>\d{{4}}))?(?!\d)"
-    rf"|(?P<day2>[0-3]?\d)(?:st|nd|rd|th)?\s+(?:of\s+)?(?P<month2>{MONTH})(?:\s*,?\s*(?P<year2>\d{{4}}))?"
+    rf"|(?P<day2>[0-3]?\d)(?:st|nd|rd|th)?[\s-]+(?:of\s+)?(?P<month2>{MONTH})(?:\s*[,-]?\s*(?P<year2>\d{{4}}))?"
     rf"|(?P<month3>{MONTH}),?\s+(?:of\s+)?(?P<year3>\d{{4}})"
     r"|(?P<year4>\d{4})\s?[-/.年]\s?(?P<month4>[01]?\d)(?:\s?[-/.月]\s?(?P<day4>[0-3]?\d)日?)?(?!\d)"
     r"|(?P<a>[0-3]?\d)[-/.](?P<b>[0-3]?\d)[-/.](?P<year5>\d{4}|\d{2})(?!\d)"
@@ -53,19 +54,9 @@ def read(body: Body, statement: Statement, question: Question) -> Reading | None
     """The date that a statement gives: the first after a mark, else the last."""
     text = body.text
     end = sentence_end(text, statement.start, statement.end) if statement.marked else statement.end
-    found = [(match, day) for match in DATE.finditer(text, statement.start, end) if (day := day_of(match)) is not None]
-    if not found:
-        return None
-    if len({day for _, day in found}) > 1 and not statement.marked:
-        return Reading(statement.start, end, problem="several answers")
-    match, day = found[0] if statement.marked else found[-1]
-    if (
-        statement.marked
-        and len(found) > 1
-        and re.fullmatch(r"\s*(?:,|or|and|to|-|/)\s*", text[match.end() : found[1][0].start()])
-    ):
-        return Reading(statement.start, end, problem="several answers")
-    return Reading(match.start(), match.end(), day)
+    matches = DATE.finditer(text, statement.start, end)
+    found = [(match.start(), match.end(), day) for match in matches if (day := day_of(match)) is not None]
+    return only_one(body, statement, found, question.text)
 
 
 def day_of(match: re.Match[str]) -> Day | None:

@@ -13,9 +13,9 @@ LONGEST = 1_000
 
 def right(reading: Reading, question: Question) -> bool:
     """Whether 1 - NL(answer, truth) is at least 0.5, for the closest of the truths (separated by `|`)."""
-    answer = " ".join(reading.value.lower().split())
+    answers = [" ".join(words.lower().split()) for words in reading.value]
     truths = [" ".join(truth.lower().split()) for truth in (question.answer or "").split("|")]
-    return max(similarity(truth, answer) for truth in truths) >= THRESHOLD
+    return max(similarity(truth, answer) for truth in truths for answer in answers) >= THRESHOLD
 
 
 def similarity(truth: str, answer: str) -> float:

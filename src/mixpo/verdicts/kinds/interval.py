@@ -5,8 +5,13 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from mixpo.records import Question
-from mixpo.verdicts.body import Body
-from mixpo.verdicts.quantities import as_fraction, quantities_of
+from mixpo.verdicts.body import Body, fold
+from mixpo.verdicts.kinds import expression
+from mixpo.verdicts.mathematics.compare import same
+from mixpo.verdicts.mathematics.structure import ORDER, Group, Mathematics, Relation, Several, Union, is_readable
+from mixpo.verdicts.mathematics.structure import read as structure_of
+from mixpo.verdicts.quantities import quantities_of
+from mixpo.verdicts.quantity import as_fraction
 from mixpo.verdicts.reading import Reading, Undecided
 from mixpo.verdicts.statements import Statement, sentence_end
 
@@ -19,6 +24,8 @@ INTERVAL = re.compile(
     rf"|[a-zA-Z]\s*(?P<sign>[<>]=?|[≤≥]|\\[lg]eq?\b)\s*(?P<g>{END}))",
     re.IGNORECASE,
 )
+DENIED = re.compile(r"(?:\bnot|n't|\bnever|\boutside(?: of)?|\bexcept|∉|\\notin)\s*\$?\s*$")
+GOES_ON = re.compile(r"\s*(?:\\cup|∪|\^|\\setminus|∖|\bexcept\b|\bwithout\b|\bexcluding\b)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,14 +39,35 @@ class Interval:
 
 
 def read(body: Body, statement: Statement, question: Question) -> Reading | None:
-    """The interval that a statement gives: the first after a mark, else the last."""
+    """The interval that a statement gives, as mathematics or in words; behind a mark the first, else the last."""
     text = body.text
     end = sentence_end(text, statement.start, statement.end) if statement.marked else statement.end
+    formula = expression.read(body, statement, question)
+    if (
+        formula
+        and formula.value is not None
+        and is_readable(formula.value)
+        and _is_interval(structure_of(formula.value))
+    ):
+        return formula
     found = list(INTERVAL.finditer(text, statement.start, end))
     if not found:
         return None
     match = found[0] if statement.marked else found[-1]
+    if DENIED.search(body.lower, max(statement.start, match.start() - 20), match.start()):
+        return Reading(statement.start, end, problem="denied")
+    if GOES_ON.match(body.text, match.end(), end):
+        return Reading(statement.start, end, problem="a part of another set")
     return Reading(match.start(), match.end(), interval(match))
+
+
+def _is_interval(part: Mathematics) -> bool:
+    """Whether a structure is an interval, an inequality, or several of them."""
+    if isinstance(part, Union | Several):
+        return all(map(_is_interval, part.items))
+    if isinstance(part, Relation):
+        return set(part.signs) <= ORDER | {"≠", "∖"} or (len(part.sides) == 2 and _is_interval(part.sides[-1]))
+    return isinstance(part, Group) and not part.is_set
 
 
 def interval(match: re.Match[str]) -> Interval:
@@ -66,11 +94,24 @@ def _end(text: str) -> Fraction | None:
 
 
 def right(reading: Reading, question: Question) -> bool:
-    """Whether both ends are the same, and whether they belong, where both say so."""
-    match = INTERVAL.fullmatch((question.answer or "").strip())
+    """Whether both ends are the same, and whether they belong, where both say so. Raises Undecided."""
+    answer = (question.answer or "").strip()
+    match = INTERVAL.fullmatch(fold(answer))
+    if isinstance(reading.value, str):
+        in_words = match and match["c"]
+        decided = None if in_words else same(answer, reading.value, question.text)
+        said = INTERVAL.fullmatch(fold(reading.value).strip("$ ").replace("\\left", "").replace("\\right", ""))
+        if match and in_words and said:
+            return _same(interval(match), interval(said))
+        if decided is None:
+            raise Undecided("the intervals cannot be compared")
+        return decided
     if match is None:
         raise Undecided("the ground truth is no interval")
-    gold, answer = interval(match), reading.value
+    return _same(interval(match), reading.value)
+
+
+def _same(gold: Interval, answer: Interval) -> bool:
     if (gold.low, gold.high) != (answer.low, answer.high):
         return False
     pairs = ((gold.low, gold.low_in, answer.low_in), (gold.high, gold.high_in, answer.high_in))

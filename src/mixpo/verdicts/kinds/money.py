@@ -18,13 +18,30 @@ NAMES = {
     "usd": "usd",
     "eur": "eur",
     "gbp": "gbp",
+    "peso": "peso",
+    "chf": "chf",
+    "franc": "franc",
+    "won": "won",
+    "ruble": "rub",
+    "real": "brl",
+    "krona": "sek",
+    "zloty": "pln",
+    "hk$": "hkd",
+    "ca$": "cad",
+    "c$": "cad",
+    "a$": "aud",
+    "au$": "aud",
+    "nz$": "nzd",
+    "r$": "brl",
+    "s$": "sgd",
 }
 
 
 def currency(text: str) -> str | None:
     """The currency that a text names, None when it names none."""
     lower = text.lower()
-    for sign, code in (*SIGNS.items(), *NAMES.items()):
+    # A sign with letters before it is another currency than the sign alone.
+    for sign, code in (*sorted(NAMES.items(), key=lambda item: -len(item[0])), *SIGNS.items()):
         if sign in lower:
             return code
     return None

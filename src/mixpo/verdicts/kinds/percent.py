@@ -3,7 +3,7 @@
 from mixpo.records import Question
 from mixpo.verdicts.kinds.decimal import right as decimal_right
 from mixpo.verdicts.kinds.number import gold_quantity, read
-from mixpo.verdicts.quantities import as_fraction
+from mixpo.verdicts.quantity import as_fraction
 from mixpo.verdicts.reading import Reading
 
 __all__ = ["read", "right"]

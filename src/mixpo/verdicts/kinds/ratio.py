@@ -4,11 +4,14 @@ import re
 from fractions import Fraction
 
 from mixpo.records import Question
-from mixpo.verdicts.arithmetic import NoValue, evaluate
 from mixpo.verdicts.body import Body
+from mixpo.verdicts.mathematics.formula import parse
+from mixpo.verdicts.mathematics.tree import NotAFormula
+from mixpo.verdicts.mathematics.values import NoValue, value
 from mixpo.verdicts.number_words import SMALL
 from mixpo.verdicts.reading import Reading, Undecided
 from mixpo.verdicts.statements import Statement, sentence_end
+from mixpo.verdicts.words import in_reverse
 
 PART = r"(?:\d+(?:\.\d+)?|" + "|".join(sorted(SMALL, key=len, reverse=True)) + ")"
 RATIO = re.compile(
@@ -24,6 +27,8 @@ def read(body: Body, statement: Statement, question: Question) -> Reading | None
     found = [(match, value) for match in RATIO.finditer(text, statement.start, end) if (value := parts(match[0]))]
     if not found:
         return None
+    if in_reverse(body.lower[statement.start : end], question.text.lower()):
+        return Reading(statement.start, end, problem="the inverse ratio")
     if (
         statement.marked
         and len({value for _, value in found}) > 1
@@ -38,10 +43,10 @@ def parts(text: str) -> tuple[Fraction, ...]:
     """The ratio's parts, scaled so that they sum to 1; empty when there are none or all are 0."""
     if "frac" in text:
         try:
-            value = evaluate(text)
-        except NoValue:
+            whole = value(parse(text))
+        except (NoValue, NotAFormula):
             return ()
-        found = [value, Fraction(1)] if isinstance(value, Fraction) else []
+        found = [whole, Fraction(1)] if isinstance(whole, Fraction) else []
     else:
         found = [Fraction(SMALL.get(word.lower(), word)) for word in re.findall(PART, text, re.IGNORECASE)]
     total = sum(found, Fraction(0))

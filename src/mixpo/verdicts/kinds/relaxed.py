@@ -32,6 +32,9 @@ def right(reading: Reading, question: Question) -> bool:
     if pair is None:
         return False
     answer, truth = pair
+    gold = number.gold_quantity(question.answer or "")
+    if gold.form == "percent" and reading.value.form != "percent" and 0 < abs(answer) < 1 <= abs(truth):
+        answer *= 100
     if re.fullmatch(r"(?:1[5-9]|20)\d\d", (question.answer or "").strip()):
         return answer == truth
     return abs(answer - truth) <= TOLERANCE * abs(truth)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from mixpo.records import Question
 from mixpo.verdicts.body import Body
+from mixpo.verdicts.nearest import only_one
 from mixpo.verdicts.number_words import SMALL
 from mixpo.verdicts.reading import Reading, Undecided
 from mixpo.verdicts.statements import Statement, sentence_end
@@ -12,15 +13,18 @@ from mixpo.verdicts.statements import Statement, sentence_end
 HOURS = "|".join(list(SMALL)[1:13])
 MINUTES = "|".join(sorted(SMALL, key=len, reverse=True))
 CLOCK = re.compile(
-    r"(?<![\d.])(?<!\d:)(?P<hour>[01]?\d|2[0-3])\s?[:：](?P<minute>[0-5]\d)(?::(?P<second>[0-5]\d))?(?![\d:])\s*(?P<half>[ap]\.?\s?m\b\.?)?"
+    r"(?<![\d.])(?<!\d:)(?P<hour>[01]?\d|2[0-3])\s?\{?[:：]\}?(?P<minute>[0-5]\d)(?::(?P<second>[0-5]\d))?(?![\d:])\s*(?P<half>[ap]\.?\s?m\b\.?)?"
     r"|(?<![\d:.])(?P<hour2>1?\d)(?:\.(?P<minute2>[0-5]\d))?\s*(?P<half2>[ap]\.?\s?m\b\.?)"
     rf"|(?<![A-Za-z0-9])(?P<part>half|(?:a )?quarter|(?:{MINUTES}"
     rf"|\d{{1,2}})(?:[ -](?:{MINUTES}))?(?: minutes?)?)\s+(?P<side>past|after|to|before|till)\s+"
     rf"(?P<hour3>{HOURS}|1?\d)(?: o'clock)?\b"
     rf"|(?<![A-Za-z0-9])(?P<hour4>{HOURS}|1?\d) o'clock\b|\b(?P<noon>noon|midday|midnight)\b"
-    r"|(?P<hour5>[01]?\d|2[0-3])\s?[点时](?:(?P<minute5>[0-5]?\d)分?|(?P<half5>半))?",
+    r"|(?P<hour5>[01]?\d|2[0-3])\s?[点时時시] ?(?:(?P<minute5>[0-5]?\d)[分분]?|(?P<half5>半))?",
     re.IGNORECASE,
 )
+
+DAY_OF_24 = re.compile(r"\b24[- ]?h")
+"""A question in which 0:00 is not 12:00."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,20 +40,8 @@ def read(body: Body, statement: Statement, question: Question | None) -> Reading
     """The time that a statement gives: the first after a mark, else the last."""
     text = body.text
     end = sentence_end(text, statement.start, statement.end) if statement.marked else statement.end
-    found = list(CLOCK.finditer(text, statement.start, end))
-    if not found:
-        return None
-    match = found[0] if statement.marked else found[-1]
-    if len({clock(other) for other in found}) > 1 and (not statement.marked or _hedged(text, found)):
-        return Reading(statement.start, end, problem="several answers")
-    return Reading(match.start(), match.end(), clock(match))
-
-
-def _hedged(text: str, found: list[re.Match[str]]) -> bool:
-    return (
-        re.fullmatch(r"\s*(?:,|or|and|to|-)\s*(?:or|and)?\s*", text[found[0].end() : found[1].start()], re.IGNORECASE)
-        is not None
-    )
+    found = [(match.start(), match.end(), clock(match)) for match in CLOCK.finditer(text, statement.start, end)]
+    return only_one(body, statement, found, question.text if question else "")
 
 
 def single(text: str) -> Clock | None:
@@ -101,4 +93,6 @@ def right(reading: Reading, question: Question) -> bool:
     gold = single(question.answer or "")
     if gold is None:
         raise Undecided("the ground truth is no time")
+    if DAY_OF_24.search(question.text) and gold.minutes != reading.value.minutes:
+        return False
     return same(gold, reading.value)
