@@ -140,6 +140,10 @@ def _together(sections: dict[str, Section]) -> list[list[str]]:
 def _runner(step: str, cluster: Any) -> Callable[[Any, RunFiles], None]:
     """The step's `run`, with what it needs of another one: steps never import each other, so it is handed over here."""
     run = importlib.import_module(STEPS[step]).run
+    if step == "questions":
+        from mixpo.verdicts.truths import unanswerable
+
+        return partial(run, doubt=unanswerable)
     if step != "sample":
         return run
     from mixpo.verdicts.verify import outcome

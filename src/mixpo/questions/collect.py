@@ -9,7 +9,7 @@ questions:
 import importlib
 import json
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
@@ -31,6 +31,10 @@ LOADERS = {
     "nlvr": "mixpo.questions.nlvr",
 }
 """What a source's `loader` may be, and the module that reads it (`mixpo.questions.source` says its shape)."""
+
+
+Doubt = Callable[[Question], str | None]
+"""Says why no answer can match a question's ground truth; None where one can."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,8 +65,10 @@ def _source(source: str, values: dict[str, Any]) -> tuple[ModuleType, Any]:
     return module, build(module.Config, {key: value for key, value in values.items() if key != "loader"}, where)
 
 
-def collect(config: Config) -> Iterator[Item | Dropped]:
+def collect(config: Config, doubt: Doubt | None = None) -> Iterator[Item | Dropped]:
     """Every source's questions, in order; the second of two questions with one id is dropped.
+
+    So is one whose ground truth no answer can match, as `doubt` has it.
 
     Raises DataError when a source cannot be read or gives no question at all.
     """
@@ -71,7 +77,7 @@ def collect(config: Config) -> Iterator[Item | Dropped]:
         module, loader_config = _source(source, values)
         found, left_out = 0, Counter[str]()
         for entry in module.load(loader_config, source, config.seed):
-            checked = _check(entry, seen) if isinstance(entry, Item) else entry
+            checked = _check(entry, seen, doubt) if isinstance(entry, Item) else entry
             if isinstance(checked, Item):
                 found += 1
             else:
@@ -82,8 +88,8 @@ def collect(config: Config) -> Iterator[Item | Dropped]:
             raise DataError(f"{config.name}: source {source!r} gives no question ({why}); check what it reads")
 
 
-def _check(entry: Item, seen: Counter[str]) -> Item | Dropped:
-    """Drops what repeats an id, and what JSON lines cannot hold."""
+def _check(entry: Item, seen: Counter[str], doubt: Doubt | None) -> Item | Dropped:
+    """Drops what repeats an id, what JSON lines cannot hold, and what nobody can answer."""
     own_id = entry.question.id
     seen[own_id] += 1
     if seen[own_id] > 1:
@@ -93,16 +99,18 @@ def _check(entry: Item, seen: Counter[str]) -> Item | Dropped:
     except UnicodeEncodeError:
         own_id = own_id.encode(errors="replace").decode()
         return left_out(own_id, DropReason.BAD_ROW, "a text is not valid Unicode (half a surrogate pair)")
+    if doubt is not None and (reason := doubt(entry.question)):
+        return left_out(own_id, DropReason.BAD_ANSWER, reason)
     return entry
 
 
-def collect_into(config: Config, files: RunFiles) -> Counter[str]:
+def collect_into(config: Config, files: RunFiles, doubt: Doubt | None = None) -> Counter[str]:
     """Writes what is not there yet: images first, then their question, so that a record never lacks its image.
 
     Returns how many questions there are ("questions") and how many rows were left out, by reason.
     """
     roots = {source: _root(source, values) for source, values in config.sources.items()}
-    return store(collect(config), roots, config.name, files)
+    return store(collect(config, doubt), roots, config.name, files)
 
 
 def store(items: Iterable[Item | Dropped], roots: dict[str, str], name: str, files: RunFiles) -> Counter[str]:
@@ -157,12 +165,14 @@ def _list(counts: Counter[str]) -> str:
     return ", ".join(f"{count} {reason}" for reason, count in sorted(counts.items()))
 
 
-def run(config: Config, files: RunFiles) -> None:
+def run(config: Config, files: RunFiles, doubt: Doubt | None = None) -> None:
     """Collects the section's questions into the run folder. Raises DataError when there is none."""
     if not config.sources:
         example = "sources: {mine: {loader: jsonl, path: mine.jsonl}}"
         raise DataError(f"{config.name}: there are no sources; write for example {example}")
-    counts = collect_into(config, files)
+    counts = collect_into(config, files, doubt)
     questions = counts.pop("questions")
     left_out = f" ({_list(counts)} left out)" if counts else ""
-    say(f"{config.name}: {questions:,} questions{left_out}")
+    first = next(iter(files.dropped(config.name)), None) if counts else None
+    why = f"; the first, {first.id}: {first.detail}" if first else ""
+    say(f"{config.name}: {questions:,} questions{left_out}{why}")
