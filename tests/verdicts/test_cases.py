@@ -23,9 +23,11 @@ LEAST = {
     "responses-7": (97.0, 0),
     "responses-8": (98.3, 0),
     "responses-9": (92.5, 1),
+    "responses-10": (94.6, 2),
     "equivalence-1": (98.4, 0),
     "equivalence-2": (98.8, 0),
     "equivalence-3": (99.4, 0),
+    "equivalence-4": (98.8, 0),
     "attack": (64.5, 122),
 }
 """Per cent of agreement on the rows not marked hard, and the most false CORRECT among them."""

@@ -9,7 +9,7 @@ import re
 from mixpo.records import Question
 from mixpo.verdicts.body import Body
 from mixpo.verdicts.mathematics.compare import same
-from mixpo.verdicts.mathematics.notation import SPOKEN
+from mixpo.verdicts.mathematics.notation import SPOKEN, normal
 from mixpo.verdicts.mathematics.structure import Several, is_readable
 from mixpo.verdicts.mathematics.structure import read as structure_of
 from mixpo.verdicts.reading import Reading, Undecided
@@ -39,6 +39,7 @@ GOES_ON = re.compile(
 )
 """What the end of a text shows that what follows is a part of it."""
 NUMBERED = re.compile(r"\s*\(?\d{1,2}[.)]\s+(?=[A-Za-z])")
+FORM_ASKED = re.compile(r"\b(?:factor|factori[sz]e|expand|simplify|rewrite|rationali[sz]e)\b", re.IGNORECASE)
 LENGTH = 1_000
 LONGEST = 200
 """Characters of a sentence from whose end a formula is looked for."""
@@ -136,6 +137,9 @@ def right(reading: Reading, question: Question) -> bool:
     """Whether the formula is the ground truth's. Raises Undecided when that takes too long or cannot be told."""
     if len(reading.value) > LENGTH:
         raise Undecided("too long to compare")
+    gold, said = normal(question.answer or "").replace(" ", ""), normal(reading.value).replace(" ", "")
+    if said != gold and FORM_ASKED.search(question.text) and said in normal(question.text).replace(" ", ""):
+        return False  # what was to be factored, as it was
     decided = same(question.answer or "", reading.value, question.text)
     if decided is None:
         raise Undecided("the formulas cannot be compared")

@@ -24,7 +24,7 @@ INSIDE = re.compile(
     r"|(?:right|correct)\b)"
     r"|\b(?i:it's|that's|it|this|that|makes|so|thus|hence|therefore|actually|probably|pick|but|but rather"
     r"|must be|think|believe|ergo|need|i\.e\.|reste|que la|con la|money's on"
-    r"|say|guess|be|is|get|with|select|choose)"
+    r"|say|guess|be|is|get|with|select|choose|points? to)"
     r"[,:]?\s+[\"'(*]*([A-Z])(?=[\"')*]*\s*(?:either way|anyway|in any case)?[.!,]?\s*$)|(?<![\w(])\[([A-Z])\]"
     r"|\b(?i:option|choice|letter|answer)\b\s*(?:is\b|:)?\s*[\"'(*]*([A-Za-z])(?![\w'])|(?:选项|答案"
     r"|选)\s*[为是]?\s*:?\s*[(\"]?([A-Z])(?![A-Za-z])"

@@ -15,7 +15,7 @@ from mixpo.verdicts.words import in_reverse
 
 PART = r"(?:\d+(?:\.\d+)?|" + "|".join(sorted(SMALL, key=len, reverse=True)) + ")"
 RATIO = re.compile(
-    rf"(?<![A-Za-z0-9_./])(?<!\d:){PART}(?:(?:\s*:\s*|\s+to\s+|\s*/\s*|\\s*\\colon\\s*){PART})+(?![\w:/]|\.\d)|\\[dt]?frac\s*\{{\d+\}}\s*\{{\d+\}}",
+    rf"(?<![A-Za-z0-9_./])(?<!\d:){PART}(?:(?:\s*:\s*|\s+to\s+|\s*\\text\s*\{{\s*to\s*\}}\s*|\s*/\s*|\\s*\\colon\\s*){PART})+(?![\w:/]|\.\d)|\\[dt]?frac\s*\{{\d+\}}\s*\{{\d+\}}",
     re.IGNORECASE,
 )
 

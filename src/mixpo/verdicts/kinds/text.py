@@ -51,6 +51,8 @@ LOOKS = re.compile(
     r"|young|old|long|short) "
 )
 TITLE, AUTHOR = re.compile(r"\b(?:title|name)\b", re.IGNORECASE), re.compile(r" by (?=[A-Z])")
+CODE = re.compile(r"[a-z]\d|\d[a-z]")
+"""A number plate or the like: its blanks do not count."""
 LISTED = re.compile(r",? and |, | & ")
 WITHIN = re.compile(r"\w (?:therefore|thus|hence)$")
 """An adverb inside a clause: what stands before it belongs to the answer."""
@@ -326,7 +328,7 @@ def _parts(words: str) -> tuple[str, ...]:
 @lru_cache(maxsize=65536)
 def _means(said: str, gold: str) -> bool:
     """Whether two plain texts name the same: a class noun ("red colour"), a place's "on", or a dog's colour aside."""
-    if said == gold:
+    if said == gold or (CODE.search(gold) and said.replace(" ", "") == gold.replace(" ", "")):
         return True
     if PLACED.match(said) and not PLACED.match(gold):
         said = PLACED.sub("", said)

@@ -75,6 +75,7 @@ TRUE_THAT = re.compile(
 )
 GOES_ON = re.compile(r"[\"'*]*\s+(?!that\b|because\b|since\b|as\b|for\b|in\b|given\b|based\b|about\b|to say\b)\w")
 CONDITION = re.compile(r"[,:]? ?(?:but only |only )?(?:if|unless|provided|assuming|as long as)\b")
+TAIL = re.compile(r", (yes|no)\W*$")
 IDIOM = re.compile(r"\bno (?:doubt|problem|matter|way|wonder|conclusion|information|data|longer|one)\b", re.IGNORECASE)
 
 
@@ -108,6 +109,8 @@ def read(body: Body, statement: Statement, question: Question) -> Reading | None
         if len({reading.value for reading in found}) > 1 or MAYBE.search(text, start, end):
             return Reading(start, end, problem="several answers")
         return found[-1]
+    if tail := TAIL.search(body.lower, start, end):
+        return Reading(tail.start(1), tail.end(1), tail[1] == "yes")
     meant = stance(text[start:end], question.text)
     return None if meant is None else Reading(start, end, meant)
 
