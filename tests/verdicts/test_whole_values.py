@@ -170,6 +170,104 @@ VALUES: dict[str, tuple[st.SearchStrategy, Callable[[Any], list[str]], AnswerKin
 }
 
 
+MONTHS = "January February March April May June July August September October November December".split()
+
+
+def forms_of_date(value: tuple[int, int, int]) -> list[str]:
+    year, month, day = value
+    name = MONTHS[month - 1]
+    return [
+        f"{year}-{month:02}-{day:02}",
+        f"{name} {day}, {year}",
+        f"{day} {name} {year}",
+        f"{name[:3]} {day}, {year}",
+        f"{year}年{month}月{day}日",
+    ]
+
+
+def forms_of_time(value: tuple[int, int]) -> list[str]:
+    hour, minute = value
+    half = "PM" if hour >= 12 else "AM"
+    return [
+        f"{hour % 12 or 12}:{minute:02} {half}",
+        f"{hour % 12 or 12}:{minute:02} {half.lower()}",
+        f"{hour}:{minute:02}",
+    ]
+
+
+def forms_of_money(cents: int) -> list[str]:
+    amount = f"{cents // 100}.{cents % 100:02}"
+    return [f"${amount}", f"${cents // 100:,}.{cents % 100:02}", f"{amount} dollars", f"{amount} USD"]
+
+
+def forms_of_percent(tenths: int) -> list[str]:
+    return [f"{tenths / 10:.1f}%", f"{tenths / 10:.1f} percent", f"{tenths / 10:.1f} %", f"{tenths / 10:.2f}%"]
+
+
+def forms_of_decimal(hundredths: int) -> list[str]:
+    return [f"{hundredths / 100:.2f}", f"{hundredths / 100:.3f}", f"{hundredths / 100:.4f}"]
+
+
+def forms_of_ratio(value: tuple[int, int]) -> list[str]:
+    a, b = value
+    return [f"{a}:{b}", f"{a} : {b}", f"{a} to {b}", f"{2 * a}:{2 * b}"]
+
+
+def forms_of_list(value: tuple[int, ...]) -> list[str]:
+    return [
+        f"[{', '.join(map(str, value))}]",
+        ", ".join(map(str, value)),
+        f"{', '.join(map(str, value[:-1]))} and {value[-1]}",
+    ]
+
+
+def forms_of_length(value: int) -> list[str]:
+    return [f"{value} m", f"{value} meters", f"{100 * value} cm", f"{value}.0 m"]
+
+
+def forms_of_choice(index: int) -> list[str]:
+    letter = "ABCD"[index]
+    return [letter, f"({letter})", f"{letter}.", f"({letter}) {OPTIONS[index]}", OPTIONS[index], f"Option {letter}"]
+
+
+OPTIONS = ("a red circle", "a green square", "no shape at all", "two blue triangles")
+IN_WORDS: dict[str, tuple[st.SearchStrategy, Callable[[Any], list[str]], AnswerKind]] = {
+    "date": (
+        st.tuples(st.integers(1900, 2030), st.integers(1, 12), st.integers(13, 28)),
+        forms_of_date,
+        AnswerKind.DATE,
+    ),
+    "time": (st.tuples(st.integers(1, 23), st.integers(0, 59)), forms_of_time, AnswerKind.TIME),
+    "money": (st.integers(100, 999_999), forms_of_money, AnswerKind.MONEY),
+    "percent": (st.integers(11, 999), forms_of_percent, AnswerKind.PERCENT),
+    "decimal": (st.integers(1, 99_999), forms_of_decimal, AnswerKind.DECIMAL),
+    "ratio": (st.tuples(st.integers(1, 9), st.integers(10, 20)), forms_of_ratio, AnswerKind.RATIO),
+    "list": (
+        st.lists(st.integers(1, 99), min_size=3, max_size=5, unique=True).map(tuple),
+        forms_of_list,
+        AnswerKind.LIST,
+    ),
+    "length": (st.integers(2, 99), forms_of_length, AnswerKind.NUMBER),
+    "choice": (st.integers(0, 3), forms_of_choice, AnswerKind.CHOICE),
+}
+WORD_FRAMES = ("The answer is {}.", "Final answer: {}", "<answer>{}</answer>", "**Answer:** {}", "答案是 {}")
+
+
+@pytest.mark.parametrize("name", IN_WORDS)
+@settings(max_examples=60, deadline=None)
+@given(data=st.data())
+def test_a_value_in_words_is_itself_and_no_other(name, data):
+    values, forms, kind = IN_WORDS[name]
+    value, other = data.draw(values), data.draw(values)
+    choices = OPTIONS if kind is AnswerKind.CHOICE else ()
+    truth, frame = forms(value)[0], data.draw(st.sampled_from(WORD_FRAMES))
+    text = frame.format(data.draw(st.sampled_from(forms(value))))
+    assert judged(text, truth, kind, choices) is Outcome.CORRECT, (truth, text)
+    if value != other:
+        text = frame.format(data.draw(st.sampled_from(forms(other))))
+        assert judged(text, truth, kind, choices) is not Outcome.CORRECT, (truth, text)
+
+
 @pytest.mark.parametrize("name", VALUES)
 @settings(max_examples=60, deadline=None)
 @given(data=st.data())
