@@ -12,6 +12,7 @@ verdict from them, since VLMEvalKit would now ask its LLM. No verdict counts as 
 
 import argparse
 import ast
+import operator
 import os
 import resource
 import sys
@@ -51,7 +52,17 @@ RULES = {
 STAND_INS = ("vlmeval", "vlmeval.smp", "vlmeval.smp.log", "vlmeval.smp.file", "vlmeval.utils", "pandas", "sty")
 """What VLMEvalKit's files import and the rules do not use: loggers, tables, colours."""
 DECIDED = {Outcome.CORRECT: True, Outcome.INCORRECT: False}
-ARITHMETIC = (ast.Expression, ast.BinOp, ast.UnaryOp, ast.operator, ast.unaryop, ast.Constant, ast.List, ast.Load)
+OPERATORS: dict[type, Callable[..., Any]] = {
+    ast.Add: operator.add,
+    ast.Sub: operator.sub,
+    ast.Mult: operator.mul,
+    ast.Div: operator.truediv,
+    ast.FloorDiv: operator.floordiv,
+    ast.Mod: operator.mod,
+    ast.Pow: operator.pow,
+    ast.UAdd: operator.pos,
+    ast.USub: operator.neg,
+}
 
 Judge = Callable[[Question, str], bool | None]
 """A question (its kind stated) and a response -> whether it is right; None: no verdict."""
@@ -108,10 +119,20 @@ def plain_math_verify(question: Question, text: str) -> bool | None:
 
 def arithmetic(text: str) -> Any:
     """`eval` as VLMEvalKit's files get it: they give it what a model wrote, so it knows numbers and signs only."""
-    tree = ast.parse(text.strip(), mode="eval")
-    if not all(isinstance(node, ARITHMETIC) for node in ast.walk(tree)):
-        raise ValueError("more than arithmetic")
-    return eval(compile(tree, "<response>", "eval"))
+    return _value(ast.parse(text.strip(), mode="eval").body)
+
+
+def _value(node: ast.expr) -> Any:
+    match node:
+        case ast.Constant(value):
+            return value
+        case ast.List(items):
+            return [_value(item) for item in items]
+        case ast.UnaryOp(sign, operand) if type(sign) in OPERATORS:
+            return OPERATORS[type(sign)](_value(operand))
+        case ast.BinOp(left, sign, right) if type(sign) in OPERATORS:
+            return OPERATORS[type(sign)](_value(left), _value(right))
+    raise ValueError("more than arithmetic")
 
 
 def module(folder: Path, name: str) -> Any:

@@ -175,8 +175,6 @@ LANGUAGES: dict[str, Language] = {
         tens="двадцать тридцать сорок пятьдесят шестьдесят семьдесят восемьдесят девяносто",
     ),
 }
-SPACELESS = ("zh", "ja", "ko")
-"""Languages whose words are not set apart by spaces as ours are."""
 
 
 def every(field: str, without: tuple[str, ...] = ()) -> list[str]:

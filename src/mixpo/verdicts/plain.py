@@ -24,6 +24,10 @@ ACRONYM = re.compile(r"\b(?:[a-z]\.)+[a-z]\b\.?")
 HYPHEN = re.compile(r"(?<=[a-z])-(?=[a-z])")
 TITLES = re.compile(r"\b(?:dr|mr|mrs|ms|prof)\.? (?=\w)")
 SAME = re.compile(r"\b(north|south)[ -](east|west)(?=ern\b|\b)|\bunited states(?: of america)?\b")
+NONE_THERE = re.compile(
+    r"\b(?:dne|(?:does not|doesn't|do not|don't) exist|undefined|not defined|no (?:real )?solutions?)\b"
+)
+"""What says that there is no value; all mean the same."""
 MARKS = re.compile(r"[\"'`*;,!?“”…()\[\]{}|\\$~]|(?<!\w)[.:-](?!\d)|[.:-](?!\w)")
 IRREGULAR = {
     "mice": "mouse",
@@ -58,6 +62,8 @@ def plain(words: str) -> str:
         words = normal(WRAPPING.sub(r"\1", words)).translate(FRAMES)
     words = bare = WRAPPING.sub(r"\1", words.strip())
     words = ENDS.sub("", LEAD_IN.sub("", words))
+    if NONE_THERE.fullmatch(words.strip(" .").casefold()):
+        return "dne"
     words = TITLES.sub("", SAME.sub(lambda match: f"{match[1]}{match[2]}" if match[1] else "usa", words.casefold()))
     words = ACRONYM.sub(lambda match: match[0].replace(".", ""), HYPHEN.sub(" ", words.casefold()))
     words = INITIALS.sub(lambda match: match[0].replace(" ", ""), " ".join(MARKS.sub(" ", words).split()))

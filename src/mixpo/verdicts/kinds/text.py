@@ -5,7 +5,7 @@ from functools import lru_cache
 
 from mixpo.records import Question
 from mixpo.verdicts.body import Body
-from mixpo.verdicts.plain import WRAPPING, plain, singular
+from mixpo.verdicts.plain import NONE_THERE, WRAPPING, plain, singular
 from mixpo.verdicts.reading import Reading, Undecided
 from mixpo.verdicts.refusal import refuses
 from mixpo.verdicts.statements import Statement
@@ -26,10 +26,6 @@ DENIES = re.compile(
     r"|nor)\b|n't\b|\b(?:nicht|kein\w*|n'est pas|non è|no es"
     r"|não é)\b|不是|ではな|じゃな|아닙|아니"
 )
-NONE_THERE = re.compile(
-    r"\b(?:dne|(?:does not|doesn't|do not|don't) exist|undefined|not defined|no (?:real )?solutions?)\b"
-)
-"""What says that there is no value; all mean the same as a ground truth."""
 QUOTED = re.compile(r"\"([^\"\n]{1,80})\"|(?<!\w)'([^'\n]{1,80})'(?!\w)|[「『《“]([^」』》”\n]{1,80})[」』》”]")
 CJK = re.compile(r"[\u3040-\u9fff]")
 ROMANCE = frozenset("un una el la los las le les du des il lo gli um uma o os as".split())
@@ -136,8 +132,8 @@ def read(body: Body, statement: Statement, question: Question) -> Reading | None
         whole = _trimmed(text, start, end) or whole
     if not_but := NOT_BUT.search(lower, start, end):
         start = not_but.end()
-    elif (none := NONE_THERE.search(lower, start, end)) and NONE_THERE.search((question.answer or "").lower()):
-        return Reading(none.start(), none.end(), (question.answer,))
+    elif none := NONE_THERE.search(lower, start, end):
+        return Reading(none.start(), none.end(), (none[0],))
     elif DENIES.search(lower, start, end) and not DENIES.search((question.answer or "").lower()):
         return Reading(start, end, problem="denied")
     if HEDGED.search(lower, start, end):
