@@ -5,6 +5,7 @@ A failure prints the value, the form and the text, so that it can be put into th
 
 from collections.abc import Callable
 from fractions import Fraction
+from math import gcd
 from typing import Any
 
 import pytest
@@ -237,11 +238,21 @@ IN_WORDS: dict[str, tuple[st.SearchStrategy, Callable[[Any], list[str]], AnswerK
         forms_of_date,
         AnswerKind.DATE,
     ),
-    "time": (st.tuples(st.integers(1, 23), st.integers(0, 59)), forms_of_time, AnswerKind.TIME),
+    # No two hours are twelve apart: "1:00" may be meant for 13:00.
+    "time": (
+        st.tuples(st.sampled_from([0, 1, 2, 3, 4, 5, 6, 19, 20, 21, 22, 23]), st.integers(0, 59)),
+        forms_of_time,
+        AnswerKind.TIME,
+    ),
     "money": (st.integers(100, 999_999), forms_of_money, AnswerKind.MONEY),
     "percent": (st.integers(11, 999), forms_of_percent, AnswerKind.PERCENT),
     "decimal": (st.integers(1, 99_999), forms_of_decimal, AnswerKind.DECIMAL),
-    "ratio": (st.tuples(st.integers(1, 9), st.integers(10, 20)), forms_of_ratio, AnswerKind.RATIO),
+    "ratio": (
+        # In lowest terms: 2:12 and 3:18 are one ratio.
+        st.tuples(st.integers(1, 9), st.integers(10, 20)).filter(lambda v: gcd(*v) == 1),
+        forms_of_ratio,
+        AnswerKind.RATIO,
+    ),
     "list": (
         st.lists(st.integers(1, 99), min_size=3, max_size=5, unique=True).map(tuple),
         forms_of_list,
