@@ -17,9 +17,9 @@ from pathlib import Path
 
 import yaml
 
-from mixpo.config import load_recipe
 from mixpo.files import RunFiles
 from mixpo.pipeline import run_recipe
+from mixpo.recipe import load_recipe
 
 RESULTS = Path(__file__).parent / "results"
 

@@ -49,8 +49,8 @@ def flat(count: int, folder: str) -> list[dict[str, float]]:
     from transformers import TrainerCallback
 
     from mixpo.files import BASE_MODEL
+    from mixpo.models.load import load_model, load_processor
     from mixpo.training.config import MPOConfig
-    from mixpo.training.models import load_model, load_processor
     from mixpo.training.trainer import MPOTrainer
 
     torch.set_num_threads(2)

@@ -13,13 +13,13 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from mixpo.app import browse
+from mixpo.app.browse import Filter
+from mixpo.app.store import Store
+from mixpo.app.views import Views
 from mixpo.files import RunFiles, write_text
-from mixpo.report import browse
-from mixpo.report.browse import Filter
 from mixpo.report.page import Config
 from mixpo.report.page import run as report
-from mixpo.report.store import Store
-from mixpo.report.views import Views
 
 WORDS = ["the", "red", "circle", "left", "of", "blue", "square", "so", "there", "are", "more", "shapes", "in", "this",
          "row", "than", "that", "one", "step", "count"]  # fmt: skip

@@ -19,8 +19,8 @@ from transformers import (
 )
 
 from mixpo.batches.encode import Encoder
-from mixpo.training.base_model import make_tokenizer
-from mixpo.training.cost import Prompt
+from mixpo.models.base_model import make_tokenizer
+from mixpo.plan.cost import Prompt
 
 TILE, PATCH = 448, 14
 TOKENS_A_TILE = 256

@@ -6,8 +6,8 @@ python benchmarks/plan.py        after train_step.py and memory.py, whose result
 import json
 from pathlib import Path
 
-from mixpo.training.cost import FLOAT, shape_of, step_bytes, step_flops
-from mixpo.training.plan import CPU_EFFICIENCY
+from mixpo.plan.cost import FLOAT, shape_of, step_bytes, step_flops
+from mixpo.plan.plan import CPU_EFFICIENCY
 from mmpr_shaped import make_model, make_processor, make_rows, prompt_of
 
 RESULTS = Path(__file__).parent / "results"

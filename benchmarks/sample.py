@@ -39,11 +39,11 @@ from transformers import (
     LogitsProcessorList,
 )
 
+from mixpo.models.base_model import make_tokenizer
 from mixpo.responses.backend import Request, SamplingParams
-from mixpo.responses.backends import transformers as embedded
-from mixpo.responses.backends.draw import noise_key, sampler
-from mixpo.responses.backends.transformers import TransformersBackend
-from mixpo.training.base_model import make_tokenizer
+from mixpo.responses.backends.embedded import transformers as embedded
+from mixpo.responses.backends.embedded.draw import noise_key, sampler
+from mixpo.responses.backends.embedded.transformers import TransformersBackend
 
 RESULTS = Path(__file__).parent / "results"
 N = 16

@@ -26,10 +26,10 @@ from typing import Any
 
 import torch
 
-from mixpo.cpu.memory import keep_freed_memory
-from mixpo.cpu.products import product
+from mixpo.models.cpu_memory import keep_freed_memory
+from mixpo.models.cpu_products import product
+from mixpo.plan.cost import shape_of, step_flops
 from mixpo.training.config import MPOConfig
-from mixpo.training.cost import shape_of, step_flops
 from mixpo.training.trainer import MPOTrainer
 from mmpr_shaped import make_model, make_processor, make_rows, prompt_of
 

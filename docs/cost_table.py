@@ -1,12 +1,12 @@
-"""Writes the table of docs/cost.md: what MPO costs over SFT, for three model sizes, by `mixpo.training.cost`."""
+"""Writes the table of docs/cost.md: what MPO costs over SFT, for three model sizes, by `mixpo.plan.cost`."""
 
 from pathlib import Path
 
 import torch
 from transformers import InternVLConfig, InternVLForConditionalGeneration
 
-from mixpo.training.cost import Prompt, Shape, paired, shape_of, step_flops
-from mixpo.training.plan import MACHINES
+from mixpo.plan.cost import Prompt, Shape, paired, shape_of, step_flops
+from mixpo.plan.plan import MACHINES
 
 PAGE = Path(__file__).parent / "cost.md"
 BEGIN, END = "<!-- table -->\n", "<!-- end of table -->"

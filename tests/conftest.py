@@ -5,13 +5,13 @@ import torch
 from hypothesis import settings
 
 from mixpo.files import RunFiles
+from mixpo.models.base_model import make_model, make_processor, make_tokenizer
 from mixpo.pairs.build import Config as PairConfig
 from mixpo.pairs.build import run as build_pairs
 from mixpo.questions.collect import Config as QuestionsConfig
 from mixpo.questions.collect import run as collect
 from mixpo.records import FinishReason, Response
-from mixpo.responses.backends.transformers import TransformersBackend
-from mixpo.training.base_model import make_model, make_processor, make_tokenizer
+from mixpo.responses.backends.embedded.transformers import TransformersBackend
 from mixpo.verdicts.verify import Config as VerifyConfig
 from mixpo.verdicts.verify import run as verify
 

@@ -108,8 +108,8 @@ def test_the_studies_that_ship_resolve(name, monkeypatch, tmp_path):
 
 
 def test_the_generalisation_recipe_resolves(monkeypatch, tmp_path):
-    from mixpo.config import load_recipe
     from mixpo.pipeline import resolve
+    from mixpo.recipe import load_recipe
 
     monkeypatch.setenv("NLVR", str(tmp_path))
     assert {"on_scenes", "on_nlvr", "evaluate"} <= resolve(load_recipe(RECIPES / "generalisation.yaml")).keys()

@@ -3,8 +3,9 @@ from enum import StrEnum
 
 import pytest
 
-from mixpo.config import load_recipe, plain
+from mixpo.config import plain
 from mixpo.errors import RecipeError
+from mixpo.recipe import load_recipe
 
 
 class Colour(StrEnum):

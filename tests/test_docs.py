@@ -17,11 +17,11 @@ import yaml
 
 from mixpo import doctor
 from mixpo.cli import app
-from mixpo.config import load_recipe
 from mixpo.files import write_text
 from mixpo.pipeline import resolve
 from mixpo.questions.collect import Config, collect
 from mixpo.questions.source import Item
+from mixpo.recipe import load_recipe
 from mixpo.training.config import MPOConfig
 
 ROOT = Path(__file__).parent.parent

@@ -2,9 +2,9 @@
 
 import pytest
 
-from mixpo.config import load_recipe
 from mixpo.errors import RecipeError
 from mixpo.pipeline import check_models, resolve
+from mixpo.recipe import load_recipe
 
 RECIPE = """
 run: {run}

@@ -4,9 +4,9 @@ import pytest
 import yaml
 
 from mixpo import pipeline
-from mixpo.config import load_recipe
 from mixpo.errors import RecipeError
 from mixpo.files import RunFiles
+from mixpo.recipe import load_recipe
 from mixpo.report import page
 from mixpo.responses import dropout
 from mixpo.rounds import with_rounds

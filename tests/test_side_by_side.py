@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from mixpo.config import Section
 from mixpo.errors import UserError
 from mixpo.pipeline import _together
+from mixpo.recipe import Section
 from mixpo.side_by_side import side_by_side
 
 

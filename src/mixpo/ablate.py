@@ -23,13 +23,15 @@ from typing import Any
 
 import yaml
 
-from mixpo.config import Recipe, Section, build, trained_by
+from mixpo.config import build
 from mixpo.errors import RecipeError
 from mixpo.evaluation.ablation import Plan, summarise
 from mixpo.evaluation.evaluate import Config, gather
 from mixpo.files import RunFiles
 from mixpo.pipeline import STEPS, run_recipe
 from mixpo.progress import say
+from mixpo.recipe import Recipe, Section
+from mixpo.references import trained_by
 
 REFERENCES = ("questions", "responses", "verdicts", "continuations", "pairs", "demonstrations")
 """Fields of a section that name another section; `model: step:<section>` does so too."""

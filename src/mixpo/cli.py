@@ -49,8 +49,8 @@ def run(recipe: RecipePath, overrides: Overrides = None) -> None:
 
 
 def _run(recipe: Path, overrides: list[str] | None, only: str | None, cluster: object = None) -> None:
-    from mixpo.config import load_recipe
     from mixpo.pipeline import run_recipe
+    from mixpo.recipe import load_recipe
 
     files = run_recipe(load_recipe(recipe, overrides or ()), only, cluster)
     if files.report.exists():
@@ -85,7 +85,7 @@ def sample(
             raise UserError("--workers, --questions and --out need --ray, for example --ray auto")
         _run(recipe, overrides, "sample")
         return
-    from mixpo.responses.scale import Cluster
+    from mixpo.responses.cluster.driver import Cluster
 
     _run(recipe, overrides, "sample", Cluster(address=ray, workers=workers, questions=questions, out=out))
 
@@ -230,7 +230,7 @@ def convert(
     image_token_id: Annotated[int | None, typer.Option(help="Needed only when the source has no tokenizer.")] = None,
 ) -> None:
     """Turn an original InternVL chat checkpoint into transformers' format, without running its code."""
-    from mixpo.training.convert import convert as run_convert
+    from mixpo.convert.internvl import convert as run_convert
 
     run_convert(source, target, image_token_id)
 
@@ -262,7 +262,7 @@ def view(
     images: Annotated[list[Path] | None, typer.Option(help="A folder outside the run that its images lie in.")] = None,
 ) -> None:
     """Look at a run in the browser, and review its pairs and answers blind."""
-    from mixpo.report.app import view as serve
+    from mixpo.app.server import view as serve
 
     serve(run, port, tuple(images or ()))
 
@@ -307,7 +307,7 @@ def plan(
     machine: Annotated[str, typer.Option(help="8xh100, 64xa100, or cpu: this machine, measured for a second.")] = "cpu",
 ) -> None:
     """Print tokens, FLOPs, memory and hours of a recipe's training, from the lengths of its pairs."""
-    from mixpo.training.plan import plan as run_plan
+    from mixpo.plan.plan import plan as run_plan
 
     typer.echo(run_plan(recipe, overrides or (), machine))
 

@@ -1,15 +1,4 @@
-"""YAML recipe -> dataclasses, strict: an unknown key or a wrong type fails at once, with file and line.
-
-name: quickstart
-run: runs/quickstart          # the run folder
-seed: 0                       # fills `seed` of every section that does not state it
-model: base                   # the same for `model`
-rounds: 1                     # more: sample again with the trained model, and train on from it
-steps:                        # sections, in order; a section is named after its step …
-  questions: {…}
-  sample: {…}
-  warmup: {uses: train, …}    # … or says which step it uses
-"""
+"""Plain values (YAML, JSON) -> config dataclasses, strict: an unknown key or a wrong type is an error and its place."""
 
 import dataclasses
 import difflib
@@ -20,152 +9,9 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any, TypeVar
 
-import yaml
-
 from mixpo.errors import RecipeError
 
 T = TypeVar("T")
-SHARED = ("seed", "model")
-TOP_LEVEL = ("name", "run", *SHARED, "rounds", "steps", "versions")
-"""`versions` is what a run folder's resolved recipe says of the run that wrote it; it is read over."""
-
-
-@dataclasses.dataclass(frozen=True)
-class Section:
-    """One entry of `steps`: which step, and the values given for it."""
-
-    name: str
-    step: str
-    values: dict[str, Any]
-
-
-@dataclasses.dataclass(frozen=True)
-class Recipe:
-    """A recipe as written, overrides applied; sections become dataclasses when their step is known."""
-
-    path: str
-    name: str
-    run: str
-    shared: dict[str, Any]
-    sections: dict[str, Section]
-    lines: dict[str, int]
-    rounds: int = 1
-
-    def at(self, key: str) -> str:
-        """`file:line: key`, for messages; the line of the closest enclosing key that the file has."""
-        probe = key
-        while probe and probe not in self.lines:
-            probe = probe.rpartition(".")[0]
-        line = f":{self.lines[probe]}" if probe in self.lines else ""
-        return f"{self.path}{line}: {key}" if key else f"{self.path}{line}"
-
-    def config(self, section: Section, config_type: type[T]) -> T:
-        """The section's dataclass; `seed`, `model` and `name` are filled in where it has such a field."""
-        names = {field.name for field in dataclasses.fields(config_type)}  # type: ignore[arg-type]
-        values = {key: value for key, value in self.shared.items() if key in names}
-        if "name" in names:
-            values["name"] = section.name
-        return build(config_type, {**values, **section.values}, f"steps.{section.name}", self.at)
-
-
-def load_recipe(path: Path | str, overrides: typing.Sequence[str] = ()) -> Recipe:
-    """Reads a recipe and applies `section.field=value` overrides. Raises RecipeError with file and line."""
-    path = Path(path)
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise RecipeError(f"{path}: the recipe cannot be read ({error}); check the path") from error
-    lines: dict[str, int] = {}
-    try:
-        raw = _read(text, lines)
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        where = f"{path}:{mark.line + 1}" if mark else str(path)
-        raise RecipeError(f"{where}: not valid YAML ({getattr(error, 'problem', error)})") from error
-    if not isinstance(raw, dict):
-        raise RecipeError(f"{path}: a recipe is a mapping with the keys {', '.join(TOP_LEVEL)}")
-    for override in overrides:
-        _apply(raw, override)
-    return _recipe(str(path), raw, lines)
-
-
-def _recipe(path: str, raw: dict, lines: dict[str, int]) -> Recipe:
-    recipe = Recipe(path, "", "", {}, {}, lines)
-    _refuse_unknown(raw, TOP_LEVEL, "", recipe.at)
-    steps = raw.get("steps")
-    if not isinstance(steps, dict) or not steps:
-        raise RecipeError(f"{recipe.at('steps')}: must list at least one step, for example `sample: {{}}`")
-    sections = {}
-    for name, values in steps.items():
-        values = {} if values is None else values
-        if not isinstance(values, dict):
-            raise RecipeError(f"{recipe.at(f'steps.{name}')}: must be a mapping, not {values!r}")
-        if not str(name).replace("_", "").replace("-", "").isalnum():
-            raise RecipeError(f"{recipe.at(f'steps.{name}')}: a section's name is made of letters, digits, - and _")
-        rest = {key: value for key, value in values.items() if key != "uses"}
-        sections[str(name)] = Section(str(name), str(values.get("uses", name)), rest)
-    name = str(raw.get("name") or Path(path).stem)
-    shared = {key: raw[key] for key in SHARED if key in raw}
-    rounds = raw.get("rounds", 1)
-    if type(rounds) is not int or rounds < 1:
-        raise RecipeError(f"{recipe.at('rounds')}: must be a whole number from 1 on, not {rounds!r}")
-    return Recipe(path, name, str(raw.get("run") or f"runs/{name}"), shared, sections, lines, rounds)
-
-
-def _read(text: str, lines: dict[str, int]) -> Any:
-    loader = yaml.SafeLoader(text)
-    try:
-        node = loader.get_single_node()
-        if node is None:
-            return None
-        _note_lines(node, "", lines)
-        return loader.construct_document(node)
-    finally:
-        loader.dispose()
-
-
-def _note_lines(node: yaml.Node, prefix: str, lines: dict[str, int]) -> None:
-    if isinstance(node, yaml.MappingNode):
-        for key, value in node.value:
-            path = f"{prefix}.{key.value}" if prefix else str(key.value)
-            if path in lines:
-                raise yaml.MarkedYAMLError(problem=f"the key {path} stands twice", problem_mark=key.start_mark)
-            lines[path] = key.start_mark.line + 1
-            _note_lines(value, path, lines)
-    elif isinstance(node, yaml.SequenceNode):
-        for number, value in enumerate(node.value):
-            lines[f"{prefix}.{number}"] = value.start_mark.line + 1
-            _note_lines(value, f"{prefix}.{number}", lines)
-
-
-def _apply(raw: dict, override: str) -> None:
-    """`sample.n=8` sets it in section `sample`; `seed=1` at the top."""
-    key, equals, text = override.partition("=")
-    if not equals or not key:
-        raise RecipeError(f"override {override!r}: write it as section.field=value")
-    try:
-        value = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise RecipeError(f"override {override!r}: the value is not valid YAML") from error
-    *parents, last = key.split(".")
-    if parents or last not in TOP_LEVEL:
-        parents = ["steps", *parents]
-    place = raw
-    for number, parent in enumerate(parents):
-        found = place.get(parent)
-        if number == 1 and parent not in place:
-            raise RecipeError(f"override {override!r}: the recipe has no section {parent!r}; it has {', '.join(place)}")
-        if found is None:
-            found = place[parent] = {}
-        if not isinstance(found, dict):
-            raise RecipeError(f"override {override!r}: {parent!r} is not a mapping")
-        place = found
-    place[last] = value
-
-
-def trained_by(model: str) -> str | None:
-    """The section whose result a recipe's `model` means (`step:<section>`); None for a model from elsewhere."""
-    return model.removeprefix("step:") if model.startswith("step:") else None
 
 
 def build(config_type: type[T], values: Mapping[str, Any], where: str, at: Callable[[str], str] = str) -> T:
@@ -175,7 +21,7 @@ def build(config_type: type[T], values: Mapping[str, Any], where: str, at: Calla
     dataclass's own `__post_init__` may raise ValueError (or RecipeError); its sentence is passed on.
     """
     fields = {field.name: field for field in dataclasses.fields(config_type)}  # type: ignore[arg-type]
-    _refuse_unknown(values, tuple(fields), where, at)
+    refuse_unknown(values, tuple(fields), where, at)
     hints = typing.get_type_hints(config_type)
     given = {key: _convert(hints[key], value, f"{where}.{key}" if where else key, at) for key, value in values.items()}
     for name, field in fields.items():
@@ -187,7 +33,7 @@ def build(config_type: type[T], values: Mapping[str, Any], where: str, at: Calla
         raise RecipeError(f"{at(where)}: {error}") from error
 
 
-def _refuse_unknown(
+def refuse_unknown(
     values: Mapping[str, Any], known: typing.Sequence[str], where: str, at: Callable[[str], str]
 ) -> None:
     for key in values:

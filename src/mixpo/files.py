@@ -23,7 +23,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
-from mixpo.config import trained_by
 from mixpo.errors import DataError, UserError
 from mixpo.ids import Ids
 from mixpo.json_lines import from_json, to_json
@@ -38,6 +37,7 @@ from mixpo.records import (
     Score,
     Verdict,
 )
+from mixpo.references import trained_by
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")

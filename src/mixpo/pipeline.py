@@ -17,18 +17,20 @@ from typing import Any
 import yaml
 
 from mixpo import __version__
-from mixpo.config import Recipe, Section, plain, trained_by
+from mixpo.config import plain
 from mixpo.errors import RecipeError, UserError
 from mixpo.files import RunFiles, read_json, write_text
 from mixpo.lock import held
 from mixpo.progress import say
+from mixpo.recipe import Recipe, Section
+from mixpo.references import trained_by
 from mixpo.rounds import with_rounds
 from mixpo.side_by_side import side_by_side
 
 STEPS = {
     "questions": "mixpo.questions.collect",
     "demonstrations": "mixpo.questions.demonstrations",
-    "base_model": "mixpo.training.base_model",
+    "base_model": "mixpo.models.base_model",
     "sample": "mixpo.responses.sample",
     "dropout": "mixpo.responses.dropout",
     "verify": "mixpo.verdicts.verify",
@@ -89,8 +91,9 @@ def check_models(recipe: Recipe, configs: dict[str, Any]) -> None:
 def run_recipe(recipe: Recipe, only: str | None = None, cluster: Any = None, jobs: int = 1) -> RunFiles:
     """Does all sections in order, or those of the step (or of the name) `only`.
 
-    `cluster`: a `mixpo.responses.scale.Cluster` that samples instead of this process. `jobs`: how many sections that
-    follow one another, and do not build on one another, are done at a time, and how many models answer at a time.
+    `cluster`: a `mixpo.responses.cluster.driver.Cluster` that samples instead of this process. `jobs`: how many
+    sections that follow one another, and do not build on one another, are done at a time, and how many models answer
+    at a time.
     """
     recipe = with_rounds(recipe, resolve(recipe))
     chosen = {name: s for name, s in recipe.sections.items() if only in (None, name, s.step)}
@@ -150,9 +153,9 @@ def _runner(step: str, cluster: Any) -> Callable[[Any, RunFiles], None]:
 
     if cluster is None:
         return partial(run, judge=outcome)
-    from mixpo.responses import scale
+    from mixpo.responses.cluster import driver
 
-    return partial(scale.run, cluster=cluster, judge=outcome)
+    return partial(driver.run, cluster=cluster, judge=outcome)
 
 
 def _save_recipe(recipe: Recipe, configs: dict[str, Any], files: RunFiles) -> None:

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import typer
 
-from mixpo.config import load_recipe
 from mixpo.pipeline import run_recipe
+from mixpo.recipe import load_recipe
 
 RECIPE = Path(__file__).parent / "recipes" / "quickstart.yaml"
 SHORT = (

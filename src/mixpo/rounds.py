@@ -10,8 +10,8 @@ round 2; the evaluation compares the model of every round.
 from dataclasses import replace
 from typing import Any
 
-from mixpo.config import Recipe, Section
 from mixpo.errors import RecipeError
+from mixpo.recipe import Recipe, Section
 
 REPEATED = ("sample", "verify", "dropout", "pair")
 """Steps between the model and its training: what follows from what it wrote."""

@@ -3,7 +3,7 @@ from PIL import Image
 
 from mixpo.batches.encode import Encoder, as_messages, end_of_turn_id
 from mixpo.errors import DataError
-from mixpo.training.base_model import make_processor, make_tokenizer
+from mixpo.models.base_model import make_processor, make_tokenizer
 
 PICTURE = Image.new("RGB", (64, 64), "red")
 

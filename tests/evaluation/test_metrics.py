@@ -6,11 +6,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mixpo.evaluation.hallucination import METRICS as DESCRIPTIONS
-from mixpo.evaluation.hallucination import objects
+from mixpo.evaluation.benchmarks.scene_objects import METRICS as DESCRIPTIONS
+from mixpo.evaluation.benchmarks.scene_objects import objects
+from mixpo.evaluation.benchmarks.scene_steps import METRICS as PROCESS
+from mixpo.evaluation.benchmarks.scene_steps import steps
 from mixpo.evaluation.metrics import Answered, change, estimate, mean
-from mixpo.evaluation.process import METRICS as PROCESS
-from mixpo.evaluation.process import steps
 from mixpo.evaluation.statistics import wilson
 from mixpo.evaluation.writing import loops, repetition
 from mixpo.questions.scenes.ask import Task, Term, make_task

@@ -9,12 +9,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from mixpo.config import build, load_recipe
+from mixpo.config import build
 from mixpo.errors import DataError, RecipeError
 from mixpo.files import RunFiles
 from mixpo.images import ImageRoots
 from mixpo.pipeline import resolve
 from mixpo.questions import collect
+from mixpo.recipe import load_recipe
 from mixpo.records import Dropped, DropReason
 
 

@@ -5,7 +5,7 @@ import re
 import pytest
 from PIL import Image
 
-from mixpo.evaluation.hallucination import objects
+from mixpo.evaluation.benchmarks.scene_objects import objects
 from mixpo.prompts import Style
 from mixpo.questions.demonstrations import Config as DemonstrationConfig
 from mixpo.questions.demonstrations import demonstrate

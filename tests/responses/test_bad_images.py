@@ -8,8 +8,8 @@ import pytest
 import yaml
 from PIL import Image
 
-from mixpo.config import load_recipe
 from mixpo.pipeline import run_recipe
+from mixpo.recipe import load_recipe
 from mixpo.records import DropReason
 
 

@@ -8,9 +8,9 @@ from mixpo.images import ImageRoots
 from mixpo.records import Continuation, Dropped, DropReason, FinishReason, Question, Response
 from mixpo.responses import dropout as step
 from mixpo.responses.backend import Request
-from mixpo.responses.backends.make import BackendConfig
+from mixpo.responses.backends.config import BackendConfig
+from mixpo.responses.backends.embedded.transformers import TransformersBackend
 from mixpo.responses.backends.scripted import ScriptedBackend, tokens
-from mixpo.responses.backends.transformers import TransformersBackend
 
 NO_IMAGES = ImageRoots({})
 OPEN = Question(id="d-0", text="Describe the picture.", images=("scenes/0.png",))

@@ -8,7 +8,7 @@ from mixpo.images import ImageRoots
 from mixpo.prompts import Style
 from mixpo.records import AnswerKind, DropReason, FinishReason, Question
 from mixpo.responses import sample as step
-from mixpo.responses.backends.make import BackendConfig
+from mixpo.responses.backends.config import BackendConfig
 from mixpo.responses.backends.scripted import ScriptedBackend
 
 NO_IMAGES = ImageRoots({})

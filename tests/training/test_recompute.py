@@ -8,9 +8,9 @@ from torch.profiler import ProfilerActivity, profile
 from torch.utils.checkpoint import CheckpointPolicy
 from transformers import LlamaConfig, LlamaForCausalLM
 
-from mixpo.cpu.attention import attention
-from mixpo.cpu.model import speed_up
-from mixpo.cpu.products import ONEDNN
+from mixpo.models.cpu_attention import attention
+from mixpo.models.cpu_model import speed_up
+from mixpo.models.cpu_products import ONEDNN
 from mixpo.training.config import MPOConfig
 from mixpo.training.recompute import aten, policy, recompute_elementwise, worthwhile
 

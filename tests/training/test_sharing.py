@@ -9,9 +9,9 @@ import torch
 from mixpo.batches.encode import Encoder
 from mixpo.batches.layout import Layout, lay_out
 from mixpo.errors import DataError, UserError
+from mixpo.models.attention import prepare
+from mixpo.models.head import output_head
 from mixpo.training.config import MPOConfig
-from mixpo.training.head import output_head
-from mixpo.training.prefix_attention import prepare
 from mixpo.training.reference_cache import RECORD
 from mixpo.training.scoring import score
 from mixpo.training.trainer import MPOTrainer

@@ -7,12 +7,12 @@ import torch
 
 from mixpo.batches.encode import Encoder, end_of_turn_id
 from mixpo.batches.layout import Layout, lay_out
+from mixpo.batches.positions import Continuation
 from mixpo.errors import DataError, UserError
+from mixpo.models.head import output_head
+from mixpo.models.load import load_model, switch_dropout_off
 from mixpo.training.choose_layout import is_shared_exact
 from mixpo.training.config import MPOConfig
-from mixpo.training.continuation import Continuation
-from mixpo.training.head import output_head
-from mixpo.training.models import load_model, switch_dropout_off
 from mixpo.training.scoring import score
 from mixpo.training.trainer import MPOTrainer
 
@@ -329,7 +329,7 @@ def test_lora_uses_the_model_without_its_adapter_as_reference(tmp_path, model, p
 def test_dropout_is_switched_off(processor, rows):
     from transformers import InternVLForConditionalGeneration
 
-    from mixpo.training.base_model import make_model
+    from mixpo.models.base_model import make_model
 
     plain = make_model(processor.tokenizer, seed=0)
     settings = plain.config

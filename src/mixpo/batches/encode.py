@@ -30,9 +30,9 @@ class Example:
     """What the processor says of each prompt token (`token_type_ids`, `mm_token_type_ids`). Models take
     three-dimensional positions (Qwen-VL) and bidirectional attention (Gemma 3, PaliGemma) from them."""
     completion_types: dict[str, int] = field(default_factory=dict)
-    """The type of every completion token, where it is not 0 (`mixpo.training.continuation`)."""
+    """The type of every completion token, where it is not 0 (`mixpo.batches.positions`)."""
     positions: Tensor | None = None
-    """(axes, prompt) int64, where the model counts along several axes (`mixpo.training.continuation`); None: 0, 1, 2 …
+    """(axes, prompt) int64, where the model counts along several axes (`mixpo.batches.positions`); None: 0, 1, 2 …
     Completions go on from the largest, on every axis."""
     counted: bool = True
     """False: the example only makes the model run (`Encoder.filler`); it is no pair and carries no loss."""

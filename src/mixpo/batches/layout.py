@@ -39,7 +39,7 @@ class Batch:
     when shared, (1, T) or (axes, 1, T)."""
     prefixes: Tensor | None
     """(prompts, 1 + most completions) of the shared row: tokens of each prompt and of its completions, 0 where a
-    prompt has fewer. It says who sees whom (`training.prefix_attention`), and stays on the CPU. None when paired."""
+    prompt has fewer. It says who sees whom (`mixpo.models.attention`), and stays on the CPU. None when paired."""
     tiles: Tensor | None
     """(tiles,) which row of `pixel_values` stands at each place, where several prompts have the same image."""
     positions: Tensor

@@ -24,7 +24,8 @@ from mixpo.progress import console
 from mixpo.prompts import Style
 from mixpo.records import AnswerKind, FinishReason, Outcome, Question, Response, Verdict
 from mixpo.responses import sample
-from mixpo.responses.backends.make import BackendConfig, make_backend
+from mixpo.responses.backends.config import BackendConfig
+from mixpo.responses.backends.make import make_backend
 from mixpo.verdicts import verify
 from mixpo.verdicts.infer import infer_kind
 

@@ -34,7 +34,8 @@ from mixpo.prompts import Style
 from mixpo.records import Dropped, DropReason
 from mixpo.responses import sample
 from mixpo.responses.backend import Backend
-from mixpo.responses.backends.make import BackendConfig, make_backend
+from mixpo.responses.backends.config import BackendConfig
+from mixpo.responses.backends.make import make_backend
 from mixpo.verdicts import verify
 from mixpo.verdicts.llm_judge import LLMJudgeConfig
 

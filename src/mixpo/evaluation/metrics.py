@@ -18,6 +18,8 @@ SEED = 0
 """The resamples are the same every time: the same answers give the same interval."""
 CHUNK = 100
 """Resamples weighed at once: a row holds a number for every group."""
+UNITS = {"length", "rating"}
+"""Metrics that are no share."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +45,11 @@ class Metric:
     """What one answer adds to the sums."""
     value: Callable[[Sequence[float]], float]
     """The score that sums give; sums of nothing give 0."""
+
+
+def scaled(metric: str) -> tuple[int, int]:
+    """By what a score is multiplied to be read (shares as %), and its decimals."""
+    return (1, 2) if metric in UNITS else (100, 1)
 
 
 def mean(name: str, of: Callable[[Answered], float]) -> Metric:

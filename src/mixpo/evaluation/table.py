@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
+from mixpo.evaluation.metrics import UNITS, scaled
 from mixpo.evaluation.scores import ALL, RATES
 from mixpo.evaluation.writing import WRITING
 from mixpo.progress import console
@@ -16,13 +17,6 @@ USUAL = ("accuracy", "consistency", *RATE_NAMES, *WRITING_NAMES)
 SHOWN = {*RATE_NAMES[:3], *WRITING_NAMES}
 """Shown even when it is 0 everywhere."""
 HEADS = {"repetition": "repeated", "looping": "loops"}
-UNITS = {"length", "rating"}
-"""Metrics that are no share."""
-
-
-def scaled(metric: str) -> tuple[int, int]:
-    """By what a score is multiplied to be read (shares as %), and its decimals."""
-    return (1, 2) if metric in UNITS else (100, 1)
 
 
 def show(scores: Sequence[Score], comparisons: Sequence[Comparison]) -> None:

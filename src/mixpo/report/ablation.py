@@ -5,7 +5,7 @@ from typing import Any
 
 from mixpo.errors import DataError
 from mixpo.evaluation.ablation import GAP
-from mixpo.evaluation.table import UNITS, scaled
+from mixpo.evaluation.metrics import UNITS, scaled
 from mixpo.files import RunFiles, read_json, write_text
 from mixpo.report.accuracy import Row, Table, style_name
 from mixpo.report.figures import Bar, bars

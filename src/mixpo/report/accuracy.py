@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
-from mixpo.evaluation.table import UNITS, scaled
+from mixpo.evaluation.metrics import UNITS, scaled
 from mixpo.prompts import Style
 from mixpo.records import Comparison, Score
 from mixpo.report.collect import Evaluation, ReportData

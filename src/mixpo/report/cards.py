@@ -8,8 +8,8 @@ from typing import Any
 import yaml
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from mixpo.config import trained_by
 from mixpo.errors import UserError
+from mixpo.references import trained_by
 from mixpo.report.accuracy import benchmarks, headline
 from mixpo.report.collect import ReportData
 from mixpo.report.numbers import count

@@ -14,7 +14,7 @@ import yaml
 
 from mixpo.files import RunFiles, read_json, read_lines
 from mixpo.records import Comparison, Dropped, DropReason, Origin, Outcome, PreferencePair, Question, Score
-from mixpo.report.people import Summary, summaries
+from mixpo.report.review_summary import Summary, summaries
 from mixpo.report.reviews import Reviews
 from mixpo.report.signatures import signs
 

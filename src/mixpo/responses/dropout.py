@@ -12,10 +12,10 @@ from mixpo.files import RunFiles
 from mixpo.images import ImageRoots
 from mixpo.progress import say, track
 from mixpo.records import Continuation, Dropped, DropReason, FinishReason, Question, Response
-from mixpo.responses.ahead import read_ahead
 from mixpo.responses.backend import Backend, Completion, Request
 from mixpo.responses.backends.make import make_backend
 from mixpo.responses.ledger import Ledger, blocks
+from mixpo.responses.prefetch import read_ahead
 from mixpo.responses.sample import IMAGES_AHEAD
 from mixpo.responses.sampling import SamplingConfig
 

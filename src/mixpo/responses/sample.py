@@ -15,12 +15,12 @@ from mixpo.images import ImageRoots
 from mixpo.progress import say, track
 from mixpo.prompts import Style, resolve_style, user_text
 from mixpo.records import Dropped, DropReason, Question, Response
-from mixpo.responses.ahead import read_ahead
 from mixpo.responses.backend import Backend, Completion, Request
 from mixpo.responses.backends.make import make_backend
-from mixpo.responses.backends.remembered import Remembered
+from mixpo.responses.backends.response_cache import Remembered
 from mixpo.responses.balance import Balance, Judge, until_balanced
 from mixpo.responses.ledger import Ledger, blocks
+from mixpo.responses.prefetch import read_ahead
 from mixpo.responses.sampling import SamplingConfig
 
 IMAGES_AHEAD = 32

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 
 from mixpo.responses.backend import SamplingParams
-from mixpo.responses.backends.make import BackendConfig
+from mixpo.responses.backends.config import BackendConfig
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -14,9 +14,9 @@ import torch
 from torch.utils.checkpoint import CheckpointPolicy, create_selective_checkpoint_contexts
 from transformers import TrainingArguments
 
-from mixpo.cpu.attention import attention
-from mixpo.cpu.memory import keep_freed_memory
-from mixpo.cpu.products import ONEDNN
+from mixpo.models.cpu_attention import attention
+from mixpo.models.cpu_memory import keep_freed_memory
+from mixpo.models.cpu_products import ONEDNN
 from mixpo.training.config import MPOConfig
 
 SHORT = 256

@@ -8,10 +8,10 @@ import torch
 from torch import Tensor, nn
 
 from mixpo.batches.layout import Batch
-from mixpo.cpu.model import speed_up
-from mixpo.training.head import output_head
-from mixpo.training.models import switch_dropout_off
-from mixpo.training.prefix_attention import decoder
+from mixpo.models.attention import decoder
+from mixpo.models.cpu_model import speed_up
+from mixpo.models.head import output_head
+from mixpo.models.load import switch_dropout_off
 from mixpo.training.scoring import score
 
 

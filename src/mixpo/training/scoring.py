@@ -5,10 +5,10 @@ from typing import Any
 from torch import Tensor, nn
 
 from mixpo.batches.layout import Batch
-from mixpo.training.head import Head
-from mixpo.training.logprobs import completion_logps
-from mixpo.training.prefix_attention import mask_for
-from mixpo.training.vision import each_image_once
+from mixpo.models.attention import mask_for
+from mixpo.models.head import Head
+from mixpo.models.logprobs import completion_logps
+from mixpo.models.vision import each_image_once
 
 
 def score(model: nn.Module, batch: Batch, head: Head, chunk: int) -> Tensor:

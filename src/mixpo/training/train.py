@@ -18,11 +18,11 @@ from mixpo.files import RunFiles, Shards, read_json, write_text
 from mixpo.images import ImageRoots
 from mixpo.losses.objective import Objective
 from mixpo.losses.reward_shift import RewardShift
+from mixpo.models.load import load_model, load_processor
 from mixpo.progress import say, track
 from mixpo.records import Dropped
 from mixpo.training.callbacks import LogFile, ProgressBar
 from mixpo.training.config import MPOConfig
-from mixpo.training.models import load_model, load_processor
 from mixpo.training.rows import Rows
 from mixpo.training.selection import at_most, split_held_out, usable
 from mixpo.training.signatures import Watch

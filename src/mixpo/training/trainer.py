@@ -17,20 +17,20 @@ from mixpo.batches.collator import Collator
 from mixpo.batches.encode import Encoder, Example
 from mixpo.batches.grouping import GroupedSampler, question_ids, rows_within, split
 from mixpo.batches.layout import Batch, Layout
-from mixpo.cpu.model import speed_up
+from mixpo.batches.positions import Continuation
 from mixpo.errors import UserError
 from mixpo.losses.mix import mix
 from mixpo.losses.reward_shift import RewardShift
+from mixpo.models.attention import prepare
+from mixpo.models.cpu_model import speed_up
+from mixpo.models.head import output_head
+from mixpo.models.load import load_model, load_processor, switch_dropout_off
 from mixpo.training.adapters import with_adapter
 from mixpo.training.choose_layout import fits, is_shared_exact, telling, window
 from mixpo.training.config import MPOConfig, check
-from mixpo.training.continuation import Continuation
-from mixpo.training.head import output_head
+from mixpo.training.distributed import Processes
 from mixpo.training.metrics import Means, logged
-from mixpo.training.models import load_model, load_processor, switch_dropout_off
 from mixpo.training.moving_reference import MovingReference
-from mixpo.training.prefix_attention import prepare
-from mixpo.training.processes import Processes
 from mixpo.training.recompute import manage_memory
 from mixpo.training.reference import Reference, initial_reference
 from mixpo.training.reference_cache import ReferenceCache, fill, made_with

@@ -236,8 +236,8 @@ def test_crafted_rows_write_and_read_nothing_outside(tmp_path, imported, image):
 
 
 def test_a_recipe_trains_on_what_it_imports(mmpr, tmp_path):
-    from mixpo.config import load_recipe
     from mixpo.pipeline import run_recipe
+    from mixpo.recipe import load_recipe
 
     recipe = {
         "run": str(tmp_path / "run"),

@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 from mixpo.errors import DataError
 from mixpo.records import FinishReason
 from mixpo.responses.backend import Request, SamplingParams
-from mixpo.responses.backends.make import BackendConfig, BackendName, make_backend
+from mixpo.responses.backends.config import BackendConfig, BackendName
+from mixpo.responses.backends.make import make_backend
 from mixpo.responses.backends.scripted import ScriptedBackend, tokens
 
 TEN = SamplingParams(max_new_tokens=10)

@@ -9,13 +9,13 @@ import torch
 
 from mixpo.batches.encode import Encoder
 from mixpo.batches.layout import Layout, lay_out
+from mixpo.batches.positions import Continuation
 from mixpo.errors import DataError
 from mixpo.losses.mix import Objective, mix
+from mixpo.models.head import output_head
+from mixpo.models.load import load_model, switch_dropout_off
 from mixpo.training import recompute
 from mixpo.training.config import MPOConfig
-from mixpo.training.continuation import Continuation
-from mixpo.training.head import output_head
-from mixpo.training.models import load_model, switch_dropout_off
 from mixpo.training.scoring import score
 from mixpo.training.step import terms_of
 from mixpo.training.trainer import MPOTrainer

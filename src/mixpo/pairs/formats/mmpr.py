@@ -31,8 +31,8 @@ from mixpo.pairs.formats.row import (
     short,
     without_placeholders,
 )
-from mixpo.pairs.formats.tables import rows, write_jsonl
 from mixpo.records import Dropped, DropReason, PreferencePair
+from mixpo.tables import rows, write_jsonl
 
 ANNOTATION = "annotations/mixpo.jsonl"
 MARK = f"{PLACEHOLDER}\n"

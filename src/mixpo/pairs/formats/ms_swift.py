@@ -24,8 +24,8 @@ from mixpo.pairs.formats.row import (
     short,
     without_placeholders,
 )
-from mixpo.pairs.formats.tables import rows, write_jsonl
 from mixpo.records import Dropped, PreferencePair
+from mixpo.tables import rows, write_jsonl
 
 FILE = "train.jsonl"
 

@@ -10,9 +10,9 @@ from typing import Any
 
 from mixpo.pairs.formats.pictures import Pictures
 from mixpo.pairs.formats.row import BadRow, Content, Entry, Source, Unsupported, own_fields, short
-from mixpo.pairs.formats.tables import rows, write_parquet
 from mixpo.pairs.formats.trl import TEXT, own_columns, own_features
 from mixpo.records import Dropped, PreferencePair
+from mixpo.tables import rows, write_parquet
 
 FILE = "train.parquet"
 TEXTS = ("ds_name", "question", "chosen", "rejected", "origin_dataset", "origin_split", "idx", "image_path")

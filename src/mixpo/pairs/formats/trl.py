@@ -21,8 +21,8 @@ from mixpo.pairs.formats.row import (
     own_fields,
     short,
 )
-from mixpo.pairs.formats.tables import rows, write_parquet
 from mixpo.records import Dropped, PreferencePair
+from mixpo.tables import rows, write_parquet
 
 FILE = "train.parquet"
 TEXT = {"dtype": "string", "_type": "Value"}

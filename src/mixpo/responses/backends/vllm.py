@@ -10,7 +10,7 @@ from mixpo.responses.backend import Completion, Request, SamplingParams, consecu
 from mixpo.responses.backends import canaries
 
 if TYPE_CHECKING:
-    from mixpo.responses.backends.encode import Encoder
+    from mixpo.models.chat import Encoder
 
 AHEAD = 4
 """Times as many samples are given to the engine as it decodes together: it must never wait for prompts."""
@@ -56,7 +56,7 @@ class VLLMBackend:
             raise MissingExtra("vllm", "vllm") from error
         from transformers import AutoProcessor, GenerationConfig
 
-        from mixpo.responses.backends.encode import Encoder, check_end_of_turn, end_of_turn_ids
+        from mixpo.models.chat import Encoder, check_end_of_turn, end_of_turn_ids
 
         try:
             encoder = Encoder(AutoProcessor.from_pretrained(model))

@@ -1,0 +1,1 @@
+"""The browser: pages of one run, and its blind review."""

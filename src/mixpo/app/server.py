@@ -1,0 +1,113 @@
+"""`mixpo view`: a web server on 127.0.0.1 for one run: browse it, and review it blind.
+
+No other address is listened to or asked; pages load nothing from outside and run no script but the app's own
+(Content-Security-Policy). Requests must name this machine as their host, so that no web site can reach the app
+through a name of its own (DNS rebinding).
+"""
+
+import socket
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs
+
+from mixpo.app.views import Missing, Views
+from mixpo.errors import MissingExtra, UserError
+from mixpo.files import RunFiles
+from mixpo.progress import say
+
+HOST = "127.0.0.1"
+LONGEST_FORM = 100_000
+"""Bytes of a form; a review's is a few hundred."""
+HEADERS = {
+    "Content-Security-Policy": "default-src 'none'; img-src data:; style-src 'self'; script-src 'self'; "
+    "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cache-Control": "no-store",
+}
+
+
+def make_app(views: Views) -> Any:
+    """The application (ASGI). Raises MissingExtra without starlette."""
+    try:
+        from starlette.applications import Starlette
+        from starlette.concurrency import run_in_threadpool
+        from starlette.middleware import Middleware
+        from starlette.middleware.trustedhost import TrustedHostMiddleware
+        from starlette.requests import Request
+        from starlette.responses import HTMLResponse, RedirectResponse, Response
+        from starlette.routing import Route
+    except ImportError as error:
+        raise MissingExtra("starlette", "app") from error
+
+    def page(make: Callable[[dict[str, str]], str]) -> Any:
+        def handler(request: Request) -> Response:
+            try:
+                return HTMLResponse(make(dict(request.query_params)), headers=HEADERS)
+            except UserError as error:
+                status = 404 if isinstance(error, Missing) else 400
+                return Response(str(error), status, HEADERS, "text/plain")
+
+        return handler
+
+    async def judge(request: Request) -> Response:
+        body = b""
+        async for part in request.stream():
+            body += part
+            if len(body) > LONGEST_FORM:
+                return Response("the form is too long", 413, HEADERS, "text/plain")
+        values = {key: found[-1] for key, found in parse_qs(body.decode("utf-8", "replace")).items()}
+        try:
+            return RedirectResponse(await run_in_threadpool(views.judge, values), 303, HEADERS)
+        except UserError as error:
+            return Response(str(error), 400, HEADERS, "text/plain")
+
+    def text(make: Callable[[], str], kind: str) -> Any:
+        return lambda request: Response(make(), 200, HEADERS, kind)
+
+    routes = [
+        Route("/", page(lambda values: views.overview())),
+        Route("/curves", page(lambda values: views.curves())),
+        *(Route(f"/{name}", page(lambda values, name=name: views.listing(name, values)))  # type: ignore[misc]
+          for name in ("questions", "responses", "pairs", "dropped")),
+        Route("/question", page(lambda values: views.question(values.get("id", "")))),
+        Route("/pair", page(lambda values: views.pair(values.get("id", "")))),
+        Route("/changes", page(views.changes)),
+        Route("/review", page(views.review), methods=["GET"]),
+        Route("/review", judge, methods=["POST"]),
+        Route("/style.css", text(views.style, "text/css")),
+        Route("/view.js", text(views.script, "text/javascript")),
+    ]  # fmt: skip
+    hosts = Middleware(TrustedHostMiddleware, allowed_hosts=[HOST, "localhost"], www_redirect=False)
+    return Starlette(routes=routes, middleware=[hosts])
+
+
+def listen(port: int) -> socket.socket:
+    """A socket on 127.0.0.1; port 0 takes a free one. Raises UserError when the port is taken."""
+    found = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        found.bind((HOST, port))
+        # From here on a browser waits instead of being refused: the address is told before the server runs.
+        found.listen()
+    except OSError as error:
+        found.close()
+        raise UserError(f"port {port} cannot be used ({error.strerror}); choose another with --port") from error
+    return found
+
+
+def view(run: Path, port: int = 7860, images: tuple[Path, ...] = ()) -> None:
+    """Serves one run until interrupted. Raises UserError for a folder that is no run, MissingExtra without `app`."""
+    try:
+        import uvicorn
+    except ImportError as error:
+        raise MissingExtra("uvicorn", "app") from error
+    open_socket = listen(port)
+    views = Views(RunFiles(run), images)
+    try:
+        app = make_app(views)
+        say(f"view: http://{HOST}:{open_socket.getsockname()[1]}/ shows {run}; Ctrl-C ends it")
+        uvicorn.Server(uvicorn.Config(app, log_level="warning")).run(sockets=[open_socket])
+    finally:
+        views.close()

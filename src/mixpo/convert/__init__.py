@@ -1,0 +1,1 @@
+"""Original checkpoints -> transformers' format, without running their remote code."""

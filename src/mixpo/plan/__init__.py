@@ -1,0 +1,1 @@
+"""Tokens, FLOPs, memory and hours of a training before it runs."""

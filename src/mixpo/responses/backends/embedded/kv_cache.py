@@ -1,0 +1,199 @@
+"""Keys and values of responses in progress: a prompt's once, for all its samples; each response's own beside it.
+
+    prompts, layer l:  (prompts, heads, columns, width of a head)   row p: the tokens of prompt p, from column 0
+    own, layer l:      (rows, heads, columns, width of a head)      row r: what response r has written, from column 0
+
+Memory is laid out in advance and grows by whole steps; what leaves is overwritten by the last of its kind.
+"""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+from transformers.cache_utils import Cache, CacheLayerMixin
+
+from mixpo.responses.backends.embedded.attention import Step, attend
+
+STEP = 64
+"""Columns added when the responses have outgrown their memory: one copy of everything for so many tokens."""
+
+KeysValues = tuple[Tensor, Tensor]
+
+
+class Slab:
+    """Keys and values of all layers, one row per prompt (or response)."""
+
+    def __init__(self) -> None:
+        self.layers: list[KeysValues] = []
+        self.rows = 0
+        self.capacity = 0
+        self.columns = 0
+
+    def resize(self, like: Sequence[KeysValues], capacity: int, columns: int) -> None:
+        """New memory of the shape of `like` (rows and columns aside), with what was there."""
+        kept = min(columns, self.columns)
+        for number, pair in enumerate(like):
+            grown = []
+            for side, tensor in enumerate(pair):
+                # Zeros, not uninitialised memory: a masked NaN would still spoil the sum.
+                new = tensor.new_zeros((capacity, tensor.shape[1], columns, tensor.shape[3]))
+                if self.rows:
+                    new[: self.rows, :, :kept] = self.layers[number][side][: self.rows, :, :kept]
+                grown.append(new)
+            self.layers[number : number + 1] = [(grown[0], grown[1])]
+        self.capacity, self.columns = capacity, columns
+
+    def keep(self, stay: Tensor) -> Tensor:
+        """Drops the rows where `stay` (rows,) is false; returns which old row each of those left now is."""
+        order = torch.arange(self.rows, device=stay.device)
+        count = int(stay.sum())
+        holes = order[:count][~stay[:count]]
+        movers = order[count:][stay[count:]]
+        for pair in self.layers:
+            for tensor in pair:
+                tensor[holes] = tensor[movers]
+        order[holes] = movers
+        self.rows = count
+        return order[:count]
+
+
+class ResponseCache(CacheLayerMixin):
+    """What one layer of the model sees as its cache: it writes a step's keys and values; `attend` reads them."""
+
+    is_sliding = False
+
+    def __init__(self, memory: "Memory", number: int):
+        super().__init__()
+        self.memory, self.number = memory, number
+        self.is_initialized = True
+
+    def lazy_initialization(self, key_states: Tensor, value_states: Tensor) -> None:
+        """`Memory` has laid it out."""
+
+    def update(self, key_states: Tensor, value_states: Tensor, *_: object, **__: object) -> KeysValues:
+        """Writes one token of each row, (rows, heads, 1, width)."""
+        memory = self.memory
+        keys, values = memory.own.layers[self.number]
+        columns = memory.counts[:, None, None, None]
+        keys[: memory.own.rows].scatter_(2, columns.expand_as(key_states), key_states)
+        values[: memory.own.rows].scatter_(2, columns.expand_as(value_states), value_states)
+        memory.layer = self.number
+        return key_states, value_states
+
+    def get_mask_sizes(self, query_length: int) -> tuple[int, int]:
+        return self.get_seq_length() + query_length, 0
+
+    def get_seq_length(self) -> int:
+        return self.memory.prompts.columns + self.memory.width
+
+    def get_max_length(self) -> int:
+        return -1
+
+
+class Memory:
+    """The prompts and responses in progress, at most `budget` tokens of them unless a single row needs more."""
+
+    def __init__(self, budget: int, device: torch.device, windows: Sequence[int | None]):
+        """`windows`: how far each layer looks back, in tokens; None: as far as there is something."""
+        self.budget, self.device, self.windows = budget, device, windows
+        self.prompts, self.own = Slab(), Slab()
+        self.lengths = torch.zeros(0, dtype=torch.long, device=device)
+        """Tokens of each prompt, (prompts,)."""
+        self.counts = torch.zeros(0, dtype=torch.long, device=device)
+        """Tokens of each response that are in memory, (rows,)."""
+        self.prompt_of = torch.zeros(0, dtype=torch.long, device=device)
+        """The prompt of each row, (rows,)."""
+        self.width = 0
+        """The largest of `counts`."""
+        self.expected = 0
+        """How long a response is expected to get: no more rows join than have room for that."""
+        self.layer = 0
+        """The layer that was written last."""
+        self.step: Step | None = None
+        self.cache = Cache(layers=[ResponseCache(self, number) for number in range(len(windows))])
+
+    def fits(self, prompts: int, rows: int, columns: int) -> bool:
+        """Whether so many more prompts, of at most `columns` tokens, and rows may join now."""
+        columns = max(columns, self.prompts.columns if self.prompts.rows else 0)
+        prompt_tokens = (self.prompts.rows + prompts) * columns
+        own_columns = max(self._own_columns(), self.expected)
+        return prompt_tokens + (self.own.rows + rows) * own_columns <= self.budget
+
+    def _own_columns(self) -> int:
+        return self.width + STEP if self.width >= self.own.columns or not self.own.rows else self.own.columns
+
+    def join(self, layers: Sequence[KeysValues], lengths: Tensor, sources: Tensor) -> None:
+        """Adds prompts and rows. `layers`: keys and values, each (prompts, heads, columns, width), left-padded, of
+        prompts with `lengths` (prompts,) tokens; `sources` (rows,): the prompt that each row continues."""
+        used, prompt_of = sources.unique(return_inverse=True)
+        first, count, longest = self.prompts.rows, self.prompts.rows + len(used), int(lengths[used].max())
+        if not first:
+            self.prompts.columns = 0
+        if count > self.prompts.capacity or longest > self.prompts.columns:
+            columns = max(longest, self.prompts.columns)
+            self.prompts.resize(layers, self._capacity(count, first, columns), columns)
+        places = list(zip(range(first, count), used.tolist(), lengths[used].tolist(), strict=True))
+        for pair, stored in zip(layers, self.prompts.layers, strict=True):
+            for tensor, memory in zip(pair, stored, strict=True):
+                for place, source, length in places:
+                    memory[place, :, :length] = tensor[source, :, tensor.shape[2] - length :]
+        self.prompts.rows = count
+        self.lengths = torch.cat([self.lengths, lengths[used]])
+        self._join_rows(layers, first + prompt_of)
+
+    def _join_rows(self, layers: Sequence[KeysValues], prompt_of: Tensor) -> None:
+        rows, columns = self.own.rows + len(prompt_of), self._own_columns()
+        if rows > self.own.capacity or columns != self.own.columns:
+            self.own.resize(layers, self._capacity(rows, self.own.rows, columns), columns)
+        self.own.rows = rows
+        self.prompt_of = torch.cat([self.prompt_of, prompt_of])
+        self.counts = torch.cat([self.counts, torch.zeros_like(prompt_of)])
+
+    def _capacity(self, needed: int, before: int, columns: int) -> int:
+        """Room for as many more as there were, so that few joins copy, but not beyond the budget."""
+        return max(needed, min(needed + before, self.budget // columns))
+
+    def leave(self, stay: Tensor) -> Tensor:
+        """Drops the rows where `stay` (rows,) is false, and prompts without rows; returns the new order of rows."""
+        order = self.own.keep(stay)
+        self.counts, self.prompt_of = self.counts[order], self.prompt_of[order]
+        self.width = int(self.counts.max()) if len(order) else 0
+        wanted = torch.zeros(self.prompts.rows, dtype=torch.bool, device=self.device)
+        wanted[self.prompt_of] = True
+        if not wanted.all():
+            moved = self.prompts.keep(wanted)
+            self.lengths = self.lengths[moved]
+            place = torch.zeros(len(wanted), dtype=torch.long, device=self.device)
+            place[moved] = torch.arange(len(moved), device=self.device)
+            self.prompt_of = place[self.prompt_of]
+        return order
+
+    def full(self) -> bool:
+        """Whether the next step has no column left for some row."""
+        return self.width >= self.own.columns
+
+    def fitting(self) -> int:
+        """How many rows the budget allows once there are more columns."""
+        left = self.budget - self.prompts.rows * self.prompts.columns
+        return max(1, left // (self.width + STEP))
+
+    def extend(self) -> None:
+        """Makes room for more columns."""
+        self.own.resize(self.own.layers, max(self.own.rows, min(self.own.capacity, self.fitting())), self.width + STEP)
+
+    def begin_step(self) -> None:
+        """Before the model's forward: which row may look at what."""
+        self.step = Step.of(self.lengths, self.counts, self.prompt_of)
+
+    def end_step(self) -> None:
+        """After it: the tokens written are in memory."""
+        self.counts = self.counts + 1
+        self.width += 1
+
+    def attend(self, query: Tensor, scaling: float, softcap: float | None) -> Tensor:
+        """Attention of the layer written last; `query` and the result are (rows, heads, 1, width)."""
+        assert self.step is not None
+        prompts = [tensor[: self.prompts.rows] for tensor in self.prompts.layers[self.layer]]
+        own = [tensor[: self.own.rows, :, : self.width + 1] for tensor in self.own.layers[self.layer]]
+        window = self.windows[self.layer]
+        return attend(query, (prompts[0], prompts[1]), (own[0], own[1]), self.step, window, scaling, softcap)

@@ -1,0 +1,122 @@
+"""The embedded backend: any image-text-to-text checkpoint, its prompts encoded once, its rows batched continuously."""
+
+import copy
+import logging
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+import torch
+from transformers import AutoModelForImageTextToText, AutoProcessor
+from transformers.utils.logging import disable_progress_bar
+
+from mixpo.errors import UserError
+from mixpo.models.chat import Encoder, check_end_of_turn, end_of_turn_ids
+from mixpo.models.cpu_memory import return_freed_memory
+from mixpo.models.cpu_model import speed_up
+from mixpo.records import Dropped
+from mixpo.responses.backend import Completion, Request, SamplingParams
+from mixpo.responses.backends import canaries
+from mixpo.responses.backends.config import BackendConfig
+from mixpo.responses.backends.embedded.decode import ContinuousBatch, Drawing
+from mixpo.responses.backends.embedded.draw import sampler
+from mixpo.responses.backends.embedded.encode import encoded_batches
+from mixpo.responses.backends.embedded.kv_cache import Memory
+from mixpo.responses.backends.embedded.prefill import attention_windows
+from mixpo.responses.backends.embedded.rows import Limits, Written
+from mixpo.responses.backends.embedded.uncached import decode_plainly
+
+log = logging.getLogger(__name__)
+
+
+class TransformersBackend:
+    """Completes prompts with a model held in this process; its weights are left as they are."""
+
+    def __init__(self, model: Any, processor: Any, token_budget: int = 65_536, share_prompts: bool = True):
+        self.model = model.eval()
+        speed_up(model)
+        return_freed_memory()
+        self.encoder = Encoder(processor)
+        # The encoder works in a thread of its own, and a fast tokenizer cannot be set up for padding while it decodes.
+        self.tokenizer = copy.deepcopy(self.encoder.tokenizer)
+        self.token_budget = token_budget
+        self.end_ids = end_of_turn_ids(model.generation_config, self.encoder.tokenizer)
+        self.context = getattr(model.config.get_text_config(), "max_position_embeddings", None) or 2**31
+        self.windows = attention_windows(model) if share_prompts else None
+
+    @classmethod
+    def load(cls, model: str, config: BackendConfig) -> "TransformersBackend":
+        """From a folder or hub name. Raises UserError when it cannot be loaded or fails a canary."""
+        device = _device(config.device)
+        dtype = config.dtype
+        if dtype == "auto" and device.type == "cpu":
+            dtype = "float32"
+        # A bar for each load would stand among the steps' own.
+        disable_progress_bar()
+        try:
+            processor = AutoProcessor.from_pretrained(model)
+            weights = AutoModelForImageTextToText.from_pretrained(model, dtype=dtype)
+        except (OSError, ValueError) as error:
+            reason = str(error).splitlines()[0]
+            raise UserError(f"model {model!r} cannot be loaded ({reason}); check the path") from error
+        weights.to(device)
+        backend = cls(weights, processor, config.token_budget)
+        if config.canaries:
+            backend.check()
+        return backend
+
+    def check(self) -> None:
+        """Canaries. Raises UserError when the model fails one; one that cannot share prompts decodes plainly."""
+        check_end_of_turn(self.encoder, self.end_ids)
+        plain = TransformersBackend(self.model, self.encoder.processor, self.token_budget, share_prompts=False)
+        near = 1e-3 if self.model.dtype == torch.float32 else 0.5
+        if self.windows is not None and not canaries.agree(self, plain, near):
+            log.warning("this model's attention cannot be shared between samples; one question is decoded at a time")
+            self.windows = None
+        canaries.check(self)
+
+    @torch.inference_mode()
+    def complete(self, requests: Iterable[Request], params: SamplingParams) -> Iterator[Completion | Dropped]:
+        """In the order they finish; what a request's sample says does not depend on the others."""
+        drawing = Drawing(sampler(params), params.seed, params.logps)
+        limits = Limits(
+            torch.tensor(sorted(self.end_ids), device=self.model.device), params.max_new_tokens, self.context
+        )
+        for written in self._decode(requests, drawing, limits):
+            yield written if isinstance(written, Dropped) else self._completion(written)
+
+    def _decode(self, requests: Iterable[Request], drawing: Drawing, limits: Limits) -> Iterator[Written | Dropped]:
+        if self.windows is None:
+            batches = encoded_batches(requests, self.encoder, self.context, most=1)
+            yield from decode_plainly(self.model, batches, drawing, limits, self.token_budget)
+            return
+        while requests:
+            memory = Memory(self.token_budget, self.model.device, self.windows)
+            batch = ContinuousBatch(self.model, drawing, limits, memory)
+            yield from batch.run(encoded_batches(requests, self.encoder, self.context))
+            requests = list(batch.evicted.values())
+
+    def _completion(self, written: Written) -> Completion:
+        request = written.request
+        stops = written.finish_reason == "stop"
+        return Completion(
+            request_id=request.id,
+            sample=written.sample,
+            text=self.decode((*request.prefix_token_ids, *written.token_ids)),
+            token_ids=written.token_ids,
+            finish_reason=written.finish_reason,
+            prompt_tokens=written.prompt_tokens,
+            completion_tokens=len(written.token_ids) + stops,
+            logp=written.logp,
+            thought_open=self.encoder.opens_thought,
+        )
+
+    def decode(self, token_ids: Sequence[int]) -> str:
+        """The tokens' text as the tokenizer writes it, special tokens left out."""
+        return self.tokenizer.decode(list(token_ids), skip_special_tokens=True, clean_up_tokenization_spaces=False)
+
+
+def _device(name: str) -> torch.device:
+    if name != "auto":
+        return torch.device(name)
+    accelerator = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else None
+    return accelerator or torch.device("cpu")

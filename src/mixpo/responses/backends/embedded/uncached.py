@@ -1,0 +1,71 @@
+"""The fallback for models whose memory is not plain keys and values (recurrent states, compressed caches):
+the samples of one request decode together, through the model's own preparation of inputs, as `generate` does it."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+
+from mixpo.records import Dropped
+from mixpo.responses.backends.embedded.decode import Drawing
+from mixpo.responses.backends.embedded.prefill import Encoded, Prefilled, forward_prompts, move
+from mixpo.responses.backends.embedded.rows import Limits, Written, begin
+
+
+def decode_plainly(
+    model: Any, batches: Iterator[Encoded | Dropped], drawing: Drawing, limits: Limits, budget: int
+) -> Iterator[Written | Dropped]:
+    """Every (request, sample) of batches that hold one request each."""
+    for batch in batches:
+        if isinstance(batch, Dropped):
+            yield batch
+            continue
+        (request,) = batch.requests
+        together = max(1, budget // (batch.lengths[0] + limits.of(batch.lengths[0])))
+        for start in range(0, len(request.samples), together):
+            yield from _decode(model, batch, request.samples[start : start + together], drawing, limits)
+
+
+def _decode(
+    model: Any, batch: Encoded, samples: tuple[int, ...], drawing: Drawing, limits: Limits
+) -> Iterator[Written]:
+    inputs = move(batch.inputs, model)
+    outputs, positions = forward_prompts(model, inputs)
+    state = model._update_model_kwargs_for_generation(outputs, {**inputs, "position_ids": positions, "use_cache": True})
+    ids = state.pop("input_ids")
+    logits = outputs.logits[:, -1].float()
+    prefilled = Prefilled(
+        requests=batch.requests,
+        lengths=torch.tensor(batch.lengths, device=model.device),
+        logits=logits,
+        positions=torch.zeros((1, 1), dtype=torch.long, device=model.device),
+        layers=[],
+    )
+    rows = begin(prefilled, [(0, sample) for sample in samples], limits, drawing.seed)
+    order = torch.zeros(len(samples), dtype=torch.long, device=model.device)
+    ids, logits = ids[order], logits[order]
+    select_rows(state, order)
+    while True:
+        tokens = drawing(rows, logits)
+        finished = rows.write(tokens, limits.end_ids)
+        yield from rows.select(finished.nonzero()[:, 0]).written(limits.end_ids, drawing.logps)
+        order = (~finished).nonzero()[:, 0]
+        if not len(order):
+            return
+        rows = rows.select(order)
+        select_rows(state, order)
+        ids = torch.cat([ids, tokens[:, None]], dim=1)[order]
+        arguments = model.prepare_inputs_for_generation(ids, next_sequence_length=1, **state)
+        outputs = model(**arguments, return_dict=True)
+        state = model._update_model_kwargs_for_generation(outputs, state)
+        logits = outputs.logits[:, -1].float()
+
+
+def select_rows(state: dict[str, Any], order: torch.Tensor) -> None:
+    """Keeps (or repeats) rows of what `generate` carries from step to step."""
+    state["past_key_values"].reorder_cache(order)
+    # Positions of several axes have them first: (axes, rows, columns).
+    state["position_ids"] = state["position_ids"].index_select(-2, order)
+    for name in ("attention_mask", "token_type_ids", "mm_token_type_ids"):
+        if name in state:
+            state[name] = state[name][order]

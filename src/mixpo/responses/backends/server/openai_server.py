@@ -1,0 +1,241 @@
+"""Any OpenAI-compatible server as a backend: vLLM, SGLang, LMDeploy, `transformers serve`, commercial ones.
+
+Requests are sent side by side, asked again when the server is busy or fails, and dropped only when the server
+says that it will never answer this one. What the server understands is found out at start (`dialect`).
+"""
+
+import itertools
+import re
+import threading
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from mixpo.endpoint import FAILURES_IN_A_ROW, Choice, Endpoint, EndpointConfig, GaveUp, Refused, Reply
+from mixpo.errors import UserError
+from mixpo.records import Dropped, DropReason, FinishReason
+from mixpo.responses.backend import Completion, Request, SamplingParams, engine_seed
+from mixpo.responses.backends import canaries
+from mixpo.responses.backends.server.capabilities import HELLO, Dialect, learn
+from mixpo.responses.backends.server.jobs import Asked, Job, Jobs
+from mixpo.responses.backends.server.thread_pool import Crew
+
+MOST_FAILURES = 30
+"""Requests given up one after the other, though the server answers a short question, from which on nothing is dropped
+any more: the recipe asks for what this server cannot do."""
+TOO_LONG = re.compile(
+    r"(context|model|sequence|input|prompt|max_tokens).{0,60}(length|long|large|window|exceed|limit)"
+    r"|too many tokens|longer than|max_model_len",
+    re.IGNORECASE | re.DOTALL,
+)
+FINISHES = {"stop": FinishReason.STOP, "length": FinishReason.LENGTH}
+
+
+@dataclass(frozen=True, kw_only=True)
+class ServerConfig(EndpointConfig):
+    """An OpenAI-compatible server."""
+
+    model: str = ""
+    """The model's name at the server; empty: the step's `model`, or the only one that is served."""
+    tokenizer: str = ""
+    """Folder or hub name of the model's tokenizer, for `token_ids` and DropoutNTP; empty: the step's `model` where
+    that is a folder on this machine, else responses have no token ids."""
+    concurrency: int = 32
+    """Requests in flight at a time."""
+    timeout: float = 600.0
+    """Seconds for one attempt."""
+    choices: int = 32
+    """Most samples asked for in one request, where the server gives several."""
+    extra: dict[str, Any] = field(default_factory=dict)
+    """Further fields of every request, as the server knows them: `{chat_template_kwargs: {enable_thinking: false}}`."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.choices < 1:
+            raise ValueError("choices must be at least 1")
+
+
+class OpenAIServerBackend:
+    """Completes prompts through a server; a response is the server's, its seed fixed by question and sample."""
+
+    def __init__(self, endpoint: Endpoint, model: str, dialect: Dialect, config: ServerConfig, tokenizer: Any = None):
+        self.endpoint, self.model, self.dialect, self.config = endpoint, model, dialect, config
+        self.tokenizer = tokenizer
+        # Steps decode in a thread of their own, and a fast tokenizer does one thing at a time.
+        self.lock = threading.Lock()
+        self.trusts_prefixes = False
+        """Whether the server has been seen to continue a prefix, or need not prove it."""
+
+    @classmethod
+    def load(cls, model: str, config: ServerConfig, *, check: bool = True) -> "OpenAIServerBackend":
+        """The server's `model`. Raises UserError when it does not answer, lacks the model or fails a canary."""
+        endpoint = Endpoint(config)
+        name = config.model or served_name(model, endpoint)
+        tokenizer = load_tokenizer(config.tokenizer or (model if Path(model).is_dir() else ""))
+        backend = cls(endpoint, name, learn(endpoint, name, config.extra), config, tokenizer)
+        backend.trusts_prefixes = not check
+        if check:
+            canaries.check(backend, logps=backend.dialect.logps, prefixes=False)
+            canaries.draws(backend, top_k=backend.dialect.top_k or backend.dialect.nested)
+        return backend
+
+    def complete(self, requests: Iterable[Request], params: SamplingParams) -> Iterator[Completion | Dropped]:
+        """In the order they finish. Raises UserError when the server fails on one request after the other."""
+        self.dialect.check(params)
+        jobs = Jobs(map(self._asked, requests), self.config.choices if self.dialect.several else 1)
+        crew = Crew[Job, Reply](lambda job: self._ask(job, params), self.config.concurrency)
+        try:
+            while True:
+                while not crew.full and (job := jobs.next()):
+                    crew.give(job)
+                if not crew.busy:
+                    return
+                job, reply = crew.take()
+                if isinstance(reply, GaveUp):
+                    yield from self._settle_failure(job, reply, jobs)
+                elif isinstance(reply, BaseException):
+                    raise reply
+                else:
+                    yield from self._settle(job, reply, jobs, params)
+        except UserError:
+            self.endpoint.stop.set()
+            raise
+        finally:
+            crew.leave()
+
+    def _asked(self, request: Request) -> Asked:
+        if not request.prefix_token_ids:
+            return Asked(request, "")
+        if not self.trusts_prefixes:
+            self.trusts_prefixes = True
+            canaries.continues_prefixes(self, logps=self.dialect.logps)
+        return Asked(request, self.decode(request.prefix_token_ids))
+
+    def _ask(self, job: Job, params: SamplingParams) -> Reply:
+        """One HTTP request with its attempts. Raises Refused, GaveUp or UserError."""
+        seed = engine_seed(params.seed, job.asked.request.id, job.samples[0])
+        options = self.dialect.options(params, seed, len(job.samples)) | self.config.extra
+        if job.asked.prefix:
+            options |= {"continue_final_message": True, "add_generation_prompt": False}
+        try:
+            return self.endpoint.chat(self.model, job.asked.messages, **options)
+        except Refused as refused:
+            if not TOO_LONG.search(refused.words):
+                raise
+            # Prompt and limit together may be what is too long: without a limit it is what the context has left.
+            del options[self.dialect.limit]
+            return self.endpoint.chat(self.model, job.asked.messages, **options)
+
+    def _settle(self, job: Job, reply: Reply, jobs: Jobs, params: SamplingParams) -> Iterator[Completion | Dropped]:
+        """Completions for as many samples as there are whole choices; the other samples are asked for again."""
+        jobs.failures = 0
+        whole = [choice for choice in reply.choices if choice.finish_reason in FINISHES][: len(job.samples)]
+        tokens = [self._encode(choice.text) for choice in whole]
+        counts = share(reply.completion_tokens, [len(ids or choice.text) for ids, choice in zip(tokens, whole)])
+        for sample, choice, ids, count in zip(job.samples, whole, tokens, counts):
+            yield self._completion(job.asked, sample, choice, ids, reply.prompt_tokens, count, params)
+        missing = job.samples[len(whole) :]
+        if missing and whole:
+            jobs.again(replace(job, samples=missing, round=0))
+        elif missing:
+            words = ", ".join(sorted({repr(choice.finish_reason) for choice in reply.choices}))
+            yield from jobs.retry(job, f"it ended the completion with {words}")
+
+    def _settle_failure(self, job: Job, error: GaveUp, jobs: Jobs) -> Iterator[Dropped]:
+        if isinstance(error, Refused):
+            yield from jobs.drop(job, _reason(error), f"the server refuses it (HTTP {error.status}): {error.words}")
+            return
+        jobs.failures += 1
+        if jobs.failures >= MOST_FAILURES or (jobs.failures >= FAILURES_IN_A_ROW and not self._answers()):
+            raise UserError(
+                f"{self.config.base_url}: {jobs.failures} requests in a row got no reply ({error}); what was sampled "
+                "is kept: see to the server (or give it more time: server.timeout), then run again"
+            ) from error
+        yield from jobs.retry(job, str(error))
+
+    def _answers(self) -> bool:
+        """Whether the server still answers anything: if so, what it fails on is the requests' own fault."""
+        try:
+            self.endpoint.chat(self.model, HELLO, **{self.dialect.limit: 1}, **self.config.extra)
+        except GaveUp:
+            return False
+        return True
+
+    def _completion(
+        self,
+        asked: Asked,
+        sample: int,
+        choice: Choice,
+        ids: tuple[int, ...] | None,
+        prompt_tokens: int,
+        count: int,
+        params: SamplingParams,
+    ) -> Completion:
+        if params.logps and choice.logps is None:
+            raise UserError(f"{self.config.base_url} gave a reply without log-probabilities; set logps: false")
+        return Completion(
+            request_id=asked.request.id,
+            sample=sample,
+            text=asked.prefix + choice.text,
+            token_ids=ids or (),
+            finish_reason=FINISHES[choice.finish_reason],
+            prompt_tokens=prompt_tokens,
+            completion_tokens=count if choice.logps is None else len(choice.logps),
+            logp=sum(choice.logps) if params.logps and choice.logps is not None else None,
+        )
+
+    def _encode(self, text: str) -> tuple[int, ...] | None:
+        if self.tokenizer is None:
+            return None
+        with self.lock:
+            return tuple(self.tokenizer.encode(text, add_special_tokens=False))
+
+    def decode(self, token_ids: Sequence[int]) -> str:
+        """The tokens' text, special tokens left out. Raises UserError without a tokenizer."""
+        if self.tokenizer is None:
+            raise UserError("continuing a prefix needs the model's tokenizer; name its folder in server.tokenizer")
+        with self.lock:
+            return self.tokenizer.decode(list(token_ids), skip_special_tokens=True, clean_up_tokenization_spaces=False)
+
+
+def served_name(model: str, endpoint: Endpoint) -> str:
+    """What the server calls the model. Raises UserError when it serves several and none of this name."""
+    names = endpoint.models()
+    if not names or model in names:
+        return model
+    if len(names) == 1:
+        return names[0]
+    raise UserError(
+        f"{endpoint.config.base_url} serves no model {model!r}; set server.model to one of {', '.join(names[:20])}"
+    )
+
+
+def load_tokenizer(name: str) -> Any:
+    """The tokenizer of a folder or hub name; None for an empty name. Raises UserError when it cannot be loaded."""
+    if not name:
+        return None
+    from transformers import AutoTokenizer
+
+    try:
+        return AutoTokenizer.from_pretrained(name)
+    except (OSError, ValueError) as error:
+        reason = str(error).splitlines()[0]
+        raise UserError(f"tokenizer {name!r} cannot be loaded ({reason}); check server.tokenizer") from error
+
+
+def share(total: int, weights: Sequence[int]) -> list[int]:
+    """Parts of a whole number in proportion to weights that add up to it: servers count all choices together.
+
+    share(10, [1, 1, 1]) is [4, 3, 3].
+    """
+    bounds = [0]
+    sums = [sum(weights[: number + 1]) + number + 1 for number in range(len(weights))]
+    bounds += [-(-total * part // sums[-1]) for part in sums]
+    return [after - before for before, after in itertools.pairwise(bounds)]
+
+
+def _reason(refused: Refused) -> DropReason:
+    if TOO_LONG.search(refused.words):
+        return DropReason.PROMPT_TOO_LONG
+    return DropReason.BAD_IMAGE if "image" in refused.words.lower() else DropReason.REFUSED

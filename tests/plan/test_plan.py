@@ -1,0 +1,68 @@
+"""`mixpo plan` on pairs of a run folder: the lengths are the data's own."""
+
+import pytest
+
+from mixpo.batches.encode import Encoder
+from mixpo.errors import UserError
+from mixpo.files import BASE_MODEL
+from mixpo.models.load import load_processor
+from mixpo.plan.cost import Prompt, paired, step_flops
+from mixpo.plan.plan import MACHINES, machine_named, plan, shape_on_paper
+
+RECIPE = """
+run: {run}
+steps:
+  train: {{batch: 2, micro_batch: 2, epochs: 3, layout: {layout}}}
+"""
+
+
+@pytest.fixture
+def recipe(tmp_path, run_folder):
+    def write(layout="auto"):
+        path = tmp_path / f"{layout}.yaml"
+        path.write_text(RECIPE.format(run=run_folder.root, layout=layout))
+        return path
+
+    return write
+
+
+def prompts(rows):
+    encoder = Encoder(load_processor(str(BASE_MODEL)))
+    for question, numbers in (("q", (0, 1)), ("r", (2,))):
+        images = rows[0]["images"] if question == "q" else []
+        row = {"images": images, "prompt": f"What is there? {question}"}
+        examples = [encoder({**row, **{key: rows[n][key] for key in ("chosen", "rejected")}}) for n in numbers]
+        tiles = sum(len(example.image_inputs.get("pixel_values", ())) for example in examples[:1])
+        yield Prompt(
+            tokens=len(examples[0].prompt_ids),
+            completions=tuple(len(ids) for example in examples for ids in example.completions),
+            images=(64,) * tiles,
+            image_tokens=16 * tiles,
+        )
+
+
+@pytest.mark.parametrize("layout", ["auto", "paired"])
+def test_tokens_flops_and_hours_follow_from_the_data(recipe, rows, layout):
+    """Three pairs, two a step: a whole step has 2/3 of all tokens; three epochs are six steps, with 4.5 steps' work."""
+    lines = plan(recipe(layout), [], "8xh100").splitlines()
+    assert lines[0].endswith("3 pairs, 6 steps of up to 2 pairs")
+    every = list(prompts(rows))
+    every = paired(every) if layout == "paired" else every
+    flops = step_flops(shape_on_paper(str(BASE_MODEL)), every, live_reference=True)
+    name, reference, tokens, step, _memory, hours = next(line for line in lines if line.startswith("MPO")).split()
+    assert (name, reference) == ("MPO", "live")
+    assert int(tokens) == round(sum(prompt.length for prompt in every) * 2 / 3)
+    assert float(step) == pytest.approx(flops * 2 / 3 / 1e12, rel=5e-3)
+    machine = MACHINES["8xh100"]
+    assert float(hours) == pytest.approx(flops * 3 / (machine.devices * machine.peak * 0.4) / 3600, rel=5e-3)
+    sft = next(line for line in lines if line.startswith("SFT")).split()
+    assert 0 < float(sft[3]) < 3 / 4 * float(step)  # no reference, and no rejected completions
+
+
+def test_users_mistakes_are_sentences(recipe, tmp_path):
+    with pytest.raises(UserError, match="no machine is called 'tpu'"):
+        machine_named("tpu")
+    with pytest.raises(UserError, match="holds no pairs"):
+        plan(recipe(), [f"run={tmp_path / 'empty'}"], "64xa100")
+    with pytest.raises(UserError, match="cannot be read as a vision-language model"):
+        shape_on_paper(str(tmp_path))

@@ -1,0 +1,136 @@
+"""Two processes (gloo, DDP) compute what one does: loss, gradient and evaluation, whatever images the ranks have."""
+
+import copy
+import json
+import multiprocessing
+import os
+import shutil
+import socket
+
+import pytest
+import torch
+from accelerate.state import AcceleratorState
+
+from mixpo.errors import UserError
+from mixpo.files import RunFiles
+from mixpo.models.load import load_model
+from mixpo.training import train
+from mixpo.training.config import MPOConfig
+from mixpo.training.trainer import MPOTrainer
+
+
+@pytest.fixture
+def mixed(rows):
+    """Of batches of two, the second rank gets no image at all: 2 and 3, then 6 and, repeated, 0."""
+    alone = {**rows[4], "images": []}
+    return [rows[0], rows[1], rows[14], rows[15], rows[2], rows[3], alone]
+
+
+def one_step(folder, model, processor, rows, accumulation, **given):
+    """One optimizer step over all rows: gradients, what is logged, and an evaluation on the same rows."""
+    config = MPOConfig(
+        output_dir=str(folder), per_device_train_batch_size=2, per_device_eval_batch_size=2, max_grad_norm=0,
+        gradient_accumulation_steps=accumulation, train_sampling_strategy="sequential", save_strategy="no",
+        report_to="none", disable_tqdm=True, use_cpu=True, **given,
+    )  # fmt: skip
+    reference = copy.deepcopy(model)
+    with torch.no_grad():
+        for number, parameter in enumerate(model.parameters()):
+            parameter.add_(0.01 * torch.randn(parameter.shape, generator=torch.Generator().manual_seed(number)))
+    trainer = MPOTrainer(
+        model, config, train_dataset=rows, eval_dataset=rows, processing_class=processor, ref_model=reference
+    )
+    trainer.shift.update(3.0, 10)
+    trainer.create_optimizer()
+    gradients = {}
+    trainer.optimizer.step = lambda *args, **kwargs: gradients.update(
+        {name: p.grad.clone() for name, p in trainer.model.named_parameters() if p.grad is not None}
+    )
+    trainer.train()
+    shift = trainer.shift.value
+    trainer.evaluate()
+    first, *_, last = trainer.state.log_history
+    return {
+        "gradients": gradients, "logged": first, "evaluated": last, "layout": str(trainer.layout), "shift": shift,
+        "wrapped": type(trainer.model_wrapped).__name__, "steps": trainer.state.global_step,
+    }  # fmt: skip
+
+
+def as_rank(rank, port, folder, function, args, given):
+    """In a process of its own: one of two ranks."""
+    address = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "2"}
+    os.environ.update({**address, "RANK": str(rank), "LOCAL_RANK": str(rank), "ACCELERATE_USE_CPU": "true"})
+    AcceleratorState._reset_state(reset_partial_state=True)
+    found = function(*args, **given)
+    if rank == 0:
+        torch.save(found, folder / "found.pt")
+    torch.distributed.destroy_process_group()
+
+
+def two_processes(folder, function, *args, **given):
+    """What rank 0 gets from the function."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    fork = multiprocessing.get_context("fork")  # everything heavy is imported already
+    ranks = [fork.Process(target=as_rank, args=(rank, port, folder, function, args, given)) for rank in range(2)]
+    for rank in ranks:
+        rank.start()
+    for rank in ranks:
+        rank.join(240)
+    alive = [rank for rank in ranks if rank.is_alive()]
+    for rank in alive:
+        rank.kill()
+    assert not alive, "the ranks wait for each other"
+    assert [rank.exitcode for rank in ranks] == [0, 0]
+    return torch.load(folder / "found.pt")
+
+
+@pytest.mark.parametrize(
+    ("count", "given"),
+    [(7, {"layout": "auto"}), (2, {"layout": "paired"}), (7, {"row_tokens": 200})],
+    ids=["auto", "a rank without rows", "rows of 200 tokens"],
+)
+def test_two_processes_equal_one(tmp_path, model, processor, mixed, count, given):
+    rows = mixed[:count]
+    two = two_processes(tmp_path, one_step, tmp_path / "two", copy.deepcopy(model), processor, rows, 2, **given)
+    one = one_step(tmp_path / "one", copy.deepcopy(model), processor, rows, 4, **given)
+    assert two["wrapped"] == "DistributedDataParallel"
+    assert two["layout"] == one["layout"]
+    assert two["steps"] == one["steps"] == 1
+    # A mean of rewards of either sign, each 0.1 times a difference of sums near -300 in float32.
+    assert two["shift"] == pytest.approx(one["shift"], abs=1e-5)
+    for line in ("logged", "evaluated"):
+        same = [name for name in one[line] if not name.endswith(("tokens", "runtime", "_per_second"))]
+        assert {name: two[line][name] for name in same} == pytest.approx(
+            {name: one[line][name] for name in same}, rel=1e-5, abs=1e-5
+        )
+    scale = max(gradient.abs().max().item() for gradient in one["gradients"].values())
+    for name, gradient in one["gradients"].items():
+        torch.testing.assert_close(two["gradients"][name], gradient, rtol=1e-4, atol=1e-5 * scale, msg=name)
+    assert not any(two["gradients"][name].any() for name in two["gradients"].keys() - one["gradients"].keys())
+
+
+def test_the_step_train_in_two_processes(tmp_path, run_folder):
+    """Three pairs, two a step: of the last step the second process has none. The log is that of one process."""
+    other = RunFiles(tmp_path / "other")
+    shutil.copytree(run_folder.root, other.root)
+    config = train.Config(batch=2, micro_batch=1, learning_rate=1e-3, warmup=0.0)
+    two_processes(tmp_path, train.run, config, run_folder)
+    train.run(config, other)
+    logs = []
+    for files in (run_folder, other):
+        load_model(str(files.checkpoints("train") / "model"))
+        assert not list(files.checkpoints("train").glob("checkpoint-*"))
+        lines = (files.checkpoints("train") / "log.jsonl").read_text().splitlines()
+        logs.append([json.loads(line) for line in lines if "loss/quality" in line])
+    assert [line["step"] for line in logs[0]] == [line["step"] for line in logs[1]] == [1, 2]
+    for two, one in zip(*logs, strict=True):
+        for key in ("loss", "loss/quality", "rewards/margins", "grad_norm", "reward_shift"):
+            assert two[key] == pytest.approx(one[key], rel=1e-3, abs=1e-4), key
+
+
+def test_a_batch_that_processes_cannot_share_is_a_sentence(run_folder, monkeypatch):
+    monkeypatch.setenv("WORLD_SIZE", "4")
+    with pytest.raises(UserError, match=r"times the processes \(4\)"):
+        train.run(train.Config(batch=2, micro_batch=1), run_folder)
