@@ -17,9 +17,10 @@ from mixpo.app import browse
 from mixpo.app.browse import Filter
 from mixpo.app.store import Store
 from mixpo.app.views import Views
-from mixpo.files import RunFiles, write_text
+from mixpo.files import RunFiles
 from mixpo.report.page import Config
 from mixpo.report.page import run as report
+from mixpo.text_files import write_text
 
 WORDS = ["the", "red", "circle", "left", "of", "blue", "square", "so", "there", "are", "more", "shapes", "in", "this",
          "row", "than", "that", "one", "step", "count"]  # fmt: skip

@@ -1,8 +1,10 @@
 """Tiny random checkpoints of several architectures."""
 
+import os
+
 import pytest
 import torch
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 from mixpo.files import RunFiles
 from mixpo.models.base_model import make_model, make_processor, make_tokenizer
@@ -12,11 +14,18 @@ from mixpo.questions.collect import Config as QuestionsConfig
 from mixpo.questions.collect import run as collect
 from mixpo.records import FinishReason, Response
 from mixpo.responses.backends.embedded.transformers import TransformersBackend
+from mixpo.verdicts.mathematics import symbolic
 from mixpo.verdicts.verify import Config as VerifyConfig
 from mixpo.verdicts.verify import run as verify
 
-# A machine with other work is slow: no test is timed.
-settings.register_profile("untimed", deadline=None)
+# A machine with other work is slow: no test is timed. CI generates the same cases every time, so that what it refuses
+# is the change it looks at; everywhere else they are new ones.
+settings.register_profile(
+    "untimed",
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+    derandomize=any(os.environ.get(name) for name in ("CI", "MIXPO_DERANDOMIZE")),
+)
 settings.load_profile("untimed")
 
 TEXTS = ["what is the colour of the circle left of the blue square? answer: red green 三角形 Final answer: 3"] * 20
@@ -25,6 +34,13 @@ TEXTS = ["what is the colour of the circle left of the blue square? answer: red 
 @pytest.fixture(scope="session", autouse=True)
 def _one_thread():
     torch.set_num_threads(1)
+
+
+@pytest.fixture(autouse=True)
+def generous_limit(monkeypatch):
+    """SymPy's time runs by a clock on the wall: the usual 1.5 s may be over on a busy machine before it has begun."""
+    monkeypatch.setattr(symbolic, "_limit", 60.0)
+    symbolic.start_clock()
 
 
 @pytest.fixture(scope="session")

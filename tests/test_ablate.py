@@ -11,9 +11,10 @@ from mixpo.ablate import Study, ablate, expand, load_study
 from mixpo.config import build
 from mixpo.errors import RecipeError
 from mixpo.evaluation.ablation import ACCURACY, Plan, scored, summarise
-from mixpo.evaluation.scores import Asked, answers_of
+from mixpo.evaluation.scores import Answers, BenchmarkQuestions, numbered_answers
 from mixpo.files import RunFiles
 from mixpo.records import Outcome, Question, Verdict
+from mixpo.references import references
 from mixpo.report.ablation import write
 
 RECIPES = Path(__file__).parent.parent / "recipes"
@@ -33,12 +34,16 @@ def test_a_study_is_written_out_as_one_recipe():
         "mpo-s0", "mpo-s1", "sft-s0", "sft-s1", "evaluate",
     ]  # fmt: skip
     assert sections["questions"].values == {}
-    assert sections["sample-s1"].values == {"seed": 1, "n": 2}
+    assert sections["sample-s1"].values == {"seed": 1, "n": 2, "questions": "questions"}
     # What a step looks for by default is the section of its own seed, too.
-    assert sections["verify-s1"].values == {"responses": "sample-s1"}
-    assert sections["few-s1"].values == {"seed": 1, "max_pairs": 1, "responses": "sample-s1", "verdicts": "verify-s1"}
+    assert sections["verify-s1"].values == {"questions": "questions", "responses": "sample-s1"}
+    assert sections["few-s1"].values == {
+        "seed": 1, "max_pairs": 1, "questions": "questions", "responses": "sample-s1", "verdicts": "verify-s1",
+        "continuations": "",
+    }  # fmt: skip
     assert sections["sft-s1"].values == {
-        "seed": 1, "pairs": "few-s1", "objective": {"beta": 0.2, "preference_weight": 0.0},
+        "seed": 1, "pairs": "few-s1", "questions": "questions", "demonstrations": "",
+        "objective": {"beta": 0.2, "preference_weight": 0.0},
     }  # fmt: skip
     assert sections["evaluate"].values["models"] == {
         "base": "base", "mpo-s0": "step:mpo-s0", "mpo-s1": "step:mpo-s1", "sft-s0": "step:sft-s0",
@@ -72,7 +77,8 @@ def test_only_some_variants_and_of_the_data_what_they_need():
 
 
 def test_a_start_of_each_seed_is_refused():
-    data = {**STUDY["data"], "first": {"uses": "train", "model": "base", "pairs": "few"}}
+    sample = {"n": 2, "model": "base"}
+    data = {**STUDY["data"], "sample": sample, "first": {"uses": "train", "model": "base", "pairs": "few"}}
     with pytest.raises(RecipeError, match="model: 'step:first' is trained once for each seed"):
         expand(build(Study, {**STUDY, "data": data}, "study"), "step:first")
 
@@ -81,18 +87,22 @@ def test_a_model_of_the_data_is_trained_once_unless_its_pairs_are_those_of_a_see
     study = {
         "seeds": [0, 1],
         "data": {
-            "start": {"uses": "train", "demonstrations": "shown"}, "sample": {"model": "step:start"}, "pair": {},
+            "questions": {}, "shown": {"uses": "demonstrations"},
+            "start": {"uses": "train", "demonstrations": "shown", "model": "base"},
+            "sample": {"model": "step:start"}, "verify": {}, "pair": {},
             "first": {"uses": "train", "model": "step:start"}, "again": {"uses": "sample", "model": "step:first"},
         },
         "variants": {"mpo": {}, "mpo-again": {"model": "step:first"}},
         "evaluate": {"benchmarks": {"scenes": {"loader": "scenes"}}},
     }  # fmt: skip
     sections = expand(build(Study, {**study}, "study"), "step:start")
-    assert sections["start"].values == {"demonstrations": "shown"}
-    assert sections["sample-s1"].values == {"seed": 1, "model": "step:start"}
-    assert sections["first-s1"].values == {"seed": 1, "model": "step:start", "pairs": "pair-s1"}
-    assert sections["again-s1"].values == {"seed": 1, "model": "step:first-s1"}
-    assert sections["mpo-again-s0"].values == {"seed": 0, "model": "step:first-s0", "pairs": "pair-s0"}
+    read = {name: {r.field: r.section for r in references(section.values)} for name, section in sections.items()}
+    assert read["start"] == {"demonstrations": "shown", "questions": "questions"}
+    assert read["sample-s1"] == {"model": "start", "questions": "questions"}
+    assert read["first-s1"] == {"model": "start", "pairs": "pair-s1", "questions": "questions"}
+    assert read["again-s1"] == {"model": "first-s1", "questions": "questions"}
+    assert read["mpo-again-s0"] == {"model": "first-s0", "pairs": "pair-s0", "questions": "questions"}
+    assert [sections[name].values.get("seed") for name in ("start", "first-s1", "again-s0")] == [None, 1, 0]
     assert sections["evaluate"].values["models"]["base"] == "step:start"
 
 
@@ -174,7 +184,7 @@ def evaluated(tmp_path):
                 Verdict(id=f"{q.id}/0", question_id=q.id, outcome=Outcome.CORRECT if n < number else Outcome.UNPARSED)
                 for n, q in enumerate(questions)
             ]
-            answers.append(answers_of(questions, [], verdicts, model=model, benchmark="s", style=style))
+            answers.append(Answers(model, "s", style, numbered_answers(questions, [], verdicts)))
     for section in ("mpo-s0", "mpo-s1", "sft-s0", "sft-s1"):
         folder = files.checkpoints(section)
         folder.mkdir(parents=True)
@@ -186,7 +196,7 @@ def evaluated(tmp_path):
         seeds=(0, 1), variants=("mpo", "sft"), base="base", against="mpo", shared=(),
         sections={(v, s): f"{v}-s{s}" for v in ("mpo", "sft") for s in (0, 1)},
     )  # fmt: skip
-    return plan, files, {"s": Asked(questions)}, answers
+    return plan, files, {"s": BenchmarkQuestions(questions)}, answers
 
 
 def test_the_table_by_hand(evaluated):

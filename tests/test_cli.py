@@ -30,7 +30,7 @@ try:
     main()
 except SystemExit:
     pass
-print([name for name in ("torch", "transformers", "pyarrow", "PIL", "yaml") if name in sys.modules])
+print([name for name in ("torch", "transformers", "pyarrow", "PIL", "yaml", "pydantic") if name in sys.modules])
 """
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert result.stdout.endswith("[]\n")
@@ -84,7 +84,8 @@ def test_a_run_folder_of_another_recipe_is_refused(tmp_path):
     assert mixpo("run", recipe).returncode == 0
     result = mixpo("run", recipe, "questions.sources.scenes.count=5")
     assert result.returncode == 2
-    assert "was begun with another recipe (steps.questions.sources.scenes.count was 4 and is now 5)" in result.stderr
+    assert "(questions: sources.scenes.count was 4 and is now 5)" in result.stderr
+    assert f"`mixpo run {recipe} questions.sources.scenes.count=5 --redo`" in result.stderr
 
 
 def test_the_resolved_recipe_runs_again(tmp_path):

@@ -3,7 +3,7 @@ from enum import StrEnum
 
 import pytest
 
-from mixpo.config import plain
+from mixpo.config import build, plain
 from mixpo.errors import RecipeError
 from mixpo.recipe import load_recipe
 
@@ -17,20 +17,32 @@ class Colour(StrEnum):
 class Inner:
     size: int = 1
 
+    def __post_init__(self):
+        if self.size < 1:
+            raise ValueError("size must be at least 1")
+
 
 @dataclass(frozen=True)
 class Config:
     name: str = ""
+    label: str = ""
     seed: int = 0
     rate: float = 0.1
     colours: tuple[Colour, ...] = (Colour.RED,)
     inner: Inner = field(default_factory=Inner)
     limit: int | None = None
     parts: dict[str, Inner] = field(default_factory=dict)
+    words: tuple[str, ...] = ()
+    ratio: float | None = None
+    sources: dict[str, dict] = field(default_factory=dict)
+    """As a step holds what only another module's config knows."""
+    chosen: Inner | None = None
 
     def __post_init__(self):
         if self.rate < 0:
             raise ValueError("rate must be at least 0")
+        for name, values in self.sources.items():
+            build(Inner, values, f"sources.{name}")
 
 
 def recipe(tmp_path, text, *overrides):
@@ -50,8 +62,18 @@ seed: 7
 steps:
   sample: {rate: 5e-6, colours: [blue, red], inner: {size: 3}, parts: {a: {size: 2}}}
 """
-    expected = Config("sample", 7, 5e-6, (Colour.BLUE, Colour.RED), Inner(3), None, {"a": Inner(2)})
+    expected = Config("sample", "", 7, 5e-6, (Colour.BLUE, Colour.RED), Inner(3), None, {"a": Inner(2)})
     assert config(tmp_path, text) == expected
+
+
+def test_what_yaml_writes_in_another_way(tmp_path):
+    """A number for text, one value for a list of one, both at once; true is no number."""
+    text = "steps:\n  sample: {label: 3, rate: 1, colours: blue, words: 1.5, ratio: 1e-3, limit: null}"
+    expected = Config("sample", "3", 0, 1.0, (Colour.BLUE,), words=("1.5",), ratio=1e-3)
+    found = config(tmp_path, text)
+    assert found == expected
+    assert type(found.rate) is float
+    assert type(found.colours[0]) is Colour
 
 
 def test_a_section_states_its_own_seed_and_step(tmp_path):
@@ -64,7 +86,7 @@ def test_a_section_states_its_own_seed_and_step(tmp_path):
 def test_overrides(tmp_path):
     text = "steps: {sample: {rate: 1.0}}"
     assert config(tmp_path, text, "sample.rate=0.5", "sample.inner.size=4", "seed=3") == Config(
-        "sample", 3, 0.5, inner=Inner(4)
+        "sample", "", 3, 0.5, inner=Inner(4)
     )
     assert recipe(tmp_path, text, "run=elsewhere").run == "elsewhere"
 
@@ -79,6 +101,39 @@ def test_overrides(tmp_path):
         ("steps:\n  sample: {colours: [green]}", "'green' is none of red, blue"),
         ("steps:\n  sample: {inner: 3}", "must be a mapping, not 3"),
         ("steps:\n  sample: {parts: {a: {sise: 1}}}", "steps.sample.parts.a.sise: unknown key; did you mean 'size'"),
+        (
+            "steps:\n  sample:\n    inner:\n      size: true",
+            r"r.yaml:4: steps.sample.inner.size: must be a whole number",
+        ),
+        ("steps:\n  sample:\n    inner:\n      size: 0", r"r.yaml:3: steps.sample.inner: size must be at least 1"),
+        ("steps:\n  sample:\n    chosen:\n      sise: 0", r"r.yaml:4: steps.sample.chosen.sise: unknown key; did you"),
+        ("steps:\n  sample:\n    parts:\n      a: 3", r"r.yaml:4: steps.sample.parts.a: must be a mapping, not 3"),
+        (
+            "steps:\n  sample:\n    parts:\n      a:\n        size: 0",
+            r"r.yaml:4: steps.sample.parts.a: size must be at least 1",
+        ),
+        (
+            "steps:\n  sample:\n    sources:\n      a: {}\n      b:\n        sise: 5",
+            r"r.yaml:6: steps.sample.sources.b.sise: unknown key; did you mean 'size'",
+        ),
+        (
+            "steps:\n  sample:\n    sources:\n      b:\n        size: 0",
+            r"r.yaml:4: steps.sample.sources.b: size must be at least 1",
+        ),
+        (
+            "steps:\n  sample:\n    colours:\n      - red\n      - bleu",
+            r"r.yaml:5: steps.sample.colours.1: 'bleu' is none of red, blue",
+        ),
+        ("steps:\n  sample: {rate: true}", "sample.rate: must be a number, not True"),
+        ("name: a\nstudy: {seeds: [0]}", "r.yaml:2: study: this is a study; run it with `mixpo ablate .*r.yaml`"),
+        ("steps:\n  sample:\n    rate: .inf", "r.yaml:3: steps.sample.rate: must be a finite number, not inf"),
+        ("steps: &a {sample: *a}", "nested too deeply, or an anchor that stands in itself"),
+        ("steps:\n  sample: {name: other}", "r.yaml:2: steps.sample.name: a section's name is what it stands under"),
+        ("steps:\n  sample: {label: true}", "sample.label: must be text, not True"),
+        ("steps:\n  sample: {label: 2020-01-01, limit: 2020-01-01}", "must be a whole number, not '2020-01-01'"),
+        ("steps:\n  sample: {words: [a, {b: c}]}", "sample.words.1: must be text, not {'b': 'c'}"),
+        ("steps:\n  sample: {words: {b: c}}", "sample.words: must be a list, not {'b': 'c'}"),
+        ("steps:\n  sample: {limti: 1, rate: fast}", "sample.limti: unknown key; did you mean 'limit'"),
         ("steps:\n  sample: {rate: -1}", "rate must be at least 0"),
         ("steps:\n  sample: {}\n  sample: {}", r"r.yaml:3: not valid YAML \(the key steps.sample stands twice\)"),
         ("steps: {sample: [", r"r.yaml:1: not valid YAML"),
@@ -106,9 +161,23 @@ def test_a_missing_recipe_gives_a_sentence(tmp_path):
         load_recipe(tmp_path / "none.yaml")
 
 
+def test_a_missing_field_is_named_and_an_unknown_one_before_it(tmp_path):
+    @dataclass(frozen=True)
+    class Needs:
+        path: str
+        limit: int | None = None
+
+    with pytest.raises(RecipeError, match=r"^sources\.a: 'path' is missing$"):
+        build(Needs, {"limit": 1}, "sources.a")
+    with pytest.raises(RecipeError, match=r"^sources\.a\.pth: unknown key; did you mean 'path'\?$"):
+        build(Needs, {"pth": "x"}, "sources.a")
+    with pytest.raises(RecipeError, match=r"^'path' is missing$"):
+        build(Needs, {})
+
+
 def test_plain_values_build_the_same_config(tmp_path):
     import yaml
 
-    given = Config("sample", 3, 0.5, (Colour.BLUE,), Inner(2), 4, {"a": Inner(1)})
+    given = Config("sample", "", 3, 0.5, (Colour.BLUE,), Inner(2), 4, {"a": Inner(1)})
     text = yaml.safe_dump({"steps": {"sample": plain(given)}})
     assert config(tmp_path, text) == given

@@ -4,7 +4,7 @@ import sys
 import pytest
 
 from mixpo import doctor
-from mixpo.doctor import Finding, State, disk, examine, extras, import_problem, module_of, part
+from mixpo.doctor import Finding, Health, disk, examine, extras, import_problem, module_of, part
 
 
 def test_extras_are_the_packages_own(monkeypatch):
@@ -20,12 +20,12 @@ def test_every_extra_of_the_installed_package_is_looked_at():
 
 
 def test_a_library_that_is_there_one_that_is_not_and_one_that_is_broken(monkeypatch):
-    assert part("x", "jinja2").state is State.OK
+    assert part("x", "jinja2").state is Health.OK
     absent = part("app", "no-such-library-as-this")
-    assert (absent.state, absent.advice) == (State.ABSENT, "pip install 'mixpo[app]'")
+    assert (absent.state, absent.advice) == (Health.ABSENT, "pip install 'mixpo[app]'")
     monkeypatch.setattr(doctor, "module_of", lambda name: "module_that_fails")
     broken = part("x", "jinja2")
-    assert broken.state is State.BROKEN
+    assert broken.state is Health.BROKEN
     assert "No module named 'module_that_fails'" in broken.detail
     assert "jinja2==" in broken.advice
 
@@ -43,10 +43,10 @@ def test_an_import_that_hangs_or_crashes_is_told(monkeypatch):
 
 
 def test_disk_of_a_folder_that_is_not_there_yet_and_of_one_with_little_room(tmp_path, monkeypatch):
-    assert disk("here", tmp_path / "a" / "b").state is State.OK
+    assert disk("here", tmp_path / "a" / "b").state is Health.OK
     monkeypatch.setattr(doctor, "LOW_DISK", 1 << 60)
     low = disk("here", tmp_path)
-    assert (low.state, "make room" in low.advice) == (State.LOW, True)
+    assert (low.state, "make room" in low.advice) == (Health.LOW, True)
 
 
 def test_everything_not_ok_says_what_to_do(tmp_path, monkeypatch):
@@ -54,11 +54,11 @@ def test_everything_not_ok_says_what_to_do(tmp_path, monkeypatch):
     findings = list(examine(tmp_path))
     assert {"versions", "processor", "memory", "disk here", "disk for models"} <= {finding.name for finding in findings}
     assert any(finding.name.startswith("GPU") for finding in findings)
-    assert all(finding.advice for finding in findings if finding.state is not State.OK)
+    assert all(finding.advice for finding in findings if finding.state is not Health.OK)
 
 
 def test_the_command_fails_only_for_what_is_broken(monkeypatch):
-    for state, sound in ((State.ABSENT, True), (State.LOW, True), (State.BROKEN, False)):
+    for state, sound in ((Health.ABSENT, True), (Health.LOW, True), (Health.BROKEN, False)):
         monkeypatch.setattr(doctor, "examine", lambda folder, state=state: iter([Finding("x", state, "y", "z")]))
         assert doctor.doctor(None) is sound
 

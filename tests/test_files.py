@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mixpo.errors import DataError, UserError
-from mixpo.files import RunFiles, Shards, from_json, read_lines, to_json, write_text
+from mixpo.files import RunFiles, Shards, from_json, to_json
 from mixpo.records import (
     AnswerKind,
     Dropped,
@@ -23,6 +23,7 @@ from mixpo.records import (
     Response,
     Verdict,
 )
+from mixpo.text_files import read_lines, staged, write_text
 
 RECORDS = [
     Question(id="q-1", text="How many?", images=("s/1.png",), answer="3", kind=AnswerKind.INTEGER, meta={"steps": 2}),
@@ -54,16 +55,28 @@ def test_any_text_survives_the_disk(text, prompt):
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        ('{"id": "q", "te', "Unterminated"),
-        ("[1]", "not a JSON object"),
-        ('{"id": "q"}', "text"),
-        ('{"id": "q", "text": "", "txt": 1}', "unknown field 'txt'"),
-        ('{"id": "q", "text": "", "kind": "poem"}', "poem"),
+        ('{"id": "q", "te', "^Invalid JSON: EOF while parsing a string"),
+        ("[1]", r"^must be a mapping, not \[1\]"),
+        ('{"id": "q"}', "^'text' is missing"),
+        ('{"id": "q", "text": "", "txt": 1}', "^txt: unknown key; did you mean 'text'"),
+        ('{"id": "q", "text": "", "kind": "poem"}', "^kind: 'poem' is none of choice, yes_no,"),
+        ('{"id": 3, "text": null, "choices": "abc"}', "^id: must be text, not 3"),
+        ('{"id": "q", "text": null, "choices": "abc"}', "^text: must be text, not None"),
+        ('{"id": "q", "text": "", "choices": "abc"}', "^choices: must be a list, not 'abc'"),
+        ('{"id": "q", "text": "", "choices": ["a", 1]}', r"^choices\.1: must be text, not 1"),
+        ('{"id": "q", "text": "", "precision": true}', "^precision: must be a whole number, not True"),
+        ('{"id": "q", "text": "", "meta": []}', r"^meta: must be a mapping, not \[\]"),
     ],
 )
 def test_bad_lines_say_what_is_wrong(line, message):
     with pytest.raises(ValueError, match=message):
         from_json(Question, line)
+
+
+def test_half_a_surrogate_pair_is_a_question_mark():
+    """JSON can carry it, UTF-8 cannot: what is read can be written again."""
+    line = '{"id": "q", "text": "a\\uD83D b \\ud83d\\ude00"}'
+    assert from_json(Question, line) == Question(id="q", text="a? b \N{GRINNING FACE}")
 
 
 def questions(numbers):
@@ -81,6 +94,19 @@ def test_a_torn_last_line_is_cut_and_made_again(tmp_path):
         shards.append(missing)
         assert list(shards) == questions(range(3))
         assert path.read_bytes() == whole
+
+
+@pytest.mark.parametrize("torn", [1, 65_535, 65_536, 65_537, 200_000])
+def test_a_torn_line_is_cut_at_the_last_newline_however_far_back(tmp_path, torn):
+    """The end is looked at in pieces of 65,536 bytes; the newline may be the first byte of one."""
+    shards = Shards(tmp_path / "q", Question)
+    shards.append(questions(range(2)))
+    path = shards.paths()[0]
+    whole = path.read_bytes()
+    path.write_bytes(whole + b"x" * torn)
+    shards.append(questions(range(2, 3)))
+    assert path.read_bytes().startswith(whole + b'{"id":')
+    assert list(shards) == questions(range(3))
 
 
 def test_a_bad_line_in_the_middle_is_skipped_with_a_warning(tmp_path, caplog):
@@ -191,6 +217,25 @@ def test_sigkill_while_appending_loses_at_most_the_record_in_flight(tmp_path):
 
 def written(shards):
     return sum(path.stat().st_size for path in shards.paths())
+
+
+def test_what_is_staged_appears_whole_or_not_at_all(tmp_path):
+    file, folder = tmp_path / "new" / "a.txt", tmp_path / "b"
+    with staged(file) as place:
+        place.write_text("first")
+        assert not file.exists()
+    with pytest.raises(ZeroDivisionError), staged(file) as place:
+        place.write_text(f"second {1 / (place.write_text('half') - 4)}")
+    assert file.read_text() == "first"
+    (tmp_path / ".b.staged" / "left by a killed process").mkdir(parents=True)
+    folder.mkdir()
+    with staged(folder) as place:
+        place.mkdir()
+        (place / "in.txt").write_text("x")
+    assert [path.name for path in folder.iterdir()] == ["in.txt"]
+    with pytest.raises(UserError, match=r"b cannot be written \(.*\); make room"), staged(folder) as place:
+        place.mkdir()  # a folder that holds something is not replaced
+    assert sorted(path.name for path in tmp_path.rglob("*")) == ["a.txt", "b", "in.txt", "new"]
 
 
 def test_models_of_a_recipe(tmp_path):

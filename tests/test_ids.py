@@ -2,7 +2,7 @@
 
 import sys
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from mixpo.ids import Ids
@@ -12,6 +12,8 @@ IDS = st.lists(st.lists(PARTS, min_size=1, max_size=3).map("/".join) | st.text(m
 
 
 @given(IDS, IDS)
+@example(["a/0", "a/"], ["a/1"])
+@example(["a/"], ["a/0"])
 def test_it_is_a_set(added, asked):
     ids, plain = Ids(), set()
     for id in added:

@@ -1,15 +1,17 @@
+import base64
 import contextlib
 import io
 import json
 import os
 import random
+import warnings
 
 import pytest
 from PIL import Image
 
 from mixpo import images
 from mixpo.errors import ImageError
-from mixpo.images import ImageRoots, decode, inside
+from mixpo.images import ImageRoots, data_url, decode, inside
 
 
 def encoded(image, kind="PNG", **given):
@@ -30,6 +32,34 @@ def test_cmyk_grey_palette_and_transparent_images_become_rgb():
     assert decode(encoded(RED.convert("P")), "x").getpixel((0, 0)) == (255, 0, 0)
     clear = Image.new("RGBA", (2, 2), (255, 0, 0, 0))
     assert decode(encoded(clear), "x").getpixel((0, 0)) == (255, 255, 255)
+
+
+def test_a_data_url_holds_the_same_pixels():
+    image = Image.frombytes("RGB", (16, 16), random.Random(0).randbytes(768))
+    head, _, content = data_url(image).partition(",")
+    assert head == "data:image/png;base64"
+    assert decode(base64.b64decode(content), "x").tobytes() == image.tobytes()
+
+
+def test_only_pillow_s_warning_about_large_images_is_silenced():
+    images._formats.cache_clear()
+    with warnings.catch_warnings(record=True) as seen:
+        warnings.simplefilter("always")
+        decode(encoded(RED), "x")
+        warnings.warn("another", stacklevel=1)
+    images._formats.cache_clear()  # the filter ends with the block
+    assert [str(warning.message) for warning in seen] == ["another"]
+
+
+def test_the_limit_of_bytes_itself_is_allowed(tmp_path, monkeypatch):
+    content = encoded(RED)
+    (tmp_path / "1.png").write_bytes(content)
+    roots = ImageRoots({"s": tmp_path})
+    monkeypatch.setattr(images, "MAX_BYTES", len(content))
+    assert roots.open("s/1.png").size == (8, 4)
+    monkeypatch.setattr(images, "MAX_BYTES", len(content) - 1)
+    with pytest.raises(ImageError, match="above the limit"):
+        roots.open("s/1.png")
 
 
 def test_sixteen_bit_greys_are_scaled_not_clipped():

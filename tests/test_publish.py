@@ -1,12 +1,16 @@
+import base64
 import json
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 import yaml
 
 from mixpo.errors import UserError
-from mixpo.files import RunFiles, write_text
+from mixpo.files import RunFiles
 from mixpo.publish import publish_data, publish_model, push
 from mixpo.records import Origin, PreferencePair, Question, Score
+from mixpo.text_files import write_text
 
 STEPS = {
     "questions": {"uses": "questions", "sources": {"mine": {"loader": "jsonl", "path": "q.jsonl"}}},
@@ -96,6 +100,60 @@ def test_what_cannot_be_published_is_said(run, tmp_path):
     with pytest.raises(UserError, match="is not empty"):
         publish_model(run, "train", tmp_path / "full")
     assert not (tmp_path / "out").exists()
+
+
+class Hub(BaseHTTPRequestHandler):
+    """As much of the hub as a push asks for; keeps every request."""
+
+    asked: list[tuple[str, bytes]]
+
+    def do_POST(self):
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        self.asked.append((self.path, body))
+        reply = {
+            "url": "https://huggingface.co/owner/name",
+            "commitUrl": "https://huggingface.co/owner/name/commit/1",
+            "commitOid": "1",
+        }
+        if "preupload" in self.path:
+            files = [
+                {"path": file["path"], "uploadMode": "regular", "shouldIgnore": False}
+                for file in json.loads(body)["files"]
+            ]
+            reply = {"files": files}
+        data = json.dumps(reply).encode()
+        self.send_response(200)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(data)))
+        self.end_headers()
+        self.wfile.write(data)
+
+    def log_message(self, *_):
+        pass
+
+
+@pytest.mark.parametrize("private", [True, False])
+def test_a_push_makes_the_repository_as_asked_and_uploads_the_folder(tmp_path, monkeypatch, private):
+    from huggingface_hub import constants
+
+    Hub.asked = []
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Hub)
+    threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
+    monkeypatch.setattr(constants, "ENDPOINT", f"http://127.0.0.1:{server.server_port}")
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    (tmp_path / "README.md").write_text("# The card")
+    try:
+        push(tmp_path, "owner/name", "dataset", private=private)
+    finally:
+        server.shutdown()
+        server.server_close()
+    made = next(json.loads(body) for path, body in Hub.asked if path == "/api/repos/create")
+    assert (made["organization"], made["name"], made["type"]) == ("owner", "name", "dataset")
+    # By either of the two names that the hub has for it.
+    assert made.get("visibility", made.get("private")) in (("private", True) if private else ("public", False))
+    commit = next(body for path, body in Hub.asked if path == "/api/datasets/owner/name/commit/main")
+    assert base64.b64encode(b"# The card") in commit
+    assert b"README.md" in commit
 
 
 def test_a_hub_that_does_not_answer_is_one_sentence(run, tmp_path, monkeypatch):

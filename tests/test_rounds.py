@@ -95,8 +95,17 @@ def test_one_round_changes_nothing(tmp_path):
     ("steps", "rounds", "message"),
     [
         ({"questions": STEPS["questions"]}, 2, "no section that trains on pairs"),
-        ({"train": STEPS["train"]}, 2, "come from no section that samples"),
+        (
+            {"import": {"format": "trl", "path": "pairs.parquet"}, "train": STEPS["train"]},
+            2,
+            "come from no section that samples",
+        ),
         ({**STEPS, "sample-round-2": {"uses": "sample"}}, 2, "round 2 needs this name"),
+        (
+            {**STEPS, "evaluate": {**STEPS["evaluate"], "models": {"mpo-round-2": "base", "mpo": "step:train"}}},
+            2,
+            "models.mpo-round-2: a later round needs this name",
+        ),
         (STEPS, 0, "whole number from 1 on, not 0"),
         (STEPS, "two", "whole number from 1 on, not 'two'"),
         (STEPS, True, "whole number from 1 on, not True"),

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -68,7 +69,8 @@ def test_processes_end_with_the_one_that_started_them(tmp_path):
 def test_samplings_of_several_seeds_stand_together():
     names = {"sample-s0": "sample", "sample-s1": "sample", "verify-s0": "verify", "verify-s1": "verify"}
     sections = {name: Section(name, step, {}) for name, step in names.items()}
-    assert _together(sections) == [["sample-s0", "sample-s1"], ["verify-s0"], ["verify-s1"]]
+    configs = {name: SimpleNamespace() for name in names}
+    assert _together(sections, configs) == [["sample-s0", "sample-s1"], ["verify-s0"], ["verify-s1"]]
 
 
 def test_trainings_stand_together_unless_one_starts_from_another():
@@ -79,4 +81,11 @@ def test_trainings_stand_together_unless_one_starts_from_another():
         section("questions", "questions"), section("a", "train"), section("b", "train", model="step:start"),
         section("c", "train", model="step:b"), section("evaluate", "evaluate"), section("d", "train"),
     ]  # fmt: skip
-    assert _together({one.name: one for one in sections}) == [["questions"], ["a", "b"], ["c"], ["evaluate"], ["d"]]
+    configs = {one.name: SimpleNamespace(**one.values) for one in sections}
+    assert _together({one.name: one for one in sections}, configs) == [
+        ["questions"],
+        ["a", "b"],
+        ["c"],
+        ["evaluate"],
+        ["d"],
+    ]

@@ -15,7 +15,7 @@ it; a study that is killed goes on where it stopped.
 """
 
 import dataclasses
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
@@ -28,13 +28,12 @@ from mixpo.errors import RecipeError
 from mixpo.evaluation.ablation import Plan, summarise
 from mixpo.evaluation.evaluate import Config, gather
 from mixpo.files import RunFiles
-from mixpo.pipeline import STEPS, run_recipe
+from mixpo.pipeline import run_recipe
 from mixpo.progress import say
 from mixpo.recipe import Recipe, Section
-from mixpo.references import trained_by
+from mixpo.references import pointed, references, trained_by
+from mixpo.resolve import pinned, resolve, step_of
 
-REFERENCES = ("questions", "responses", "verdicts", "continuations", "pairs", "demonstrations")
-"""Fields of a section that name another section; `model: step:<section>` does so too."""
 UNSEEDED = ("questions", "demonstrations", "base_model", "train")
 """Steps of the data that are done once whatever the number of seeds, unless they read what is done once a seed."""
 TOP_LEVEL = ("name", "run", "model", "seed", "study")
@@ -80,10 +79,13 @@ class Study:
         return {name: self.variants[name] for name in self.variants if not self.only or name in self.only}
 
 
-def ablate(path: Path, overrides: Sequence[str] = (), jobs: int = 1) -> RunFiles:
-    """Runs the study, `jobs` models at a time, prints its table, and writes `ablation.json`, `.md` and `.html`."""
+def ablate(path: Path, overrides: Sequence[str] = (), jobs: int = 1, redo: Sequence[str] | None = None) -> RunFiles:
+    """Runs the study, `jobs` models at a time, prints its table, and writes `ablation.json`, `.md` and `.html`.
+
+    `redo`: as in `run_recipe`.
+    """
     recipe, study = load_study(path, overrides)
-    files = run_recipe(recipe, jobs=jobs)
+    files = run_recipe(recipe, jobs=jobs, redo=redo)
     trained = {(variant, seed): _named(variant, seed) for variant in study.done for seed in study.seeds}
     plan = Plan(
         seeds=study.seeds, variants=tuple(study.done), base=study.base, against=study.against,
@@ -107,52 +109,58 @@ def load_study(path: Path, overrides: Sequence[str] = ()) -> tuple[Recipe, Study
     name = str(raw.get("name") or path.stem)
     model = str(raw.get("model") or "base")
     shared = {"model": model, "seed": int(raw.get("seed") or 0)}
-    sections = expand(study, model, str(path))
-    return Recipe(str(path), name, str(raw.get("run") or f"runs/{name}"), shared, sections, {}), study
+    run = str(raw.get("run") or f"runs/{name}")
+    sections = expand(study, model, str(path), run)
+    recipe = Recipe(str(path), name, run, shared, sections, {}, overrides=tuple(overrides), command="mixpo ablate")
+    return recipe, study
 
 
-def expand(study: Study, model: str, where: str = "study") -> dict[str, Section]:
+def expand(study: Study, model: str, where: str = "study", run: str = "runs/study") -> dict[str, Section]:
     """The sections of the study's recipe, by name, in the order in which they run."""
-    steps = {name: str(values.get("uses", name)) for name, values in study.data.items()}
-    unknown = next((name for name, step in steps.items() if step not in STEPS), None)
-    if unknown:
-        raise RecipeError(f"{where}: study.data.{unknown}: no step is called {steps[unknown]!r} ({', '.join(STEPS)})")
-    needed = _needed(study, steps, model) if study.only else steps.keys()
+    data = _sections(study, model, where, run)
+    needed = _needed(data, list(study.done), model) if study.only else data.keys()
     seeded: set[str] = set()
     sections: dict[str, Section] = {}
-    for name, values in study.data.items():
+    for name, section in data.items():
         if name not in needed:
             continue
-        rest = {key: value for key, value in values.items() if key != "uses"}
-        if steps[name] not in UNSEEDED or any(target in seeded for _, target in _pointers(rest, steps[name])):
+        fits = name in study.done or section.step not in UNSEEDED
+        if fits or any(reference.section in seeded for reference in references(section.values)):
             seeded.add(name)
         for seed in study.seeds if name in seeded else (None,):
-            own = rest if seed is None else _pointed(rest, steps[name], seeded, seed)
-            sections[_named(name, seed)] = Section(_named(name, seed), steps[name], own)
+            values = section.values if seed is None else _of_seed(section, seeded, seed)
+            sections[_named(name, seed)] = Section(_named(name, seed), section.step, values)
     if trained_by(model) in seeded:
         raise RecipeError(f"{where}: model: {model!r} is trained once for each seed; all variants need one start")
-    for variant, changes in study.done.items():
-        if variant in study.data:
-            raise RecipeError(f"{where}: study.variants.{variant}: a section of the data has this name")
-        for seed in study.seeds:
-            values = _pointed(_merged(study.train, changes), "train", seeded, seed)
-            sections[_named(variant, seed)] = Section(_named(variant, seed), "train", values)
     trained = [_named(variant, seed) for variant in study.done for seed in study.seeds]
     models = {study.base: model, **{name: f"step:{name}" for name in trained}}
     sections["evaluate"] = Section("evaluate", "evaluate", {"compare": "first", **study.evaluate, "models": models})
     return sections
 
 
-def _needed(study: Study, steps: dict[str, str], model: str) -> set[str]:
-    """The sections of the data that the trainings, or the model they start from, are made of."""
-    trainings = [_merged(study.train, changes) for changes in study.done.values()]
-    todo = [trained_by(model), *(name for one in trainings for _, name in _pointers(one, "train"))]
+def _sections(study: Study, model: str, where: str, run: str) -> dict[str, Section]:
+    """The data's sections and a training for each variant, every reference written out."""
+    clash = next((name for name in study.done if name in study.data), None)
+    if clash:
+        raise RecipeError(f"{where}: study.variants.{clash}: a section of the data has this name")
+    sections = {}
+    for name, values in study.data.items():
+        rest = {key: value for key, value in values.items() if key != "uses"}
+        sections[name] = Section(name, str(values.get("uses", name)), rest)
+    sections |= {name: Section(name, "train", _merged(study.train, own)) for name, own in study.done.items()}
+    recipe = Recipe(where, "study", run, {"model": model, "seed": 0}, sections, {})
+    return pinned(recipe, resolve(recipe))
+
+
+def _needed(sections: dict[str, Section], variants: list[str], model: str) -> set[str]:
+    """The trainings, and the sections that they and the model they start from are made of."""
     needed: set[str] = set()
+    todo = [*variants, *([start] if (start := trained_by(model)) else [])]
     while todo:
         name = todo.pop()
-        if name in steps and name not in needed:
+        if name in sections and name not in needed:
             needed.add(name)
-            todo += [target for _, target in _pointers(study.data[name], steps[name])]
+            todo += [reference.section for reference in references(sections[name].values)]
     return needed
 
 
@@ -160,25 +168,11 @@ def _named(name: str, seed: int | None) -> str:
     return name if seed is None else f"{name}-s{seed}"
 
 
-def _pointed(values: dict[str, Any], step: str, seeded: set[str], seed: int) -> dict[str, Any]:
-    """The values with the seed; every section they name, or that the step looks for by default, is that of the seed."""
-    fields = {item.name for item in dataclasses.fields(import_module(STEPS[step]).Config)}
-    pointed = {**({"seed": seed} if "seed" in fields else {}), **values}
-    for name, target in _pointers(values, step):
-        if target in seeded:
-            pointed[name] = f"{'step:' if name == 'model' else ''}{_named(target, seed)}"
-    return pointed
-
-
-def _pointers(values: dict[str, Any], step: str) -> Iterator[tuple[str, str]]:
-    """The fields that name another section, by default or not, each with that section's name."""
-    fields = {item.name: item for item in dataclasses.fields(import_module(STEPS[step]).Config)}
-    for name in REFERENCES:
-        if name in fields and not (name == "pairs" and values.get("demonstrations")):
-            yield name, str(values.get(name, fields[name].default))
-    section = trained_by(str(values.get("model", "")))
-    if section is not None:
-        yield "model", section
+def _of_seed(section: Section, seeded: set[str], seed: int) -> dict[str, Any]:
+    """The values with the seed; every section that they name is that of the seed."""
+    fields = {item.name for item in dataclasses.fields(step_of(section).Config)}
+    names = {name: _named(name, seed) for name in seeded}
+    return {**({"seed": seed} if "seed" in fields else {}), **section.values, **pointed(section.values, names)}
 
 
 def _merged(values: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:

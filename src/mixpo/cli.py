@@ -2,11 +2,13 @@
 
 import logging
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, NoReturn
 
 import typer
 
+from mixpo.cli_tools import TOOLS
 from mixpo.errors import UserError
 
 app = typer.Typer(
@@ -17,10 +19,11 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 
-RecipePath = Annotated[Path, typer.Argument(help="A YAML recipe.")]
+RecipePath = Annotated[Path, typer.Argument(help="A YAML recipe, or a run folder.")]
 Overrides = Annotated[list[str] | None, typer.Argument(help="section.field=value, as often as you like.")]
-
-RunFolder = Annotated[Path, typer.Argument(help="A run folder.")]
+Redo = Annotated[
+    bool, typer.Option("--redo", help="Make anew what has changed, or the sections named, and all that read them.")
+]
 
 INTERRUPTED = 130
 """Exit status after Ctrl-C, as shells have it (128 + SIGINT)."""
@@ -43,16 +46,59 @@ STEP_HELP = {
 
 
 @app.command()
-def run(recipe: RecipePath, overrides: Overrides = None) -> None:
+def run(
+    recipe: RecipePath,
+    overrides: Overrides = None,
+    redo: Redo = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be done.")] = False,
+) -> None:
     """Do all steps of a recipe in order; what is done already is not done again."""
-    _run(recipe, overrides, None)
+    values, sections = _parted(overrides, redo)
+    if dry_run:
+        _status(recipe, values, sections)
+    else:
+        _run(recipe, values, None, redo=sections)
 
 
-def _run(recipe: Path, overrides: list[str] | None, only: str | None, cluster: object = None) -> None:
+@app.command()
+def status(recipe: RecipePath, overrides: Overrides = None) -> None:
+    """Say of every section whether it is done, begun, missing, or stale and why."""
+    _status(recipe, overrides or [])
+
+
+def _parted(given: list[str] | None, redo: bool) -> tuple[list[str], list[str] | None]:
+    """The overrides, and the sections that `--redo` is for: all that has changed when none is named; None without."""
+    sections = [word for word in given or () if "=" not in word] if redo else []
+    return [word for word in given or () if word not in sections], sections if redo else None
+
+
+def _status(recipe: Path, overrides: list[str], redo: list[str] | None = None) -> None:
+    from mixpo.files import RunFiles
+    from mixpo.pipeline import planned
+    from mixpo.recipe import load_recipe
+    from mixpo.redo import redone
+    from mixpo.status import State, show, statuses
+
+    loaded, configs = planned(load_recipe(recipe, overrides))
+    files = RunFiles(loaded.run)
+    found = statuses(loaded, configs, files)
+    for name in redone(redo, found, configs) if redo is not None else ():
+        if found[name].state in (State.DONE, State.PARTLY):
+            found[name] = replace(found[name], state=State.STALE, reasons=["--redo makes it anew"])
+    show(found, files)
+
+
+def _run(
+    recipe: Path,
+    overrides: list[str] | None,
+    only: str | None,
+    cluster: object = None,
+    redo: list[str] | None = None,
+) -> None:
     from mixpo.pipeline import run_recipe
     from mixpo.recipe import load_recipe
 
-    files = run_recipe(load_recipe(recipe, overrides or ()), only, cluster)
+    files = run_recipe(load_recipe(recipe, overrides or ()), only, cluster, redo=redo)
     if files.report.exists():
         typer.echo(f"report: {files.report}")
 
@@ -124,28 +170,18 @@ def import_(
     elif format and path and out:
         from mixpo.config import build
         from mixpo.files import RunFiles
+        from mixpo.fingerprints import fingerprint, save
         from mixpo.pairs.import_pairs import Config
         from mixpo.pairs.import_pairs import run as run_import
 
-        run_import(build(Config, {"format": format, "path": str(path), "image_root": image_root}, ""), RunFiles(out))
+        config = build(Config, {"format": format, "path": str(path), "image_root": image_root}, "")
+        files = RunFiles(out)
+        new = not files.pairs(config.name).paths()
+        run_import(config, files)
+        if new:  # a recipe that imports the same takes it; another is told
+            save(config.name, replace(fingerprint("import", config, {}, None), finished=True), files)
     else:
         raise UserError("import needs a recipe, or all of --format, --path and --out")
-
-
-@app.command()
-def export(
-    run: RunFolder,
-    format: Annotated[str, typer.Option(help="trl, mmpr, ms-swift, llama-factory or rlaif-v.")],
-    out: Annotated[Path, typer.Option(help="A new folder.")],
-    pairs: Annotated[str, typer.Option(help="The section with the pairs.")] = "pair",
-    questions: Annotated[str, typer.Option(help="The section with their images; else as in the recipe.")] = "",
-) -> None:
-    """Write the pairs of a run, with their images, in another program's format."""
-    from mixpo.files import RunFiles
-    from mixpo.pairs.export import export as run_export
-    from mixpo.pairs.export import format_of
-
-    run_export(RunFiles(run), format_of(format), out, pairs, questions)
 
 
 @app.command()
@@ -181,7 +217,7 @@ def evaluate(
     if recipe is not None:
         _run(recipe, overrides, "evaluate")
     elif model and benchmark:
-        from mixpo.evaluation.command import evaluate_models
+        from mixpo.evaluation.evaluate_models import evaluate_models
 
         evaluate_models(model, benchmark, prompt, out, option or (), max_new_tokens)
     else:
@@ -189,115 +225,29 @@ def evaluate(
 
 
 @app.command()
-def score(
-    file: Annotated[Path, typer.Argument(help="Responses: JSON lines, or VLMEvalKit's or lmms-eval's output.")],
-    benchmark: Annotated[str, typer.Option(help="The benchmark that was answered.")],
-    data: Annotated[Path | None, typer.Option(help="Its local copy, where the file lacks the questions.")] = None,
-    split: Annotated[str, typer.Option(help="Empty: the split that papers report.")] = "",
-    model: Annotated[str, typer.Option(help="The model's name in the table.")] = "",
-    out: Annotated[Path | None, typer.Option(help="Where the verdicts go, JSON lines.")] = None,
-) -> None:
-    """Score anybody's responses to a benchmark."""
-    from mixpo.evaluation.score import score_file
-
-    score_file(file, benchmark, data=data, split=split, model=model, out=out)
-
-
-@app.command()
 def ablate(
     study: Annotated[Path, typer.Argument(help="A YAML study.")],
     overrides: Annotated[list[str] | None, typer.Argument(help="study.field=value, as often as you like.")] = None,
     jobs: Annotated[int, typer.Option(min=1, help="Models at work at a time; they share the cores.")] = 1,
+    redo: Redo = False,
 ) -> None:
     """Train variants on the same data and budget, and compare them: a table, a figure, the cost."""
     from mixpo.ablate import ablate as run_ablate
 
-    run_ablate(study, overrides or (), jobs)
+    values, sections = _parted(overrides, redo)
+    run_ablate(study, values, jobs, sections)
+
+
+for _tool in TOOLS:
+    app.command()(_tool)
 
 
 @app.command()
-def judge_check(file: Annotated[Path, typer.Argument(help="JSON lines of responses with trusted labels.")]) -> None:
-    """Print how well the judge agrees with given labels, by kind and by rule, and where it does not."""
-    from mixpo.verdicts.agreement import judge_check as check
+def fields(name: Annotated[str, typer.Argument(help="train, train.objective.beta, questions.jsonl …")] = "") -> None:
+    """Print the fields of a step, loader or benchmark: type, default, meaning; without a name, what there is."""
+    from mixpo.fields import show
 
-    typer.echo(check(file))
-
-
-@app.command()
-def convert(
-    source: Annotated[Path, typer.Argument(help="Folder of an original InternVL checkpoint.")],
-    target: Annotated[Path, typer.Argument(help="Where the transformers checkpoint goes.")],
-    image_token_id: Annotated[int | None, typer.Option(help="Needed only when the source has no tokenizer.")] = None,
-) -> None:
-    """Turn an original InternVL chat checkpoint into transformers' format, without running its code."""
-    from mixpo.convert.internvl import convert as run_convert
-
-    run_convert(source, target, image_token_id)
-
-
-@app.command()
-def pass_rates(
-    run: Annotated[Path, typer.Argument(help="A run folder.")],
-    out: Annotated[Path, typer.Option(help="JSON lines: id, question, images, answer, pass_rate …")],
-    low: Annotated[float, typer.Option(help="Leave out questions answered right less often.")] = 0.0,
-    high: Annotated[float, typer.Option(help="Leave out questions answered right more often.")] = 1.0,
-    pairs: Annotated[str, typer.Option(help="The section that counted them.")] = "pair",
-    questions: Annotated[str, typer.Option(help="The section with the questions.")] = "questions",
-) -> None:
-    """Write every question with the share of its responses that are right, for reinforcement learning."""
-    from mixpo.files import RunFiles
-    from mixpo.pairs.difficulty import Range, export
-
-    try:
-        wanted = Range(low, high)
-    except ValueError as error:
-        raise UserError(f"--low {low:g} --high {high:g}: {error}") from error
-    export(RunFiles(run), out, wanted, pairs, questions)
-
-
-@app.command()
-def view(
-    run: RunFolder,
-    port: Annotated[int, typer.Option(help="Port on 127.0.0.1; 0 takes a free one.", min=0, max=65535)] = 7860,
-    images: Annotated[list[Path] | None, typer.Option(help="A folder outside the run that its images lie in.")] = None,
-) -> None:
-    """Look at a run in the browser, and review its pairs and answers blind."""
-    from mixpo.app.server import view as serve
-
-    serve(run, port, tuple(images or ()))
-
-
-@app.command()
-def publish(
-    run: RunFolder,
-    out: Annotated[Path, typer.Option(help="A new folder for the model or the data, and its card.")],
-    section: Annotated[str, typer.Option(help="The section that trained the model, or made the pairs.")] = "",
-    data: Annotated[bool, typer.Option(help="The pairs instead of the model.")] = False,
-    push: Annotated[str, typer.Option(help="owner/name on the Hugging Face hub; nothing: do not push.")] = "",
-    public: Annotated[bool, typer.Option(help="A new repository is public; else private.")] = False,
-) -> None:
-    """Put a run's model or pairs into a folder with a card written from the run; push it if asked."""
-    from mixpo.files import RunFiles
-    from mixpo.publish import publish_data, publish_model
-    from mixpo.publish import push as push_folder
-
-    if data:
-        publish_data(RunFiles(run), section or "pair", out)
-    else:
-        publish_model(RunFiles(run), section or "train", out)
-    if push:
-        push_folder(out, push, "dataset" if data else "model", private=not public)
-
-
-@app.command()
-def doctor(
-    folder: Annotated[Path, typer.Option(help="Where runs would be written.")] = Path("runs"),
-) -> None:
-    """Tell what this machine has, whether every optional part works, and what to do about what does not."""
-    from mixpo.doctor import doctor as examine
-
-    if not examine(folder):
-        raise typer.Exit(1)
+    show(name)
 
 
 @app.command()

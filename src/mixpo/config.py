@@ -1,95 +1,86 @@
 """Plain values (YAML, JSON) -> config dataclasses, strict: an unknown key or a wrong type is an error and its place."""
 
 import dataclasses
-import difflib
-import types
+import json
+import math
 import typing
 from collections.abc import Callable, Mapping
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, TypeVar
 
-from mixpo.errors import RecipeError
+from pydantic import ValidationError
+
+from mixpo.errors import FieldError, RecipeError
+from mixpo.validation import mistake, unknown_key, validate
 
 T = TypeVar("T")
 
 
-def build(config_type: type[T], values: Mapping[str, Any], where: str, at: Callable[[str], str] = str) -> T:
+def build(
+    config_type: type[T], values: Mapping[str, Any], where: str = "", at: Callable[[str], str] | None = None
+) -> T:
     """A dataclass from plain values: nested dataclasses, tuples, enums, `int | None`.
 
-    Raises RecipeError naming `where` for an unknown or missing key or a value of another type. A
-    dataclass's own `__post_init__` may raise ValueError (or RecipeError); its sentence is passed on.
+    YAML's own ways are taken: 5e-6 (text to YAML) for a number, a number for text, one value for a list of one.
+    Raises FieldError with the path from `where` on for an unknown or missing key or a value of another type, and for
+    the ValueError of a dataclass's own `__post_init__`, whose sentence is passed on; what builds a part there
+    (a source's or a benchmark's config) raises a FieldError of its own, which goes on from the dataclass's place.
+    With `at`, which turns a path into file and line, it is a RecipeError that says those.
     """
-    fields = {field.name: field for field in dataclasses.fields(config_type)}  # type: ignore[arg-type]
-    refuse_unknown(values, tuple(fields), where, at)
-    hints = typing.get_type_hints(config_type)
-    given = {key: _convert(hints[key], value, f"{where}.{key}" if where else key, at) for key, value in values.items()}
-    for name, field in fields.items():
-        if name not in given and field.default is field.default_factory is dataclasses.MISSING:
-            raise RecipeError(f"{at(where)}: {name!r} is missing")
-    try:
-        return config_type(**given)
-    except (ValueError, RecipeError) as error:
-        raise RecipeError(f"{at(where)}: {error}") from error
+    given = plain(values)
+    while True:
+        try:
+            _refuse_infinite(given)
+            return validate(config_type, json.dumps(given, default=str))
+        except ValidationError as error:
+            mended = [_as_meant(given, found) for found in error.errors(include_url=False)]
+            if any(mended):
+                continue
+            wrong = mistake(config_type, error)
+        except FieldError as error:
+            wrong = error
+        wrong = FieldError((where, *wrong.path) if where else wrong.path, wrong.sentence)
+        raise wrong if at is None else RecipeError(f"{at(wrong.place)}: {wrong.sentence}") from None
+
+
+def _refuse_infinite(value: Any, path: tuple[str | int, ...] = ()) -> None:
+    """Raises FieldError: .inf and .nan are numbers to YAML, and none that a field means."""
+    if isinstance(value, float) and not math.isfinite(value):
+        raise FieldError(path, f"must be a finite number, not {value!r}")
+    items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for key, item in items:
+        _refuse_infinite(item, (*path, key))
+
+
+def _as_meant(values: Any, found: Mapping[str, Any]) -> bool:
+    """Puts what is meant into the place of a value that YAML, or who writes it, has another way to write."""
+    value, kind = found["input"], found["type"]
+    if kind == "float_type" and isinstance(value, str):
+        try:
+            value = float(value)
+        except ValueError:
+            return False
+    elif kind == "string_type" and type(value) in (int, float):
+        value = str(value)
+    elif kind == "tuple_type" and isinstance(value, str | int | float):
+        value = [value]
+    else:
+        return False
+    *parents, last = found["loc"]
+    for parent in parents:
+        values = values[parent]
+    values[last] = value
+    return True
 
 
 def refuse_unknown(
     values: Mapping[str, Any], known: typing.Sequence[str], where: str, at: Callable[[str], str]
 ) -> None:
+    """Raises RecipeError for a key that is not among those known, with its place."""
     for key in values:
         if key not in known:
-            close = difflib.get_close_matches(str(key), known, 1)
-            hint = f"did you mean {close[0]!r}?" if close else f"known keys: {', '.join(known)}"
-            raise RecipeError(f"{at(f'{where}.{key}' if where else str(key))}: unknown key; {hint}")
-
-
-def _convert(hint: Any, value: Any, where: str, at: Callable[[str], str]) -> Any:
-    if hint is Any:
-        return value
-    if isinstance(hint, types.UnionType):
-        parts = typing.get_args(hint)
-        if value is None and type(None) in parts:
-            return None
-        return _convert(next(part for part in parts if part is not type(None)), value, where, at)
-    if dataclasses.is_dataclass(hint):
-        if not isinstance(value, dict):
-            raise RecipeError(f"{at(where)}: must be a mapping, not {value!r}")
-        return build(hint, value, where, at)  # type: ignore[arg-type]
-    origin = typing.get_origin(hint)
-    if origin is tuple:
-        items = value if isinstance(value, list | tuple) else [value]
-        inner = typing.get_args(hint)[0]
-        return tuple(_convert(inner, item, f"{where}.{number}", at) for number, item in enumerate(items))
-    if origin is dict:
-        if not isinstance(value, dict):
-            raise RecipeError(f"{at(where)}: must be a mapping, not {value!r}")
-        inner = typing.get_args(hint)[1]
-        return {str(key): _convert(inner, item, f"{where}.{key}", at) for key, item in value.items()}
-    return _convert_scalar(hint, value, where, at)
-
-
-def _convert_scalar(hint: type, value: Any, where: str, at: Callable[[str], str]) -> Any:
-    if issubclass(hint, StrEnum):
-        if value in list(hint):
-            return hint(value)
-        raise RecipeError(f"{at(where)}: {value!r} is none of {', '.join(hint)}")
-    if hint is float and isinstance(value, int | str) and not isinstance(value, bool):
-        # YAML reads 5e-6 (no dot) as text.
-        try:
-            return float(value)
-        except ValueError:
-            pass
-    if hint is str and isinstance(value, int | float) and not isinstance(value, bool):
-        return str(value)
-    if type(value) is not hint:
-        raise RecipeError(f"{at(where)}: must be {_english(hint)}, not {value!r}")
-    return value
-
-
-def _english(hint: type) -> str:
-    return {int: "a whole number", float: "a number", str: "text", bool: "true or false", dict: "a mapping"}.get(
-        hint, hint.__name__
-    )
+            raise RecipeError(f"{at(f'{where}.{key}' if where else str(key))}: {unknown_key(key, known)}")
 
 
 def plain(value: Any) -> Any:

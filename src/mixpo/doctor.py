@@ -23,7 +23,7 @@ TOOLS = {"bench", "dev", "docs"}
 """Extras for work on mixpo itself: their absence is nothing to mend."""
 
 
-class State(StrEnum):
+class Health(StrEnum):
     """How one thing is."""
 
     OK = "ok"
@@ -39,7 +39,7 @@ class Finding:
     """One line of the report."""
 
     name: str
-    state: State
+    state: Health
     detail: str
     advice: str = ""
     """What to do about it, for whatever is not OK."""
@@ -48,7 +48,7 @@ class Finding:
 def examine(folder: Path) -> Iterator[Finding]:
     """Every finding, as it is made; `folder` is where runs would be written."""
     found = versions()
-    yield Finding("versions", State.OK, ", ".join(f"{name} {version}" for name, version in found.items()))
+    yield Finding("versions", Health.OK, ", ".join(f"{name} {version}" for name, version in found.items()))
     yield from _devices()
     yield _memory()
     yield disk("disk here", folder)
@@ -62,20 +62,20 @@ def _devices() -> Iterator[Finding]:
     import torch
 
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    yield Finding("processor", State.OK, f"{cores} cores, torch uses {torch.get_num_threads()} threads")
+    yield Finding("processor", Health.OK, f"{cores} cores, torch uses {torch.get_num_threads()} threads")
     if torch.cuda.is_available():
         for number in range(torch.cuda.device_count()):
             free, total = torch.cuda.mem_get_info(number)
             detail = f"{torch.cuda.get_device_name(number)}, {gib(free)} free of {gib(total)}"
-            yield Finding(f"GPU {number}", State.OK, detail)
+            yield Finding(f"GPU {number}", Health.OK, detail)
     elif torch.backends.mps.is_available():
-        yield Finding("GPU", State.OK, "Apple (mps)")
+        yield Finding("GPU", Health.OK, "Apple (mps)")
     elif shutil.which("nvidia-smi"):
         advice = "install a torch build for this driver's CUDA version (pytorch.org, Get Started)"
-        yield Finding("GPU", State.BROKEN, "there is a driver, but torch finds no device", advice)
+        yield Finding("GPU", Health.BROKEN, "there is a driver, but torch finds no device", advice)
     else:
         advice = "small models train on the processor; 1B and above want a GPU"
-        yield Finding("GPU", State.ABSENT, "none; everything runs on the processor", advice)
+        yield Finding("GPU", Health.ABSENT, "none; everything runs on the processor", advice)
 
 
 def _memory() -> Finding:
@@ -84,11 +84,11 @@ def _memory() -> Finding:
         sizes = {line.split(":")[0]: int(line.split()[1]) * 1024 for line in lines}
         free, total = sizes["MemAvailable"], sizes["MemTotal"]
     except (OSError, KeyError, ValueError, IndexError):
-        return Finding("memory", State.OK, "cannot be told on this system")
+        return Finding("memory", Health.OK, "cannot be told on this system")
     detail = f"{gib(free)} free of {gib(total)}"
     if free < LOW_MEMORY:
-        return Finding("memory", State.LOW, detail, "close other programs; sample and train with smaller batches")
-    return Finding("memory", State.OK, detail)
+        return Finding("memory", Health.LOW, detail, "close other programs; sample and train with smaller batches")
+    return Finding("memory", Health.OK, detail)
 
 
 def disk(name: str, folder: Path) -> Finding:
@@ -97,10 +97,10 @@ def disk(name: str, folder: Path) -> Finding:
     free = shutil.disk_usage(place).free
     detail = f"{gib(free)} free in {folder}"
     if not os.access(place, os.W_OK):
-        return Finding(name, State.BROKEN, f"{place} cannot be written", "choose another folder or mend its rights")
+        return Finding(name, Health.BROKEN, f"{place} cannot be written", "choose another folder or mend its rights")
     if free < LOW_DISK:
-        return Finding(name, State.LOW, detail, "make room: a checkpoint with its optimizer is 4 times the model")
-    return Finding(name, State.OK, detail)
+        return Finding(name, Health.LOW, detail, "make room: a checkpoint with its optimizer is 4 times the model")
+    return Finding(name, Health.OK, detail)
 
 
 def extras() -> dict[str, list[str]]:
@@ -120,12 +120,12 @@ def part(extra: str, distribution: str) -> Finding:
     try:
         version = importlib.metadata.version(distribution)
     except importlib.metadata.PackageNotFoundError:
-        return Finding(name, State.ABSENT, "not installed", f"pip install 'mixpo[{extra}]'")
+        return Finding(name, Health.ABSENT, "not installed", f"pip install 'mixpo[{extra}]'")
     problem = import_problem(module_of(distribution))
     if problem:
         advice = f"pip install --force-reinstall {distribution}=={version}, or another version that fits torch"
-        return Finding(name, State.BROKEN, f"{version}, {problem}", advice)
-    return Finding(name, State.OK, version)
+        return Finding(name, Health.BROKEN, f"{version}, {problem}", advice)
+    return Finding(name, Health.OK, version)
 
 
 def module_of(distribution: str) -> str:
@@ -163,10 +163,10 @@ def doctor(folder: Path) -> bool:
     from rich.text import Text
 
     console = Console(highlight=False)
-    colours = {State.OK: "green", State.ABSENT: "bright_black", State.LOW: "yellow", State.BROKEN: "red"}
+    colours = {Health.OK: "green", Health.ABSENT: "bright_black", Health.LOW: "yellow", Health.BROKEN: "red"}
     sound = True
     for finding in examine(folder):
-        sound = sound and finding.state is not State.BROKEN
+        sound = sound and finding.state is not Health.BROKEN
         line = Text.assemble((f"{finding.state:<7}", colours[finding.state]), f"{finding.name}: {finding.detail}")
         console.print(line, soft_wrap=True)
         if finding.advice:

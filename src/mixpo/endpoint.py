@@ -1,4 +1,4 @@
-"""An OpenAI-compatible endpoint: one chat completion with all its attempts, for the server backend and the LLM judge.
+"""An OpenAI-compatible endpoint: one chat completion with all its attempts, for backends, judges and reward models.
 
 Protocol: `POST <base_url>/chat/completions` of OpenAI's API reference, which vLLM, SGLang, LMDeploy, llama.cpp,
 `transformers serve` and commercial services speak too. Replies are not streamed: one comes whole or not at all.
@@ -11,11 +11,12 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
-from typing import Any
+from typing import Any, ClassVar, TypeVar
 from urllib.parse import urlsplit
 
 from mixpo.errors import MissingExtra, UserError
 
+T = TypeVar("T")
 FAILURES_IN_A_ROW = 3
 """Requests given up one after the other from which on it is the endpoint's fault, not theirs."""
 LONGEST_PAUSE = 60.0
@@ -31,6 +32,8 @@ CLOSED_DOORS = (401, 402, 403, 404)
 @dataclass(frozen=True, kw_only=True)
 class EndpointConfig:
     """Where an endpoint is, and how much patience it gets."""
+
+    RUNTIME: ClassVar[tuple[str, ...]] = ("base_url", "api_key_env", "concurrency", "timeout", "attempts", "backoff")
 
     base_url: str
     """The endpoint, for example `http://localhost:8000/v1`."""
@@ -122,14 +125,21 @@ class Endpoint:
         )
 
     def chat(self, model: str, messages: list[dict[str, Any]], **options: Any) -> Reply:
-        """One request, asked again while that may help; `options` are further fields of its body.
+        """`ask` for the completions themselves."""
+        return self.ask(model, messages, read_reply, options)
 
-        Raises Refused or GaveUp; UserError when the endpoint refuses everybody (key, address, model).
+    def ask(
+        self, model: str, messages: list[dict[str, Any]], read: Callable[[Any], T], options: Mapping[str, Any]
+    ) -> T:
+        """One request, asked again while that may help; what `read` makes of the reply's JSON.
+
+        `options` are further fields of the body; `read` raises ValueError for JSON that is no reply. Raises Refused or
+        GaveUp; UserError when the endpoint refuses everybody (key, address, model).
         """
         import openai
 
         try:
-            return self.retrying.copy()(self._attempt, model, messages, options)
+            return self.retrying.copy()(self._attempt, model, messages, read, options)
         except openai.APIStatusError as error:
             # The endpoint's own words are left out: some repeat part of the key.
             if error.status_code in CLOSED_DOORS:
@@ -146,10 +156,10 @@ class Endpoint:
         except ValueError as error:
             raise GaveUp("the endpoint's reply is no chat completion") from error
 
-    def _attempt(self, model: str, messages: Any, options: dict[str, Any]) -> Reply:
+    def _attempt(self, model: str, messages: Any, read: Callable[[Any], T], options: Mapping[str, Any]) -> T:
         create = self.client.chat.completions.with_raw_response.create
         # The fields of the body that openai's client does not know go the same way as those it knows.
-        return read_reply(create(model=model, messages=messages, extra_body=options).http_response.json())
+        return read(create(model=model, messages=messages, extra_body=options).http_response.json())
 
     def models(self) -> tuple[str, ...]:
         """Names of the models served; empty when the endpoint does not tell."""
@@ -165,7 +175,9 @@ class Endpoint:
         """The sentence in an error's body, on one line, without the key."""
         body = error.body if isinstance(error.body, Mapping) else {}
         given = body.get("message") or body.get("detail") or error.response.text
-        words = " ".join(str(given).split()).replace(self.key, "…")
+        words = " ".join(str(given).split())
+        if self.config.api_key_env:
+            words = words.replace(self.key, "…")
         return words if len(words) <= WORDS_KEPT else f"{words[: WORDS_KEPT - 1]}…"
 
 

@@ -4,6 +4,8 @@ Anything else that is raised is a bug and keeps its traceback. A model's bad out
 gets a verdict or a `Dropped` record.
 """
 
+from collections.abc import Sequence
+
 
 class UserError(Exception):
     """Something the user can mend. The message is the whole sentence shown."""
@@ -11,6 +13,25 @@ class UserError(Exception):
 
 class RecipeError(UserError):
     """A recipe (YAML file or override on the command line) that cannot be used."""
+
+
+class FieldError(RecipeError, ValueError):
+    """A field of a config that cannot be used: its path below whatever is built, and a sentence.
+
+    A ValueError, as a config's `__post_init__` raises it: whatever the config is a part of adds its own place.
+    """
+
+    def __init__(self, path: Sequence[str | int], sentence: str):
+        super().__init__(path, sentence)
+        self.path, self.sentence = tuple(path), sentence
+
+    @property
+    def place(self) -> str:
+        """The path with dots: `sources.mine.limit`."""
+        return ".".join(map(str, self.path))
+
+    def __str__(self) -> str:
+        return f"{self.place}: {self.sentence}" if self.path else self.sentence
 
 
 class DataError(UserError):
@@ -26,3 +47,12 @@ class MissingExtra(UserError):
 
     def __init__(self, library: str, extra: str):
         super().__init__(f"{library} is not installed: pip install 'mixpo[{extra}]'")
+
+
+class BadRow(ValueError):
+    """A row that makes no question or no pair, which is dropped; the message says what is wrong with it."""
+
+
+def first_line(error: BaseException) -> str:
+    """What an error says, in a line: the first of its message; its type's name where it says nothing."""
+    return next(iter(str(error).strip().splitlines()), type(error).__name__)

@@ -8,22 +8,21 @@ absent, is made again. Reading skips repeated ids (the first stands) and unreada
       recipe.yaml                     the resolved recipe, with versions
       questions/<section>/            part-00000.jsonl …, images/, image_roots.json
       demonstrations/ responses/ continuations/ verdicts/ pairs/ dropped/ <section>/part-*.jsonl
-      reference/  checkpoints/<section>/  evaluation/<section>/  timings/  report.html
+      reference/  checkpoints/<section>/  evaluation/<section>/  timings/  sections/  report.html  earlier/
 """
 
-import json
 import logging
-import os
 import re
 import shutil
 import typing
 from collections import deque
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
-from mixpo.errors import DataError, UserError
+import yaml
+
+from mixpo.errors import DataError, UserError, first_line
 from mixpo.ids import Ids
 from mixpo.json_lines import from_json, to_json
 from mixpo.records import (
@@ -38,6 +37,7 @@ from mixpo.records import (
     Verdict,
 )
 from mixpo.references import trained_by
+from mixpo.text_files import cut_torn_line, read_lines, writing
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -89,14 +89,14 @@ class Shards(typing.Generic[T]):
         Raises UserError when the disk is full or the folder cannot be written; what was appended stays.
         """
         count = 0
-        with _writing(self.folder):
+        with writing(self.folder):
             self.folder.mkdir(parents=True, exist_ok=True)
             path, left = self._open_shard()
             file = path.open("a", encoding="utf-8")
         try:
             for record in records:
                 # Only the writing is guarded: an error of what makes the records keeps its own cause.
-                with _writing(self.folder):
+                with writing(self.folder):
                     if left <= 0:
                         file.close()
                         path, left = self._next_shard(path), SHARD_RECORDS
@@ -107,7 +107,7 @@ class Shards(typing.Generic[T]):
                 count += 1
         finally:
             self._end = None
-            with _writing(self.folder):
+            with writing(self.folder):
                 file.close()
         self._end = path, path.stat().st_size, left
         return count
@@ -116,10 +116,10 @@ class Shards(typing.Generic[T]):
         """Writes the whole folder anew, in one step as seen from outside (temporary folder, then rename)."""
         staged = Shards(self.folder.with_name(self.folder.name + ".staged"), self.record_type)
         shutil.rmtree(staged.folder, ignore_errors=True)
-        with _writing(staged.folder):
+        with writing(staged.folder):
             staged.folder.mkdir(parents=True)
         count = staged.append(records)
-        with _writing(self.folder):
+        with writing(self.folder):
             shutil.rmtree(self.folder, ignore_errors=True)
             staged.folder.rename(self.folder)
         return count
@@ -130,7 +130,7 @@ class Shards(typing.Generic[T]):
             return self.folder / "part-00000.jsonl", SHARD_RECORDS
         if self._end is not None and self._end[:2] == (paths[-1], paths[-1].stat().st_size):
             return paths[-1], self._end[2]  # counting again at every append would read each record many times
-        _cut_torn_line(paths[-1])
+        cut_torn_line(paths[-1])
         return paths[-1], SHARD_RECORDS - sum(1 for _ in read_lines(paths[-1]))
 
     def _next_shard(self, path: Path) -> Path:
@@ -159,57 +159,6 @@ def divert(records: Iterable[T | S], shards: Shards[S], batch: int = 1000) -> It
 
 def _key(record: Any) -> str:
     return f"{record.step}/{record.reason}/{record.id}" if isinstance(record, Dropped) else record.id
-
-
-def read_lines(path: Path) -> Iterator[str]:
-    """The lines of a text file, undecodable bytes replaced (such a line then fails to parse, alone)."""
-    try:
-        with path.open(encoding="utf-8", errors="replace") as file:
-            for line in file:
-                if line.strip():
-                    yield line
-    except OSError as error:
-        raise DataError(f"{path} cannot be read ({error.strerror}); check the path") from error
-
-
-def _cut_torn_line(path: Path) -> None:
-    """Cuts what follows the last newline: the record that was being written when the process died."""
-    with path.open("rb+") as file:
-        size = file.seek(0, os.SEEK_END)
-        position = size
-        while position > 0:
-            step = min(65536, position)
-            file.seek(position - step)
-            newline = file.read(step).rfind(b"\n")
-            if newline >= 0:
-                file.truncate(position - step + newline + 1)
-                return
-            position -= step
-        file.truncate(0)
-
-
-@contextmanager
-def _writing(path: Path) -> Iterator[None]:
-    """Raises UserError instead of OSError: the disk is full, or the place cannot be written."""
-    try:
-        yield
-    except OSError as error:
-        raise UserError(
-            f"{path} cannot be written ({error.strerror}); make room or choose another run folder, then run again"
-        ) from error
-
-
-def write_text(path: Path, text: str) -> None:
-    """Writes a small file whole or not at all."""
-    write_bytes(path, text.encode())
-
-
-def write_bytes(path: Path, content: bytes) -> None:
-    with _writing(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        staged = path.with_name(f".{path.name}.staged")
-        staged.write_bytes(content)
-        staged.replace(path)
 
 
 class RunFiles:
@@ -306,11 +255,33 @@ class RunFiles:
             return []
         return sorted(path.name for path in folder.iterdir() if path.is_dir() and "." not in path.name)
 
+    def of_section(self, section: str) -> list[Path]:
+        """Everything that a section wrote: what has its name in one of the run's folders."""
+        names = (section, f"{section}.json")
+        found = (path for name in names for path in self.root.glob(f"*/{name}"))
+        return sorted(path for path in found if path.parent != self.earlier)
+
+    @property
+    def earlier(self) -> Path:
+        """Results that were set aside when they were made anew (`mixpo run --redo`), by time."""
+        return self.root / "earlier"
+
+    def fingerprint(self, section: str) -> Path:
+        """What the section's content was decided by (`mixpo.fingerprints`)."""
+        return self.json(f"sections/{section}")
+
+    def saved_recipe(self) -> dict[str, Any]:
+        """The resolved recipe that the run was last begun with; empty: none. Raises DataError for another file."""
+        if not self.recipe.exists():
+            return {}
+        try:
+            saved = yaml.safe_load(self.recipe.read_text(encoding="utf-8"))
+        except (OSError, ValueError, yaml.YAMLError, RecursionError) as error:
+            raise DataError(f"{self.recipe} cannot be read as a recipe ({first_line(error)}); delete it") from error
+        if not isinstance(saved, dict) or not isinstance(saved.get("steps", {}), dict):
+            raise DataError(f"{self.recipe} is no saved recipe (a mapping with `steps`); delete it, then run again")
+        return saved
+
     def json(self, name: str) -> Path:
         """A small JSON file of the run, for example `timings/sample`."""
         return self.root / f"{name}.json"
-
-
-def read_json(path: Path) -> Any:
-    """What a JSON file of the run holds; None when it is not there."""
-    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else None

@@ -1,5 +1,6 @@
 """Safe opening of an image that a record names: no path outside its root, limits on size, whole files only."""
 
+import base64
 import io
 import json
 import struct
@@ -23,15 +24,8 @@ FORMATS = ("PNG", "JPEG", "MPO", "GIF", "WEBP", "BMP", "TIFF", "PPM", "JPEG2000"
 """Pixels only: Pillow hands others to programs (EPS to Ghostscript) or to decoders that are seldom tried."""
 
 BROKEN = (
-    OSError,
-    ValueError,
-    SyntaxError,
-    LookupError,
-    TypeError,
-    ArithmeticError,
-    EOFError,
-    struct.error,
-    RuntimeError,
+    *(OSError, ValueError, SyntaxError, LookupError, TypeError, ArithmeticError, EOFError),
+    *(RuntimeError, struct.error),
 )
 """What Pillow raises on files that are torn or forged: each of its decoders has its own way to fail."""
 
@@ -124,6 +118,13 @@ def _rgb(image: "Image") -> "Image":
         ground = Image.new("RGBA", image.size, "white")
         image = Image.alpha_composite(ground, image.convert("RGBA"))
     return image.convert("RGB")
+
+
+def data_url(image: "Image") -> str:
+    """The image in the URL itself (RFC 2397), as PNG: the server sees the same pixels."""
+    buffer = io.BytesIO()
+    image.save(buffer, "PNG", compress_level=1)
+    return f"data:image/png;base64,{base64.b64encode(buffer.getvalue()).decode()}"
 
 
 def is_url(text: str) -> bool:

@@ -1,12 +1,13 @@
-"""One record as one line of JSON, and back: strict in both directions."""
+"""One record as one line of JSON, and back; what is read is checked field by field."""
 
 import dataclasses
 import json
-import types
-import typing
-from enum import StrEnum
 from functools import cache
 from typing import Any, TypeVar
+
+from pydantic import ValidationError
+
+from mixpo.validation import mistake, validate
 
 T = TypeVar("T")
 
@@ -32,40 +33,19 @@ def _defaults(record_type: type) -> tuple[tuple[str, Any], ...]:
     )
 
 
-def from_json(record_type: type[T], line: str) -> T:
-    """The record a line holds. Raises ValueError when the line is torn, no object, or lacks a field."""
-    return from_row(record_type, json.loads(line))
+def from_json(record_type: type[T], line: str | bytes) -> T:
+    """The record a line holds.
+
+    Raises ValueError when the line is torn or no object, when a field is missing, unknown or of another type.
+    """
+    try:
+        return validate(record_type, line)
+    except ValidationError as error:
+        if isinstance(line, str) and r"\ud" in line.lower() and error.errors()[0]["type"] == "json_invalid":
+            return from_row(record_type, json.loads(line))
+        raise ValueError(str(mistake(record_type, error))) from None
 
 
 def from_row(record_type: type[T], row: Any) -> T:
-    """The record that a line's object holds, as `from_json`."""
-    if not isinstance(row, dict):
-        raise ValueError("not a JSON object")
-    converters = _converters(record_type)  # type: ignore[arg-type]
-    if not row.keys() <= converters.keys():
-        raise ValueError(f"unknown field {min(row.keys() - converters.keys())!r}")
-    try:
-        return record_type(
-            **{name: convert(value) if (convert := converters[name]) else value for name, value in row.items()}
-        )
-    except TypeError as error:
-        raise ValueError(str(error).split("__init__() ")[-1]) from None
-
-
-@cache
-def _converters(record_type: type) -> dict[str, Any]:
-    hints = typing.get_type_hints(record_type)
-    return {field.name: _converter(hints[field.name]) for field in dataclasses.fields(record_type)}
-
-
-def _converter(hint: Any) -> Any:
-    """What turns JSON's value into the field's; None: it is the field's."""
-    if isinstance(hint, types.UnionType):
-        inner = next(part for part in typing.get_args(hint) if part is not type(None))
-        convert = _converter(inner)
-        return convert and (lambda value: None if value is None else convert(value))
-    if typing.get_origin(hint) is tuple:
-        return tuple
-    if isinstance(hint, type) and issubclass(hint, StrEnum):
-        return hint
-    return None
+    """The record that a line's object holds, as `from_json`; half a surrogate pair, no valid text, becomes "?"."""
+    return from_json(record_type, json.dumps(row, ensure_ascii=False).encode(errors="replace"))

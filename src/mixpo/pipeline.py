@@ -1,14 +1,14 @@
 """Runs the steps of a recipe in order: resolves every section first, then does only what is missing."""
 
-import difflib
 import importlib
 import os
 import platform
 import shutil
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
+from dataclasses import replace
 from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -19,36 +19,21 @@ import yaml
 from mixpo import __version__
 from mixpo.config import plain
 from mixpo.errors import RecipeError, UserError
-from mixpo.files import RunFiles, read_json, write_text
+from mixpo.files import RunFiles
+from mixpo.fingerprints import load, named_files, save
 from mixpo.lock import held
 from mixpo.progress import say
 from mixpo.recipe import Recipe, Section
-from mixpo.references import trained_by
+from mixpo.redo import finish, redone, refuse_stale, set_aside
+from mixpo.references import references
+from mixpo.resolve import STEPS, resolve, unread
 from mixpo.rounds import with_rounds
 from mixpo.side_by_side import side_by_side
+from mixpo.status import State, Status, statuses
+from mixpo.text_files import read_json, write_text
 
-STEPS = {
-    "questions": "mixpo.questions.collect",
-    "demonstrations": "mixpo.questions.demonstrations",
-    "base_model": "mixpo.models.base_model",
-    "sample": "mixpo.responses.sample",
-    "dropout": "mixpo.responses.dropout",
-    "verify": "mixpo.verdicts.verify",
-    "pair": "mixpo.pairs.build",
-    "import": "mixpo.pairs.import_pairs",
-    "relabel": "mixpo.verdicts.relabel",
-    "train": "mixpo.training.train",
-    "evaluate": "mixpo.evaluation.evaluate",
-    "best_of": "mixpo.evaluation.best_of",
-    "report": "mixpo.report.page",
-}
-"""What a section may use, and the module with its `Config` and `run(config, files)`."""
-
-SEPARATE = ("sample", "dropout", "train")
-"""Steps whose sections never read what another section of the same step writes, but for a training's model."""
-
-TRAINING = ("base_model", "train")
-"""Steps that leave a model."""
+SIDE_BY_SIDE = ("sample", "dropout", "train")
+"""Steps whose sections have a model work, in a process of its own where several may."""
 
 PROCESSES, RANK = int(os.environ.get("WORLD_SIZE", "1")), int(os.environ.get("RANK", "0"))
 """As torchrun and `accelerate launch` set them."""
@@ -56,84 +41,120 @@ PROCESSES, RANK = int(os.environ.get("WORLD_SIZE", "1")), int(os.environ.get("RA
 RECORDED = ("torch", "transformers", "accelerate", "tokenizers", "Pillow")
 
 
-def resolve(recipe: Recipe) -> dict[str, Any]:
-    """The dataclass of every section. Raises RecipeError before anything has started."""
-    configs = {}
-    for section in recipe.sections.values():
-        if section.step not in STEPS:
-            raise RecipeError(
-                f"{recipe.at(f'steps.{section.name}')}: no step is called {section.step!r} ({', '.join(STEPS)}); "
-                f"a section of another name says which it uses: `{section.name}: {{uses: sample, …}}`"
-            )
-        configs[section.name] = recipe.config(section, importlib.import_module(STEPS[section.step]).Config)
-    return configs
+def planned(recipe: Recipe) -> tuple[Recipe, dict[str, Any]]:
+    """The recipe with the sections of all rounds, and every section's config; says what nothing reads."""
+    recipe = with_rounds(recipe, resolve(recipe))
+    configs = resolve(recipe)
+    for sentence in unread(recipe, configs):
+        say(f"note: {sentence}")
+    return recipe, configs
 
 
-def check_models(recipe: Recipe, configs: dict[str, Any]) -> None:
-    """Raises RecipeError for a `step:<section>` that neither the run nor, before it is named, the recipe trains."""
-    trained: list[str] = []
-    for name, config in configs.items():
-        named = {"model": getattr(config, "model", "")}
-        named |= {f"models.{key}": model for key, model in getattr(config, "models", {}).items()}
-        for field, model in named.items():
-            section = trained_by(model)
-            if section is None or section in trained:
-                continue
-            if not (RunFiles(recipe.run).checkpoints(section) / "model").exists():
-                near = difflib.get_close_matches(section, trained, 1)
-                hint = f"did you mean {near[0]!r}?" if near else "put the section that trains it before this one"
-                where = recipe.at(f"steps.{name}.{field}")
-                raise RecipeError(f"{where}: no section before this one trains a model called {section!r}; {hint}")
-        if recipe.sections[name].step in TRAINING:
-            trained.append(name)
-
-
-def run_recipe(recipe: Recipe, only: str | None = None, cluster: Any = None, jobs: int = 1) -> RunFiles:
+def run_recipe(
+    recipe: Recipe,
+    only: str | None = None,
+    cluster: Any = None,
+    jobs: int = 1,
+    redo: Sequence[str] | None = None,
+) -> RunFiles:
     """Does all sections in order, or those of the step (or of the name) `only`.
 
     `cluster`: a `mixpo.responses.cluster.driver.Cluster` that samples instead of this process. `jobs`: how many
     sections that follow one another, and do not build on one another, are done at a time, and how many models answer
-    at a time.
+    at a time. `redo`: the sections that are made anew with all that read them, empty: those whose recipe, data or
+    sources have changed; None: then UserError says so.
     """
-    recipe = with_rounds(recipe, resolve(recipe))
+    recipe, configs = planned(recipe)
     chosen = {name: s for name, s in recipe.sections.items() if only in (None, name, s.step)}
     if not chosen:
         raise RecipeError(f"{recipe.path}: the recipe has no section that uses the step {only!r}")
     if PROCESSES > 1 and any(section.step != "train" for section in chosen.values()):
         raise UserError("with several processes only `mixpo train` runs; do the recipe's other steps without torchrun")
-    configs = resolve(recipe)
-    check_models(recipe, configs)
+    if PROCESSES > 1 and redo is not None:
+        raise UserError("--redo sets results aside, which one process does: run it once without torchrun")
     files = RunFiles(recipe.run)
     with held(files.lock) if RANK == 0 else nullcontext():
-        _save_recipe(recipe, configs, files)
-        for names in _together(chosen) if jobs > 1 else [[name] for name in chosen]:
-            if len(names) > 1:
-                work = {name: (_runner(chosen[name].step, cluster), (configs[name], files)) for name in names}
-                for name, seconds in side_by_side(work, jobs):
-                    _add_time(files, name, seconds)
-                continue
-            (name,) = names
-            started = time.monotonic()
-            if jobs > 1 and chosen[name].step == "evaluate":
-                parts = importlib.import_module(STEPS["evaluate"]).parts(configs[name], files)
-                for part, seconds in side_by_side(parts, jobs):
-                    say(f"{part}: {seconds:.1f} s")
-            _runner(chosen[name].step, cluster)(configs[name], files)
-            if RANK == 0:
-                _add_time(files, name, time.monotonic() - started)
+        if RANK == 0:
+            finish(files)
+        found = statuses(recipe, configs, files)
+        if redo is not None:
+            anew = redone(redo, found, configs)
+            left = {name: status for name, status in found.items() if name not in anew}
+            refuse_stale(recipe, left, list(chosen), configs)
+            set_aside(anew, files)
+            found = statuses(recipe, configs, files)
+        refuse_stale(recipe, found, list(chosen), configs)
+        _refuse_missing(recipe, configs, found, list(chosen))
+        for name in chosen if RANK == 0 else ():
+            if found[name].state is not State.DONE:
+                _refuse_absent(recipe, name, configs[name])
+        if RANK == 0:
+            _begin(recipe, configs, found, chosen, files)
+        for names in _together(chosen, configs) if jobs > 1 else [[name] for name in chosen]:
+            for name in names if RANK == 0 else ():
+                save(name, found[name].now, files)
+            _do(names, chosen, configs, files, cluster, jobs)
+            for name in names if RANK == 0 else ():
+                save(name, replace(found[name].now, finished=True), files)
     return files
 
 
-def _together(sections: dict[str, Section]) -> list[list[str]]:
+def _refuse_missing(recipe: Recipe, configs: dict[str, Any], found: dict[str, Status], chosen: Sequence[str]) -> None:
+    """Raises UserError when a section is run alone, and one that it reads has not been."""
+    for name in chosen:
+        for reference in references(vars(configs[name])):
+            other = reference.section
+            there = RunFiles(recipe.run).sections(reference.kind.folder)
+            if other in chosen or other in there or (other in found and found[other].state is not State.MISSING):
+                continue
+            command = recipe.sections[other].step.replace("_", "-")
+            raise UserError(
+                f"{name} reads {reference.kind} of {other!r}, which has not run; run all steps with "
+                f"`mixpo run {recipe.path}`, or `mixpo {command} {recipe.path}` first"
+            )
+
+
+def _refuse_absent(recipe: Recipe, name: str, config: Any) -> None:
+    """Raises RecipeError for a file or a model's folder that the section names and that is not there."""
+    from mixpo.questions.source import data_path
+
+    for place, given in named_files(plain(config)):
+        try:
+            data_path(given)
+        except UserError as error:
+            raise RecipeError(f"{recipe.at(f'steps.{name}.{place}')}: {error}") from error
+
+
+def _do(
+    names: list[str], chosen: dict[str, Section], configs: dict[str, Any], files: RunFiles, cluster: Any, jobs: int
+) -> None:
+    """One section, or several side by side."""
+    if len(names) > 1:
+        work = {name: (_runner(chosen[name].step, cluster), (configs[name], files)) for name in names}
+        for name, seconds in side_by_side(work, jobs):
+            _add_time(files, name, seconds)
+        return
+    (name,) = names
+    started = time.monotonic()
+    if jobs > 1 and chosen[name].step == "evaluate":
+        parts = importlib.import_module(STEPS["evaluate"]).parts(configs[name], files)
+        for part, seconds in side_by_side(parts, jobs):
+            say(f"{part}: {seconds:.1f} s")
+    _runner(chosen[name].step, cluster)(configs[name], files)
+    if RANK == 0:
+        _add_time(files, name, time.monotonic() - started)
+
+
+def _together(sections: dict[str, Section], configs: dict[str, Any]) -> list[list[str]]:
     """The sections' names in order; those in succession that have a model work, and use the same step, stand together.
 
-    Not with one whose model they start from.
+    Not with one that they read, or whose model they start from.
     """
     groups: list[list[str]] = []
     for name, section in sections.items():
-        start = trained_by(str(section.values.get("model", "")))
         last = groups[-1] if groups else []
-        if last and section.step in SEPARATE and section.step == sections[last[0]].step and start not in last:
+        same = last and section.step in SIDE_BY_SIDE and section.step == sections[last[0]].step
+        if same and not any(reference.section in last for reference in references(vars(configs[name]))):
             last.append(name)
         else:
             groups.append([name])
@@ -158,33 +179,26 @@ def _runner(step: str, cluster: Any) -> Callable[[Any, RunFiles], None]:
     return partial(driver.run, cluster=cluster, judge=outcome)
 
 
-def _save_recipe(recipe: Recipe, configs: dict[str, Any], files: RunFiles) -> None:
-    resolved = {
-        "name": recipe.name,
-        "run": recipe.run,
-        "steps": {name: {"uses": recipe.sections[name].step, **plain(config)} for name, config in configs.items()},
-    }
-    if files.recipe.exists():
-        saved = yaml.safe_load(files.recipe.read_text(encoding="utf-8"))
-        changed = _first_difference(saved.get("steps", {}), resolved["steps"], "steps")
-        if changed:
-            raise UserError(
-                f"{files.root} was begun with another recipe ({changed}); "
-                "choose another run folder (`run=...`) or delete this one"
-            )
-        return
-    resolved["versions"] = versions()
-    write_text(files.recipe, yaml.safe_dump(resolved, sort_keys=False, allow_unicode=True))
-
-
-def _first_difference(saved: Any, new: Any, where: str) -> str | None:
-    if isinstance(saved, dict) and isinstance(new, dict):
-        for key in [*saved, *(key for key in new if key not in saved)]:
-            found = _first_difference(saved.get(key), new.get(key), f"{where}.{key}")
-            if found:
-                return found
-        return None
-    return None if saved == new else f"{where} was {saved!r} and is now {new!r}"
+def _begin(
+    recipe: Recipe, configs: dict[str, Any], found: dict[str, Status], chosen: dict[str, Section], files: RunFiles
+) -> None:
+    """Saves the recipe; before it, what only an older version's recipe tells of the sections that it made."""
+    for name, status in found.items():
+        if status.state in (State.DONE, State.PARTLY):
+            save(name, status.now, files)
+    old = files.saved_recipe().get("steps", {})
+    for name in old.keys() - configs.keys():
+        step = old[name].get("uses") if isinstance(old[name], dict) else None
+        if step in STEPS and not files.fingerprint(name).exists():
+            made = load(name, importlib.import_module(STEPS[step]).Config, files)
+            if made is not None:
+                save(name, made, files)
+    steps = {name: {"uses": recipe.sections[name].step, **plain(config)} for name, config in configs.items()}
+    # A section that is not run now stands as it was last run.
+    steps = {name: old[name] if name in old and name not in chosen else values for name, values in steps.items()}
+    if steps != old:
+        resolved = {"name": recipe.name, "run": recipe.run, "steps": steps, "versions": versions()}
+        write_text(files.recipe, yaml.safe_dump(resolved, sort_keys=False, allow_unicode=True))
 
 
 def _add_time(files: RunFiles, name: str, seconds: float) -> None:

@@ -33,22 +33,15 @@ def hide_bars() -> None:
 
 def bar(*columns: Any) -> Any:
     """A bar (`rich.progress.Progress`): how many of how many, `columns` of one's own, the time spent and left."""
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        TextColumn,
-        TimeElapsedColumn,
-        TimeRemainingColumn,
-    )
+    from rich import progress as rich
 
-    return Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
+    return rich.Progress(
+        rich.TextColumn("{task.description}"),
+        rich.BarColumn(),
+        rich.MofNCompleteColumn(),
         *columns,
-        TimeElapsedColumn(),
-        TimeRemainingColumn(),
+        rich.TimeElapsedColumn(),
+        rich.TimeRemainingColumn(),
         console=console(),
         refresh_per_second=4,
         disable=_hidden,

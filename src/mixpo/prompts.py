@@ -14,13 +14,8 @@ FINAL_ANSWER_ZH = "最终答案："
 
 
 THOUGHTS = (
-    ("<think>", "</think>"),
-    ("<thinking>", "</thinking>"),
-    ("<thought>", "</thought>"),
-    ("[think]", "[/think]"),
-    ("◁think▷", "◁/think▷"),
-    ("<seed:think>", "</seed:think>"),
-    ("<|begin_of_thought|>", "<|end_of_thought|>"),
+    *((f"<{name}>", f"</{name}>") for name in ("think", "thinking", "thought", "seed:think")),
+    *(("[think]", "[/think]"), ("◁think▷", "◁/think▷"), ("<|begin_of_thought|>", "<|end_of_thought|>")),
 )
 """Tags, in lower case, between which reasoning models think: nothing there is an answer."""
 
@@ -34,13 +29,21 @@ class Style(StrEnum):
     """How the model is asked to answer."""
 
     DIRECT = "direct"
+    """The final answer only."""
     COT = "cot"
+    """Think step by step, then the final answer."""
     COT_ZH = "cot_zh"
+    """The same in Chinese."""
     BOXED = "boxed"
+    """A chain of thought with its answer in a box, as mathematics models write it."""
     THINK = "think"
+    """A chain of thought between think tags, then the final answer."""
     BACKGROUND = "background"
+    """First the definitions, laws and formulas that are needed."""
     VISUAL = "visual"
+    """First what the image shows that matters."""
     GROUNDED = "grounded"
+    """Each object named with its place in the image."""
     PLAIN = "plain"
     """The question alone: for descriptions and other questions without a ground truth."""
     AUTO = "auto"

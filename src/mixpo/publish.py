@@ -4,13 +4,14 @@ import importlib.util
 import shutil
 from pathlib import Path
 
-from mixpo.errors import UserError
-from mixpo.files import RunFiles, write_text
+from mixpo.errors import UserError, first_line
+from mixpo.files import RunFiles
 from mixpo.pairs.export import export
 from mixpo.pairs.import_pairs import Format
 from mixpo.progress import say
 from mixpo.report.cards import data_card, model_card
 from mixpo.report.collect import collect
+from mixpo.text_files import write_text
 
 
 def publish_model(files: RunFiles, section: str, out: Path) -> None:
@@ -53,9 +54,9 @@ def push(folder: Path, repository: str, kind: str, private: bool) -> None:
         api.create_repo(repository, repo_type=kind, private=private, exist_ok=True)
         api.upload_folder(repo_id=repository, repo_type=kind, folder_path=folder)
     except (HfHubHTTPError, HFValidationError, OSError, http.HTTPError) as error:
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise UserError(
-            f"{repository} could not be pushed ({reason}); log in with `hf auth login`, then push {folder} again"
+            f"{repository} could not be pushed ({first_line(error)}); log in with `hf auth login`, "
+            f"then push {folder} again"
         ) from error
     say(f"publish: pushed to {repository}")
 

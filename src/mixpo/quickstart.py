@@ -1,6 +1,5 @@
 """`mixpo quickstart`: the recipe that ships with mixpo, from the small base model to a report."""
 
-from dataclasses import replace
 from pathlib import Path
 
 import typer
@@ -21,6 +20,5 @@ SHORT = (
 def quickstart(*, short: bool, seed: int, out: Path | None) -> None:
     """Runs the recipe; interrupted at any moment, the same command goes on where it stopped."""
     folder = out or Path("runs") / ("quickstart-short" if short else "quickstart")
-    recipe = load_recipe(RECIPE, [f"seed={seed}", *(SHORT if short else ())])
-    files = run_recipe(replace(recipe, run=str(folder)))
+    files = run_recipe(load_recipe(RECIPE, [f"seed={seed}", *(SHORT if short else ()), f"run={folder}"]))
     typer.echo(f"report: {files.report}")

@@ -47,6 +47,12 @@ class Recipe:
     sections: dict[str, Section]
     lines: dict[str, int]
     rounds: int = 1
+    overrides: tuple[str, ...] = ()
+    """As they were given."""
+    command: str = "mixpo run"
+    """What runs it."""
+    given: str = ""
+    """The run folder, where it was given instead of the recipe's own path."""
 
     def at(self, key: str) -> str:
         """`file:line: key`, for messages; the line of the closest enclosing key that the file has."""
@@ -60,14 +66,22 @@ class Recipe:
         """The section's dataclass; `seed`, `model` and `name` are filled in where it has such a field."""
         names = {field.name for field in dataclasses.fields(config_type)}  # type: ignore[arg-type]
         values = {key: value for key, value in self.shared.items() if key in names}
+        if section.values.get("name", section.name) != section.name:
+            where = self.at(f"steps.{section.name}.name")
+            raise RecipeError(f"{where}: a section's name is what it stands under; rename the section")
         if "name" in names:
             values["name"] = section.name
         return build(config_type, {**values, **section.values}, f"steps.{section.name}", self.at)
 
 
 def load_recipe(path: Path | str, overrides: typing.Sequence[str] = ()) -> Recipe:
-    """Reads a recipe and applies `section.field=value` overrides. Raises RecipeError with file and line."""
+    """Reads a recipe, or a run folder's, and applies `section.field=value` overrides.
+
+    Raises RecipeError with file and line.
+    """
     path = Path(path)
+    if path.is_dir():  # a run folder: its own recipe, wherever the folder has been moved to
+        return dataclasses.replace(load_recipe(path / "recipe.yaml", overrides), given=str(path), run=str(path))
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
@@ -79,15 +93,19 @@ def load_recipe(path: Path | str, overrides: typing.Sequence[str] = ()) -> Recip
         mark = getattr(error, "problem_mark", None)
         where = f"{path}:{mark.line + 1}" if mark else str(path)
         raise RecipeError(f"{where}: not valid YAML ({getattr(error, 'problem', error)})") from error
+    except RecursionError as error:
+        raise RecipeError(f"{path}: nested too deeply, or an anchor that stands in itself; write it out") from error
     if not isinstance(raw, dict):
         raise RecipeError(f"{path}: a recipe is a mapping with the keys {', '.join(TOP_LEVEL)}")
     for override in overrides:
         _apply(raw, override)
-    return _recipe(str(path), raw, lines)
+    return dataclasses.replace(_recipe(str(path), raw, lines), overrides=tuple(overrides))
 
 
 def _recipe(path: str, raw: dict, lines: dict[str, int]) -> Recipe:
     recipe = Recipe(path, "", "", {}, {}, lines)
+    if "study" in raw:
+        raise RecipeError(f"{recipe.at('study')}: this is a study; run it with `mixpo ablate {path}`")
     refuse_unknown(raw, TOP_LEVEL, "", recipe.at)
     steps = raw.get("steps")
     if not isinstance(steps, dict) or not steps:
@@ -99,7 +117,8 @@ def _recipe(path: str, raw: dict, lines: dict[str, int]) -> Recipe:
             raise RecipeError(f"{recipe.at(f'steps.{name}')}: must be a mapping, not {values!r}")
         if not str(name).replace("_", "").replace("-", "").isalnum():
             raise RecipeError(f"{recipe.at(f'steps.{name}')}: a section's name is made of letters, digits, - and _")
-        rest = {key: value for key, value in values.items() if key != "uses"}
+        # A saved recipe says the name, too.
+        rest = {key: value for key, value in values.items() if key != "uses" and (key, value) != ("name", name)}
         sections[str(name)] = Section(str(name), str(values.get("uses", name)), rest)
     name = str(raw.get("name") or Path(path).stem)
     shared = {key: raw[key] for key in SHARED if key in raw}

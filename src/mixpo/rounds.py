@@ -12,11 +12,11 @@ from typing import Any
 
 from mixpo.errors import RecipeError
 from mixpo.recipe import Recipe, Section
+from mixpo.references import Output, pointed, read_of, references
+from mixpo.resolve import pinned
 
 REPEATED = ("sample", "verify", "dropout", "pair")
 """Steps between the model and its training: what follows from what it wrote."""
-REFERENCES = ("pairs", "responses", "verdicts", "continuations")
-"""Fields that name a section of those steps."""
 
 
 def section_name(section: str, number: int) -> str:
@@ -35,9 +35,10 @@ def with_rounds(recipe: Recipe, configs: dict[str, Any]) -> Recipe:
     chain = _behind(trained, recipe, configs)
     if not any(recipe.sections[name].step == "sample" for name in chain):
         raise RecipeError(f"{recipe.at('rounds')}: the pairs of {trained!r} come from no section that samples")
+    recipe = replace(recipe, sections=pinned(recipe, configs))
     sections: dict[str, Section] = {}
     for name, section in recipe.sections.items():
-        sections[name] = _evaluated(section, trained, recipe.rounds)
+        sections[name] = _evaluated(recipe, section, trained)
         if name == trained:
             for number in range(2, recipe.rounds + 1):
                 sections |= _round(recipe, configs, chain, trained, number)
@@ -47,7 +48,7 @@ def with_rounds(recipe: Recipe, configs: dict[str, Any]) -> Recipe:
 def _trained(recipe: Recipe, configs: dict[str, Any]) -> str:
     """The last section that trains on pairs."""
     for name, section in reversed(recipe.sections.items()):
-        if section.step == "train" and not configs[name].demonstrations:
+        if section.step == "train" and read_of(vars(configs[name]), Output.PAIRS):
             return name
     raise RecipeError(f"{recipe.at('rounds')}: the recipe has no section that trains on pairs; remove `rounds`")
 
@@ -58,7 +59,7 @@ def _behind(trained: str, recipe: Recipe, configs: dict[str, Any]) -> list[str]:
     while waiting:
         name = waiting.pop()
         found.add(name)
-        named = (getattr(configs[name], field, "") for field in REFERENCES)
+        named = [reference.section for reference in references(vars(configs[name]))]
         waiting += [other for other in named if other in recipe.sections and recipe.sections[other].step in REPEATED]
     return [name for name in recipe.sections if name in found]
 
@@ -66,25 +67,23 @@ def _behind(trained: str, recipe: Recipe, configs: dict[str, Any]) -> list[str]:
 def _round(recipe: Recipe, configs: dict[str, Any], chain: list[str], trained: str, number: int) -> dict[str, Section]:
     """The sections of one round after the first."""
     start = configs[trained].model
+    renamed = {old: section_name(old, number) for old in chain}
     sections = {}
-    for old in chain:
-        name, step, config = section_name(old, number), recipe.sections[old].step, configs[old]
+    for old, name in renamed.items():
+        section, config = recipe.sections[old], configs[old]
         if name in recipe.sections:
             raise RecipeError(f"{recipe.at(f'steps.{name}')}: round {number} needs this name; give the section another")
-        values = dict(recipe.sections[old].values)
-        for field in REFERENCES:
-            if getattr(config, field, "") in chain:
-                values[field] = section_name(getattr(config, field), number)
+        values = {**section.values, **pointed(section.values, renamed)}
         if getattr(config, "model", None) == start:
             values["model"] = f"step:{section_name(trained, number - 1)}"
-        if step in ("sample", "dropout"):
+        if section.step in ("sample", "dropout"):
             # Other noise: with the same, what training left alone would be written again word for word.
             values["seed"] = config.seed + number - 1
-        sections[name] = Section(name, step, values)
+        sections[name] = Section(name, section.step, values)
     return sections
 
 
-def _evaluated(section: Section, trained: str, rounds: int) -> Section:
+def _evaluated(recipe: Recipe, section: Section, trained: str) -> Section:
     """An evaluation of the trained model also evaluates the models of later rounds."""
     models = section.values.get("models")
     if section.step != "evaluate" or not isinstance(models, dict):
@@ -93,6 +92,11 @@ def _evaluated(section: Section, trained: str, rounds: int) -> Section:
     for name, model in models.items():
         every[name] = model
         if model == f"step:{trained}":
-            later = range(2, rounds + 1)
-            every |= {f"{name}-round-{number}": f"step:{section_name(trained, number)}" for number in later}
+            later = range(2, recipe.rounds + 1)
+            added = {f"{name}-round-{number}": f"step:{section_name(trained, number)}" for number in later}
+            clash = next((other for other in added if other in models), None)
+            if clash:
+                where = f"steps.{section.name}.models.{clash}"
+                raise RecipeError(f"{recipe.at(where)}: a later round needs this name; give the model another")
+            every |= added
     return replace(section, values={**section.values, "models": every})

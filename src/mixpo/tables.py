@@ -1,69 +1,240 @@
-"""Rows of JSON-lines, JSON and Parquet files, and Parquet files whose images `datasets` decodes."""
+"""The rows of a file of any common kind, one at a time; and the writing of JSON lines and Parquet.
 
+    .jsonl, any other ending   JSON lines: one value a line; a line that is none comes as a BadLine
+    .json                      a list of rows, a list under `data` or `logs`, a mapping of names to rows (a row gets its
+                               name as `key`), a row alone, or, whatever the ending says, JSON lines
+    .csv .tsv                  tables with a header; empty cells are left out
+    .xlsx                      the first sheet, likewise
+    .parquet .arrow            Parquet, Arrow's stream or file; images come as the bytes or mappings that are stored
+    a folder                   its Parquet files in the order of their names, or what `datasets` saved to disk
+
+Text is UTF-8, with or without a byte order mark; `.gz` may follow its ending.
+"""
+
+import csv
+import gzip
+import io
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from itertools import count
 from pathlib import Path
-from typing import Any
+from typing import IO, Any, NamedTuple
 
-from mixpo.errors import DataError
-from mixpo.files import read_lines
+from mixpo.errors import DataError, MissingExtra, first_line
 
 BATCH_ROWS = 64
 """Rows held at once: their images are in them."""
+READ_BYTES = 1 << 20
+FIELD_LIMIT = 1 << 30
+"""Characters of a cell: a picture in base64 is one."""
 
 
-def rows(path: Path) -> Iterator[tuple[int, Any]]:
-    """Number (from 1) and content of every row; a line that is no JSON comes as the ValueError it raises.
+class BadLine(ValueError):
+    """A line of JSON lines that holds no row; the message says why."""
 
-    `path` is a file (`.jsonl`, `.json`, `.parquet`) or a folder of Parquet files. Raises DataError when it cannot
-    be read at all.
+
+class Row(NamedTuple):
+    """One row of a file."""
+
+    number: int
+    """From 1, blank lines not counted."""
+    line: int
+    """Where it stands: in JSON lines the line of the file, elsewhere its number."""
+    content: Any
+    """The row, in tables a mapping of columns; or a BadLine."""
+
+
+def rows(path: Path, *, strict: bool = False) -> Iterator[Row]:
+    """Every row, in the order of the file; `strict`: a bad line is an error, too.
+
+    Raises DataError when the file cannot be read (with the line, where its text is not UTF-8), MissingExtra.
     """
-    if path.is_dir() or path.suffix == ".parquet":
-        yield from enumerate(_parquet(path), 1)
-    elif path.suffix == ".json":
-        yield from enumerate(_json(path), 1)
-    else:
-        for number, line in enumerate(read_lines(path), 1):
-            try:
-                yield number, json.loads(line)
-            except ValueError as error:
-                yield number, error
-
-
-def _json(path: Path) -> list[Any]:
+    reader = _folder if path.is_dir() else READERS.get(ending(path))
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise DataError(f"{path} cannot be read as JSON ({error}); check the path") from error
+        for row in json_lines(path) if reader is None else map(Row, count(1), count(1), reader(path)):
+            if strict and isinstance(row.content, BadLine):
+                raise DataError(f"{path}:{row.line}: {row.content}; mend or remove the line")
+            yield row
+    except (OSError, EOFError) as error:
+        raise _unreadable(path, error) from error
+
+
+def ending(path: Path) -> str:
+    """The ending that tells what kind of file it is, lower case: `.jsonl` of `A.JSONL.gz`."""
+    return Path(path.name.lower().removesuffix(".gz")).suffix
+
+
+def json_lines(path: Path) -> Iterator[Row]:
+    """Every line that is not blank, whatever the file's ending. Raises DataError when the file cannot be read."""
+    number = 0
+    try:
+        with _open(path) as file:
+            for line, data in enumerate(file, 1):
+                if line == 1:
+                    data = data.removeprefix(b"\xef\xbb\xbf")
+                if data.strip():
+                    number += 1
+                    yield Row(number, line, _value(data))
+    except (OSError, EOFError) as error:
+        raise _unreadable(path, error) from error
+
+
+def _value(data: bytes) -> Any:
+    try:
+        return json.loads(data.decode())
+    except UnicodeDecodeError as error:
+        return BadLine(f"not UTF-8 text (byte {data[error.start]:#04x} at {error.start + 1})")
+    except (ValueError, RecursionError) as error:
+        return BadLine(f"not valid JSON ({error})")
+
+
+def _open(path: Path) -> IO[bytes]:
+    return gzip.open(path) if path.suffix.lower() == ".gz" else path.open("rb")  # type: ignore[return-value]
+
+
+def _unreadable(path: Path, error: Exception) -> DataError:
+    reason = getattr(error, "strerror", None) or first_line(error)
+    return DataError(f"{path}: cannot be read ({reason}); check the path")
+
+
+def _not_utf8(path: Path) -> DataError:
+    """Names the first line that is none."""
+    with _open(path) as file:
+        line = next((line for line, data in enumerate(file, 1) if "\ufffd" in data.decode(errors="replace")), 1)
+    return DataError(f"{path}:{line}: the text is not UTF-8; save the file in that encoding")
+
+
+def _json(path: Path) -> Iterator[Any]:
+    with _open(path) as file:
+        data = file.read()
+    try:
+        content = json.loads(data.decode("utf-8-sig"))
+    except (ValueError, RecursionError) as error:
+        if isinstance(next((row.content for row in json_lines(path)), None), dict):
+            return (row.content for row in json_lines(path))
+        if isinstance(error, UnicodeDecodeError):
+            raise _not_utf8(path) from error
+        raise DataError(f"{path}: cannot be read as JSON ({first_line(error)}); check the file") from error
+    return iter(_listed(content, path))
+
+
+def _listed(content: Any, path: Path) -> list[Any]:
+    if isinstance(content, dict):
+        below = next((content[key] for key in ("data", "logs") if isinstance(content.get(key), list)), None)
+        if below is not None:
+            return below
+        if not all(isinstance(row, dict) for row in content.values()):
+            return [content]
+        return [{"key": key, **row} for key, row in content.items()]
     if not isinstance(content, list):
-        raise DataError(f"{path}: a JSON file of preference data holds a list of rows; JSON lines end in .jsonl")
+        raise DataError(f"{path}: a JSON file holds a list of rows, or rows by name; JSON lines end in .jsonl")
     return content
 
 
-def _parquet(path: Path) -> Iterator[dict[str, Any]]:
+def _table(delimiter: str) -> Callable[[Path], Iterator[Any]]:
+    def read(path: Path) -> Iterator[Any]:
+        csv.field_size_limit(FIELD_LIMIT)
+        try:
+            with _open(path) as file, io.TextIOWrapper(file, encoding="utf-8-sig", newline="") as text:
+                for row in csv.DictReader(text, delimiter=delimiter):
+                    yield {column: cell for column, cell in row.items() if column and cell not in (None, "")}
+        except UnicodeDecodeError as error:
+            raise _not_utf8(path) from error
+        except csv.Error as error:
+            raise DataError(f"{path}: cannot be read as a table ({error}); check or download it again") from error
+
+    return read
+
+
+def _xlsx(path: Path) -> Iterator[Any]:
+    try:
+        import openpyxl
+    except ImportError as error:
+        raise MissingExtra("openpyxl", "xlsx") from error
+    from zipfile import BadZipFile
+
+    try:
+        book = openpyxl.load_workbook(path, read_only=True, data_only=True)
+    except (BadZipFile, KeyError) as error:
+        raise DataError(f"{path} is no Excel file ({first_line(error)}); check it") from error
+    lines = book.worksheets[0].iter_rows(values_only=True)
+    heads = [str(head) for head in next(lines, ())]
+    for cells in lines:
+        row = {head: cell for head, cell in zip(heads, cells) if cell is not None}
+        if row:
+            yield row
+    book.close()
+
+
+def _parquet(path: Path) -> Iterator[Any]:
     import pyarrow
     import pyarrow.parquet
 
-    files = sorted(path.rglob("*.parquet")) if path.is_dir() else [path]
+    try:
+        # Page after page, instead of a whole row group: one of pictures may be gigabytes.
+        with pyarrow.parquet.ParquetFile(path, pre_buffer=False, buffer_size=READ_BYTES) as file:
+            for batch in file.iter_batches(BATCH_ROWS):
+                yield from batch.to_pylist()
+    except (pyarrow.ArrowException, OSError) as error:
+        reason = first_line(error)
+        raise DataError(f"{path}: cannot be read as Parquet ({reason}); check or download it again") from error
+
+
+def _arrow(path: Path) -> Iterator[Any]:
+    import pyarrow
+
+    try:
+        with pyarrow.memory_map(str(path)) as file:
+            try:
+                batches = iter(pyarrow.ipc.open_stream(file))
+            except pyarrow.ArrowInvalid:
+                whole = pyarrow.ipc.open_file(file)
+                batches = map(whole.get_batch, range(whole.num_record_batches))
+            for batch in batches:
+                for start in range(0, len(batch), BATCH_ROWS):
+                    yield from batch.slice(start, BATCH_ROWS).to_pylist()
+    except (pyarrow.ArrowException, OSError) as error:
+        raise DataError(f"{path}: cannot be read as Arrow ({first_line(error)}); check or save it again") from error
+
+
+def _folder(path: Path) -> Iterator[Any]:
+    if (path / "dataset_dict.json").exists():
+        raise DataError(f"{path} holds several splits; name the folder of one of them")
+    if (path / "state.json").exists():
+        try:
+            saved = json.loads((path / "state.json").read_text(encoding="utf-8"))["_data_files"]
+            files = [path / file["filename"] for file in saved]
+        except (ValueError, KeyError, TypeError) as error:
+            raise DataError(f"{path / 'state.json'} is not what `datasets` saves; save the data set again") from error
+    else:
+        files = sorted(path.rglob("*.parquet"))
     if not files:
         raise DataError(f"{path} holds no Parquet file; name the folder that does")
     for file in files:
-        try:
-            for batch in pyarrow.parquet.ParquetFile(file).iter_batches(BATCH_ROWS):
-                yield from batch.to_pylist()
-        except (OSError, pyarrow.ArrowException) as error:
-            raise DataError(f"{file} cannot be read as Parquet ({str(error).splitlines()[0]}); check it") from error
+        yield from _arrow(file) if file.suffix == ".arrow" else _parquet(file)
+
+
+READERS: dict[str, Callable[[Path], Iterator[Any]]] = {
+    ".json": _json,
+    ".csv": _table(","),
+    ".tsv": _table("\t"),
+    ".xlsx": _xlsx,
+    ".parquet": _parquet,
+    ".arrow": _arrow,
+}
+"""Ending -> reader; all others are JSON lines."""
+ENDINGS = (".jsonl", *READERS)
 
 
 def write_jsonl(rows: Iterable[dict[str, Any]], path: Path) -> int:
     """Writes the rows as JSON lines; returns how many."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    count = 0
+    number = 0
     with path.open("w", encoding="utf-8") as file:
         for row in rows:
             file.write(json.dumps(row, ensure_ascii=False) + "\n")
-            count += 1
-    return count
+            number += 1
+    return number
 
 
 def write_parquet(rows: Iterable[dict[str, Any]], path: Path, schema: Any, features: dict[str, Any]) -> int:
@@ -73,15 +244,15 @@ def write_parquet(rows: Iterable[dict[str, Any]], path: Path, schema: Any, featu
 
     path.parent.mkdir(parents=True, exist_ok=True)
     schema = schema.with_metadata({"huggingface": json.dumps({"info": {"features": features}})})
-    count = 0
+    number = 0
     waiting: list[dict[str, Any]] = []
     with pyarrow.parquet.ParquetWriter(path, schema) as writer:
         for row in rows:
             waiting.append(row)
-            count += 1
+            number += 1
             if len(waiting) >= BATCH_ROWS:
                 writer.write_table(pyarrow.Table.from_pylist(waiting, schema))
                 waiting.clear()
         if waiting:
             writer.write_table(pyarrow.Table.from_pylist(waiting, schema))
-    return count
+    return number

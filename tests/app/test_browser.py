@@ -6,6 +6,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,7 @@ import pytest
 from mixpo.files import RunFiles
 from mixpo.report.page import Config as ReportConfig
 from mixpo.report.page import run as write_report
-from mixpo.report.reviews import Item, Reviews, Side
+from mixpo.report.reviews import ReviewItem, Reviews, Side
 
 CHROMIUM = shutil.which("chromium")
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
@@ -62,7 +63,8 @@ def server(scenes):
 
 @pytest.fixture(scope="module")
 def browser():
-    """A context: its limit is generous, for machines that do other work besides."""
+    """A context: its limits are generous, for machines that do other work besides."""
+    expect.set_options(timeout=120_000)
     with playwright.sync_playwright() as started:
         launched = started.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
         found = launched.new_context(viewport={"width": 1280, "height": 900})
@@ -87,6 +89,7 @@ def test_filter_open_a_pair_and_see_its_image(scenes, server, browser):
     asked = []
     page.on("request", lambda request: asked.append(request.url))
     page.goto(server.url)
+    expect(page.locator("#reading")).to_have_count(0)  # until then the page loads itself again
     screenshot(page, "overview-1280")
     page.get_by_role("link", name="Responses").click()
     page.get_by_label("Outcome").select_option("incorrect")
@@ -117,6 +120,22 @@ def test_filter_open_a_pair_and_see_its_image(scenes, server, browser):
     screenshot(page, "questions-400")
     assert asked
     assert all(url.startswith((server.url, "data:")) for url in asked), asked
+    page.close()
+
+
+def test_a_link_leads_on_while_the_run_is_still_read(server, browser):
+    """The overview loads itself again after a second: not when by then another page was asked for and takes long."""
+    page = browser.new_page()
+
+    def unread(route):
+        answer = route.fetch()
+        route.fulfill(response=answer, body=answer.text() + '<p id="reading">')
+
+    page.route(server.url, unread, times=1)
+    page.route("**/responses", lambda route: (time.sleep(2), route.continue_()))
+    page.goto(server.url)
+    page.get_by_role("link", name="Responses").click()
+    page.wait_for_url("**/responses")
     page.close()
 
 
@@ -157,7 +176,7 @@ def test_five_items_by_keyboard_survive_sigkill(scenes, browser):
 def test_the_report_with_a_review_fits_narrow_screens(scenes, browser):
     reviews = Reviews(scenes.reviews)
     contest = "other texts"
-    item = Item(id="x", contest=contest, question_id="q", prompt="?", first="a", second="b", preferred="first")
+    item = ReviewItem(id="x", contest=contest, question_id="q", prompt="?", first="a", second="b", preferred="first")
     reviews.add([item])
     for reviewer in ("Ann", "Bob"):
         reviews.save(item, reviewer, Side.LEFT)

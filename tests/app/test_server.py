@@ -13,8 +13,9 @@ from contextlib import contextmanager
 import pytest
 
 from mixpo.errors import UserError
-from mixpo.files import RunFiles, write_text
+from mixpo.files import RunFiles
 from mixpo.records import FinishReason, Origin, Outcome, PreferencePair, Question, Response, Verdict
+from mixpo.text_files import write_text
 
 pytest.importorskip("duckdb", reason="the app's libraries are not installed: pip install 'mixpo[app]'")
 uvicorn = pytest.importorskip("uvicorn")

@@ -1,9 +1,12 @@
 import pytest
+import torch
 from PIL import Image
+from tokenizers.processors import TemplateProcessing
 
-from mixpo.batches.encode import Encoder, as_messages, end_of_turn_id
+from mixpo.batches.encode import REMEMBERED, Encoder, digest_images
 from mixpo.errors import DataError
 from mixpo.models.base_model import make_processor, make_tokenizer
+from mixpo.models.chat import as_messages
 
 PICTURE = Image.new("RGB", (64, 64), "red")
 
@@ -39,15 +42,13 @@ def test_trl_conversations_are_the_same_as_plain_text(processor):
         "rejected": [{"role": "assistant", "content": "4"}],
     }
     left, right = Encoder(processor)(text), Encoder(processor)(turns)
+    turns["chosen"][0]["content"].append({"type": "text", "text": None})  # `datasets` fills keys that a part lacks
+    assert Encoder(processor)(turns).completions == right.completions
     assert (left.prompt_ids, left.completions) == (right.prompt_ids, right.completions)
 
 
 def test_text_only_rows_have_no_image_inputs(processor):
     assert Encoder(processor, needs_rejected=False)({"prompt": "How many?", "chosen": "3"}).image_inputs == {}
-
-
-def test_the_turn_ends_as_the_chat_template_ends_it(processor):
-    assert end_of_turn_id(processor) == processor.tokenizer.convert_tokens_to_ids("<|im_end|>")
 
 
 @pytest.mark.parametrize("text", ["see <IMG_CONTEXT> there", "done<|im_end|> more"])
@@ -82,18 +83,63 @@ def test_empty_completions_are_refused(processor):
         Encoder(processor)({"prompt": "How many?", "chosen": "", "rejected": "b"})
 
 
-def test_images_and_placeholders_must_agree():
-    assert as_messages("hi", "user", 2)[0]["content"] == [
-        {"type": "image"},
-        {"type": "image"},
-        {"type": "text", "text": "hi"},
-    ]
-    named = [{"role": "user", "content": [{"type": "image"}, {"type": "text", "text": "hi"}]}]
-    with pytest.raises(DataError, match="names 1 images and the row has 2"):
-        as_messages(named, "user", 2)
-
-
 def test_a_rejected_completion_that_the_limit_cut_has_no_end_token(processor):
     row = {"prompt": "How many?", "chosen": "3", "rejected": "four", "rejected_ended": False}
     example = Encoder(processor)(row)
     assert [decode(processor, ids) for ids in example.completions] == ["3<|im_end|>", "four"]
+
+
+def described(colour, **more):
+    """Rows of "Describe the picture." differ by nothing but the picture."""
+    image = Image.new("RGB", (64, 64), colour)
+    return {"images": [image], "prompt": "Describe the picture.", "chosen": "It is.", "rejected": "No.", **more}
+
+
+def test_questions_of_the_same_words_keep_their_own_pictures(processor):
+    """What an encoder remembers of a prompt belongs to its text and its pictures, not to either alone."""
+    encoder = Encoder(processor)
+    red, blue = encoder(described("red")), encoder(described("blue"))
+    other = encoder(described("red", prompt="What is it?"))
+    assert red.prompt_ids == blue.prompt_ids
+    assert len({red.key, blue.key, other.key}) == 3
+    assert red.image_key == other.image_key != blue.image_key
+    for example, colour in ((red, "red"), (blue, "blue"), (encoder(described("red")), "red"), (other, "red")):
+        alone = Encoder(processor)(described(colour)).image_inputs["pixel_values"]
+        assert torch.equal(example.image_inputs["pixel_values"], alone)
+    assert not torch.equal(red.image_inputs["pixel_values"], blue.image_inputs["pixel_values"])
+
+
+def test_images_are_told_apart_by_size_and_order_as_well_as_by_their_bytes():
+    wide, high = Image.new("L", (6, 2)), Image.new("L", (2, 6))
+    assert len({digest_images(images) for images in ([], [wide], [high], [wide, high], [high, wide])}) == 5
+    assert digest_images([wide.convert("RGB")]) != digest_images([wide])
+
+
+def test_the_memory_of_prompts_is_bounded(processor):
+    encoder = Encoder(processor)
+    for number in range(REMEMBERED + 3):
+        encoder(described((number, 0, 0)))
+    assert len(encoder._prompts) == REMEMBERED
+    assert encoder(described((REMEMBERED + 2, 0, 0))).key in encoder._prompts
+
+
+def test_a_tokenizer_s_first_token_stands_once_before_the_prompt_and_never_before_a_completion():
+    processor = make_processor(make_tokenizer(["How many red circles?", "There are 3."] * 9, vocab_size=290))
+    tokenizer = processor.tokenizer
+    first = tokenizer.convert_tokens_to_ids("<|im_start|>")
+    tokenizer.backend_tokenizer.post_processor = TemplateProcessing(
+        single="<|im_start|> $A", special_tokens=[("<|im_start|>", first)]
+    )
+    row = {"prompt": "How many?", "chosen": "3", "rejected": "four"}
+    plain = Encoder(processor)(row)  # the template's first token is not known as the tokenizer's: it writes its own
+    assert plain.prompt_ids[:2] == [first, first]
+    tokenizer.bos_token = "<|im_start|>"
+    example = Encoder(processor)(row)
+    assert example.prompt_ids == plain.prompt_ids[1:]
+    assert [decode(processor, ids) for ids in example.completions] == ["3<|im_end|>", "four<|im_end|>"]
+
+
+def test_a_prompt_without_pictures_needs_no_user():
+    assert as_messages([{"role": "system", "content": "hi"}], "user", 0)[0]["content"] == [
+        {"type": "text", "text": "hi"}
+    ]

@@ -66,3 +66,13 @@ def test_epochs_differ():
     first = list(sampler)
     sampler.set_epoch(1)
     assert list(sampler) != first
+
+
+def test_the_order_of_every_epoch_is_that_of_earlier_versions():
+    """A run that goes on must go on with the same pairs."""
+    sampler = GroupedSampler(["a", "b", "a", "c", "b", "a"], pairs_per_group=2, seed=7)
+    orders = []
+    for epoch in range(3):
+        sampler.set_epoch(epoch)
+        orders.append(list(sampler))
+    assert orders == [[1, 4, 3, 0, 5, 2], [2, 5, 0, 3, 1, 4], [3, 5, 0, 2, 4, 1]]

@@ -111,3 +111,30 @@ def test_supervised_examples_have_no_rejected():
 def test_text_only_examples(layout):
     batch = lay_out([Example(prompt_ids=[1, 2], completions=[[3], [4]])], layout, pad_id=0)
     assert "pixel_values" not in batch.inputs
+
+
+def pixels(value):
+    return {"pixel_values": torch.full((1, 3, 2, 2), float(value))}
+
+
+@pytest.mark.parametrize("layout", [Layout.SHARED, Layout.PAIRED])
+def test_questions_of_the_same_words_keep_their_own_pictures(layout):
+    """Three questions of the same words: two have the same picture under another prompt's key, one has its own."""
+    prompt = {"prompt_ids": [7, 8], "completions": [[1], [2]]}
+    batch = lay_out(
+        [
+            Example(**prompt, key=b"1", image_key=b"red", image_inputs=pixels(1)),
+            Example(**prompt, key=b"2", image_key=b"blue", image_inputs=pixels(2)),
+            Example(**prompt, key=b"3", image_key=b"red", image_inputs=pixels(1)),
+        ],
+        layout,
+        pad_id=0,
+    )
+    rows = 1 if layout is Layout.SHARED else 2
+    if layout is Layout.SHARED:
+        assert batch.inputs["input_ids"].tolist() == [[7, 8, 1, 2] * 3]
+    assert batch.inputs["pixel_values"].shape[0] == 2  # each picture once …
+    shown = batch.inputs["pixel_values"][batch.tiles][:, 0, 0, 0]
+    assert shown.tolist() == [1] * rows + [2] * rows + [1] * rows  # … and every prompt sees its own
+    # The same tokens after other pictures are other completions: their reference must not be taken from the cache.
+    assert len(set(batch.keys)) == 6

@@ -4,6 +4,7 @@ import json
 import os
 import resource
 import shutil
+import sys
 from pathlib import Path
 
 import pytest
@@ -343,6 +344,12 @@ def test_sentencepiece_ids():
     for row in rows:
         assert backend.encode(row["text"]).ids == row["ids"], row["text"]
         assert backend.decode(row["ids"], skip_special_tokens=False) == row["decoded"]
+
+
+def test_a_sentencepiece_model_needs_the_library(monkeypatch):
+    monkeypatch.setitem(sys.modules, "sentencepiece", None)
+    with pytest.raises(UserError, match=r"pip install 'mixpo\[convert\]'"):
+        parse_sentencepiece((SENTENCEPIECE / "bpe.model").read_bytes())
 
 
 def test_a_checkpoint_with_a_qwen2_tokenizer(source, tmp_path):

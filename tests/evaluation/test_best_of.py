@@ -2,6 +2,7 @@
 
 import json
 import threading
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import combinations
 from math import comb, log
@@ -13,9 +14,12 @@ from hypothesis import strategies as st
 from mixpo.errors import UserError
 from mixpo.evaluation.best_of import Config, Tried, answer_classes, any_of, best_by, majority, run
 from mixpo.evaluation.process_reward import RewardConfig
-from mixpo.files import RunFiles, read_json
+from mixpo.files import RunFiles
 from mixpo.records import AnswerKind, FinishReason, Question, Response
+from mixpo.text_files import read_json
 from mixpo.verdicts.verify import verify
+
+KEY = "sk-of-the-test-5f0c"
 
 
 def tried(texts: list[str], answer: str, kind: AnswerKind, choices: tuple[str, ...] = ()) -> Tried:
@@ -69,10 +73,17 @@ class Rewarder(BaseHTTPRequestHandler):
     """Says P(+) = 0.9 when the last step holds "4", else 0.2."""
 
     asked: list[dict]
+    keys: list[str]
+    refusal = ""
+    """What it answers instead, with HTTP 401."""
 
     def do_POST(self):
         body = json.loads(self.rfile.read(int(self.headers["content-length"])))
         type(self).asked.append(body)
+        type(self).keys.append(self.headers["authorization"])
+        if self.refusal:
+            self._send(401, {"error": {"message": self.refusal}})
+            return
         step = body["messages"][0]["content"][-1]["text"].splitlines()[-3]
         good = 0.9 if "4" in step else 0.2
         top = [{"token": token, "logprob": log(p), "bytes": None} for token, p in (("+", good), ("-", 1 - good))]
@@ -82,8 +93,11 @@ class Rewarder(BaseHTTPRequestHandler):
             "logprobs": {"content": content},
         }  # fmt: skip
         answer = {"id": "x", "object": "chat.completion", "created": 0, "model": "prm", "choices": [choice]}
+        self._send(200, answer)
+
+    def _send(self, status, answer):
         data = json.dumps(answer).encode()
-        self.send_response(200)
+        self.send_response(status)
         self.send_header("content-type", "application/json")
         self.send_header("content-length", str(len(data)))
         self.end_headers()
@@ -95,7 +109,7 @@ class Rewarder(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def rewarder():
-    Rewarder.asked = []
+    Rewarder.asked, Rewarder.keys = [], []
     server = ThreadingHTTPServer(("127.0.0.1", 0), Rewarder)
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
@@ -137,7 +151,7 @@ def _config(tmp_path, url):
         "benchmark": {"loader": "jsonl", "path": str(tmp_path / "q.jsonl")}, "n": 4,
         "by": ["majority", "reward", "any"],
         "backend": {"name": "scripted", "script": str(tmp_path / "script.jsonl")},
-        "reward": {"base_url": url, "model": "prm", "api_key_env": ""},
+        "reward": {"base_url": url, "model": "prm", "api_key_env": "", "backoff": 0.01},
     }  # fmt: skip
     return build(Config, values, "best_of")
 
@@ -145,6 +159,8 @@ def _config(tmp_path, url):
 def test_mistakes_get_a_sentence(tmp_path):
     with pytest.raises(ValueError, match="endpoint of a process reward model"):
         Config(benchmark={"loader": "scenes"}, by=("reward",))
+    with pytest.raises(UserError, match=r"^benchmark\.counts: unknown key; did you mean 'count'"):
+        Config(benchmark={"loader": "scenes", "counts": 3})
     with pytest.raises(ValueError, match="base_url"):
         RewardConfig(base_url="ftp://x", model="m")
     (tmp_path / "q.jsonl").write_text('{"id": 0, "text": "?", "answer": "4", "kind": "integer"}\n')
@@ -153,3 +169,18 @@ def test_mistakes_get_a_sentence(tmp_path):
     config = _config(tmp_path, "http://127.0.0.1:9/v1")
     with pytest.raises(UserError, match="does not answer"):
         run(config, RunFiles(tmp_path / "run"))
+
+
+def test_a_key_that_the_endpoint_repeats_is_shown_nowhere(tmp_path, rewarder, monkeypatch, caplog):
+    monkeypatch.setenv("PRM_KEY", KEY)
+    monkeypatch.setattr(Rewarder, "refusal", f"Incorrect API key provided: {KEY}.")
+    (tmp_path / "q.jsonl").write_text('{"id": 0, "text": "?", "answer": "4", "kind": "integer"}\n')
+    script = [{"id": "best_of-0", "sample": n, "text": "Final answer: 4"} for n in range(4)]
+    (tmp_path / "script.jsonl").write_text("".join(json.dumps(line) + "\n" for line in script))
+    config = _config(tmp_path, rewarder)
+    config = replace(config, reward=replace(config.reward, api_key_env="PRM_KEY"))
+    with caplog.at_level("DEBUG", logger="mixpo"), pytest.raises(UserError, match=r"\(HTTP 401\)") as e:
+        run(config, RunFiles(tmp_path / "run"))
+    assert Rewarder.keys[0] == f"Bearer {KEY}"
+    assert KEY not in str(e.value) + caplog.text
+    assert KEY.encode() not in b"".join(path.read_bytes() for path in tmp_path.rglob("*") if path.is_file())

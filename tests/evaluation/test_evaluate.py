@@ -14,12 +14,21 @@ import pytest
 
 from mixpo.errors import DataError, RecipeError, UserError
 from mixpo.evaluation.evaluate import Config, evaluate, fingerprint, parts
-from mixpo.evaluation.scores import Asked, answers_of, scores
+from mixpo.evaluation.scores import (
+    Answers,
+    BenchmarkQuestions,
+    comparisons,
+    numbered_answers,
+    scores,
+)
 from mixpo.evaluation.statistics import mcnemar, newcombe, wilson
-from mixpo.files import RunFiles, read_json
+from mixpo.files import RunFiles
+from mixpo.pipeline import resolve
 from mixpo.prompts import Style
+from mixpo.recipe import load_recipe
 from mixpo.records import Comparison, DropReason, Outcome, Question, Verdict
 from mixpo.responses.backends.scripted import ScriptedBackend
+from mixpo.text_files import read_json
 
 HERE = Path(__file__).parent
 AMBIGUOUS = {"scenes": {"loader": "scenes"}, "scenes-scenes": {"loader": "scenes"}}
@@ -53,6 +62,27 @@ def test_scores_by_hand(answer_all, config, tmp_path):
     assert (consistency.low, consistency.high) == wilson(0.5, 2)
     assert scores["evaluate/base/mine/cot/all/consistency"].value == 0
     assert found.low < found.value < found.high
+
+
+def test_only_correct_counts_as_right():
+    """One answer of every outcome, and one that was not given: one of seven is right."""
+    outcomes = [*Outcome, None]
+    questions = [Question(id=f"q-{n}", text="?", answer="1", meta={"group": "g"}) for n in range(len(outcomes))]
+    verdicts = [
+        Verdict(id=f"q-{n}/0", question_id=f"q-{n}", outcome=outcome) for n, outcome in enumerate(outcomes) if outcome
+    ]
+    before = Answers("a", "mine", "cot", numbered_answers(questions, [], []))
+    after = Answers("b", "mine", "cot", numbered_answers(questions, [], verdicts))
+    found = {
+        score.id.removeprefix("e/b/mine/cot/all"): score.value
+        for score in scores("e", after, BenchmarkQuestions(questions))
+    }
+    assert found[""] == 1 / len(outcomes)
+    assert all(found[f"/{name}"] == 1 / len(outcomes) for name in ("unparsed", "truncated", "undecided", "unanswered"))
+    assert found["/consistency"] == 0
+    assert [answered.right for answered in after.answered.values()] == [o is Outcome.CORRECT for o in outcomes]
+    compared = next(iter(comparisons([before, after], {"mine": BenchmarkQuestions(questions)})))
+    assert (compared.metric, compared.fixed, compared.broken) == ("accuracy", 1, 0)
 
 
 def test_comparisons_by_hand(answer_all, config, tmp_path):
@@ -199,6 +229,31 @@ def test_a_bad_config_is_refused_with_a_sentence(values, error, message):
         Config(**{**good, **values})
 
 
+@pytest.mark.parametrize(
+    ("given", "place", "message"),
+    [
+        (["loader: scenes", "counts: 5"], "6: steps.evaluate.benchmarks.s.counts", "unknown key; did you mean 'count'"),
+        (["loader: scenes", "count: no"], "6: steps.evaluate.benchmarks.s.count", "must be a whole number, not False"),
+        (["loader: scenes", "split: some"], "4: steps.evaluate.benchmarks.s", "split 'some' is none of"),
+        (["loader: scene"], "5: steps.evaluate.benchmarks.s.loader", "'scene' is none of ai2d"),
+        (["loader: pope", "samples: many"], "6: steps.evaluate.benchmarks.s.samples", "must be a whole number"),
+        (["loader: pope", "samples: 0"], "4: steps.evaluate.benchmarks.s", "samples must be at least 1"),
+        (["loader: pope", "splitt: x"], "6: steps.evaluate.benchmarks.s.splitt", "unknown key; did you"),
+        (
+            ["loader: jsonl", "path: x", "fields:", "  txt: a"],
+            "8: steps.evaluate.benchmarks.s.fields.txt",
+            "a question has no such field",
+        ),
+    ],
+)
+def test_a_benchmarks_mistake_has_its_own_line(tmp_path, given, place, message):
+    lines = ["steps:", "  evaluate:", "    benchmarks:", "      s:", *(f"        {text}" for text in given)]
+    (tmp_path / "r.yaml").write_text("\n".join([*lines, "    models: {base: base}"]))
+    with pytest.raises(RecipeError) as raised:
+        resolve(load_recipe(tmp_path / "r.yaml"))
+    assert f"r.yaml:{place}: {message}" in str(raised.value)
+
+
 def test_a_benchmark_without_any_truth_is_refused(answer_all, config, rows, tmp_path):
     path = Path(config.benchmarks["mine"]["path"])
     path.write_text(json.dumps({"text": "Describe it."}) + "\n")
@@ -207,7 +262,7 @@ def test_a_benchmark_without_any_truth_is_refused(answer_all, config, rows, tmp_
 
 
 CHILD = """
-import json, sys, time
+import json, sys
 sys.path.insert(0, {here!r})
 from conftest import written
 from mixpo.config import build
@@ -217,7 +272,7 @@ from mixpo.files import RunFiles
 def make(_, path):
     backend = written(path)
     at_once = backend.answer
-    backend.answer = lambda request, sample: (time.sleep(0.02), at_once(request, sample))[1]
+    backend.answer = lambda request, sample: (sys.stdin.readline(), at_once(request, sample))[1]
     return backend
 
 values = json.loads(sys.argv[2])
@@ -234,22 +289,21 @@ def test_killed_at_any_moment_it_goes_on_to_the_same_records(answer_all, config,
     }  # fmt: skip
     command = [sys.executable, "-c", CHILD.format(here=str(HERE)), str(tmp_path / "run"), json.dumps(values)]
     rng = random.Random(0)
-    kills = 0
-    for _ in range(40):
+    # The model gives an answer for each line it gets: 45 are not the 48 asked for, however long a child runs.
+    for answers in (0, 1, 3, 4, 5, 6, 7, 9, 10):
         child = subprocess.Popen(
-            command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env={**os.environ, "OMP_NUM_THREADS": "1"}
-        )
-        assert child.stdout is not None
-        child.stdout.readline()
-        time.sleep(rng.uniform(0, 0.4))
-        if kills < 10 and child.poll() is None:
-            child.send_signal(signal.SIGKILL)
-            kills += 1
-        child.wait()
-        if child.returncode == 0:
-            break
-    assert kills >= 5
-    assert child.returncode == 0
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+            env={**os.environ, "OMP_NUM_THREADS": "1"},
+        )  # fmt: skip
+        assert child.stdout.readline() == b"started\n"
+        child.stdin.write(b"\n" * answers)
+        child.stdin.flush()
+        time.sleep(rng.uniform(0, 0.2))
+        child.kill()
+        child.communicate()
+        assert child.returncode == -signal.SIGKILL
+    assert len(contents(tmp_path / "run")) < len(contents(tmp_path / "whole"))
+    subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, check=True)
     assert contents(tmp_path / "run") == contents(tmp_path / "whole")
 
 
@@ -310,8 +364,10 @@ def test_consistency_is_a_mean_over_rounds_of_answers():
         Verdict(id=id, question_id=id[:2], outcome=Outcome.CORRECT if id in right else Outcome.INCORRECT)
         for id in sorted(right | {"q1/1"})
     ]
-    answers = answers_of(questions, [], verdicts, model="m", benchmark="b", style="cot", samples=2)
-    found = {score.metric: score for score in scores("s", answers, Asked(questions)) if score.category == "all"}
+    answers = Answers("m", "b", "cot", numbered_answers(questions, [], verdicts, samples=2))
+    found = {
+        score.metric: score for score in scores("s", answers, BenchmarkQuestions(questions)) if score.category == "all"
+    }
     assert (found["consistency"].value, found["consistency"].n) == (3 / 4, 2)
     assert (found["accuracy"].value, found["accuracy"].n) == (7 / 8, 4)
     # The means of the groups are 1/2 and 1: deviations -1/4 and 1/4, twice each. Clustered (1/4 + 1/4) * 2 / 1 = 1,
@@ -359,8 +415,8 @@ def test_nothing_is_refused_before_anything_is_answered(answer_all, config, tmp_
     [
         ({"samples": 0}, "benchmarks.mine: samples must be at least 1"),
         ({"temperature": -1.0}, "benchmarks.mine: sampling needs temperature >= 0"),
-        ({"temperature": "nan"}, "sampling needs temperature >= 0"),
-        ({"temperature": "inf"}, "sampling needs temperature >= 0"),
+        ({"temperature": "nan"}, "temperature: must be a finite number"),
+        ({"temperature": "inf"}, "temperature: must be a finite number"),
         ({"top_k": -1}, "top_k >= 0"),
         ({"temperature": 0.0}, "3 samples at temperature 0 would be the same"),
         ({"samples": "many"}, "benchmarks.mine.samples: must be a whole number"),

@@ -8,22 +8,26 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from mixpo.losses.aot import aot
-from mixpo.losses.apo import apo_down, apo_zero
-from mixpo.losses.bco import bco
-from mixpo.losses.cdpo import cdpo
-from mixpo.losses.dpo import dpo
-from mixpo.losses.exo import exo
-from mixpo.losses.ipo import ipo
-from mixpo.losses.kto import kto
-from mixpo.losses.nca import nca
-from mixpo.losses.orpo import orpo
-from mixpo.losses.robust_dpo import robust_dpo
-from mixpo.losses.rso_hinge import rso_hinge
-from mixpo.losses.sft import sft, sft_token_mean
-from mixpo.losses.simpo import simpo
-from mixpo.losses.sppo import sppo
-from mixpo.losses.tr_dpo import blend
+from mixpo.losses.formulas import (
+    aot,
+    apo_down,
+    apo_zero,
+    bco,
+    blend,
+    cdpo,
+    dpo,
+    exo,
+    ipo,
+    kto,
+    nca,
+    orpo,
+    robust_dpo,
+    rso_hinge,
+    sft,
+    sft_token_mean,
+    simpo,
+    sppo,
+)
 
 LN2 = math.log(2)
 REWARDS = st.floats(-20, 20)

@@ -7,7 +7,8 @@ import sys
 import pytest
 
 SCRIPT = """
-import resource, sys
+import ctypes, resource, sys
+ctypes.CDLL(None).prctl(41, 1, 0, 0, 0)  # PR_SET_THP_DISABLE: where the system gives huge pages there are few faults
 import torch
 from mixpo.models.cpu_memory import keep_freed_memory, return_freed_memory
 if sys.argv[1] != "default":

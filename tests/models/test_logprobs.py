@@ -7,6 +7,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.checkpoint import checkpoint
 
 from mixpo.models import logprobs
+from mixpo.models.head import Head
 from mixpo.models.logprobs import completion_logps
 
 N, D, V, COUNT = 11, 6, 17, 3
@@ -30,6 +31,10 @@ def example(dtype=torch.float64, *, bias=True, seed=0, n=N, d=D, v=V):
     return hidden, targets, segments, head
 
 
+def in_chunks(hidden, targets, segments, count, head):
+    return completion_logps(hidden, targets, segments, count, Head(head))
+
+
 def gradients(sums, hidden, head):
     wanted = [hidden, *(parameter for parameter in head.parameters() if parameter.requires_grad)]
     return torch.autograd.grad((sums * torch.tensor([0.3, -1.0, 2.0], dtype=sums.dtype)).sum(), wanted)
@@ -41,7 +46,7 @@ def test_by_hand():
     head.weight.data = torch.eye(2)
     log3 = 1.0986123
     hidden = torch.tensor([[0.0, log3], [log3, 0.0]])
-    sums = completion_logps(hidden, torch.tensor([1, 1]), torch.tensor([0, 0]), 1, head)
+    sums = completion_logps(hidden, torch.tensor([1, 1]), torch.tensor([0, 0]), 1, Head(head))
     torch.testing.assert_close(sums, torch.tensor([-1.673976]), atol=1e-6, rtol=0)
 
 
@@ -51,9 +56,7 @@ def test_by_hand():
 def test_values_and_gradients_equal_the_plain_formula(chunk, bias, scale, softcap):
     hidden, targets, segments, head = example(bias=bias)
     wanted = plain(hidden, targets, segments, COUNT, head, scale, softcap)
-    sums = completion_logps(
-        hidden, targets, segments, COUNT, head, chunk=chunk, logit_scale=scale, logit_softcap=softcap
-    )
+    sums = completion_logps(hidden, targets, segments, COUNT, Head(head, scale, softcap), chunk)
     torch.testing.assert_close(sums, wanted, atol=1e-12, rtol=1e-12)
     for mine, theirs in zip(gradients(sums, hidden, head), gradients(wanted, hidden, head), strict=True):
         torch.testing.assert_close(mine, theirs, atol=1e-12, rtol=1e-10)
@@ -78,7 +81,7 @@ def test_any_part_may_be_frozen(trained):
     parts = {"hidden": hidden, "weight": head.weight, "bias": head.bias}
     for name, part in parts.items():
         part.requires_grad_(name in trained)
-    sums = completion_logps(hidden, targets, segments, COUNT, head, chunk=4, logit_scale=0.7, logit_softcap=2.0)
+    sums = completion_logps(hidden, targets, segments, COUNT, Head(head, 0.7, 2.0), chunk=4)
     wanted = plain(hidden, targets, segments, COUNT, head, 0.7, 2.0)
     torch.testing.assert_close(sums, wanted)
     assert sums.requires_grad == wanted.requires_grad == (trained != "nothing")
@@ -95,7 +98,7 @@ def test_backward_twice_gives_the_same(chunk, frozen):
     """Nothing that is kept from the forward pass (a single chunk, the early gradient) is written over."""
     hidden, targets, segments, head = example(seed=10)
     head.requires_grad_(not frozen)
-    sums = completion_logps(hidden, targets, segments, COUNT, head, chunk=chunk, logit_softcap=2.0)
+    sums = completion_logps(hidden, targets, segments, COUNT, Head(head, softcap=2.0), chunk)
     wanted = [hidden, *head.parameters()] if not frozen else [hidden]
     first, second = (torch.autograd.grad(sums.sum(), wanted, retain_graph=True) for _ in range(2))
     for once, again in zip(first, second, strict=True):
@@ -110,7 +113,7 @@ def test_float32_against_float64():
     single_hidden = hidden.detach().float().requires_grad_()
     single_head = nn.Linear(32, 1000)
     single_head.load_state_dict({name: value.float() for name, value in head.state_dict().items()})
-    sums = completion_logps(single_hidden, targets, segments, COUNT, single_head)
+    sums = completion_logps(single_hidden, targets, segments, COUNT, Head(single_head))
     assert sums.dtype == torch.float32
     torch.testing.assert_close(sums.double(), exact, atol=0, rtol=1e-6)
     for mine, theirs in zip(gradients(sums, single_hidden, single_head), gradients(exact, hidden, head), strict=True):
@@ -125,7 +128,7 @@ def test_sixteen_bit_inputs_lose_nothing_after_the_weights(dtype, rows, monkeypa
     hidden, targets, segments, head = example(torch.float32, seed=3, n=200, d=32, v=100)
     hidden = hidden.detach().to(dtype).requires_grad_()
     head.to(dtype)
-    sums = completion_logps(hidden, targets, segments, COUNT, head, chunk=64)
+    sums = completion_logps(hidden, targets, segments, COUNT, Head(head), chunk=64)
     exact_hidden, exact_head = hidden.detach().double().requires_grad_(), nn.Linear(32, 100).double()
     exact_head.load_state_dict({name: value.double() for name, value in head.state_dict().items()})
     exact = plain(exact_hidden, targets, segments, COUNT, exact_head)
@@ -142,7 +145,7 @@ def test_sixteen_bit_inputs_lose_nothing_after_the_weights(dtype, rows, monkeypa
 def test_under_autocast_operands_are_rounded_and_nothing_else():
     hidden, targets, segments, head = example(torch.float32, seed=4, n=50, d=16, v=40)
     with torch.autocast("cpu", dtype=torch.bfloat16):
-        sums = completion_logps(hidden, targets, segments, COUNT, head, chunk=16)
+        sums = completion_logps(hidden, targets, segments, COUNT, Head(head), chunk=16)
     rounded = nn.Linear(16, 40)
     rounded.load_state_dict({"weight": head.weight.bfloat16().float(), "bias": head.bias})
     wanted_hidden = hidden.detach().bfloat16().float().requires_grad_()
@@ -159,7 +162,7 @@ def test_tied_weights_get_both_gradients():
     tokens, targets, segments = torch.randint(V, (N,)), torch.randint(V, (N,)), torch.randint(COUNT, (N,))
     weight = torch.randn(V, D, dtype=torch.float64)
     found = []
-    for formula in (completion_logps, plain):
+    for formula in (in_chunks, plain):
         embedding = nn.Embedding.from_pretrained(weight.clone(), freeze=False)
         head = nn.Linear(D, V, bias=False, dtype=torch.float64)
         head.weight = embedding.weight
@@ -174,7 +177,7 @@ def test_with_gradient_checkpointing_of_the_body(reentrant):
     hidden, targets, segments, head = example(seed=5)
     found = []
     for formula, call in (
-        (completion_logps, lambda *args: checkpoint(*args, use_reentrant=reentrant)),
+        (in_chunks, lambda *args: checkpoint(*args, use_reentrant=reentrant)),
         (plain, lambda run, states: run(states)),
     ):
         body.zero_grad()
@@ -189,14 +192,14 @@ def test_without_gradients(mode, lora):
     hidden, targets, segments, head = example(seed=6)
     wanted = plain(hidden, targets, segments, COUNT, head)
     with mode():
-        sums = completion_logps(hidden, targets, segments, COUNT, nn.Sequential(head) if lora else head, chunk=4)
+        sums = completion_logps(hidden, targets, segments, COUNT, Head(nn.Sequential(head) if lora else head), chunk=4)
     torch.testing.assert_close(sums, wanted.detach())
     assert not sums.requires_grad
 
 
 def test_segments_without_tokens_are_zero():
     hidden, targets, _, head = example(seed=7)
-    sums = completion_logps(hidden, targets, torch.full((N,), 2), 4, head)
+    sums = completion_logps(hidden, targets, torch.full((N,), 2), 4, Head(head))
     assert sums.tolist()[:2] == [0.0, 0.0]
     assert sums[3] == 0.0
     assert sums[2] < 0
@@ -206,7 +209,7 @@ def test_segments_without_tokens_are_zero():
 def test_no_tokens_at_all(wrapped):
     """A rank without completion tokens still gets zero gradients for the head, so that no other rank waits for it."""
     hidden, targets, segments, head = example(n=0)
-    sums = completion_logps(hidden, targets, segments, COUNT, nn.Sequential(head) if wrapped else head)
+    sums = completion_logps(hidden, targets, segments, COUNT, Head(nn.Sequential(head) if wrapped else head))
     assert sums.tolist() == [0.0] * COUNT
     sums.sum().backward()
     assert torch.equal(head.weight.grad, torch.zeros_like(head.weight))
@@ -244,7 +247,7 @@ def scaled(head):
 def test_any_other_head_is_called(wrap, chunk):
     hidden, targets, segments, head = example(seed=8)
     head = wrap(head)
-    sums = completion_logps(hidden, targets, segments, COUNT, head, chunk=chunk, logit_scale=2.0, logit_softcap=3.0)
+    sums = completion_logps(hidden, targets, segments, COUNT, Head(head, 2.0, 3.0), chunk)
     wanted = plain(hidden, targets, segments, COUNT, head, 2.0, 3.0)
     torch.testing.assert_close(sums, wanted)
     for mine, theirs in zip(gradients(sums, hidden, head), gradients(wanted, hidden, head), strict=True):
@@ -270,7 +273,7 @@ def test_lora_on_the_head(dropout):
     names = [name for name, parameter in adapted.named_parameters() if parameter.requires_grad]
     assert len(names) == 2
     found = []
-    for formula in (completion_logps, plain):
+    for formula in (in_chunks, plain):
         torch.manual_seed(0)
         sums = formula(hidden, targets, segments, COUNT, adapted)
         found.append((sums, *gradients(sums, hidden, adapted)))
@@ -310,7 +313,7 @@ def test_no_tensor_is_larger_than_a_chunk_of_logits(frozen, wrapped):
         torch.autograd.graph.saved_tensors_hooks(lambda tensor: saved.append(tensor.numel()) or tensor, lambda x: x),
     ):
         module = nn.Sequential(head) if wrapped else head
-        sums = completion_logps(hidden, targets, segments, COUNT, module, chunk=20)
+        sums = completion_logps(hidden, targets, segments, COUNT, Head(module), chunk=20)
         sums.sum().backward()
     assert largest.elements == 20 * 400
     if not wrapped:

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from mixpo.config import build
 from mixpo.errors import RecipeError
-from mixpo.pairs.correctness import Limits, correctness_pairs, spread
+from mixpo.pairs.correctness import PairLimits, correctness_pairs, spread
 from mixpo.records import (
     Dropped,
     DropReason,
@@ -41,7 +41,7 @@ def split(records):
 
 def make(question, judged, **limits):
     seed = limits.pop("seed", 0)
-    return split(correctness_pairs(question, judged, Limits(**limits), seed))
+    return split(correctness_pairs(question, judged, PairLimits(**limits), seed))
 
 
 def reasons(dropped):
@@ -63,7 +63,7 @@ def test_right_is_preferred_to_wrong_and_format_failures_are_kept_apart(question
 
 def test_a_completion_that_the_limit_cut_is_marked(question, judged):
     """Its end-of-turn token was never written: training must not score one."""
-    pairs = [pair for pair in correctness_pairs(question(), judged("ciut"), Limits(), seed=0) if pair.chosen_id]
+    pairs = [pair for pair in correctness_pairs(question(), judged("ciut"), PairLimits(), seed=0) if pair.chosen_id]
     ended = {pair.rejected_id: pair.rejected_ended for pair in pairs}
     assert ended == {"q/1": True, "q/2": True, "q/3": False}
 
@@ -154,7 +154,7 @@ def test_the_seed_and_the_question_decide_which_meet(question, judged):
 @pytest.mark.parametrize("values", [{"max_pairs": 0}, {"max_format_share": 1.5}, {"max_format_share": -0.1}])
 def test_senseless_limits_are_refused(values):
     with pytest.raises(RecipeError):
-        build(Limits, values, "steps.pair")
+        build(PairLimits, values, "steps.pair")
 
 
 @given(n=st.integers(1, 12), m=st.integers(1, 12))
@@ -181,7 +181,7 @@ ROWS = st.lists(
 @given(rows=ROWS, order=st.randoms(use_true_random=False), max_pairs=st.integers(1, 20), share=st.floats(0, 1))
 def test_any_question(rows, order, max_pairs, share):
     judged = judge(rows)
-    limits = Limits(max_pairs=max_pairs, max_format_share=share)
+    limits = PairLimits(max_pairs=max_pairs, max_format_share=share)
     records = list(correctness_pairs(QUESTION, judged, limits, 7))
     shuffled = judged.copy()
     order.shuffle(shuffled)

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 
 from mixpo.pairs.dropout_ntp import dropout_pair
@@ -23,6 +25,14 @@ def test_the_response_is_preferred_to_its_continuation_without_the_image():
         chosen="A red circle.", rejected="A red square.",
         origin=Origin.DROPOUT_NTP, images=("scenes/1.png",), chosen_id="q/3", rejected_id="q/3/half",
     )  # fmt: skip
+
+
+@pytest.mark.parametrize("reason", [FinishReason.STOP, FinishReason.LENGTH])
+def test_a_continuation_that_the_limit_cut_did_not_end(reason):
+    """No end-of-turn token is scored for it: that would teach the model not to stop."""
+    response, continuation = records()
+    pair = dropout_pair(QUESTION, response, replace(continuation, finish_reason=reason))
+    assert pair.rejected_ended == (reason is FinishReason.STOP)
 
 
 @pytest.mark.parametrize(

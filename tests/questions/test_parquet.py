@@ -7,7 +7,7 @@ from PIL import Image
 
 from mixpo.errors import DataError
 from mixpo.questions import parquet
-from mixpo.questions.rows import Reading, item
+from mixpo.questions.rows import ReadOptions, item
 from mixpo.records import DropReason, Question
 
 
@@ -87,7 +87,7 @@ def test_a_torn_file_is_one_sentence(tmp_path):
 
 @pytest.mark.parametrize("mode", ["RGB", "RGBA", "L", "P", "1", "CMYK", "I;16", "F"])
 def test_pillow_images_of_every_mode_are_encoded(tmp_path, mode):
-    reading = Reading(source="s", root=tmp_path, store=True)
-    entry = item({"text": "x", "image": Image.new(mode, (3, 2))}, 0, "s:1", reading)
+    options = ReadOptions(source="s", root=tmp_path, store=True)
+    entry = item({"text": "x", "image": Image.new(mode, (3, 2))}, 0, "s:1", options)
     (content,) = entry.pictures.values()
     assert content.startswith(b"\x89PNG")

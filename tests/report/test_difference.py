@@ -48,10 +48,10 @@ def test_a_text_does_not_differ_from_itself(text):
 
 def test_long_texts_are_marked_in_time():
     """10,000 words that all differ in the middle: the middle is marked whole (seconds of CPU time)."""
-    start = time.process_time()
+    start = time.thread_time()
     pieces, _ = marked("same " + "a b " * 5000 + "end", "same " + "c d " * 5000 + "end")
     assert [piece.differs for piece in pieces] == [False, True, False]
-    assert time.process_time() - start < 2
+    assert time.thread_time() - start < 2
 
 
 def test_cut_says_how_much_is_missing():

@@ -10,9 +10,9 @@ from html.parser import HTMLParser
 import pytest
 from PIL import Image
 
-from mixpo.files import read_json, write_text
 from mixpo.records import Comparison, Origin, PreferencePair, Score
 from mixpo.report.page import Config, run
+from mixpo.text_files import read_json, write_text
 
 VOID = {"meta", "img", "br", "link", "input", "hr", "rect", "path", "circle"}
 

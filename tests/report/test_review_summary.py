@@ -3,9 +3,9 @@
 import pytest
 
 from mixpo.report.review_summary import kappa, majority, summaries
-from mixpo.report.reviews import Answer, Choice
+from mixpo.report.reviews import Answer, Preference
 
-FIRST, SECOND, TIE, BAD = Choice.FIRST, Choice.SECOND, Choice.TIE, Choice.BOTH_BAD
+FIRST, SECOND, TIE, BAD = Preference.FIRST, Preference.SECOND, Preference.TIE, Preference.BOTH_BAD
 
 
 def answers(reviewer, choices, preferred="first", left=True):

@@ -3,10 +3,10 @@ import sqlite3
 import pytest
 
 from mixpo.errors import UserError
-from mixpo.report.reviews import Choice, Item, Reviews, Side, first_is_left, reviewer_name
+from mixpo.report.reviews import Preference, ReviewItem, Reviews, Side, first_is_left, reviewer_name
 
 ITEMS = [
-    Item(id=f"c/{n}", contest="c", question_id=f"q{n}", prompt="?", first="one", second="two", preferred="first")
+    ReviewItem(id=f"c/{n}", contest="c", question_id=f"q{n}", prompt="?", first="one", second="two", preferred="first")
     for n in range(40)
 ]
 
@@ -21,8 +21,8 @@ def reviews(tmp_path):
 def test_what_was_said_left_or_right_is_kept_as_first_or_second(reviews):
     for item in ITEMS:
         answer = reviews.save(item, "ann", Side.LEFT)
-        assert answer.choice is (Choice.FIRST if first_is_left(item.id, "ann") else Choice.SECOND)
-    assert {answer.choice for answer in reviews.answers()} == {Choice.FIRST, Choice.SECOND}
+        assert answer.choice is (Preference.FIRST if first_is_left(item.id, "ann") else Preference.SECOND)
+    assert {answer.choice for answer in reviews.answers()} == {Preference.FIRST, Preference.SECOND}
 
 
 def test_sides_differ_between_items_and_reviewers():
@@ -60,7 +60,7 @@ def test_taking_back_and_saying_again(reviews):
     assert reviews.next("ann", "c").id == "c/1"
     assert reviews.counts("bob", "c") == (1, 40)
     reviews.save(ITEMS[0], "ann", Side.BOTH_BAD)
-    assert [answer.choice for answer in reviews.answers() if answer.reviewer == "ann"] == [Choice.BOTH_BAD]
+    assert [answer.choice for answer in reviews.answers() if answer.reviewer == "ann"] == [Preference.BOTH_BAD]
 
 
 def test_adding_the_same_items_again_changes_nothing(reviews):

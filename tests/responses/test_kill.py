@@ -7,7 +7,6 @@ import sys
 from pathlib import Path
 
 import numpy as np
-import pytest
 from PIL import Image
 
 from mixpo.files import RunFiles
@@ -91,7 +90,6 @@ def written(root: Path) -> dict[str, bytes]:
     return {str(p.relative_to(root)): p.read_bytes() for folder in folders for p in folder.rglob("*.jsonl")}
 
 
-@pytest.mark.timeout(600)
 def test_killed_runs_end_in_the_same_files(internvl, tmp_path):
     """Twenty kills, and some of adaptive sampling. Bytes are compared as they stand: even the order of the records is
     that of an uninterrupted run."""

@@ -5,7 +5,6 @@ import json
 import multiprocessing
 import os
 import shutil
-import socket
 
 import pytest
 import torch
@@ -56,11 +55,12 @@ def one_step(folder, model, processor, rows, accumulation, **given):
     }  # fmt: skip
 
 
-def as_rank(rank, port, folder, function, args, given):
-    """In a process of its own: one of two ranks."""
-    address = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "2"}
+def as_rank(rank, folder, function, args, given):
+    """In a process of its own: one of two ranks, which meet in a file: a free port may be taken before it is used."""
+    address = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "0", "WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "2"}
     os.environ.update({**address, "RANK": str(rank), "LOCAL_RANK": str(rank), "ACCELERATE_USE_CPU": "true"})
     AcceleratorState._reset_state(reset_partial_state=True)
+    torch.distributed.init_process_group("gloo", init_method=f"file://{folder}/meeting", rank=rank, world_size=2)
     found = function(*args, **given)
     if rank == 0:
         torch.save(found, folder / "found.pt")
@@ -69,15 +69,13 @@ def as_rank(rank, port, folder, function, args, given):
 
 def two_processes(folder, function, *args, **given):
     """What rank 0 gets from the function."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    (folder / "meeting").unlink(missing_ok=True)
     fork = multiprocessing.get_context("fork")  # everything heavy is imported already
-    ranks = [fork.Process(target=as_rank, args=(rank, port, folder, function, args, given)) for rank in range(2)]
+    ranks = [fork.Process(target=as_rank, args=(rank, folder, function, args, given)) for rank in range(2)]
     for rank in ranks:
         rank.start()
     for rank in ranks:
-        rank.join(240)
+        rank.join(600)
     alive = [rank for rank in ranks if rank.is_alive()]
     for rank in alive:
         rank.kill()

@@ -1,17 +1,19 @@
 import pytest
 
-from mixpo.errors import UserError
-from mixpo.training.tracking import check_tracker
+from mixpo.errors import RecipeError, UserError
+from mixpo.training.tracking import check_installed
 from mixpo.training.train import Config, Lora, run
 
 
-@pytest.mark.parametrize(("name", "message"), [("tensorbord", "is none of none, all, "), ("wandb", "not installed")])
-def test_a_tracker_that_cannot_be_used_is_said_before_training(name, message, monkeypatch):
+def test_a_tracker_that_cannot_be_used_is_said_before_training(monkeypatch):
     from transformers import integrations
 
+    with pytest.raises(RecipeError, match="report_to 'tensorbord' is none of none, all, "):
+        Config(report_to="tensorbord")
     monkeypatch.setattr(integrations, "get_available_reporting_integrations", lambda: ["tensorboard"])
-    with pytest.raises(UserError, match=message):
-        check_tracker(name)
+    check_installed(["tensorboard"])
+    with pytest.raises(UserError, match="report_to: wandb is not installed"):
+        check_installed(["wandb"])
 
 
 def test_tensorboard_gets_what_is_logged_and_the_adapter_is_merged(scenes_run, tmp_path, internvl):

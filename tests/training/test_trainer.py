@@ -5,10 +5,11 @@ import math
 import pytest
 import torch
 
-from mixpo.batches.encode import Encoder, end_of_turn_id
+from mixpo.batches.encode import Encoder
 from mixpo.batches.layout import Layout, lay_out
-from mixpo.batches.positions import Continuation
+from mixpo.batches.positions import PositionAssigner
 from mixpo.errors import DataError, UserError
+from mixpo.models.chat import Chat
 from mixpo.models.head import output_head
 from mixpo.models.load import load_model, switch_dropout_off
 from mixpo.training.choose_layout import is_shared_exact
@@ -54,7 +55,8 @@ def plain_logps(model, processor, row):
     prompt = inputs["input_ids"].shape[1]
     sums = []
     for key in ("chosen", "rejected"):
-        completion = processor.tokenizer(row[key], add_special_tokens=False)["input_ids"] + [end_of_turn_id(processor)]
+        written = processor.tokenizer(row[key], add_special_tokens=False)["input_ids"]
+        completion = [*written, Chat(processor).end_of_turn]
         grown = {
             name: grow(value, len(completion)) if value.shape == (1, prompt) else value
             for name, value in inputs.items()
@@ -86,7 +88,7 @@ def test_every_family_is_scored_as_it_generates(family, rows):
     """Three-dimensional positions and bidirectional image attention included: `paired` always, `auto` as it chooses."""
     model, processor = family
     expected = [logp for row in rows[10:] for logp in plain_logps(model, processor, row)]
-    examples = [Continuation(model)(Encoder(processor)(row)) for row in rows[10:]]
+    examples = [PositionAssigner(model)(Encoder(processor)(row)) for row in rows[10:]]
     head = output_head(model)
 
     def scored(layout):

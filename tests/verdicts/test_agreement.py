@@ -10,6 +10,8 @@ import pytest
 
 from mixpo.errors import DataError
 from mixpo.verdicts.agreement import judge_check
+from mixpo.verdicts.mathematics import symbolic
+from mixpo.verdicts.verify import Config
 
 ROW = {"question": "?", "choices": None, "question_type": "free_form", "answer_type": "integer", "answer": "5"}
 
@@ -61,10 +63,7 @@ def test_labels_as_people_write_them(tmp_path, label, right):
 )
 def test_real_responses(name, least):
     """The thresholds hold for rows that are not marked hard or soft."""
-    folder = os.environ.get("MIXPO_DATA")
-    if not folder:
-        pytest.skip("MIXPO_DATA is not set: no labelled responses here")
-    report = judge_check(Path(folder) / "verdicts" / f"{name}.jsonl.gz")
+    report = judge_check(labelled(name))
     lines = report.splitlines()
     firm = next((line for line in lines if line.startswith("not hard, not soft")), lines[0])
     for measure, percent in least.items():
@@ -74,5 +73,17 @@ def test_real_responses(name, least):
     false_correct = re.search(r"false correct (\d+)", firm)
     assert false_correct
     assert int(false_correct[1]) <= (2 if name == "cases" else 0)
-    if name == "adversarial":
-        assert "over their time limit: none" in report
+
+
+def test_hostile_rows_keep_to_their_time_limits():
+    """Seconds on the wall: a busy machine may hold up one reading of them, hardly three."""
+    symbolic.set_time_limit(Config().time_limit)
+    path = labelled("adversarial")
+    assert any("over their time limit: none" in judge_check(path) for _ in range(3))
+
+
+def labelled(name: str) -> Path:
+    folder = os.environ.get("MIXPO_DATA")
+    if not folder:
+        pytest.skip("MIXPO_DATA is not set: no labelled responses here")
+    return Path(folder) / "verdicts" / f"{name}.jsonl.gz"

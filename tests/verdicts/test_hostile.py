@@ -101,17 +101,24 @@ ASKED = (
     (AnswerKind.CHOICE, "B, D", ("a", "b", "c", "d")),
     (None, "x > 3", ()),
 )
+
+
+@pytest.fixture(autouse=True)
+def generous_limit():
+    """None here: what takes SymPy too long is UNDECIDED."""
+
+
 SECONDS, MEGABYTES = 2.0, 200
-"""What one response of up to a megabyte may take, in the judge's own process."""
+"""What one response of up to a megabyte may take: CPU time of the judge's own thread, ten times what it does take."""
 
 
 @pytest.mark.parametrize(("kind", "answer", "choices"), ASKED, ids=[f"{kind}-{answer}" for kind, answer, _ in ASKED])
 def test_hostile_text(judge_text, kind, answer, choices):
     judge_text("5", "5", AnswerKind.INTEGER)
     for name, text in HOSTILE.items():
-        started = time.process_time()
+        started = time.thread_time()
         verdict = judge_text(text, answer, kind, choices)
-        seconds = time.process_time() - started
+        seconds = time.thread_time() - started
         assert verdict.outcome is not Outcome.CORRECT, name
         assert "failed" not in verdict.reason, name
         assert seconds < SECONDS, f"{name}: {seconds:.1f} s"
@@ -154,13 +161,13 @@ def test_memory(tmp_path):
 )
 def test_time_grows_with_length_not_with_its_square(judge_text, unit):
     def seconds(repeats: int, kind: AnswerKind) -> float:
-        started = time.process_time()
+        started = time.thread_time()
         judge_text(unit * repeats, "7", kind, ("a", "7") if kind is AnswerKind.CHOICE else ())
-        return time.process_time() - started
+        return time.thread_time() - started
 
     for kind in (AnswerKind.INTEGER, AnswerKind.CHOICE, AnswerKind.TEXT):
         short, long = min(seconds(10_000, kind) for _ in range(2)), seconds(80_000, kind)
-        assert long < 30 * short + 0.5, kind
+        assert long < 30 * short + 0.2, kind
 
 
 def test_undecided_when_too_large(judge_text):

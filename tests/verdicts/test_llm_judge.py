@@ -172,9 +172,10 @@ def test_retry_after_is_waited_for(endpoint, tmp_path):
 
 
 def test_late_reply_is_asked_again_then_given_up(endpoint, tmp_path):
-    release = threading.Event()
-    endpoint.answer = lambda body: (release.wait(5), (200, "", {}))[1]
-    found = judged(run_folder(tmp_path, ["It dashes."]), judge_config(endpoint, timeout=0.2, attempts=2))
+    arrived, release = threading.Semaphore(0), threading.Event()
+    endpoint.answer = lambda body: (arrived.release(), release.wait(60), (200, "", {}))[-1]
+    found = judged(run_folder(tmp_path, ["It dashes."]), judge_config(endpoint, timeout=0.5, attempts=2))
+    assert all(arrived.acquire(timeout=60) for _ in range(2))
     release.set()
     assert found["q/0"].reason == f"{PROMPT_VERSION}: no reply in time"
     assert (found["q/0"].outcome, len(endpoint.requests)) == (Outcome.UNDECIDED, 2)
@@ -266,10 +267,11 @@ def test_stopped_midway_keeps_what_was_paid_for(endpoint, tmp_path):
 
 
 def test_concurrency_is_bounded_and_order_kept(endpoint, tmp_path):
-    pause = threading.Event()
-    endpoint.answer = lambda body: (pause.wait(0.05), (200, '{"score": 1, "why": "same"}', {}))[1]
+    three = threading.Barrier(3, timeout=60)
+    good = endpoint.answer
+    endpoint.answer = lambda body: (three.wait(), time.sleep(0.1), good(body))[-1]  # a fourth would have time to come
     found = judged(run_folder(tmp_path, [f"answer {k}" for k in range(9)]), judge_config(endpoint, concurrency=3))
-    assert 2 <= endpoint.most_in_flight <= 3
+    assert endpoint.most_in_flight == 3
     assert [id for id in found if id.startswith("q/")] == [f"q/{k}" for k in range(9)]
 
 

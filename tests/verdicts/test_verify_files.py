@@ -69,7 +69,19 @@ def test_processes_give_the_same(files, monkeypatch):
         (0, '{"id": "q9", "text": "?"}', "no_ground_truth", "Q.jsonl:4: no answer"),
         (0, '{"id": "q0", "answer": "1"}', "duplicate_id", "Q.jsonl:4: the question id 'q0' was there before"),
         (0, '{"id": "x", "answer": {"a": 1}}', "bad_row", "Q.jsonl:4: not a question (answer is dict, not text)"),
-        (0, '{"id": "x", "answer": "1", "kind": "intger"}', "bad_row", "Q.jsonl:4: not a question"),
+        (0, '{"id": "x", "answer": "1", "kind": "intger"}', "bad_row", "Q.jsonl:4: not a question (kind: 'intger' is"),
+        (
+            0,
+            '{"id": "x", "answer": "1", "precision": 0.5}',
+            "bad_row",
+            "Q.jsonl:4: not a question (precision: must be a wh",
+        ),
+        (
+            0,
+            '{"id": "x", "answer": "1", "unit": 3}',
+            "bad_row",
+            "Q.jsonl:4: not a question (unit: must be text, not 3)",
+        ),
         (0, '{"id": "x\\ud800", "answer": "1"}', "bad_row", "Q.jsonl:4: not a question (a text is not valid Unicode)"),
         (
             1,
@@ -119,6 +131,46 @@ def test_reads_what_people_have(tmp_path, capsys):
     said = "".join(capsys.readouterr())
     assert "Q.jsonl: columns not used: source" in said
     assert "3 correct" in said
+
+
+@pytest.mark.parametrize("two", ["2", "2.0", '"2"', '"2.0"'])
+def test_whole_numbers_as_tables_write_them(files, two):
+    with files[0].open("a") as file:
+        file.write(f'{{"id": "d", "answer": "3.14159", "kind": "decimal", "precision": {two}}}\n')
+    with files[1].open("a") as file:
+        for number, said in ((two, "3.14"), (0, "3.15")):
+            row = f'"question_id": "d", "text": "Final answer: {said}", "sample": {number}, "thought_open": 0'
+            file.write(f'{{"id": "d/{said}", {row}}}\n')
+    verify_files(*files)
+    assert [row["outcome"] for row in rows_of(files[2])[-2:]] == ["correct", "incorrect"]
+
+
+def test_tables_are_read_too(tmp_path):
+    """A spreadsheet's questions and a Parquet file's responses; a cell's precision is a number."""
+    import pyarrow
+    import pyarrow.parquet
+
+    table = "\ufeffid,question,answer,kind,precision\n1,How long?,2.50,decimal,1\n2,How many?,,,\n"
+    (tmp_path / "Q.csv").write_text(table)
+    responses = [{"question_id": 1, "text": "Final answer: 2.54"}, {"question_id": 1, "text": "Final answer: 2.6"}]
+    pyarrow.parquet.write_table(pyarrow.Table.from_pylist(responses), tmp_path / "R.parquet")
+    verify_files(tmp_path / "Q.csv", tmp_path / "R.parquet", tmp_path / "V.jsonl")
+    assert [(row["id"], row["outcome"]) for row in rows_of(tmp_path / "V.jsonl")] == [
+        ("1/1", "correct"), ("1/2", "incorrect")
+    ]  # fmt: skip
+    (dropped,) = rows_of(tmp_path / "V.jsonl.dropped.jsonl")
+    assert (dropped["reason"], dropped["detail"]) == ("no_ground_truth", "Q.csv:2: no answer")
+
+
+def test_blank_lines_are_counted_where_a_line_is_named_and_not_in_ids(tmp_path):
+    (tmp_path / "Q.jsonl").write_text('{"id": "q", "answer": "1", "kind": "integer"}\n')
+    lines = ["", '{"question_id": "q", "text": "1"}', "", '{"question_id": "q"', '{"qid": "q", "text": "1"}', ""]
+    (tmp_path / "R.jsonl").write_text("\n".join(lines))
+    verify_files(tmp_path / "Q.jsonl", tmp_path / "R.jsonl", tmp_path / "V.jsonl")
+    assert [row["id"] for row in rows_of(tmp_path / "V.jsonl")] == ["q/1", "q/3"]
+    (dropped,) = rows_of(tmp_path / "V.jsonl.dropped.jsonl")
+    assert dropped["id"] == "R:2"
+    assert dropped["detail"].startswith("R.jsonl:4: not a response (not valid JSON")
 
 
 def test_a_lone_surrogate_stops_nothing(files):

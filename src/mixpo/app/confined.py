@@ -4,9 +4,10 @@ from pathlib import Path
 from typing import Any
 
 from mixpo.errors import ImageError
-from mixpo.files import RunFiles, read_json
+from mixpo.files import RunFiles
 from mixpo.images import ImageRoots
 from mixpo.report.pictures import Picture, data_uri
+from mixpo.text_files import read_json
 
 
 def inside_run(root: Path, path: Path) -> bool:

@@ -8,9 +8,10 @@ from mixpo.app.confined import GuardedPictures
 from mixpo.app.store import Store, steps
 from mixpo.errors import UserError
 from mixpo.files import RunFiles
+from mixpo.references import Output, read_of
 from mixpo.report.difference import MAX_CHARACTERS, Piece, cut, marked
 from mixpo.report.pictures import Picture
-from mixpo.report.reviews import Item, first_is_left
+from mixpo.report.reviews import ReviewItem, first_is_left
 
 BEFORE_ANSWER = 1500
 """Characters shown before a final answer that lies beyond a text's beginning."""
@@ -25,21 +26,21 @@ class Text:
 
 
 @dataclass(frozen=True, slots=True)
-class Shown:
+class ShownQuestion:
     """A question with its images."""
 
     id: str
     text: str
     answer: str
     about: str
-    """Kind, domain, category, in a line."""
+    """Output, domain, category, in a line."""
     pictures: list[Picture]
     choices: list[str]
 
 
 def question_of(
     store: Store, files: RunFiles, pictures: GuardedPictures, own_id: str, pair: dict[str, Any] | None = None
-) -> Shown | None:
+) -> ShownQuestion | None:
     """The question behind a record, with the images of the `pair` that asks it; None when the run does not have it."""
     row = browse.question(store, own_id)
     if row is None and pair is None:
@@ -49,7 +50,7 @@ def question_of(
     about = [row.get("kind"), row.get("domain"), row.get("category")]
     if row["answers"]:
         about.append(f"{row['correct']} of {row['answers']} right")
-    return Shown(
+    return ShownQuestion(
         id=row["id"] or "?",
         text=cut(row.get("text") or "")[0],
         answer=cut(row.get("answer") or "", 200)[0],
@@ -62,7 +63,7 @@ def question_of(
 def _questions_section(files: RunFiles, pair: dict[str, Any] | None) -> str:
     """Where the images of a pair lie whose question the run does not have: as the recipe says."""
     values = steps(files).get((pair or {}).get("section") or "", {})
-    return str(values.get("questions", "questions")) if isinstance(values, dict) else "questions"
+    return (read_of(values, Output.QUESTIONS) if isinstance(values, dict) else "") or "questions"
 
 
 def answer_marked(row: dict[str, Any]) -> Text:
@@ -86,22 +87,22 @@ def side_by_side(first: str, second: str) -> tuple[Text, Text]:
     return Text(pieces, one_missing), Text(other_pieces, other_missing)
 
 
-def review_sides(item: Item, reviewer: str) -> tuple[Text, Text]:
+def review_sides(item: ReviewItem, reviewer: str) -> tuple[Text, Text]:
     """Left and right as this reviewer sees them; unmarked: what differs must be read, not counted."""
     texts = [Text([Piece(shown, False)], missing) for shown, missing in (cut(item.first), cut(item.second))]
     return (texts[0], texts[1]) if first_is_left(item.id, reviewer) else (texts[1], texts[0])
 
 
-def item_of_pair(row: dict[str, Any], contest: str) -> Item:
+def item_of_pair(row: dict[str, Any], contest: str) -> ReviewItem:
     """A preference pair as an item; of a correctness pair the verifier holds the chosen one for better."""
     preferred = "first" if row["origin"] in ("correctness", "format") else ""
-    return Item(
+    return ReviewItem(
         id=f"{contest}/{row['id']}", contest=contest, question_id=row["question_id"], prompt=row["prompt"] or "",
         first=row["chosen"] or "", second=row["rejected"] or "", preferred=preferred,
     )  # fmt: skip
 
 
-def pair_items(store: Store, contest: str, number: int, seed: int) -> list[Item]:
+def pair_items(store: Store, contest: str, number: int, seed: int) -> list[ReviewItem]:
     """`number` pairs, of different questions where there are enough, drawn by the seed."""
     store.wait()
     rows = store.rows(
@@ -117,7 +118,7 @@ def pair_items(store: Store, contest: str, number: int, seed: int) -> list[Item]
     return [item_of_pair(row, contest) for row in rows]
 
 
-def model_items(inner: Store, contest: str, before: str, after: str, number: int, seed: int) -> list[Item]:
+def model_items(inner: Store, contest: str, before: str, after: str, number: int, seed: int) -> list[ReviewItem]:
     """`number` questions whose first answers by both models have different texts; first is the later model."""
     inner.wait()
     rows = inner.rows(
@@ -134,7 +135,7 @@ def model_items(inner: Store, contest: str, before: str, after: str, number: int
     if not rows:
         raise UserError("the two models' answers to this benchmark are not there, or are all the same")
     return [
-        Item(
+        ReviewItem(
             id=f"{contest}/{row['question_id']}", contest=contest, question_id=row["question_id"],
             prompt=row["prompt"] or "", first=row["first"] or "", second=row["second"] or "",
             preferred="" if row["first_right"] == row["second_right"] else "first" if row["first_right"] else "second",

@@ -18,30 +18,23 @@ import yaml
 from mixpo.app.confined import inside_run
 from mixpo.errors import MissingExtra, UserError
 from mixpo.files import RunFiles
+from mixpo.references import Output, read_of
 
 log = logging.getLogger(__name__)
 LONGEST_LINE = 256_000_000
 """Bytes; a line above this is left out."""
+FIELDS = {
+    "questions": "id text images:VARCHAR[] answer kind choices:VARCHAR[] domain category",
+    "responses": "id question_id sample:INTEGER text finish_reason style completion_tokens:INTEGER logp:DOUBLE",
+    "verdicts": "id question_id outcome extracted span:INTEGER[] rule kind reason",
+    "pairs": "id question_id prompt chosen rejected origin images:VARCHAR[] chosen_id rejected_id",
+    "dropped": "id step reason detail count:INTEGER",
+}
+"""Output of record -> the fields that are shown, with their types (VARCHAR); others (tokens, prompts) are not read."""
 COLUMNS: dict[str, dict[str, str]] = {
-    "questions": {
-        "id": "VARCHAR", "text": "VARCHAR", "images": "VARCHAR[]", "answer": "VARCHAR", "kind": "VARCHAR",
-        "choices": "VARCHAR[]", "domain": "VARCHAR", "category": "VARCHAR",
-    },
-    "responses": {
-        "id": "VARCHAR", "question_id": "VARCHAR", "sample": "INTEGER", "text": "VARCHAR", "finish_reason": "VARCHAR",
-        "style": "VARCHAR", "completion_tokens": "INTEGER", "logp": "DOUBLE",
-    },
-    "verdicts": {
-        "id": "VARCHAR", "question_id": "VARCHAR", "outcome": "VARCHAR", "extracted": "VARCHAR", "span": "INTEGER[]",
-        "rule": "VARCHAR", "kind": "VARCHAR", "reason": "VARCHAR",
-    },
-    "pairs": {
-        "id": "VARCHAR", "question_id": "VARCHAR", "prompt": "VARCHAR", "chosen": "VARCHAR", "rejected": "VARCHAR",
-        "origin": "VARCHAR", "images": "VARCHAR[]", "chosen_id": "VARCHAR", "rejected_id": "VARCHAR",
-    },
-    "dropped": {"id": "VARCHAR", "step": "VARCHAR", "reason": "VARCHAR", "detail": "VARCHAR", "count": "INTEGER"},
-}  # fmt: skip
-"""Kind of record -> the fields that are shown, and their types; others (tokens, prompts) are not read."""
+    kind: {name: type or "VARCHAR" for name, _, type in (field.partition(":") for field in fields.split())}
+    for kind, fields in FIELDS.items()
+}
 
 RATES = """
 CREATE TABLE rates AS
@@ -173,7 +166,7 @@ class Store:
         found = {section: section for section in self.files.sections("verdicts")}
         for name, values in steps(self.files).items():
             if isinstance(values, dict) and values.get("uses") == "verify":
-                found[str(values.get("responses", "sample"))] = str(name)
+                found[read_of(values, Output.RESPONSES) or "sample"] = str(name)
         return found
 
 

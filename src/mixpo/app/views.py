@@ -21,7 +21,7 @@ from mixpo.report.charts import curves, funnel
 from mixpo.report.collect import ReportData, Training
 from mixpo.report.page import TEMPLATES, environment
 from mixpo.report.review_summary import summaries
-from mixpo.report.reviews import Item, Reviews, Side, reviewer_name
+from mixpo.report.reviews import ReviewItem, Reviews, Side, reviewer_name
 
 TABS = (
     ("/", "Overview"), ("/questions", "Questions"), ("/responses", "Responses"), ("/pairs", "Pairs"),
@@ -218,7 +218,7 @@ class Views:
                 self.reviews.save(item, reviewer, _side(values.get("side", "")), rubric)
         return f"/review?{urlencode({'reviewer': reviewer, 'contest': contest})}"
 
-    def _items(self, contest: str) -> list[Item]:
+    def _items(self, contest: str) -> list[ReviewItem]:
         if contest == PAIRS_CONTEST:
             return pair_items(self.store, contest, ITEMS, self.seed)
         evaluation, before, after = self._contests()[contest]

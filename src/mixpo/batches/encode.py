@@ -9,9 +9,9 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from mixpo.errors import DataError, UserError
+from mixpo.errors import DataError
+from mixpo.models.chat import Chat, text_of
 
-END_PROBE = "mixpo-end-of-turn-probe"
 REMEMBERED = 8
 """Prompts whose encoding is kept: the pairs of a question come in succession, and its images are processed once."""
 
@@ -70,13 +70,13 @@ class Encoder:
 
         Raises UserError for a processor without a chat template.
         """
-        self.processor = processor
-        self.tokenizer = getattr(processor, "tokenizer", processor)
+        self.chat = Chat(processor)
+        self.tokenizer = self.chat.tokenizer
         self.max_completion_length = max_completion_length
         self.truncate = truncate
         self.needs_rejected = needs_rejected
-        self.end_id = end_of_turn_id(processor)
-        self.reserved = {self.end_id, *image_token_ids(processor)}
+        self.end_id = self.chat.end_of_turn
+        self.reserved = {self.end_id, *self.chat.image_tokens}
         self._prompts: dict[bytes, dict[str, Any]] = {}
 
     def __call__(self, row: Mapping[str, Any]) -> Example:
@@ -85,8 +85,7 @@ class Encoder:
             if row.get(column) is None:
                 raise DataError(f"a row has no {column!r}, which the objective needs; drop the row or add the column")
         images = images_of(row)
-        prompt = as_messages(row["prompt"], "user", len(images))
-        text = self.processor.apply_chat_template(prompt, add_generation_prompt=True, tokenize=False)
+        text = self.chat.render(row["prompt"], len(images))
         completions = [self.completion_ids(row["chosen"])]
         if self.needs_rejected:
             completions.append(self.completion_ids(row["rejected"], ended=row.get("rejected_ended", True)))
@@ -100,14 +99,10 @@ class Encoder:
 
     def _prompt(self, text: str, images: list[Any]) -> dict[str, Any]:
         """The fields of an `Example` that its prompt fills."""
-        options: dict[str, Any] = {"return_tensors": "pt"}
-        if self.tokenizer.bos_token and text.startswith(self.tokenizer.bos_token):
-            # The template has written the first token already; the tokenizer would write it again.
-            options["add_special_tokens"] = False
         try:
-            encoded = dict(self.processor(text=[text], **({"images": [images]} if images else {}), **options))
+            encoded = self.chat.inputs([text], [images])
         except ValueError as error:
-            raise DataError(f"{type(self.processor).__name__} refuses a row: {error}") from error
+            raise DataError(f"{type(self.chat.processor).__name__} refuses a row: {error}") from error
         prompt_ids = encoded.pop("input_ids")[0].tolist()
         for unused in ("attention_mask", "labels"):  # masks are made from lengths; labels are for another loss
             encoded.pop(unused, None)
@@ -151,65 +146,6 @@ def images_of(row: Mapping[str, Any]) -> list[Any]:
         image = row.get("image")
         images = [] if image is None else [image]
     return list(images)
-
-
-def as_messages(prompt: str | Sequence[Mapping[str, Any]], role: str, images: int) -> list[dict[str, Any]]:
-    """Messages whose contents are lists of parts; images that no part names come first in the first user turn.
-
-    Raises DataError when the prompt names another number of images than the row has.
-    """
-    given = [{"role": role, "content": prompt}] if isinstance(prompt, str) else prompt
-    messages: list[dict[str, Any]] = []
-    for message in given:
-        content = message["content"]
-        parts = [{"type": "text", "text": content}] if isinstance(content, str) else content
-        # `datasets` fills the keys that a part does not have with None.
-        parts = [{key: value for key, value in part.items() if value is not None} for part in parts]
-        messages.append({"role": message["role"], "content": parts})
-    named = sum(part["type"] == "image" for message in messages for part in message["content"])
-    if named == 0 and images:
-        first = next((message for message in messages if message["role"] == "user"), None)
-        if first is None:
-            roles = ", ".join(str(message["role"]) for message in messages)
-            raise DataError(f"the prompt has images and no message of role 'user' (roles: {roles}); rename the roles")
-        first["content"] = [{"type": "image"}] * images + first["content"]
-    elif named != images:
-        raise DataError(f"the prompt names {named} images and the row has {images}; they must be equal")
-    return messages
-
-
-def text_of(messages: Sequence[Mapping[str, Any]]) -> str:
-    """The text of one assistant turn. Raises DataError when there is not exactly one message."""
-    if len(messages) != 1:
-        raise DataError(
-            f"a completion must be one assistant message, not {len(messages)}; put earlier turns in the prompt"
-        )
-    content = messages[0]["content"]
-    return content if isinstance(content, str) else "".join(part.get("text") or "" for part in content)
-
-
-def end_of_turn_id(processor: Any) -> int:
-    """The token that the chat template writes after an assistant's text; the tokenizer's eos when it writes none."""
-    tokenizer = getattr(processor, "tokenizer", processor)
-    if not getattr(processor, "chat_template", None):
-        raise UserError(
-            f"{type(processor).__name__} has no chat template; set processor.chat_template to the model's own"
-        )
-    turns = [
-        {"role": "user", "content": [{"type": "text", "text": "?"}]},
-        {"role": "assistant", "content": [{"type": "text", "text": END_PROBE}]},
-    ]
-    rest = processor.apply_chat_template(turns, tokenize=False).partition(END_PROBE)[2].strip()
-    ids = tokenizer(rest, add_special_tokens=False)["input_ids"] if rest else []
-    special = {token for token, added in tokenizer.added_tokens_decoder.items() if added.special}
-    return next((token for token in ids if token in special), tokenizer.eos_token_id)
-
-
-def image_token_ids(processor: Any) -> set[int]:
-    """Tokens that stand for (parts of) images and videos in a prompt."""
-    found = {getattr(processor, name, None) for name in ("image_token_id", "video_token_id")}
-    found.update(getattr(processor, "image_token_ids", None) or ())
-    return {token for token in found if isinstance(token, int)}
 
 
 def digest_images(images: Sequence[Any]) -> bytes:

@@ -17,7 +17,7 @@ from mixpo.batches.encode import Example
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Group:
+class PromptGroup:
     """A prompt with the completions of all its examples, each of them once."""
 
     prompt: Example
@@ -25,7 +25,7 @@ class Group:
     completions: list[list[int]]
 
 
-def group(examples: Sequence[Example]) -> tuple[list[Group], list[int], list[int] | None]:
+def group(examples: Sequence[Example]) -> tuple[list[PromptGroup], list[int], list[int] | None]:
     """The examples' groups, and the number of the chosen and the rejected completion of each that is counted.
 
     Completions are numbered group by group. Examples without a key stay alone. The last item is None when no example
@@ -42,7 +42,7 @@ def group(examples: Sequence[Example]) -> tuple[list[Group], list[int], list[int
         for index in indices:
             for completion in examples[index].completions:
                 numbers[index].append(count + places.setdefault(tuple(completion), len(places)))
-        groups.append(Group(prompt=examples[indices[0]], completions=[list(completion) for completion in places]))
+        groups.append(PromptGroup(prompt=examples[indices[0]], completions=[list(completion) for completion in places]))
         count += len(places)
     pairs = [of_pair for of_pair, example in zip(numbers, examples, strict=True) if example.counted]
     chosen = [of_pair[0] for of_pair in pairs]

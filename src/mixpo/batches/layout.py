@@ -19,13 +19,15 @@ import torch
 from torch import Tensor
 
 from mixpo.batches.encode import Example
-from mixpo.batches.grouping import Group, group
+from mixpo.batches.grouping import PromptGroup, group
 from mixpo.batches.pixels import distinct_images
 
 
 class Layout(StrEnum):
     SHARED = "shared"
+    """One packed row: each prompt, image and completion once."""
     PAIRED = "paired"
+    """A row per completion, as other trainers do."""
     AUTO = "auto"
     """Shared, if on the first batch it gives the paired layout's log-probabilities; else paired, with a warning."""
 
@@ -115,7 +117,7 @@ Starts = list[tuple[int, int]]
 """For each completion, where in the flattened rows its prompt's last token is, and its own first one."""
 
 
-def _packed(groups: Sequence[Group]) -> tuple[dict[str, Tensor], Tensor, Starts]:
+def _packed(groups: Sequence[PromptGroup]) -> tuple[dict[str, Tensor], Tensor, Starts]:
     """One row of all groups, none of it padding."""
     ids: list[int] = []
     axes = max(1 if one.prompt.positions is None else len(one.prompt.positions) for one in groups)
@@ -147,7 +149,7 @@ def _packed(groups: Sequence[Group]) -> tuple[dict[str, Tensor], Tensor, Starts]
     return inputs, prefixes, starts
 
 
-def _padded(groups: Sequence[Group], pad_id: int) -> tuple[dict[str, Tensor], None, Starts]:
+def _padded(groups: Sequence[PromptGroup], pad_id: int) -> tuple[dict[str, Tensor], None, Starts]:
     """One row a completion, padded on the right."""
     rows = [(one, completion) for one in groups for completion in one.completions]
     width = max(len(one.prompt.prompt_ids) + len(completion) for one, completion in rows)
@@ -169,7 +171,7 @@ def _padded(groups: Sequence[Group], pad_id: int) -> tuple[dict[str, Tensor], No
     return inputs, None, starts
 
 
-def _token_types(rows: Sequence[Sequence[tuple[int, Group]]], width: int) -> dict[str, Tensor]:
+def _token_types(rows: Sequence[Sequence[tuple[int, PromptGroup]]], width: int) -> dict[str, Tensor]:
     """(R, T) for each kind of token type, from where prompts stand in each row; padding is 0."""
     types: dict[str, Tensor] = {}
     for number, row in enumerate(rows):

@@ -14,7 +14,7 @@ ROPE_INDEX = "get_rope_index"
 UPDATE = "_update_model_kwargs_for_generation"
 
 
-class Continuation:
+class PositionAssigner:
     """Completes examples with what only the model knows of them; two methods of transformers' models are asked.
 
     Models with multimodal rotary positions (M-RoPE; Qwen2-VL, arXiv 2409.12191, section 2.1) place image tokens on a

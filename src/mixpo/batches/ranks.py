@@ -8,7 +8,7 @@ Row = TypeVar("Row")
 
 
 @dataclass(frozen=True)
-class Share:
+class RankShare:
     """The rows of one rank. Batches go to the ranks in turn (`accelerate.data_loader.BatchSamplerShard`).
 
     When the rows are used up, the ranks without a whole batch get rows from the epoch's start, so that all have the

@@ -49,14 +49,9 @@ LANGUAGE_MODELS = {"InternLM2ForCausalLM": "llama", "LlamaForCausalLM": "llama",
 """The publisher's class -> transformers' model type. InternLM2 is Llama with the query, key and value weights fused."""
 
 LANGUAGE_SIZES = (
-    "vocab_size",
-    "hidden_size",
-    "intermediate_size",
-    "num_hidden_layers",
-    "num_attention_heads",
-    "max_position_embeddings",
-    "rms_norm_eps",
-)
+    "vocab_size hidden_size intermediate_size num_hidden_layers num_attention_heads max_position_embeddings "
+    "rms_norm_eps"
+).split()
 LANGUAGE_OPTIONS = ("hidden_act", "initializer_range", "attention_dropout", "bos_token_id", "eos_token_id")
 FAMILY_OPTIONS = {
     "llama": ("attention_bias", "mlp_bias", "pad_token_id"),
@@ -175,18 +170,10 @@ def make_config(chat: dict[str, Any], image_token_id: int, dtype: str, tied: boo
 
 def _vision(vision: dict[str, Any]) -> dict[str, Any]:
     same = (
-        "num_channels",
-        "hidden_size",
-        "intermediate_size",
-        "num_hidden_layers",
-        "num_attention_heads",
-        "hidden_act",
-        "norm_type",
-        "layer_norm_eps",
-        "attention_dropout",
-        "initializer_range",
+        "num_channels hidden_size intermediate_size num_hidden_layers num_attention_heads hidden_act norm_type "
+        "layer_norm_eps attention_dropout initializer_range"
     )
-    return {name: vision[name] for name in same} | {
+    return {name: vision[name] for name in same.split()} | {
         "image_size": [vision["image_size"]] * 2,
         "patch_size": [vision["patch_size"]] * 2,
         "attention_bias": vision["qkv_bias"],

@@ -4,9 +4,6 @@ InternVL2, InternVL2.5, Mini-InternVL and InternVL3 with an InternLM2, Qwen2 or 
 2412.05271). The target loads with `AutoModelForImageTextToText` and, when the source has a tokenizer, `AutoProcessor`.
 """
 
-import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 from mixpo.convert.config import is_internlm2, make_config, read_chat_config
@@ -22,6 +19,7 @@ from mixpo.convert.weights import (
 )
 from mixpo.errors import UserError
 from mixpo.progress import say
+from mixpo.text_files import staged
 
 UNKNOWN_TOKEN = -1
 """An image token id that no token has: a model that is used with it says so at the first image."""
@@ -51,7 +49,9 @@ def convert(source: Path, target: Path, image_token_id: int | None = None, shard
         )
     moves = plan_moves(tensors, config, is_internlm2(chat))
     parts = [config] if tokenizer is None else [config, make_processor(chat, tokenizer), stopping_at_turns(tokenizer)]
-    with _staged(target) as folder:
+    if target.exists() and (not target.is_dir() or any(target.iterdir())):
+        raise UserError(f"{target} exists already; delete it or choose another target")
+    with staged(target) as folder:
         for part in parts:
             part.save_pretrained(folder)
         write_weights(moves, folder, shard_bytes)
@@ -61,20 +61,3 @@ def convert(source: Path, target: Path, image_token_id: int | None = None, shard
             f"{source} has no tokenizer, so there is no processor: put its tokenizer files beside config.json and "
             "convert again" + ("" if image_token_id is not None else "; until then image_token_id is unknown (-1)")
         )
-
-
-@contextmanager
-def _staged(target: Path) -> Iterator[Path]:
-    """A folder that becomes `target` when the block ends well, and is removed when it does not."""
-    if target.exists() and (not target.is_dir() or any(target.iterdir())):
-        raise UserError(f"{target} exists already; delete it or choose another target")
-    staged = target.with_name(target.name + ".staged")
-    try:
-        shutil.rmtree(staged, ignore_errors=True)
-        staged.mkdir(parents=True)
-        yield staged
-        staged.replace(target)
-    except OSError as error:
-        raise UserError(f"{target} cannot be written ({error.strerror}); make room or choose another target") from error
-    finally:
-        shutil.rmtree(staged, ignore_errors=True)

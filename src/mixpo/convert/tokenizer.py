@@ -4,9 +4,6 @@ Three kinds of files are read, the first that is there: `tokenizer.json`; `vocab
 SentencePiece model `tokenizer.model` (InternLM2). Every token keeps the id that the checkpoint gives it.
 """
 
-import struct
-from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +11,7 @@ from tokenizers import AddedToken, Tokenizer, decoders, models, normalizers, pro
 from transformers import PreTrainedTokenizerFast, Qwen2Tokenizer
 
 from mixpo.convert.config import read_json_object
-from mixpo.errors import DataError
+from mixpo.errors import DataError, MissingExtra
 
 IMAGE_TOKENS = {"start_image_token": "<img>", "end_image_token": "</img>", "context_image_token": "<IMG_CONTEXT>"}
 VIDEO_TOKENS = ("<video>", "<|video_pad|>", "<quad>")
@@ -22,10 +19,10 @@ VIDEO_TOKENS = ("<video>", "<|video_pad|>", "<quad>")
 lie outside the embeddings."""
 
 BPE = 2
-"""`model_type` of a BPE model in `sentencepiece_model.proto`."""
+"""`TrainerSpec.ModelType` of a BPE model in `sentencepiece_model.proto`."""
 
 NORMAL, UNKNOWN, USER_DEFINED, UNUSED = 1, 2, 4, 5
-"""Types of a piece there; the others are control symbols and bytes."""
+"""`SentencePiece.Type` there; the others are control symbols and bytes."""
 
 
 def read_tokenizer(source: Path) -> PreTrainedTokenizerFast | None:
@@ -37,7 +34,7 @@ def read_tokenizer(source: Path) -> PreTrainedTokenizerFast | None:
     try:
         added = _added_tokens(source, settings)
         backend = _backend(source, settings, added)
-    except (AttributeError, IndexError, KeyError, TypeError, ValueError, struct.error) as error:
+    except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
         raise DataError(f"the tokenizer in {source} cannot be used ({error})") from error
     if backend is None:
         return None
@@ -109,103 +106,56 @@ def _backend(source: Path, settings: dict[str, Any], added: dict[int, AddedToken
     )
 
 
-@dataclass(frozen=True)
-class SentencePiece:
-    """What a SentencePiece model file says, as far as a BPE tokenizer needs it."""
+def parse_sentencepiece(data: bytes) -> Any:
+    """The `ModelProto` (sentencepiece_model.proto) that a tokenizer.model holds.
 
-    pieces: list[tuple[str, float, int]]
-    """Text, score and type by id."""
-    model_type: int
-    byte_fallback: bool
-    dummy_prefix: bool
-    """Whether a space is put before the text."""
-    rewrites_text: bool
-    """Whether characters are normalised or runs of spaces collapsed."""
-
-
-def parse_sentencepiece(data: bytes) -> SentencePiece:
-    """Reads `sentencepiece_model.proto` (ModelProto: pieces 1, trainer_spec 2, normalizer_spec 3); fields that are not
-    stored have protobuf's defaults. Raises IndexError, KeyError, TypeError or ValueError when the file is torn."""
-    pieces: list[tuple[str, float, int]] = []
-    trainer: dict[int, Any] = {}
-    normalizer: dict[int, Any] = {}
-    for number, value in _fields(data):
-        if number == 1:
-            piece = dict(_fields(value))
-            score = struct.unpack("<f", piece[2])[0] if 2 in piece else 0.0
-            pieces.append((piece[1].decode(), score, piece.get(3, NORMAL)))
-        elif number == 2:
-            trainer = dict(_fields(value))
-        elif number == 3:
-            normalizer = dict(_fields(value))
-    return SentencePiece(
-        pieces=pieces,
-        model_type=trainer.get(3, 1),
-        byte_fallback=bool(trainer.get(35, 0)),
-        dummy_prefix=bool(normalizer.get(3, 1)),
-        rewrites_text=bool(normalizer.get(2)) or bool(normalizer.get(4, 1)),
-    )
+    Raises MissingExtra without sentencepiece, ValueError when the file is torn.
+    """
+    try:
+        from google.protobuf.message import DecodeError
+        from sentencepiece import sentencepiece_model_pb2
+    except ImportError as error:
+        raise MissingExtra("sentencepiece", "convert") from error
+    model = sentencepiece_model_pb2.ModelProto()
+    try:
+        model.ParseFromString(data)
+    except DecodeError as error:
+        raise ValueError("tokenizer.model is torn; download it again") from error
+    return model
 
 
-def _fields(message: bytes) -> Iterator[tuple[int, Any]]:
-    """Number and value of each field of a protobuf message: an int for a varint, bytes for everything else."""
-    position = 0
-    while position < len(message):
-        key, position = _varint(message, position)
-        value: Any
-        if key & 7 == 0:
-            value, position = _varint(message, position)
-        else:
-            size, position = (
-                _varint(message, position) if key & 7 == 2 else ({1: 8, 5: 4}.get(key & 7, len(message)), position)
-            )
-            value = message[position : position + size]
-            position += size
-            if position > len(message):
-                raise IndexError("tokenizer.model is torn; download it again")
-        yield key >> 3, value
-
-
-def _varint(message: bytes, position: int) -> tuple[int, int]:
-    value = shift = 0
-    while True:
-        byte = message[position]
-        value |= (byte & 0x7F) << shift
-        position += 1
-        shift += 7
-        if byte < 0x80:
-            return value, position
-
-
-def sentencepiece_backend(model: SentencePiece, renamed: dict[int, str], bos: str | None) -> Tokenizer:
+def sentencepiece_backend(model: Any, renamed: dict[int, str], bos: str | None) -> Tokenizer:
     """A tokenizer that gives SentencePiece's ids for a BPE model. `renamed` pieces are the checkpoint's added tokens.
 
     Raises ValueError for a model that works otherwise.
     """
     ask = "put the publisher's tokenizer.json beside it"
     user_defined = [
-        text
-        for token_id, (text, _, kind) in enumerate(model.pieces)
-        if kind == USER_DEFINED and token_id not in renamed
+        piece.piece
+        for token_id, piece in enumerate(model.pieces)
+        if piece.type == USER_DEFINED and token_id not in renamed
     ]
-    if model.model_type != BPE or model.rewrites_text:
+    normalizer = model.normalizer_spec
+    prefix = normalizer.add_dummy_prefix
+    rewrites_text = normalizer.precompiled_charsmap or normalizer.remove_extra_whitespaces
+    if model.trainer_spec.model_type != BPE or rewrites_text:
         raise ValueError(f"tokenizer.model is not a plain BPE model; {ask}")
-    if model.dummy_prefix and any("▁" in text for text in user_defined):
+    if prefix and any("▁" in text for text in user_defined):
         raise ValueError(f"tokenizer.model has whole words with spaces; {ask}")
-    texts = [renamed.get(token_id, text) for token_id, (text, _, _) in enumerate(model.pieces)]
+    texts = [renamed.get(token_id, piece.piece) for token_id, piece in enumerate(model.pieces)]
     vocabulary = {text: token_id for token_id, text in enumerate(texts)}
     backend = Tokenizer(
         models.BPE(
             vocabulary,
             _merges(model, renamed),
-            unk_token=next((texts[number] for number, piece in enumerate(model.pieces) if piece[2] == UNKNOWN), None),
+            unk_token=next((text for text, piece in zip(texts, model.pieces) if piece.type == UNKNOWN), None),
             fuse_unk=True,
-            byte_fallback=model.byte_fallback,
+            byte_fallback=model.trainer_spec.byte_fallback,
         )
     )
     spaces = normalizers.Replace(" ", "▁")
-    backend.normalizer = normalizers.Sequence([normalizers.Prepend("▁"), spaces]) if model.dummy_prefix else spaces
-    strip = [decoders.Strip(content=" ", left=1)] if model.dummy_prefix else []
+    backend.normalizer = normalizers.Sequence([normalizers.Prepend("▁"), spaces]) if prefix else spaces
+    strip = [decoders.Strip(content=" ", left=1)] if prefix else []
     backend.decoder = decoders.Sequence([decoders.Replace("▁", " "), decoders.ByteFallback(), decoders.Fuse(), *strip])
     backend.add_tokens([AddedToken(text, normalized="▁" in text) for text in user_defined])
     if bos is not None:
@@ -215,17 +165,17 @@ def sentencepiece_backend(model: SentencePiece, renamed: dict[int, str], bos: st
     return backend
 
 
-def _merges(model: SentencePiece, renamed: dict[int, str]) -> list[tuple[str, str]]:
+def _merges(model: Any, renamed: dict[int, str]) -> list[tuple[str, str]]:
     """SentencePiece joins, again and again, the neighbours whose union has the best score: a merge list by score."""
     kept = [piece for token_id, piece in enumerate(model.pieces) if token_id not in renamed]
-    parts = {text for text, _, kind in kept if kind in (NORMAL, USER_DEFINED)}
+    parts = {piece.piece for piece in kept if piece.type in (NORMAL, USER_DEFINED)}
 
     def cuts(text: str) -> list[tuple[str, str]]:
         pairs = ((text[:cut], text[cut:]) for cut in range(1, len(text)))
         return [pair for pair in pairs if pair[0] in parts and pair[1] in parts]
 
-    if any(kind == UNUSED and cuts(text) for text, _, kind in kept):
+    if any(piece.type == UNUSED and cuts(piece.piece) for piece in kept):
         # SentencePiece forms such a piece and takes it apart again.
         raise ValueError("tokenizer.model forbids pieces; put the publisher's tokenizer.json beside it")
-    by_score = sorted((piece for piece in kept if piece[2] == NORMAL), key=lambda piece: -piece[1])
-    return [pair for text, _, _ in by_score for pair in cuts(text)]
+    by_score = sorted((piece for piece in kept if piece.type == NORMAL), key=lambda piece: -piece.score)
+    return [pair for piece in by_score for pair in cuts(piece.piece)]

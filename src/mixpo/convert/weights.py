@@ -17,7 +17,7 @@ from transformers import InternVLConfig, InternVLForConditionalGeneration
 from mixpo.convert.config import read_json_object
 from mixpo.convert.names import HEADS, Split, split_for, target_names
 from mixpo.errors import DataError, UserError
-from mixpo.files import write_text
+from mixpo.text_files import write_text
 
 INDEX = "model.safetensors.index.json"
 WEIGHTS = "model.safetensors"

@@ -7,12 +7,14 @@ from statistics import stdev
 from typing import Any
 
 from mixpo.evaluation.metrics import Metric, mean, resampled, sums_of
-from mixpo.evaluation.scores import RATES, Answers, Asked, clusters
+from mixpo.evaluation.scores import RATES, Answers, BenchmarkQuestions, clusters
 from mixpo.evaluation.writing import WRITING
-from mixpo.files import RunFiles, read_json, read_lines, write_text
+from mixpo.files import RunFiles
 from mixpo.progress import console
 from mixpo.prompts import Style
 from mixpo.records import Outcome
+from mixpo.tables import rows
+from mixpo.text_files import read_json, write_text
 
 NAME = "ablation"
 """`ablation.json` in the run folder."""
@@ -95,7 +97,7 @@ class Result:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Cost:
+class TrainingCost:
     """What one training took, mean over seeds; what the data took lies under `shared`."""
 
     variant: str
@@ -108,7 +110,7 @@ class Cost:
 
 
 def summarise(
-    plan: Plan, files: RunFiles, benchmarks: Mapping[str, Asked], answers: Iterable[Answers]
+    plan: Plan, files: RunFiles, benchmarks: Mapping[str, BenchmarkQuestions], answers: Iterable[Answers]
 ) -> dict[str, Any]:
     """Writes `ablation.json` and prints its accuracies. `answers`: those of every model of the plan."""
     found = list(results(plan, benchmarks, answers))
@@ -128,7 +130,7 @@ def summarise(
     return content
 
 
-def results(plan: Plan, benchmarks: Mapping[str, Asked], answers: Iterable[Answers]) -> Iterator[Result]:
+def results(plan: Plan, benchmarks: Mapping[str, BenchmarkQuestions], answers: Iterable[Answers]) -> Iterator[Result]:
     """For every benchmark and style accuracy, then its gap between the styles, then all other scores."""
     given = list(answers)
     for name, asked in benchmarks.items():
@@ -183,17 +185,16 @@ def _compared(plan: Plan, found: Mapping[str, Scored], **about: str) -> Iterator
         )
 
 
-def _cost(plan: Plan, variant: str, files: RunFiles) -> Cost:
+def _cost(plan: Plan, variant: str, files: RunFiles) -> TrainingCost:
     totals = dict.fromkeys(("seconds", "tokens", "flops", "pairs"), 0.0)
     for seed in plan.seeds:
         section = plan.sections[variant, seed]
         totals["seconds"] += (read_json(files.json(f"timings/{section}")) or {"seconds": 0.0})["seconds"]
-        for line in read_lines(files.checkpoints(section) / "log.jsonl"):
-            row = json.loads(line)
+        for _, _, row in rows(files.checkpoints(section) / "log.jsonl", strict=True):
             totals["tokens"] += row.get("tokens", 0.0)
             totals["flops"] += row.get("total_flos", 0.0)
         totals["pairs"] += (read_json(files.checkpoints(section) / "data.json") or {}).get("records", 0)
-    return Cost(variant=variant, **{key: value / len(plan.seeds) for key, value in totals.items()})
+    return TrainingCost(variant=variant, **{key: value / len(plan.seeds) for key, value in totals.items()})
 
 
 def _show(results: list[Result]) -> None:

@@ -10,8 +10,9 @@ from typing import Any
 
 from mixpo.config import build
 from mixpo.errors import UserError
-from mixpo.files import RunFiles, read_json, write_text
+from mixpo.files import RunFiles
 from mixpo.responses.backend import SamplingParams
+from mixpo.text_files import read_json, write_text
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,7 +38,7 @@ NAMES = tuple(field.name for field in fields(Answering))
 
 
 def answering(benchmark: str, values: Mapping[str, Any]) -> Answering:
-    """Raises RecipeError for a value that is none."""
+    """Raises FieldError, from `benchmarks` on, for a value that is none."""
     return build(Answering, {key: values[key] for key in NAMES if key in values}, f"benchmarks.{benchmark}")
 
 

@@ -19,13 +19,15 @@ from mixpo.evaluation.benchmarks import source
 from mixpo.evaluation.metrics import Answered, estimate, mean
 from mixpo.evaluation.process_reward import RewardConfig, Steps, rewards
 from mixpo.evaluation.scores import clusters
-from mixpo.files import RunFiles, write_text
+from mixpo.files import RunFiles
 from mixpo.progress import console
 from mixpo.prompts import Style
-from mixpo.records import AnswerKind, FinishReason, Outcome, Question, Response, Verdict
+from mixpo.records import AnswerKind, Outcome, Question, Response, Verdict
+from mixpo.references import Model, Output
 from mixpo.responses import sample
 from mixpo.responses.backends.config import BackendConfig
 from mixpo.responses.backends.make import make_backend
+from mixpo.text_files import write_text
 from mixpo.verdicts import verify
 from mixpo.verdicts.infer import infer_kind
 
@@ -46,32 +48,46 @@ class By(StrEnum):
     """Any right one counts: the bound that no choice can exceed (pass@k)."""
 
 
+WRITES: tuple[Output, ...] = ()
+
+
 @dataclass(frozen=True, kw_only=True)
 class Config:
     """Which model answers what, how often, and what chooses."""
 
     name: str = "best_of"
-    model: str = "base"
+    """The section's name: the folder `evaluation/<name>` of the run."""
+    model: Model = "base"
+    """`base` (ships with mixpo), `step:<section>` (what that section trained), a folder or a hub name."""
     seed: int = 0
+    """Seed of the draws, and of a benchmark that draws its questions."""
     benchmark: dict[str, Any] = field(default_factory=dict)
     """`loader` and its fields, as under `evaluate.benchmarks`."""
     n: int = 16
+    """Responses to each question; the curve is over 1, 2, 4 … up to it."""
     by: tuple[By, ...] = (By.MAJORITY, By.LOGP, By.ANY)
+    """What chooses among a question's responses, each with a curve of its own."""
     style: Style = Style.COT
+    """How questions are asked to answer."""
     temperature: float = 0.7
+    """0.7 as when pairs are sampled; 0 would make all responses the same."""
     top_k: int = 50
+    """Only the k most probable tokens; 0: all."""
     max_new_tokens: int = 512
+    """Longest response in tokens."""
     reward: RewardConfig | None = None
     """The endpoint of the process reward model; `by: [reward]` needs it."""
     backend: BackendConfig = field(default_factory=BackendConfig)
+    """What runs the model, and how."""
     block: int = 1024
+    """Responses that are committed together: what a killed run does again at most."""
 
     def __post_init__(self) -> None:
         if self.n < 1:
             raise ValueError("n must be at least 1")
         if By.REWARD in self.by and self.reward is None:
             raise ValueError("by: reward needs `reward`, the endpoint of a process reward model")
-        source.check(self.name, self.benchmark)
+        source.check(self.name, self.benchmark, "benchmark")
 
 
 def run(config: Config, files: RunFiles) -> None:
@@ -91,7 +107,8 @@ def run(config: Config, files: RunFiles) -> None:
     scored: Mapping[str, float] = {}
     if config.reward is not None and By.REWARD in config.by:
         cache = inner.judge_replies(config.name, Steps)
-        scored = rewards(tried, inner, config.name, config.reward, cache)
+        answers = [(item.question, response) for item in tried for response, _ in item.answers]
+        scored = rewards(answers, inner, config.name, config.reward, cache)
     rows = curve(tried, config.by, config.n, scored)
     content = {"model": config.model, "style": config.style, "questions": len(tried), "curve": rows}
     write_text(inner.json("best_of"), json.dumps(content, indent=1) + "\n")
@@ -120,7 +137,7 @@ def tries(questions: Iterable[Question], responses: Iterable[Response], verdicts
 def curve(tried: Sequence[Tried], by: Sequence[By], n: int, scored: Mapping[str, float]) -> list[dict[str, Any]]:
     """Accuracy and its interval for every way of choosing and k = 1, 2, 4 … n."""
     choosers: dict[By, Callable[[Tried, int], float]] = {
-        By.MAJORITY: _voting(tried),
+        By.MAJORITY: _voting(),
         By.LOGP: lambda item, k: best_by([_per_token(r) for r, _ in item.answers], _right(item), k),
         By.REWARD: lambda item, k: best_by([scored.get(r.id, 0.0) for r, _ in item.answers], _right(item), k),
         By.ANY: lambda item, k: any_of(_right(item), k),
@@ -171,7 +188,7 @@ def any_of(right: Sequence[bool], k: int) -> float:
     return 1 - comb(len(right) - sum(right), k) / comb(len(right), k)
 
 
-def _voting(tried: Sequence[Tried]) -> Callable[[Tried, int], float]:
+def _voting() -> Callable[[Tried, int], float]:
     """Votes with the answers of every question put into classes once."""
     classes: dict[str, list[int | None]] = {}
 
@@ -231,10 +248,7 @@ def _same(question: Question, one: str, other: str) -> bool:
     if kind is AnswerKind.FREE_FORM:
         return False
     asked = replace(question, answer=one, kind=kind)
-    said = Response(
-        id="same/0", question_id=question.id, sample=0, text=f"Final answer: {other}", finish_reason=FinishReason.STOP
-    )
-    return verify.verify(asked, said).outcome is Outcome.CORRECT
+    return verify.verify(asked, verify.answering(asked, other)).outcome is Outcome.CORRECT
 
 
 def _show(config: Config, rows: Sequence[dict[str, Any]]) -> None:

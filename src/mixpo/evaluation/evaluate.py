@@ -20,22 +20,24 @@ from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from mixpo.errors import DataError, UserError
-from mixpo.evaluation import signatures
+from mixpo.evaluation import warning_signs
 from mixpo.evaluation.answering import Answering, answering, refuse_other_answers, without
 from mixpo.evaluation.benchmarks import source
-from mixpo.evaluation.scores import Answers, Asked, answers_of, comparisons, scores
+from mixpo.evaluation.scores import Answers, BenchmarkQuestions, comparisons, numbered_answers, scores
 from mixpo.evaluation.table import show
-from mixpo.files import RunFiles, read_json, write_text
+from mixpo.files import RunFiles
 from mixpo.progress import say
 from mixpo.prompts import Style
 from mixpo.records import Dropped, DropReason
+from mixpo.references import Model, Output
 from mixpo.responses import sample
 from mixpo.responses.backend import Backend
 from mixpo.responses.backends.config import BackendConfig
 from mixpo.responses.backends.make import make_backend
+from mixpo.text_files import read_json, write_text
 from mixpo.verdicts import verify
 from mixpo.verdicts.llm_judge import LLMJudgeConfig
 
@@ -47,17 +49,26 @@ class Compare(StrEnum):
     """Which models are compared with each other."""
 
     ALL = "all"
+    """Every model with every other."""
     FIRST = "first"
+    """The first with each of the others."""
+
+
+WRITES: tuple[Output, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
 class Config:
     """Which models answer which questions, and how they are asked."""
 
+    RUNTIME: ClassVar[tuple[str, ...]] = ("compare",)
+    GROWS: ClassVar[tuple[str, ...]] = ("models", "benchmarks", "styles")
+
     name: str = "evaluate"
+    """The section's name: the folder `evaluation/<name>` of the run."""
     seed: int = 0
     """For benchmarks that draw their questions, and for answers that are drawn."""
-    models: dict[str, str] = field(default_factory=dict)
+    models: dict[str, Model] = field(default_factory=dict)
     """Name in the report -> `base`, `step:<section>`, a folder or a hub name. The first is what the others are
     compared with."""
     benchmarks: dict[str, dict] = field(default_factory=dict)
@@ -67,9 +78,11 @@ class Config:
     styles: tuple[Style, ...] = (Style.DIRECT, Style.COT)
     """Prompt styles, side by side."""
     max_new_tokens: int = 512
+    """Longest answer in tokens; one that is cut before its final answer counts as wrong."""
     backend: BackendConfig = field(default_factory=BackendConfig)
+    """What runs the model, and how."""
     llm_judge: LLMJudgeConfig | None = None
-    """The model that judges free-form answers (MM-Vet, LLaVA-Bench, MMHal-Bench); None: they stay UNDECIDED."""
+    """The model that judges free-form answers (MM-Vet, LLaVA-Bench, MMHal-Bench); null: they stay UNDECIDED."""
     compare: Compare = Compare.ALL
     """Every model with every other, or with the first alone (an ablation has many)."""
     block: int = 512
@@ -86,7 +99,7 @@ class Config:
             raise ValueError("two of model-benchmark-style make the same name; rename a model or a benchmark")
         for benchmark, values in self.benchmarks.items():
             answering(benchmark, values)
-            source.check(benchmark, without(values))
+            source.check(benchmark, without(values), f"benchmarks.{benchmark}")
 
     def section(self, model: str, benchmark: str, style: Style) -> str:
         """Name of the responses and verdicts of one model, benchmark and style."""
@@ -133,26 +146,26 @@ def evaluate(config: Config, files: RunFiles, make: Callable[[BackendConfig, str
     rows = [asdict(comparison) for comparison in compared]
     write_text(inner.json("comparisons"), json.dumps(rows, indent=1, ensure_ascii=False) + "\n")
     show(found, compared)
-    for sentence in signatures.write(found, inner):
+    for sentence in warning_signs.write(found, inner):
         say(f"warning: {sentence}")
     return answers
 
 
-def gather(config: Config, files: RunFiles) -> tuple[dict[str, Asked], Iterator[Answers]]:
+def gather(config: Config, files: RunFiles) -> tuple[dict[str, BenchmarkQuestions], Iterator[Answers]]:
     """The benchmarks by name, and what every model has answered; nothing is written."""
     inner = files.evaluation(config.name)
     benchmarks = _asked(config, inner)
     return benchmarks, _gathered(config, inner, benchmarks)
 
 
-def _gathered(config: Config, inner: RunFiles, benchmarks: dict[str, Asked]) -> Iterator[Answers]:
+def _gathered(config: Config, inner: RunFiles, benchmarks: dict[str, BenchmarkQuestions]) -> Iterator[Answers]:
     for model, benchmark, style in itertools.product(config.models, config.benchmarks, config.styles):
         section = config.section(model, benchmark, style)
         if style in _styles(config, benchmarks[benchmark]):
             given, judged = inner.responses(section), inner.verdicts(section)
             samples = config.answering(benchmark).samples
-            about = {"model": model, "benchmark": benchmark, "style": style}
-            yield answers_of(benchmarks[benchmark].questions, given, judged, samples=samples, **about)
+            answered = numbered_answers(benchmarks[benchmark].questions, given, judged, samples)
+            yield Answers(model, benchmark, style, answered)
 
 
 def parts(config: Config, files: RunFiles) -> dict[str, tuple[Callable[..., None], tuple[Any, ...]]]:
@@ -166,7 +179,7 @@ def answer(config: Config, files: RunFiles, model: str) -> None:
     _answer(config, files, model, _asked(config, files.evaluation(config.name)), make_backend)
 
 
-def _prepared(config: Config, files: RunFiles) -> dict[str, Asked]:
+def _prepared(config: Config, files: RunFiles) -> dict[str, BenchmarkQuestions]:
     """The benchmarks by name, collected, and all models known to be there."""
     inner = files.evaluation(config.name)
     for name, values in config.benchmarks.items():
@@ -191,7 +204,7 @@ def _answer(
     config: Config,
     files: RunFiles,
     model: str,
-    benchmarks: dict[str, Asked],
+    benchmarks: dict[str, BenchmarkQuestions],
     make: Callable[[BackendConfig, str], Backend],
 ) -> None:
     inner = files.evaluation(config.name)
@@ -204,12 +217,12 @@ def _answer(
             verify.run(judging, inner)
 
 
-def _styles(config: Config, asked: Asked) -> tuple[Style, ...]:
+def _styles(config: Config, asked: BenchmarkQuestions) -> tuple[Style, ...]:
     """An open-ended benchmark has one prompt: there is nothing to reason towards."""
     return config.styles[:1] if asked.open_ended else config.styles
 
 
-def _asked(config: Config, inner: RunFiles) -> dict[str, Asked]:
+def _asked(config: Config, inner: RunFiles) -> dict[str, BenchmarkQuestions]:
     """Each benchmark's questions, those with a ground truth where one is needed, and what it declares of its score."""
     benchmarks = {}
     for name, values in config.benchmarks.items():
@@ -219,7 +232,7 @@ def _asked(config: Config, inner: RunFiles) -> dict[str, Asked]:
         if not questions:
             lacking = "question" if open_ended else "question with a ground truth; add `answer`"
             raise DataError(f"{config.name}: benchmark {name!r} has no {lacking}")
-        benchmarks[name] = Asked(questions, declared.metrics if declared else (), open_ended)
+        benchmarks[name] = BenchmarkQuestions(questions, declared.metrics if declared else (), open_ended)
     return benchmarks
 
 

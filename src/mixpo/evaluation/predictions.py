@@ -9,20 +9,18 @@ What they share is a row a response, with the benchmark's own columns beside it 
     mixpo        JSON lines of responses: id, question_id, text, finish_reason
 """
 
-import csv
-import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from mixpo.errors import DataError, MissingExtra
+from mixpo.errors import DataError
 from mixpo.records import FinishReason
+from mixpo.tables import ENDINGS, ending, rows
 
 TEXTS = ("prediction", "response", "model_answer", "text")
 IDS = ("question_id", "index", "pid", "id", "questionId", "sample_index", "key")
 """Columns that name a question, the first that a row has."""
-FIELD_LIMIT = 1 << 30
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,14 +42,10 @@ class Prediction:
 
 def predictions(path: Path) -> Iterator[Prediction]:
     """Every response of a file. Raises DataError when it cannot be read or a row holds no response."""
-    reader = READERS.get(path.name.lower().removesuffix(".gz").rpartition(".")[2])
-    if reader is None:
-        raise DataError(f"{path}: responses come as {', '.join(READERS)}; convert the file")
-    try:
-        for number, row in enumerate(reader(path), 1):
-            yield _prediction(row, f"{path.name}:{number}")
-    except (OSError, EOFError, UnicodeDecodeError, csv.Error, ValueError) as error:
-        raise DataError(f"{path} cannot be read ({error}); check the file") from error
+    if ending(path) not in ENDINGS:
+        raise DataError(f"{path}: responses come as {', '.join(ENDINGS)}; convert the file")
+    for _, line, row in rows(path, strict=True):
+        yield _prediction(row, f"{path.name}:{line}")
 
 
 def _prediction(row: Any, where: str) -> Prediction:
@@ -77,6 +71,8 @@ def _lmms_eval(row: dict[str, Any], where: str) -> Prediction:
         given = given[0]
     if not isinstance(given, str):
         raise DataError(f"{where}: neither resps nor filtered_resps holds a response; log the samples again")
+    if not str(row["doc_id"]).isdecimal():
+        raise DataError(f"{where}: doc_id is the question's place in the split, not {row['doc_id']!r}; log them again")
     doc = row.get("doc") if isinstance(row.get("doc"), dict) else {}
     names = {name: _name(doc[name]) for name in IDS if doc and doc.get(name) is not None}
     return Prediction(where, given, names, int(row["doc_id"]), row=doc or {})
@@ -85,61 +81,3 @@ def _lmms_eval(row: dict[str, Any], where: str) -> Prediction:
 def _name(value: Any) -> str:
     """A spreadsheet turns 17 into 17.0."""
     return f"{value:g}" if isinstance(value, float) and value.is_integer() else str(value).strip()
-
-
-def _json_lines(path: Path) -> Iterator[Any]:
-    import gzip
-
-    with gzip.open(path, "rt", encoding="utf-8") if path.suffix == ".gz" else path.open(encoding="utf-8") as file:
-        for line in file:
-            if line.strip():
-                yield json.loads(line)
-
-
-def _json(path: Path) -> Iterator[Any]:
-    content = json.loads(path.read_text(encoding="utf-8"))
-    if isinstance(content, dict) and "logs" in content:  # lmms-eval before its samples had a file of their own
-        content = content["logs"]
-    if isinstance(content, dict):
-        content = [{"key": key, **row} if isinstance(row, dict) else row for key, row in content.items()]
-    yield from content
-
-
-def _table(delimiter: str) -> Callable[[Path], Iterator[Any]]:
-    def read(path: Path) -> Iterator[Any]:
-        csv.field_size_limit(FIELD_LIMIT)
-        with path.open(encoding="utf-8", newline="") as file:
-            for row in csv.DictReader(file, delimiter=delimiter):
-                yield {key: value for key, value in row.items() if key and value not in (None, "")}
-
-    return read
-
-
-def _xlsx(path: Path) -> Iterator[Any]:
-    try:
-        import openpyxl
-    except ImportError as error:
-        raise MissingExtra("openpyxl", "xlsx") from error
-    from zipfile import BadZipFile
-
-    try:
-        book = openpyxl.load_workbook(path, read_only=True, data_only=True)
-    except (BadZipFile, KeyError) as error:
-        raise ValueError(f"no Excel file: {error}") from error
-    rows = book.worksheets[0].iter_rows(values_only=True)
-    heads = [str(head) for head in next(rows, ())]
-    for values in rows:
-        row = {head: value for head, value in zip(heads, values) if value is not None}
-        if row:
-            yield row
-    book.close()
-
-
-READERS: dict[str, Callable[[Path], Iterator[Any]]] = {
-    "jsonl": _json_lines,
-    "json": _json,
-    "tsv": _table("\t"),
-    "csv": _table(","),
-    "xlsx": _xlsx,
-}
-"""Ending -> reader."""

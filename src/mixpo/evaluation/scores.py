@@ -15,7 +15,7 @@ RATES = (Outcome.UNPARSED, Outcome.TRUNCATED, Outcome.UNDECIDED)
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class BenchmarkQuestions:
     """The questions of one benchmark, and what they are scored by besides accuracy."""
 
     questions: Sequence[Question]
@@ -62,22 +62,14 @@ class Answers:
         return found
 
 
-def answers_of(
-    questions: Sequence[Question],
-    responses: Iterable[Response],
-    verdicts: Iterable[Verdict],
-    *,
-    model: str,
-    benchmark: str,
-    style: str,
-    samples: int = 1,
-) -> Answers:
+def numbered_answers(
+    questions: Sequence[Question], responses: Iterable[Response], verdicts: Iterable[Verdict], samples: int = 1
+) -> dict[str, Answered]:
     """The numbered answers `<question>/0`, `/1` … to each question."""
     given = {response.id: response for response in responses}
     judged = {verdict.id: verdict for verdict in verdicts}
     asked = {f"{question.id}/{number}": question for question in questions for number in range(samples)}
-    answered = {id: Answered(question, given.get(id), judged.get(id)) for id, question in asked.items()}
-    return Answers(model, benchmark, style, answered)
+    return {id: Answered(question, given.get(id), judged.get(id)) for id, question in asked.items()}
 
 
 def categories(questions: Sequence[Question]) -> dict[str, list[str]]:
@@ -106,7 +98,7 @@ def clusters(questions: Iterable[Question]) -> dict[str, str]:
     }
 
 
-def scores(section: str, answers: Answers, asked: Asked) -> Iterator[Score]:
+def scores(section: str, answers: Answers, asked: BenchmarkQuestions) -> Iterator[Score]:
     """For every category accuracy and the benchmark's metrics; for all questions also the rates of answers that could
     not count ("unparsed", "truncated", "undecided", "unanswered"), how the model writes ("length", "repetition",
     "looping") and, where groups are declared, consistency: the share of them that are all right (NLVR's
@@ -147,7 +139,7 @@ def _score(section: str, answers: Answers, category: str, n: int, metric: str, s
 
 
 def comparisons(
-    answers: Sequence[Answers], benchmarks: Mapping[str, Asked], first: str | None = None
+    answers: Sequence[Answers], benchmarks: Mapping[str, BenchmarkQuestions], first: str | None = None
 ) -> Iterator[Comparison]:
     """Every two models under the same style, and every two styles of the same model, on each benchmark.
 

@@ -7,27 +7,18 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from mixpo.losses.aot import aot
-from mixpo.losses.apo import apo_down, apo_zero
-from mixpo.losses.bco import bco
-from mixpo.losses.cdpo import cdpo
-from mixpo.losses.dpo import dpo
-from mixpo.losses.exo import exo
-from mixpo.losses.ipo import ipo
-from mixpo.losses.kto import kto
-from mixpo.losses.nca import nca
-from mixpo.losses.orpo import orpo
-from mixpo.losses.robust_dpo import robust_dpo
-from mixpo.losses.rso_hinge import rso_hinge
-from mixpo.losses.sft import sft, sft_token_mean
-from mixpo.losses.simpo import simpo
-from mixpo.losses.sppo import sppo
+from mixpo.losses import formulas
+from mixpo.losses.reward_shift import RewardShift
 from mixpo.losses.terms import Terms
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(kw_only=True)
 class Objective:
-    """L = w_p L_p + w_q L_q + w_g L_g of each pair; the defaults are MPO's (arXiv 2411.10442, section 4.1)."""
+    """L = w_p L_p + w_q L_q + w_g L_g of each pair; the defaults are MPO's (arXiv 2411.10442, section 4.1).
+
+    The one declaration of these fields: a recipe's `train: {objective: …}` is an Objective, and `MPOConfig` inherits it
+    (so it cannot be frozen: TrainingArguments is not).
+    """
 
     preference: str = "dpo"
     """L_p, the relative preference between the two completions: a key of `PREFERENCE`."""
@@ -44,7 +35,7 @@ class Objective:
     beta: float = 0.1
     """Scale of the rewards, r = beta (log pi - log pi_ref): a higher beta keeps the policy closer to the reference."""
     preference_beta: float | None = None
-    """The preference term's own scale where its paper has another (SimPO 2, IPO's tau); None: beta."""
+    """The preference term's own scale where its paper has another (SimPO 2, IPO's tau); null: beta."""
     label_smoothing: float = 0.0
     """Probability that a pair's labels are swapped: cdpo, robust_dpo, aot, exo (which needs it above 0: 1e-3)."""
     target_margin: float = 0.5
@@ -53,6 +44,10 @@ class Objective:
     """KTO's lambda_D, the weight of the chosen completion."""
     undesirable_weight: float = 1.0
     """KTO's lambda_U, the weight of the rejected completion."""
+    reward_shift: str = "mean"
+    """BCO's and KTO's delta, made of the rewards of previous steps: mean, ema or none."""
+    reward_shift_decay: float = 0.9
+    """Of the ema."""
 
     def __post_init__(self) -> None:
         for name, table in (("preference", PREFERENCE), ("quality", QUALITY), ("generation", GENERATION)):
@@ -74,6 +69,7 @@ class Objective:
             raise ValueError(f"label_smoothing must be at least 0 and below 0.5, not {self.label_smoothing}")
         if self.preference_weight and self.preference == "exo" and self.label_smoothing == 0:
             raise ValueError("preference exo needs label_smoothing above 0, for example 1e-3: it takes its logarithm")
+        RewardShift(self.reward_shift, self.reward_shift_decay)
 
     @property
     def beta_p(self) -> float:
@@ -121,20 +117,20 @@ class Objective:
 
 
 PREFERENCE: dict[str, Callable[[Terms, Objective], Tensor]] = {
-    "dpo": lambda terms, o: dpo(*terms.rewards(o.beta_p)),
-    "rso_hinge": lambda terms, o: rso_hinge(*terms.rewards(o.beta_p)),
-    "ipo": lambda terms, o: ipo(*terms.logratios, o.beta_p),
-    "ipo_mean": lambda terms, o: ipo(*terms.mean_logratios, o.beta_p),
-    "cdpo": lambda terms, o: cdpo(*terms.rewards(o.beta_p), o.label_smoothing),
-    "robust_dpo": lambda terms, o: robust_dpo(*terms.rewards(o.beta_p), o.label_smoothing),
-    "sppo": lambda terms, o: sppo(*terms.logratios, o.beta_p),
-    "aot": lambda terms, o: aot(*terms.margins, o.beta_p, o.label_smoothing),
-    "orpo": lambda terms, _: orpo(*terms.mean_logps),
-    "nca": lambda terms, o: nca(*terms.rewards(o.beta_p)),
-    "apo_zero": lambda terms, o: apo_zero(*terms.rewards(o.beta_p)),
-    "apo_down": lambda terms, o: apo_down(*terms.rewards(o.beta_p)),
-    "exo": lambda terms, o: exo(*terms.rewards(o.beta_p), o.label_smoothing),
-    "simpo": lambda terms, o: simpo(*terms.mean_logps, o.beta_p, o.target_margin),
+    "dpo": lambda terms, o: formulas.dpo(*terms.rewards(o.beta_p)),
+    "rso_hinge": lambda terms, o: formulas.rso_hinge(*terms.rewards(o.beta_p)),
+    "ipo": lambda terms, o: formulas.ipo(*terms.logratios, o.beta_p),
+    "ipo_mean": lambda terms, o: formulas.ipo(*terms.mean_logratios, o.beta_p),
+    "cdpo": lambda terms, o: formulas.cdpo(*terms.rewards(o.beta_p), o.label_smoothing),
+    "robust_dpo": lambda terms, o: formulas.robust_dpo(*terms.rewards(o.beta_p), o.label_smoothing),
+    "sppo": lambda terms, o: formulas.sppo(*terms.logratios, o.beta_p),
+    "aot": lambda terms, o: formulas.aot(*terms.margins, o.beta_p, o.label_smoothing),
+    "orpo": lambda terms, _: formulas.orpo(*terms.mean_logps),
+    "nca": lambda terms, o: formulas.nca(*terms.rewards(o.beta_p)),
+    "apo_zero": lambda terms, o: formulas.apo_zero(*terms.rewards(o.beta_p)),
+    "apo_down": lambda terms, o: formulas.apo_down(*terms.rewards(o.beta_p)),
+    "exo": lambda terms, o: formulas.exo(*terms.rewards(o.beta_p), o.label_smoothing),
+    "simpo": lambda terms, o: formulas.simpo(*terms.mean_logps, o.beta_p, o.target_margin),
 }
 """Name of a preference term -> its value of each pair, (pairs,)."""
 
@@ -142,15 +138,15 @@ REFERENCE_FREE = frozenset({"orpo", "simpo"})
 COUPLING = frozenset({"aot"})
 
 QUALITY: dict[str, Callable[[Terms, Objective, float], Tensor]] = {
-    "bco": lambda terms, o, shift: bco(*terms.rewards(o.beta), shift),
-    "kto": lambda terms, o, shift: kto(
+    "bco": lambda terms, o, shift: formulas.bco(*terms.rewards(o.beta), shift),
+    "kto": lambda terms, o, shift: formulas.kto(
         *terms.rewards(o.beta), max(0.0, shift), o.desirable_weight, o.undesirable_weight
     ),
 }
 """Name of a quality term -> its value of each pair, (pairs,), given the reward shift."""
 
 GENERATION: dict[str, Callable[[Terms, float], Tensor]] = {
-    "sft": lambda terms, _: sft(terms.chosen_logps, terms.chosen_lengths),
-    "sft_token_mean": lambda terms, mean_length: sft_token_mean(terms.chosen_logps, mean_length),
+    "sft": lambda terms, _: formulas.sft(terms.chosen_logps, terms.chosen_lengths),
+    "sft_token_mean": lambda terms, mean_length: formulas.sft_token_mean(terms.chosen_logps, mean_length),
 }
 """Name of a generation term -> its value of each pair, (pairs,), given the step's mean chosen length."""

@@ -25,13 +25,16 @@ class Terms:
     def has_logratios(self) -> bool:
         return not (self.rejected_logps is None or self.ref_chosen_logps is None or self.ref_rejected_logps is None)
 
+    def _given(self, name: str) -> Tensor:
+        value = getattr(self, name)
+        assert value is not None, f"the objective needs {name}"
+        return value
+
     @property
     def logratios(self) -> tuple[Tensor, Tensor]:
         """log pi - log pi_ref of chosen and rejected."""
-        assert self.rejected_logps is not None, "the objective needs rejected_logps"
-        assert self.ref_chosen_logps is not None, "the objective needs ref_chosen_logps"
-        assert self.ref_rejected_logps is not None, "the objective needs ref_rejected_logps"
-        return self.chosen_logps - self.ref_chosen_logps, self.rejected_logps - self.ref_rejected_logps
+        rejected = self._given("rejected_logps")
+        return self.chosen_logps - self._given("ref_chosen_logps"), rejected - self._given("ref_rejected_logps")
 
     def rewards(self, beta: float) -> tuple[Tensor, Tensor]:
         """beta (log pi - log pi_ref) of chosen and rejected."""
@@ -41,21 +44,16 @@ class Terms:
     @property
     def margins(self) -> tuple[Tensor, Tensor]:
         """log pi(chosen) - log pi(rejected) of policy and reference."""
-        assert self.rejected_logps is not None, "the objective needs rejected_logps"
-        assert self.ref_chosen_logps is not None, "the objective needs ref_chosen_logps"
-        assert self.ref_rejected_logps is not None, "the objective needs ref_rejected_logps"
-        return self.chosen_logps - self.rejected_logps, self.ref_chosen_logps - self.ref_rejected_logps
+        policy = self.chosen_logps - self._given("rejected_logps")
+        return policy, self._given("ref_chosen_logps") - self._given("ref_rejected_logps")
 
     @property
     def mean_logratios(self) -> tuple[Tensor, Tensor]:
         """log pi - log pi_ref per token of chosen and rejected."""
-        assert self.rejected_lengths is not None, "the objective needs rejected_lengths"
         chosen, rejected = self.logratios
-        return chosen / self.chosen_lengths, rejected / self.rejected_lengths
+        return chosen / self.chosen_lengths, rejected / self._given("rejected_lengths")
 
     @property
     def mean_logps(self) -> tuple[Tensor, Tensor]:
         """log pi per token of chosen and rejected."""
-        assert self.rejected_logps is not None, "the objective needs rejected_logps"
-        assert self.rejected_lengths is not None, "the objective needs rejected_lengths"
-        return self.chosen_logps / self.chosen_lengths, self.rejected_logps / self.rejected_lengths
+        return self.chosen_logps / self.chosen_lengths, self._given("rejected_logps") / self._given("rejected_lengths")

@@ -5,7 +5,6 @@ patches of 8 pixels, pixel shuffle 0.5, hence 16 image tokens a tile, and a Qwen
 4 layers x 128. `recipes/base.yaml` trains it.
 """
 
-import shutil
 from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import islice
@@ -26,6 +25,8 @@ from mixpo.errors import DataError
 from mixpo.files import RunFiles
 from mixpo.progress import say
 from mixpo.prompts import INSTRUCTIONS
+from mixpo.references import Demonstrations, Output
+from mixpo.text_files import staged
 
 IMAGE_TOKENS = {
     "start_image_token": "<img>",
@@ -126,17 +127,23 @@ def make_model(tokenizer: PreTrainedTokenizerFast, seed: int) -> InternVLForCond
     return model
 
 
+WRITES = (Output.MODEL,)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Config:
     """Which texts the tokenizer is trained on."""
 
     name: str = "base_model"
+    """The section's name: the model goes to `checkpoints/<name>/model`."""
     seed: int = 0
-    demonstrations: str = "demonstrations"
+    """Seed of the random weights."""
+    demonstrations: Demonstrations = "demonstrations"
     """The section whose prompts and completions the tokenizer learns."""
     texts: int = 5000
     """How many of them are read."""
     vocab_size: int = 768
+    """Entries of the tokenizer's vocabulary, bytes and special tokens among them; drawn scenes need few words."""
 
 
 def run(config: Config, files: RunFiles) -> None:
@@ -151,10 +158,8 @@ def run(config: Config, files: RunFiles) -> None:
     # Every prompt style is in the vocabulary, whether or not the demonstrations use it.
     texts = [text for record in records for text in (record.prompt, record.text)] + [*INSTRUCTIONS.values()] * 30
     tokenizer = make_tokenizer(texts, config.vocab_size)
-    staged = folder / "model.staged"
-    shutil.rmtree(staged, ignore_errors=True)
     model = make_model(tokenizer, config.seed)
-    model.save_pretrained(staged)
-    make_processor(tokenizer).save_pretrained(staged)
-    staged.rename(folder / "model")
+    with staged(folder / "model") as place:
+        model.save_pretrained(place)
+        make_processor(tokenizer).save_pretrained(place)
     say(f"{config.name}: {model.num_parameters():,} parameters, {len(tokenizer)} tokens")

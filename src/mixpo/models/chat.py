@@ -1,107 +1,131 @@
-"""Prompts to model inputs, through the checkpoint's own processor and chat template."""
+"""A checkpoint's chat: messages to text and model inputs, by its own processor and chat template."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
-import torch
-from torch import Tensor
-
-from mixpo.errors import UserError
+from mixpo.errors import DataError, UserError
 from mixpo.prompts import opens_thought
-from mixpo.responses.backend import Request
+
+PROBE = "mixpo-end-of-turn-probe"
+"""Stands for an answer where the template is asked what it writes after one."""
 
 
-class Encoder:
-    """Encodes requests of one checkpoint; images are preprocessed once a request, whatever its samples."""
+class Chat:
+    """What a processor and its chat template make of a conversation.
+
+    Raises UserError for a processor without a chat template.
+    """
 
     def __init__(self, processor: Any):
+        if not getattr(processor, "chat_template", None):
+            raise UserError(
+                f"{type(processor).__name__} has no chat template; set processor.chat_template to the model's own"
+            )
         self.processor = processor
         self.tokenizer = getattr(processor, "tokenizer", processor)
-        self.tokenizer.padding_side = "left"
-        if self.tokenizer.pad_token_id is None:
-            self.tokenizer.pad_token = self.tokenizer.eos_token
 
-    def render(self, request: Request) -> str:
-        """The chat template's text up to where the answer begins."""
-        parts = [{"type": "image"} for _ in request.images] + [{"type": "text", "text": request.prompt}]
-        messages = [{"role": "user", "content": parts}]
+    def render(self, prompt: str | Sequence[Mapping[str, Any]], images: int = 0) -> str:
+        """The template's text of a prompt with so many images (`as_messages`), up to where the answer begins."""
+        messages = as_messages(prompt, images=images)
         return self.processor.apply_chat_template(messages, add_generation_prompt=True, tokenize=False)
+
+    def prompt_ids(self, text: str) -> list[int]:
+        """Tokens of a rendered prompt; an image is the one token that the template writes for it."""
+        return self.tokenizer.encode(text, **self._special_tokens([text]))
+
+    def inputs(self, texts: Sequence[str], images: Sequence[Sequence[Any]], *, padding: bool = False) -> dict[str, Any]:
+        """The processor's tensors for rendered prompts: input_ids (texts, columns), masks, pixels and the like.
+
+        `images` has the Pillow images of each text. Either all texts have some or none has (processors do not take a
+        mixture). Raises whatever the processor raises for images that it does not take.
+        """
+        pictures = {"images": [list(own) for own in images]} if images[0] else {}
+        options = {"padding": padding, "return_tensors": "pt", **self._special_tokens(texts)}
+        return dict(self.processor(text=list(texts), **pictures, **options))
+
+    def _special_tokens(self, texts: Sequence[str]) -> dict[str, bool]:
+        """Tells the tokenizer not to write the first token where the template has written it already."""
+        bos = self.tokenizer.bos_token
+        return {"add_special_tokens": False} if bos and all(text.startswith(bos) for text in texts) else {}
 
     @cached_property
     def opens_thought(self) -> bool:
         """Whether the chat template ends a prompt inside a thought ("<think>"), as some reasoning models' do."""
-        return opens_thought(self.render(Request(id="", prompt="?")))
+        return opens_thought(self.render("?"))
 
+    @cached_property
     def closing_token(self) -> int | None:
-        """The special token that the chat template writes after an answer; None when it writes none."""
-        answer = "mixpo"
-        messages = [
-            {"role": "user", "content": [{"type": "text", "text": "?"}]},
-            {"role": "assistant", "content": [{"type": "text", "text": answer}]},
-        ]
-        rendered = self.processor.apply_chat_template(messages, tokenize=False)
-        ids = self.tokenizer.encode(rendered.rpartition(answer)[2], add_special_tokens=False)
+        """The special token that the template writes after an answer; None when it writes none."""
+        turns = as_messages("?") + as_messages(PROBE, "assistant")
+        rest = self.processor.apply_chat_template(turns, tokenize=False).partition(PROBE)[2].strip()
+        ids = self.tokenizer.encode(rest, add_special_tokens=False) if rest else []
         added = self.tokenizer.added_tokens_decoder
         return next((token for token in ids if token in added and added[token].special), None)
 
-    def __call__(self, requests: Sequence[Request]) -> dict[str, Tensor]:
-        """Model inputs of all requests, left-padded: input_ids and attention_mask (requests, columns), pixels.
+    @property
+    def end_of_turn(self) -> int:
+        """The token that ends an assistant's turn: the template's, or the tokenizer's eos when it writes none."""
+        return self.tokenizer.eos_token_id if self.closing_token is None else self.closing_token
 
-        Either all requests have images or none has (processors do not take a mixture).
-        """
-        texts = [self.render(request) for request in requests]
-        options: dict[str, Any] = {"padding": len(requests) > 1, "return_tensors": "pt"}
-        if self.tokenizer.bos_token and all(text.startswith(self.tokenizer.bos_token) for text in texts):
-            # The template has written the first token already; the tokenizer would write it again.
-            options["add_special_tokens"] = False
-        images = [list(request.images) for request in requests] if requests[0].images else None
-        inputs = dict(self.processor(text=texts, **({"images": images} if images else {}), **options))
-        return append_prefixes(inputs, [request.prefix_token_ids for request in requests], self.tokenizer.pad_token_id)
+    @cached_property
+    def image_tokens(self) -> frozenset[int]:
+        """Tokens that stand for (parts of) images and videos in a prompt."""
+        found = {getattr(self.processor, name, None) for name in ("image_token_id", "video_token_id")}
+        found.update(getattr(self.processor, "image_token_ids", None) or ())
+        return frozenset(token for token in found if isinstance(token, int))
+
+    def stop_tokens(self, generation_config: Any) -> frozenset[int]:
+        """The end tokens of the generation config and of the tokenizer. Raises UserError when there are none."""
+        named = generation_config.eos_token_id
+        ids = {named} if isinstance(named, int) else set(named or ())
+        if self.tokenizer.eos_token_id is not None:
+            ids.add(self.tokenizer.eos_token_id)
+        if not ids:
+            raise UserError("the checkpoint names no end-of-turn token; set eos_token_id in its generation_config.json")
+        return frozenset(ids)
+
+    def check_stops(self, stop_tokens: frozenset[int]) -> None:
+        """Raises UserError when the token that the template writes after an answer does not stop the model."""
+        if self.closing_token is not None and self.closing_token not in stop_tokens:
+            token = self.tokenizer.decode([self.closing_token])
+            raise UserError(
+                f"the chat template ends an answer with {token!r}, which does not stop the model; "
+                "add it to eos_token_id in generation_config.json"
+            )
 
 
-def end_of_turn_ids(generation_config: Any, tokenizer: Any) -> frozenset[int]:
-    """The end tokens of the generation config and of the tokenizer. Raises UserError when there are none."""
-    named = generation_config.eos_token_id
-    ids = {named} if isinstance(named, int) else set(named or ())
-    if tokenizer.eos_token_id is not None:
-        ids.add(tokenizer.eos_token_id)
-    if not ids:
-        raise UserError("the checkpoint names no end-of-turn token; set eos_token_id in its generation_config.json")
-    return frozenset(ids)
+def as_messages(given: str | Sequence[Mapping[str, Any]], role: str = "user", images: int = 0) -> list[dict[str, Any]]:
+    """Messages whose contents are lists of parts; a text is one message of `role`.
+
+    Images that no part names come first in the first user turn. Raises DataError when the parts name another number
+    of images than there are.
+    """
+    given = [{"role": role, "content": given}] if isinstance(given, str) else given
+    messages: list[dict[str, Any]] = []
+    for message in given:
+        content = message["content"]
+        parts = [{"type": "text", "text": content}] if isinstance(content, str) else content
+        # `datasets` fills the keys that a part does not have with None.
+        parts = [{key: value for key, value in part.items() if value is not None} for part in parts]
+        messages.append({"role": message["role"], "content": parts})
+    named = sum(part["type"] == "image" for message in messages for part in message["content"])
+    if named == 0 and images:
+        first = next((message for message in messages if message["role"] == "user"), None)
+        if first is None:
+            roles = ", ".join(str(message["role"]) for message in messages)
+            raise DataError(f"the prompt has images and no message of role 'user' (roles: {roles}); rename the roles")
+        first["content"] = [{"type": "image"}] * images + first["content"]
+    elif named != images:
+        raise DataError(f"the prompt names {named} images and the row has {images}; they must be equal")
+    return messages
 
 
-def check_end_of_turn(encoder: Encoder, end_ids: frozenset[int]) -> None:
-    """Raises UserError when the token that the chat template writes after an answer does not stop the model."""
-    closing = encoder.closing_token()
-    if closing is not None and closing not in end_ids:
-        token = encoder.tokenizer.decode([closing])
-        raise UserError(
-            f"the chat template ends an answer with {token!r}, which does not stop the model; "
-            "add it to eos_token_id in generation_config.json"
+def text_of(messages: Sequence[Mapping[str, Any]]) -> str:
+    """The text of one assistant turn. Raises DataError when there is not exactly one message."""
+    if len(messages) != 1:
+        raise DataError(
+            f"a completion must be one assistant message, not {len(messages)}; put earlier turns in the prompt"
         )
-
-
-def append_prefixes(inputs: dict[str, Any], prefixes: Sequence[Sequence[int]], pad: int) -> dict[str, Any]:
-    """Adds tokens at the right end of each row; token types, where the model has them, are 0 (text) there."""
-    if not any(prefixes):
-        return inputs
-    shape = inputs["input_ids"].shape
-    kept = inputs["attention_mask"].bool()
-    lengths = [int(row.sum()) + len(prefix) for row, prefix in zip(kept, prefixes, strict=True)]
-    appended = dict(inputs)
-    for name, value in inputs.items():
-        if not isinstance(value, Tensor) or value.shape != shape:
-            continue
-        rows = torch.full((shape[0], max(lengths)), pad if name == "input_ids" else 0, dtype=value.dtype)
-        for number, (prefix, length) in enumerate(zip(prefixes, lengths, strict=True)):
-            added = prefix if name == "input_ids" else [int(name == "attention_mask")] * len(prefix)
-            start = max(lengths) - length
-            rows[number, start:] = torch.cat([value[number, kept[number]], torch.tensor(added, dtype=value.dtype)])
-        appended[name] = rows
-    return appended
-
-
-def lengths_of(inputs: dict[str, Any]) -> list[int]:
-    """Tokens of each row, padding aside."""
-    return inputs["attention_mask"].sum(-1).tolist()
+    content = messages[0]["content"]
+    return content if isinstance(content, str) else "".join(part.get("text") or "" for part in content)

@@ -26,7 +26,7 @@ class Head:
 
     def logits(self, raw: Tensor) -> Tensor:
         """The model's logits from the module's output."""
-        scaled = raw * self.scale
+        scaled = raw if self.scale == 1.0 else raw * self.scale
         return scaled if self.softcap is None else self.softcap * torch.tanh(scaled / self.softcap)
 
     @property

@@ -5,7 +5,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from mixpo.errors import UserError
+from mixpo.errors import UserError, first_line
 
 
 def load_model(path: str, dtype: str = "float32", trust_remote_code: bool = False) -> nn.Module:
@@ -17,7 +17,7 @@ def load_model(path: str, dtype: str = "float32", trust_remote_code: bool = Fals
             path, dtype=getattr(torch, dtype), trust_remote_code=trust_remote_code
         )
     except (OSError, ValueError) as error:
-        raise UserError(f"model {path!r} cannot be loaded as a vision-language model: {_first_line(error)}") from error
+        raise UserError(f"model {path!r} cannot be loaded as a vision-language model: {first_line(error)}") from error
 
 
 def load_processor(path: str, trust_remote_code: bool = False) -> Any:
@@ -27,11 +27,7 @@ def load_processor(path: str, trust_remote_code: bool = False) -> Any:
     try:
         return AutoProcessor.from_pretrained(path, trust_remote_code=trust_remote_code)
     except (OSError, ValueError) as error:
-        raise UserError(f"model {path!r} has no processor that can be loaded: {_first_line(error)}") from error
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).strip().split("\n")[0]
+        raise UserError(f"model {path!r} has no processor that can be loaded: {first_line(error)}") from error
 
 
 def switch_dropout_off(model: nn.Module) -> None:

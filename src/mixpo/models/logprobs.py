@@ -20,57 +20,50 @@ from torch.autograd.function import once_differentiable
 from torch.utils.checkpoint import checkpoint
 
 from mixpo.models.cpu_products import product
+from mixpo.models.head import Head
 
 ROWS = 8192
 """Rows of the weight matrix that are widened to float32, or whose gradient is added up, at a time on a CPU."""
 
 
 def completion_logps(
-    hidden: Tensor,
-    targets: Tensor,
-    segments: Tensor,
-    count: int,
-    head: nn.Module,
-    *,
-    chunk: int = 256,
-    logit_scale: float = 1.0,
-    logit_softcap: float | None = None,
+    hidden: Tensor, targets: Tensor, segments: Tensor, count: int, head: Head, chunk: int = 256
 ) -> Tensor:
-    """Sum over each segment of log softmax(head(hidden))[target]; (count,) float32, differentiable.
+    """Sum over each segment of log softmax(head.logits(head.module(hidden)))[target]; (count,) float32, differentiable.
 
     hidden: (N, D), the states that predict the targets (already shifted); targets: (N,) int64 token
-    ids; segments: (N,) int64, which of the `count` completions each token belongs to. Logits are
-    multiplied by `logit_scale`, then bounded to +-`logit_softcap` by tanh, where the model asks for it.
+    ids; segments: (N,) int64, which of the `count` completions each token belongs to.
 
     A plain `nn.Linear` goes through a hand-written backward. Any other head (LoRA, quantised, sharded,
     with hooks) is called on each chunk as the module it is, and again in the backward pass.
     """
-    if _is_plain(head):
+    module = head.module
+    if _is_plain(module):
         if torch.is_autocast_enabled(hidden.device.type):
             operands = torch.get_autocast_dtype(hidden.device.type)
         else:
-            operands = torch.promote_types(hidden.dtype, head.weight.dtype)
-        settings = _Settings(operands, chunk, logit_scale, logit_softcap, torch.is_grad_enabled())
-        logps = _ChunkedLogps.apply(hidden, head.weight, head.bias, targets, settings)
+            operands = torch.promote_types(hidden.dtype, module.weight.dtype)
+        settings = _Settings(operands, chunk, head.scale, head.softcap, torch.is_grad_enabled())
+        logps = _ChunkedLogps.apply(hidden, module.weight, module.bias, targets, settings)
     else:
-        logps = _logps_through_module(hidden, targets, head, chunk, logit_scale, logit_softcap)
+        logps = _logps_through_module(hidden, targets, head, chunk)
     exact = torch.float32 if hidden.device.type == "mps" else torch.float64
     sums = torch.zeros(count, dtype=exact, device=hidden.device).index_add(0, segments, logps.to(exact))
     return sums.to(logps.dtype)
 
 
-def _is_plain(head: nn.Module) -> TypeGuard[nn.Linear]:
+def _is_plain(module: nn.Module) -> TypeGuard[nn.Linear]:
     """Whether the head computes `hidden @ weight.T + bias` and nothing else, with its weights at hand.
 
     A module of another class, with hooks or with a replaced `forward` (peft, quantisation, offloading) may do more.
     Sharded weights (FSDP's DTensor, DeepSpeed's ZeRO-3) are gathered by the module's own call only.
     """
-    hooks = (head._forward_hooks, head._forward_pre_hooks, head._backward_hooks, head._backward_pre_hooks)
+    hooks = (module._forward_hooks, module._forward_pre_hooks, module._backward_hooks, module._backward_pre_hooks)
     return (
-        type(head) is nn.Linear
-        and getattr(head.forward, "__func__", None) is nn.Linear.forward
-        and type(head.weight) is nn.Parameter
-        and not hasattr(head.weight, "ds_id")
+        type(module) is nn.Linear
+        and getattr(module.forward, "__func__", None) is nn.Linear.forward
+        and type(module.weight) is nn.Parameter
+        and not hasattr(module.weight, "ds_id")
         and not any(hooks)
     )
 
@@ -206,18 +199,12 @@ def _add_product(total: Tensor, left: Tensor, right: Tensor, operands: torch.dty
         total += torch.mm(left.to(operands), right.to(operands), out_dtype=total.dtype)
 
 
-def _logps_through_module(
-    hidden: Tensor, targets: Tensor, head: nn.Module, chunk: int, scale: float, softcap: float | None
-) -> Tensor:
+def _logps_through_module(hidden: Tensor, targets: Tensor, head: Head, chunk: int) -> Tensor:
     """The same for a head that must be called: each chunk's logits are dropped and computed again for the gradient."""
 
     def logps(states: Tensor, wanted: Tensor) -> Tensor:
-        logits = head(states)
-        logits = logits.to(_wide(logits.dtype))
-        if scale != 1.0:
-            logits = logits * scale
-        if softcap is not None:
-            logits = softcap * torch.tanh(logits / softcap)
+        raw = head.module(states)
+        logits = head.logits(raw.to(_wide(raw.dtype)))
         return logits.log_softmax(dim=1).gather(1, wanted[:, None]).squeeze(1)
 
     parts = []

@@ -11,31 +11,36 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from mixpo.errors import DataError
-from mixpo.files import RunFiles, Shards, divert, write_text
-from mixpo.pairs.correctness import STEP, Judged, Limits, correctness_pairs
+from mixpo.files import RunFiles, Shards, divert
+from mixpo.pairs.correctness import STEP, Judged, PairLimits, correctness_pairs
 from mixpo.pairs.difficulty import Range, bin_of, pass_rate
 from mixpo.pairs.dropout_ntp import dropout_pair
-from mixpo.pairs.grouping import Group, Inputs, groups
+from mixpo.pairs.grouping import Inputs, QuestionRecords, groups
 from mixpo.progress import say, track
 from mixpo.records import Dropped, DropReason, PassRate, PreferencePair, Question
+from mixpo.references import Continuations, Output, Questions, Responses, Verdicts
+from mixpo.text_files import write_text
+
+WRITES = (Output.PAIRS,)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Config(Limits):
+class Config(PairLimits):
     """What pairs are made from."""
 
     name: str = "pair"
     """The section's name: the folder of its pairs."""
     seed: int = 0
     """Which responses meet, where there are more pairs than the cap."""
-    questions: str = "questions"
+    questions: Questions = "questions"
     """The section whose questions were asked."""
-    responses: str = "sample"
+    responses: Responses = "sample"
     """The section that wrote the responses."""
-    verdicts: str = "verify"
+    verdicts: Verdicts = "verify"
     """The section that judged them; empty: no correctness pairs."""
-    continuations: str = ""
-    """The section that wrote continuations of the responses (DropoutNTP); empty: none."""
+    continuations: Continuations = ""
+    """The section that wrote continuations of the responses (DropoutNTP); where a recipe says nothing, a `dropout`
+    before this one that cut the same responses; empty: none."""
     difficulty: tuple[float, ...] = (0.0, 1.0)
     """Pass rates between which a question makes correctness pairs, both included, for example [0.2, 0.8]."""
 
@@ -63,7 +68,7 @@ class Funnel:
     dropped: Counter[str] = field(default_factory=Counter)
     """What was left out by reason: questions, or responses (empty, same_text), or pairs (over_cap)."""
 
-    def count(self, group: Group) -> None:
+    def count(self, group: QuestionRecords) -> None:
         self.responses += len(group.responses)
         self.continuations += len(group.continuations)
         self.questions += group.question is not None
@@ -77,7 +82,9 @@ class Funnel:
         return json.dumps(vars(self), indent=1) + "\n"
 
 
-def build(groups: Iterable[Group], config: Config, funnel: Funnel) -> Iterator[PreferencePair | PassRate | Dropped]:
+def build(
+    groups: Iterable[QuestionRecords], config: Config, funnel: Funnel
+) -> Iterator[PreferencePair | PassRate | Dropped]:
     """Every question's pairs, its pass rate and what was left out, counted in `funnel` on the way."""
     for group in groups:
         funnel.count(group)
@@ -91,7 +98,7 @@ def build(groups: Iterable[Group], config: Config, funnel: Funnel) -> Iterator[P
             yield record
 
 
-def _of_question(group: Group, config: Config) -> Iterator[PreferencePair | PassRate | Dropped]:
+def _of_question(group: QuestionRecords, config: Config) -> Iterator[PreferencePair | PassRate | Dropped]:
     question = group.question
     responses = {response.id: response for response in group.responses}
     lost = sum(record.id not in responses for record in group.verdicts)

@@ -27,7 +27,7 @@ STEP = "pair"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Limits:
+class PairLimits:
     """How many pairs a question gives."""
 
     max_pairs: int = 15
@@ -62,7 +62,7 @@ class Pool:
 
 
 def correctness_pairs(
-    question: Question, judged: Iterable[Judged], limits: Limits, seed: int
+    question: Question, judged: Iterable[Judged], limits: PairLimits, seed: int
 ) -> Iterator[PreferencePair | Dropped]:
     """The question's pairs and what was left out. Neither depends on the order of `judged`.
 
@@ -106,7 +106,7 @@ def _pools(judged: list[Judged], rng: random.Random) -> list[Pool]:
     return list(pools.values())
 
 
-def _pairs(question: Question, pools: list[Pool], limits: Limits) -> Iterator[PreferencePair | Dropped]:
+def _pairs(question: Question, pools: list[Pool], limits: PairLimits) -> Iterator[PreferencePair | Dropped]:
     wrong = [spread(pool.right, pool.wrong) for pool in pools]
     correctness = list(islice(_in_turn(wrong), limits.max_pairs))
     # Format pairs come only after every correctness pair, so the chosen responses stay evenly used.

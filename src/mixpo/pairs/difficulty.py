@@ -4,18 +4,18 @@ Questions that are always or never answered right give no pairs; those that hard
 chosen response may be right by luck. Reinforcement learning wants the same middle.
 """
 
-import json
-import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mixpo.errors import DataError, UserError
+from mixpo.errors import DataError
 from mixpo.files import RunFiles
 from mixpo.images import ImageRoots
 from mixpo.progress import say
 from mixpo.records import DropReason, Outcome, PassRate, Question, Verdict
+from mixpo.tables import write_jsonl
+from mixpo.text_files import staged
 
 BINS = ("0", "0-0.2", "0.2-0.4", "0.4-0.6", "0.6-0.8", "0.8-1", "1")
 """Pass rates for a histogram: never right, fifths (the lower end included), always right."""
@@ -99,16 +99,7 @@ def export(files: RunFiles, out: Path, wanted: Range, pairs: str, questions: str
     if not rates.paths():
         raise DataError(f"{rates.folder} holds no pass rates; run `mixpo pair` first, or name its section with --pairs")
     roots = ImageRoots.load(files.image_roots_file(questions))
-    staged = out.with_name(f".{out.name}.staged")
-    count = 0
-    try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        with staged.open("w", encoding="utf-8") as file:
-            for row in rows(files.questions(questions), rates, roots, wanted):
-                file.write(json.dumps(row, ensure_ascii=False) + "\n")
-                count += 1
-        os.replace(staged, out)
-    except OSError as error:
-        raise UserError(f"{out} cannot be written ({error.strerror}); choose another file") from error
+    with staged(out) as place:
+        count = write_jsonl(rows(files.questions(questions), rates, roots, wanted), place)
     say(f"{out}: {count:,} questions with a pass rate from {wanted.low:g} to {wanted.high:g}")
     return count

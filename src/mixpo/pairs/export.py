@@ -1,11 +1,10 @@
 """`mixpo export`: the pairs of a run in another program's format, complete with their images."""
 
-import shutil
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import yaml
 
@@ -13,33 +12,16 @@ from mixpo.errors import DataError, ImageError, UserError
 from mixpo.files import RunFiles, Shards
 from mixpo.images import ImageRoots
 from mixpo.json_lines import to_json
-from mixpo.pairs.formats import llama_factory, mmpr, ms_swift, rlaif_v, trl
-from mixpo.pairs.formats.pictures import Pictures
+from mixpo.pairs.formats.pictures import ExportPictures
 from mixpo.pairs.formats.row import Unsupported
-from mixpo.pairs.import_pairs import Format
+from mixpo.pairs.import_pairs import FORMATS, Format, FormatModule
 from mixpo.progress import say, track
 from mixpo.records import Dropped, DropReason, PreferencePair
+from mixpo.references import Output, read_of
+from mixpo.registry import chosen
+from mixpo.text_files import staged
 
 LEFT_OUT = "left_out.jsonl"
-
-
-class Writer(Protocol):
-    """A module of `mixpo.pairs.formats`."""
-
-    def row(self, pair: PreferencePair, answer: str | None, pictures: Pictures, /) -> dict[str, Any]:
-        """The pair in the format's columns. Raises Unsupported or ImageError."""
-
-    def write(self, rows: Iterable[dict[str, Any]], out: Path, /) -> int:
-        """Writes the format's files into a folder; returns how many rows."""
-
-
-WRITERS: dict[Format, Writer] = {
-    Format.TRL: trl,
-    Format.MMPR: mmpr,
-    Format.MS_SWIFT: ms_swift,
-    Format.LLAMA_FACTORY: llama_factory,
-    Format.RLAIF_V: rlaif_v,
-}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,17 +46,8 @@ def export(files: RunFiles, form: Format, out: Path, pairs: str = "pair", questi
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise UserError(f"{out} is not empty; name a new folder")
     questions = questions or questions_of(files, pairs)
-    staged = out.with_name(f".{out.name}.staged")
-    shutil.rmtree(staged, ignore_errors=True)
-    try:
-        done = _write(files, WRITERS[form], staged, shards, questions)
-        if out.exists():
-            out.rmdir()
-        staged.rename(out)
-    except OSError as error:
-        raise UserError(f"{out} cannot be written ({error.strerror}); make room or choose another folder") from error
-    finally:
-        shutil.rmtree(staged, ignore_errors=True)
+    with staged(out) as place:
+        done = _write(files, FORMATS[form], place, shards, questions)
     reasons = Counter(record.reason for record in done.left_out)
     listed = ", ".join(f"{number:,} {reason}" for reason, number in sorted(reasons.items()))
     note = f"; left out: {listed}, see {LEFT_OUT}" if listed else ""
@@ -83,18 +56,16 @@ def export(files: RunFiles, form: Format, out: Path, pairs: str = "pair", questi
 
 
 def format_of(name: str) -> Format:
-    """Raises UserError for a name that no format has."""
-    if name not in list(Format):
-        raise UserError(f"--format {name!r} is none of {', '.join(Format)}")
-    return Format(name)
+    """Raises RecipeError for a name that no format has."""
+    return Format(chosen(name, Format, "--format"))
 
 
-def _write(files: RunFiles, writer: Writer, out: Path, pairs: Shards[PreferencePair], questions: str) -> Exported:
+def _write(files: RunFiles, writer: FormatModule, out: Path, pairs: Shards[PreferencePair], questions: str) -> Exported:
     out.mkdir(parents=True)
     roots = ImageRoots.load(files.image_roots_file(questions))
     answers = {question.id: question.answer for question in files.questions(questions) if question.answer is not None}
     left_out: list[Dropped] = []
-    pictures = Pictures(roots, out)
+    pictures = ExportPictures(roots, out)
 
     def rows() -> Iterator[dict[str, Any]]:
         for pair in track(pairs, "export"):
@@ -115,7 +86,7 @@ def _write(files: RunFiles, writer: Writer, out: Path, pairs: Shards[PreferenceP
 def questions_of(files: RunFiles, pairs: str) -> str:
     """The questions section that a pairs section's images lie under, by the run's recipe."""
     saved = yaml.safe_load(files.recipe.read_text(encoding="utf-8")) if files.recipe.exists() else {}
-    named = ((saved or {}).get("steps", {}).get(pairs) or {}).get("questions")
+    named = read_of((saved or {}).get("steps", {}).get(pairs) or {}, Output.QUESTIONS)
     if named:
-        return str(named)
+        return named
     return pairs if pairs in files.sections("questions") else "questions"

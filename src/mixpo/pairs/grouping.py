@@ -14,8 +14,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from mixpo.files import Shards, read_lines
+from mixpo.files import Shards
 from mixpo.records import Continuation, Question, Response, Verdict
+from mixpo.text_files import read_lines
 
 log = logging.getLogger(__name__)
 BUCKET_BYTES = 32_000_000
@@ -25,7 +26,7 @@ MOST_BUCKETS = 500
 
 
 @dataclass(slots=True)
-class Group:
+class QuestionRecords:
     """All records of one question."""
 
     question_id: str
@@ -49,7 +50,7 @@ class Inputs:
         return {name: getattr(self, name) for name in ("questions", "responses", "verdicts", "continuations")}
 
 
-def groups(inputs: Inputs, folder: Path, bucket_bytes: int = BUCKET_BYTES) -> Iterator[Group]:
+def groups(inputs: Inputs, folder: Path, bucket_bytes: int = BUCKET_BYTES) -> Iterator[QuestionRecords]:
     """One group a question; `folder` holds the temporary files and is removed at the end.
 
     The order depends on the records' order and number; what is in a group on neither.
@@ -94,10 +95,12 @@ def _split(shards: Shards[Any], key: str, folder: Path, name: str, buckets: int)
                 files[zlib.crc32(str(question_id).encode()) % buckets].write(line)
 
 
-def _grouped(inputs: Inputs) -> Iterator[Group]:
-    found: dict[str, Group] = {question.id: Group(question.id, question) for question in inputs.questions}
+def _grouped(inputs: Inputs) -> Iterator[QuestionRecords]:
+    found: dict[str, QuestionRecords] = {
+        question.id: QuestionRecords(question.id, question) for question in inputs.questions
+    }
     for name in ("responses", "verdicts", "continuations"):
         for record in getattr(inputs, name):
-            group = found.setdefault(record.question_id, Group(record.question_id))
+            group = found.setdefault(record.question_id, QuestionRecords(record.question_id))
             getattr(group, name).append(record)
     yield from found.values()

@@ -7,19 +7,24 @@ train: {pairs: import, questions: import}
 import json
 import shutil
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
+from typing import Any, Protocol
 
 from mixpo.errors import DataError
-from mixpo.files import RunFiles, divert, write_bytes, write_text
+from mixpo.files import RunFiles, divert
 from mixpo.ids import Ids
 from mixpo.images import inside
 from mixpo.pairs.formats import llama_factory, mmpr, ms_swift, rlaif_v, trl
-from mixpo.pairs.formats.row import Entry, Source
+from mixpo.pairs.formats.pictures import ExportPictures
+from mixpo.pairs.formats.row import Content, Entry, PairSource
 from mixpo.progress import say, track
 from mixpo.records import Dropped, DropReason, PreferencePair, Question
+from mixpo.references import Output
+from mixpo.tables import rows
+from mixpo.text_files import write_bytes, write_text
 
 BATCH = 1000
 
@@ -34,13 +39,29 @@ class Format(StrEnum):
     RLAIF_V = "rlaif-v"
 
 
-READERS = {
-    Format.TRL: trl.read,
-    Format.MS_SWIFT: ms_swift.read,
-    Format.LLAMA_FACTORY: llama_factory.read,
-    Format.RLAIF_V: rlaif_v.read,
+class FormatModule(Protocol):
+    """A module of `mixpo.pairs.formats`."""
+
+    def content(self, row: Mapping[str, Any], /) -> Content:
+        """What a row of the format says. Raises BadRow or Unsupported."""
+
+    def row(self, pair: PreferencePair, answer: str | None, pictures: ExportPictures, /) -> dict[str, Any]:
+        """The pair in the format's columns. Raises Unsupported or ImageError."""
+
+    def write(self, rows: Iterable[dict[str, Any]], out: Path, /) -> int:
+        """Writes the format's files into a folder; returns how many rows."""
+
+
+FORMATS: dict[Format, FormatModule] = {
+    Format.TRL: trl,
+    Format.MMPR: mmpr,
+    Format.MS_SWIFT: ms_swift,
+    Format.LLAMA_FACTORY: llama_factory,
+    Format.RLAIF_V: rlaif_v,
 }
-"""MMPR is read through its meta.json."""
+
+
+WRITES = (Output.QUESTIONS, Output.PAIRS)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,16 +69,18 @@ class Config:
     """One preference file, or one `meta.json` of several."""
 
     name: str = "import"
+    """The section's name: questions and pairs are written under it."""
     seed: int = 0
     """Which rows a `repeat_time` below 1 takes."""
     format: Format
+    """Whose format the file is in; `docs/formats.md` has their columns."""
     path: str
     """A file, or a folder of Parquet files; `~` is filled in. For mmpr: meta.json, or its folder."""
     image_root: str = ""
     """The folder that image paths start at; empty: the file's own (mmpr: what meta.json says)."""
 
 
-def entries(config: Config) -> Iterator[tuple[Source, Iterator[Entry | Dropped]]]:
+def entries(config: Config) -> Iterator[tuple[PairSource, Iterator[Entry | Dropped]]]:
     """Every source that the configuration names, with its rows. Raises DataError when it cannot be read."""
     path = Path(config.path).expanduser()
     if not path.exists():
@@ -68,8 +91,8 @@ def entries(config: Config) -> Iterator[tuple[Source, Iterator[Entry | Dropped]]
             yield source, mmpr.read(file, source, repeat, config.seed)
         return
     file = _file(path, config.format)
-    source = Source(config.name, root or (file if file.is_dir() else file.parent))
-    yield source, READERS[config.format](file, source)
+    source = PairSource(config.name, root or (file if file.is_dir() else file.parent))
+    yield source, (source.read(row, FORMATS[config.format].content) for row in rows(file))
 
 
 def _file(path: Path, form: Format) -> Path:
@@ -91,7 +114,7 @@ def run(config: Config, files: RunFiles) -> None:
     for folder in (files.questions(config.name).folder, files.dropped(config.name).folder):
         shutil.rmtree(folder, ignore_errors=True)
     counts: Counter[str] = Counter()
-    records = track(_records(config, files, counts), config.name)
+    records = track(_records(config, files), config.name)
     count = pairs.replace(divert(_counted(records, counts), files.dropped(config.name)))
     left_out = ", ".join(f"{number:,} {reason}" for reason, number in sorted(counts.items())) or "nothing"
     say(f"{config.name}: {count:,} pairs from {config.path}; left out: {left_out}")
@@ -106,13 +129,13 @@ def _counted(records: Iterator[PreferencePair | Dropped], counts: Counter[str]) 
         yield record
 
 
-def _records(config: Config, files: RunFiles, counts: Counter[str]) -> Iterator[PreferencePair | Dropped]:
+def _records(config: Config, files: RunFiles) -> Iterator[PreferencePair | Dropped]:
     """The pairs; on the way their questions, pictures and image roots are written."""
     asked, ids = Ids(), Ids()
     questions: list[Question] = []
     roots: dict[str, Path] = {}
-    for source, rows in entries(config):
-        for record in rows:
+    for source, found in entries(config):
+        for record in found:
             if isinstance(record, Dropped):
                 yield record
                 continue
@@ -135,7 +158,7 @@ def _records(config: Config, files: RunFiles, counts: Counter[str]) -> Iterator[
     write_text(files.image_roots_file(config.name), json.dumps(names, indent=1) + "\n")
 
 
-def _add_roots(source: Source, roots: dict[str, Path]) -> None:
+def _add_roots(source: PairSource, roots: dict[str, Path]) -> None:
     for name, folder in source.roots.items():
         if roots.setdefault(name, folder.resolve()) != folder.resolve():
             raise DataError(

@@ -10,10 +10,10 @@ from typing import Any
 
 import torch
 
-from mixpo.batches.encode import Encoder, Example, image_token_ids
+from mixpo.batches.encode import Encoder, Example
 from mixpo.batches.grouping import group
 from mixpo.batches.layout import Layout
-from mixpo.errors import DataError, UserError
+from mixpo.errors import DataError, UserError, first_line
 from mixpo.files import RunFiles
 from mixpo.images import ImageRoots
 from mixpo.models.cpu_products import product
@@ -21,7 +21,8 @@ from mixpo.models.load import load_processor
 from mixpo.plan.cost import Prompt, Shape, paired, shape_of, step_bytes, step_flops, tower_tokens
 from mixpo.recipe import Recipe, load_recipe
 from mixpo.training.recompute import wide_enough
-from mixpo.training.train import Config, Rows
+from mixpo.training.rows import RowDataset
+from mixpo.training.train import Config
 
 SAMPLE = 1000
 """Pairs that are encoded; of more, evenly spread groups."""
@@ -94,7 +95,7 @@ def _table(config: Config, files: RunFiles, machine_name: str, machine: Machine)
             f"{files.pairs(config.pairs).folder} holds no pairs; run the recipe's steps before {config.name!r}"
         )
     shape = shape_on_paper(model_path)
-    rows = Rows(records, ImageRoots.load(files.image_roots_file(config.questions)))
+    rows = RowDataset(records, ImageRoots.load(files.image_roots_file(config.questions)))
     groups = list(encoded_groups(rows, load_processor(model_path), config, shape.patch))
     steps = config.epochs * len(records) / config.batch  # the last of an epoch may be smaller
     whole = math.ceil(len(records) / config.batch) * config.epochs
@@ -106,8 +107,8 @@ def _table(config: Config, files: RunFiles, machine_name: str, machine: Machine)
         "",
         f"{'objective':<10} {'reference':<10} {'tokens/step':>12} {'TFLOP/step':>12} {'GiB/device':>11} {'hours':>9}",
     ]
-    for objective, reference in OBJECTIVES:
-        lines.append(_line(objective, reference, config, shape, groups, steps, machine))
+    for variant in OBJECTIVES:
+        lines.append(_line(variant, config, shape, groups, steps, machine))
     return "\n".join([*(line.rstrip() for line in lines), "", NOTE])
 
 
@@ -120,10 +121,9 @@ class Pairs:
     chosen: Prompt
 
 
-def encoded_groups(rows: Rows, processor: Any, config: Config, patch: int) -> Iterator[Pairs]:
+def encoded_groups(rows: RowDataset, processor: Any, config: Config, patch: int) -> Iterator[Pairs]:
     """Evenly spread groups of up to `pairs_per_group` pairs of a question, with their true lengths."""
     encoder = Encoder(processor, config.max_completion_length)
-    images = image_token_ids(processor)
     wholes = [
         list(indices) for _, indices in groupby(range(len(rows)), key=lambda index: rows.records[index].question_id)
     ]
@@ -142,12 +142,12 @@ def encoded_groups(rows: Rows, processor: Any, config: Config, patch: int) -> It
             chosen = {tuple(example.completions[0]) for example in mine}
             yield Pairs(
                 len(mine),
-                _lengths(one.prompt, one.completions, images, patch),
-                _lengths(one.prompt, [list(ids) for ids in chosen], images, patch),
+                _lengths(one.prompt, one.completions, encoder.chat.image_tokens, patch),
+                _lengths(one.prompt, [list(ids) for ids in chosen], encoder.chat.image_tokens, patch),
             )
 
 
-def _lengths(prompt: Example, completions: Sequence[list[int]], images: set[int], patch: int) -> Prompt:
+def _lengths(prompt: Example, completions: Sequence[list[int]], images: frozenset[int], patch: int) -> Prompt:
     return Prompt(
         tokens=len(prompt.prompt_ids),
         completions=tuple(map(len, completions)),
@@ -157,8 +157,9 @@ def _lengths(prompt: Example, completions: Sequence[list[int]], images: set[int]
 
 
 def _line(
-    objective: str, reference: str, config: Config, shape: Shape, groups: list[Pairs], steps: float, machine: Machine
+    variant: tuple[str, str], config: Config, shape: Shape, groups: list[Pairs], steps: float, machine: Machine
 ) -> str:
+    objective, reference = variant
     prompts = [one.chosen if objective == "SFT" else one.full for one in groups]
     if config.layout is Layout.PAIRED:
         prompts = paired(prompts)
@@ -184,5 +185,4 @@ def shape_on_paper(path: str) -> Shape:
         with torch.device("meta"):
             return shape_of(AutoModelForImageTextToText.from_config(config))
     except (OSError, ValueError) as error:
-        first = str(error).strip().split("\n")[0]
-        raise UserError(f"model {path!r} cannot be read as a vision-language model: {first}") from error
+        raise UserError(f"model {path!r} cannot be read as a vision-language model: {first_line(error)}") from error

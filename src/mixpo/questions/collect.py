@@ -6,7 +6,6 @@ questions:
     mine:   {loader: jsonl, path: ~/data/mine.jsonl}
 """
 
-import importlib
 import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
@@ -16,12 +15,15 @@ from types import ModuleType
 from typing import Any
 
 from mixpo.config import build
-from mixpo.errors import DataError, ImageError, RecipeError
-from mixpo.files import RunFiles, divert, to_json, write_bytes, write_text
+from mixpo.errors import DataError, FieldError, ImageError
+from mixpo.files import RunFiles, divert, to_json
 from mixpo.images import fetch, inside
 from mixpo.progress import say, track
 from mixpo.questions.source import Item, left_out
 from mixpo.records import Dropped, DropReason, Question
+from mixpo.references import Output
+from mixpo.registry import module
+from mixpo.text_files import write_bytes, write_text
 
 LOADERS = {
     "scenes": "mixpo.questions.scenes.source",
@@ -37,6 +39,9 @@ Doubt = Callable[[Question], str | None]
 """Says why no answer can match a question's ground truth; None where one can."""
 
 
+WRITES = (Output.QUESTIONS,)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Config:
     """Where questions come from."""
@@ -50,19 +55,15 @@ class Config:
 
     def __post_init__(self) -> None:
         for source, values in self.sources.items():
-            _source(source, values)
+            loader_of(source, values, f"sources.{source}")
 
 
-def _source(source: str, values: dict[str, Any]) -> tuple[ModuleType, Any]:
-    """A source's loader and the loader's config. Raises RecipeError naming the source."""
-    where = f"sources.{source}"
+def loader_of(source: str, values: dict[str, Any], where: str) -> tuple[ModuleType, Any]:
+    """A source's loader and the loader's config. Raises FieldError with the path from `where` on."""
     if not source.replace("_", "").replace("-", "").isalnum():
-        raise RecipeError(f"{where}: a source's name is made of letters, digits, - and _")
-    loader = values.get("loader")
-    if loader not in LOADERS:
-        raise RecipeError(f"{where}.loader: {loader!r} is none of {', '.join(LOADERS)}")
-    module = importlib.import_module(LOADERS[loader])
-    return module, build(module.Config, {key: value for key, value in values.items() if key != "loader"}, where)
+        raise FieldError([where], "a source's name is made of letters, digits, - and _")
+    loader = module(values.get("loader"), LOADERS, f"{where}.loader")
+    return loader, build(loader.Config, {key: value for key, value in values.items() if key != "loader"}, where)
 
 
 def collect(config: Config, doubt: Doubt | None = None) -> Iterator[Item | Dropped]:
@@ -74,9 +75,9 @@ def collect(config: Config, doubt: Doubt | None = None) -> Iterator[Item | Dropp
     """
     seen: Counter[str] = Counter()
     for source, values in config.sources.items():
-        module, loader_config = _source(source, values)
+        loader, loader_config = loader_of(source, values, source)
         found, left_out = 0, Counter[str]()
-        for entry in module.load(loader_config, source, config.seed):
+        for entry in loader.load(loader_config, source, config.seed):
             checked = _check(entry, seen, doubt) if isinstance(entry, Item) else entry
             if isinstance(checked, Item):
                 found += 1
@@ -156,7 +157,7 @@ def _store(entry: Item, folder: Path) -> None:
 
 def _root(source: str, values: dict[str, Any]) -> str:
     """Where a source's images lie: in the run, or the folder in which they stay."""
-    module, loader_config = _source(source, values)
+    module, loader_config = loader_of(source, values, source)
     root = module.image_root(loader_config)
     return f"images/{source}" if root is None else str(root)
 

@@ -17,6 +17,9 @@ from mixpo.questions.scenes import chains
 from mixpo.questions.scenes.ask import Task, task_from_state
 from mixpo.questions.scenes.scene import Scene, from_state
 from mixpo.records import Demonstration, Question
+from mixpo.references import Output, Questions
+
+WRITES = (Output.DEMONSTRATIONS,)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,8 +27,10 @@ class Config:
     """The mixture of answers about scenes; shares are of 1, what is left over are chains of thought."""
 
     name: str = "demonstrations"
+    """The section's name: its folder in the run."""
     seed: int = 0
-    questions: str = "questions"
+    """Seed of which question gets which kind of answer, and of the slips in hasty ones."""
+    questions: Questions = "questions"
     """The section whose questions are answered."""
     describe: float = 0.0
     """Share of scenes that are described instead of asked about."""

@@ -4,12 +4,12 @@ Columns as in `mixpo.questions.rows`. Images stay undecoded on the way and are c
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mixpo.errors import DataError, MissingExtra
-from mixpo.questions.rows import Reading, check_fields, item
+from mixpo.errors import DataError, MissingExtra, first_line
+from mixpo.questions.rows import RowsConfig, item
 from mixpo.questions.source import Item, data_path, first
 from mixpo.records import Dropped
 
@@ -17,11 +17,9 @@ BATCH_ROWS = 64
 
 
 @dataclass(frozen=True, kw_only=True)
-class Config:
-    """One split of a data set."""
+class Config(RowsConfig):
+    """One split of a data set: `path` is a name on the hub ("owner/name"), or a folder."""
 
-    path: str
-    """A name on the hub ("owner/name"), or a folder; `~` and `$VARIABLES` are filled in."""
     split: str = "train"
     """The split; also a slice that `load_dataset` understands: "train[:10%]"."""
     subset: str = ""
@@ -30,17 +28,6 @@ class Config:
     """Branch, tag or commit on the hub; empty: the newest."""
     streaming: bool = False
     """Read rows as they are asked for, instead of preparing the whole split first."""
-    image_root: str = ""
-    """The folder that image paths start at; empty: the data set's own folder."""
-    fields: dict[str, str] = field(default_factory=dict)
-    """Column of the data set for a field of the question, for example `{text: query}`."""
-    fetch_images: bool = False
-    """Whether images named by http(s) addresses are fetched; without it their rows are dropped."""
-    limit: int | None = None
-    """At most so many questions, from the start."""
-
-    def __post_init__(self) -> None:
-        check_fields(self.fields)
 
 
 def image_root(config: Config) -> None:
@@ -55,9 +42,9 @@ def load(config: Config, name: str, seed: int) -> Iterator[Item | Dropped]:
 def _items(config: Config, name: str) -> Iterator[Item | Dropped]:
     folder = _folder(config.path)
     root = data_path(config.image_root) if config.image_root else folder or Path()
-    reading = Reading(source=name, root=root, store=True, fields=config.fields, fetch=config.fetch_images)
+    options = config.reading(name, root)
     for number, row in enumerate(rows(config, folder)):
-        yield item(row, number, f"{name}/{config.split}:{number + 1}", reading)
+        yield item(row, number, f"{name}/{config.split}:{number + 1}", options)
 
 
 def _folder(path: str) -> Path | None:
@@ -84,7 +71,7 @@ def rows(config: Config, folder: Path | None) -> Iterator[dict[str, Any]]:
             for row in table.to_pylist():
                 yield row | {column: _label(names, row[column]) for column, names in labels.items()}
     except (OSError, ValueError, datasets.exceptions.DatasetsError, pyarrow.ArrowException) as error:
-        reason = (str(error) or type(error).__name__).splitlines()[0]
+        reason = first_line(error)
         raise DataError(f"{config.path}: cannot be read as a data set ({reason}); check path and split") from error
 
 

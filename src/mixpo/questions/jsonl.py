@@ -1,34 +1,18 @@
 """Questions from a JSON-lines file: one object a line, its columns as in `mixpo.questions.rows`."""
 
-import json
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
-from mixpo.errors import DataError
-from mixpo.questions.rows import Reading, check_fields, item
-from mixpo.questions.source import Item, data_path, first, left_out
-from mixpo.records import Dropped, DropReason
+from mixpo.questions.rows import RowsConfig, item
+from mixpo.questions.source import Item, data_path, first
+from mixpo.records import Dropped
+from mixpo.tables import json_lines
 
 
 @dataclass(frozen=True, kw_only=True)
-class Config:
-    """A JSON-lines file whose images lie in files beside it."""
-
-    path: str
-    """The file; `~` and `$VARIABLES` are filled in."""
-    image_root: str = ""
-    """The folder that image paths start at; empty: the file's own. The images stay there."""
-    fields: dict[str, str] = field(default_factory=dict)
-    """Column of the file for a field of the question, for example `{text: query}`."""
-    fetch_images: bool = False
-    """Whether images named by http(s) addresses are fetched; without it their rows are dropped. With it all images
-    are copied into the run."""
-    limit: int | None = None
-    """At most so many questions, from the start of the file."""
-
-    def __post_init__(self) -> None:
-        check_fields(self.fields)
+class Config(RowsConfig):
+    """A JSON-lines file. Images by path stay where they are, unless `fetch_images` copies all into the run."""
 
 
 def image_root(config: Config) -> Path | None:
@@ -47,25 +31,6 @@ def load(config: Config, name: str, seed: int) -> Iterator[Item | Dropped]:
 
 def _rows(config: Config, name: str) -> Iterator[Item | Dropped]:
     path = data_path(config.path)
-    fetch = config.fetch_images
-    reading = Reading(source=name, root=_folder(config), store=fetch, fields=config.fields, fetch=fetch)
-    number = -1
-    for line_number, line in enumerate(_lines(path), 1):
-        if not line.strip():
-            continue
-        number += 1
-        where = f"{name}/{path.name}:{line_number}"
-        try:
-            row = json.loads(line)
-        except (ValueError, RecursionError) as error:
-            yield left_out(where, DropReason.TORN_LINE, f"not valid JSON ({error})")
-            continue
-        yield item(row, number, where, reading)
-
-
-def _lines(path: Path) -> Iterator[bytes]:
-    try:
-        with path.open("rb") as file:
-            yield from file
-    except OSError as error:
-        raise DataError(f"{path}: cannot be read ({error.strerror}); check the path") from error
+    reading = config.reading(name, _folder(config), store=config.fetch_images)
+    for number, line, row in json_lines(path):
+        yield item(row, number - 1, f"{name}/{path.name}:{line}", reading)

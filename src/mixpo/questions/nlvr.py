@@ -19,6 +19,7 @@ from mixpo.errors import DataError, ImageError
 from mixpo.images import inside
 from mixpo.questions.source import Item, data_path, first, left_out
 from mixpo.records import AnswerKind, Dropped, DropReason, Question
+from mixpo.tables import BadLine, json_lines, rows
 
 PERMUTATIONS = ((0, 1, 2), (0, 2, 1), (1, 0, 2), (1, 2, 0), (2, 0, 1), (2, 1, 0))
 """Which box of `structured_rep` is shown left, in the middle and right in picture number k."""
@@ -48,13 +49,13 @@ def image_root(config: Config) -> Path | None:
 def load(config: Config, name: str, seed: int) -> Iterator[Item | Dropped]:
     """The split's questions in the publisher's order. Raises DataError when no split lies at the path."""
     base, layout = _find(config)
-    rows = _json_rows(base, config.split, name) if layout == "json" else _parquet_rows(base, config.split, name)
-    items = (_item(row, name, base, config.describe) if isinstance(row, Row) else row for row in rows)
+    found = _json_rows(base, config.split, name) if layout == "json" else _parquet_rows(base, config.split, name)
+    items = (_item(row, name, base, config.describe) if isinstance(row, NlvrRow) else row for row in found)
     return first(items, config.limit)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Row:
+class NlvrRow:
     """One statement with one picture, whichever layout it comes from; values as they stand in the file."""
 
     where: str
@@ -81,10 +82,8 @@ def _find(config: Config) -> tuple[Path, str]:
     raise DataError(f"{path}: no NLVR split {split!r} there (neither {split}.parquet nor {split}/{split}.json)")
 
 
-def _parquet_rows(base: Path, split: str, name: str) -> Iterator[Row | Dropped]:
-    from mixpo.questions.parquet import read_rows
-
-    for number, row in enumerate(read_rows(base / f"{split}.parquet"), 1):
+def _parquet_rows(base: Path, split: str, name: str) -> Iterator[NlvrRow | Dropped]:
+    for _, number, row in rows(base / f"{split}.parquet"):
         where = f"{name}/{split}.parquet:{number}"
         missing = [column for column in COLUMNS if row.get(column) is None]
         if missing:
@@ -94,35 +93,34 @@ def _parquet_rows(base: Path, split: str, name: str) -> Iterator[Row | Dropped]:
             boxes = json.loads(row["structured_rep"])
         except (ValueError, TypeError):
             boxes = None
-        yield Row(
+        yield NlvrRow(
             where=where, id=row["id"], group=row["group"], permutation=row["permutation"], sentence=row["sentence"],
             label=row["label"], boxes=boxes, file=f"{row['id']}.png", content=row["image"],
         )  # fmt: skip
 
 
-def _json_rows(base: Path, split: str, name: str) -> Iterator[Row | Dropped]:
+def _json_rows(base: Path, split: str, name: str) -> Iterator[NlvrRow | Dropped]:
     path = base / split / f"{split}.json"
-    for number, line in enumerate(path.read_bytes().splitlines(), 1):
-        where = f"{name}/{path.name}:{number}"
-        try:
-            row = json.loads(line)
-            identifier, directory = row["identifier"], row["directory"]
-        except ValueError as error:
-            yield left_out(where, DropReason.TORN_LINE, f"not valid JSON ({error})")
+    for _, line, row in json_lines(path):
+        where = f"{name}/{path.name}:{line}"
+        if isinstance(row, BadLine):
+            yield left_out(where, DropReason.TORN_LINE, str(row))
             continue
+        try:
+            identifier, directory = row["identifier"], row["directory"]
         except (KeyError, TypeError) as error:
             yield left_out(where, DropReason.BAD_ROW, f"there is no {error}")
             continue
         for permutation in range(len(PERMUTATIONS)):
             own_id = f"{split}-{identifier}-{permutation}"
             file = f"{split}/images/{directory}/{own_id}.png"
-            yield Row(
+            yield NlvrRow(
                 where=f"{where}/{permutation}", id=own_id, group=identifier, permutation=permutation, file=file,
                 sentence=row.get("sentence"), label=row.get("label"), boxes=row.get("structured_rep"), content=None,
             )  # fmt: skip
 
 
-def _item(row: Row, name: str, base: Path, describe: bool) -> Item | Dropped:
+def _item(row: NlvrRow, name: str, base: Path, describe: bool) -> Item | Dropped:
     label = str(row.label).lower()
     if not isinstance(row.sentence, str) or label not in ("true", "false") or row.permutation not in range(6):
         return left_out(row.where, DropReason.BAD_ROW, "needs a sentence, a label true or false, a permutation 0 to 5")

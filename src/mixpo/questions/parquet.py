@@ -4,36 +4,17 @@ Images are copied into the run folder, whichever way they come.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any
+from dataclasses import dataclass
 
-from mixpo.errors import DataError
-from mixpo.questions.rows import Reading, check_fields, item
+from mixpo.questions.rows import RowsConfig, item
 from mixpo.questions.source import Item, data_path, first
 from mixpo.records import Dropped
-
-BATCH_ROWS = 64
-"""Rows decoded at once: a row may hold megabytes of image."""
+from mixpo.tables import rows
 
 
 @dataclass(frozen=True, kw_only=True)
-class Config:
-    """A Parquet file, or a folder of them."""
-
-    path: str
-    """A file, or a folder whose `*.parquet` are read in the order of their names."""
-    image_root: str = ""
-    """The folder that image paths start at; empty: the file's own."""
-    fields: dict[str, str] = field(default_factory=dict)
-    """Column of the file for a field of the question, for example `{text: query}`."""
-    fetch_images: bool = False
-    """Whether images named by http(s) addresses are fetched; without it their rows are dropped."""
-    limit: int | None = None
-    """At most so many questions, from the start."""
-
-    def __post_init__(self) -> None:
-        check_fields(self.fields)
+class Config(RowsConfig):
+    """A Parquet file, or a folder whose `*.parquet` are read in the order of their names."""
 
 
 def image_root(config: Config) -> None:
@@ -51,21 +32,7 @@ def _items(config: Config, name: str) -> Iterator[Item | Dropped]:
     number = 0
     for file in paths:
         root = data_path(config.image_root) if config.image_root else file.parent
-        reading = Reading(source=name, root=root, store=True, fields=config.fields, fetch=config.fetch_images)
-        for row_number, row in enumerate(read_rows(file), 1):
-            yield item(row, number, f"{name}/{file.name}:{row_number}", reading)
+        reading = config.reading(name, root)
+        for _, line, row in rows(file):
+            yield item(row, number, f"{name}/{file.name}:{line}", reading)
             number += 1
-
-
-def read_rows(path: Path) -> Iterator[dict[str, Any]]:
-    """The rows of one file as Python values. Raises DataError when it is torn or no Parquet."""
-    import pyarrow
-    from pyarrow import parquet
-
-    try:
-        with parquet.ParquetFile(path) as file:
-            for batch in file.iter_batches(batch_size=BATCH_ROWS):
-                yield from batch.to_pylist()
-    except (pyarrow.ArrowException, OSError) as error:
-        reason = str(error).splitlines()[0]
-        raise DataError(f"{path}: cannot be read as Parquet ({reason}); check or download it again") from error

@@ -17,10 +17,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from mixpo.errors import ImageError
+from mixpo.errors import BadRow, FieldError, ImageError
 from mixpo.images import inside, is_url
 from mixpo.questions.source import Item, left_out
 from mixpo.records import AnswerKind, Dropped, DropReason, Question
+from mixpo.tables import BadLine
 
 COLUMNS = ("id", "text", "images", "answer", "kind", "choices", "domain", "category", "precision", "unit", "meta")
 SECOND_NAMES = {"text": "question", "images": "image"}
@@ -28,12 +29,8 @@ EXTENSIONS = {b"\x89PNG": ".png", b"\xff\xd8\xff": ".jpg", b"GIF8": ".gif", b"RI
 PNG_MODES = ("1", "L", "LA", "P", "RGB", "RGBA", "I", "I;16")
 
 
-class BadRow(ValueError):
-    """A row that makes no question; the message says what is wrong with it."""
-
-
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Reading:
+class ReadOptions:
     """How the rows of one source are read."""
 
     source: str
@@ -48,28 +45,48 @@ class Reading:
     """Whether images named by an http(s) address are fetched into the run, or refused."""
 
 
-def check_fields(fields: Mapping[str, str]) -> None:
-    """Raises ValueError when a recipe renames a field that a question does not have."""
-    for name in fields:
-        if name not in COLUMNS:
-            raise ValueError(f"fields.{name}: a question has no such field; it has {', '.join(COLUMNS)}")
+@dataclass(frozen=True, kw_only=True)
+class RowsConfig:
+    """What a recipe may say of rows, whatever they are read from."""
+
+    path: str
+    """A file, a folder or a data set's name, as the loader has it; `~` and `$VARIABLES` are filled in."""
+    image_root: str = ""
+    """The folder that image paths start at; empty: the one that the rows lie in."""
+    fields: dict[str, str] = field(default_factory=dict)
+    """Column of the data for a field of the question, for example `{text: query}`."""
+    fetch_images: bool = False
+    """Whether images named by http(s) addresses are fetched into the run; without it their rows are dropped."""
+    limit: int | None = None
+    """At most so many questions, from the start."""
+
+    def __post_init__(self) -> None:
+        for name in self.fields:
+            if name not in COLUMNS:
+                raise FieldError(["fields", name], f"a question has no such field; it has {', '.join(COLUMNS)}")
+
+    def reading(self, source: str, root: Path, store: bool = True) -> ReadOptions:
+        """How the source's rows are read."""
+        return ReadOptions(source=source, root=root, store=store, fields=self.fields, fetch=self.fetch_images)
 
 
-def item(row: Any, number: int, where: str, reading: Reading) -> Item | Dropped:
+def item(row: Any, number: int, where: str, options: ReadOptions) -> Item | Dropped:
     """The question a row holds, or why it holds none. No image is decoded here.
 
     `number` is the row's place in the data set, from 0, and its id when it has none; `where` is what a
     `Dropped` record calls it.
     """
+    if isinstance(row, BadLine):
+        return left_out(where, DropReason.TORN_LINE, str(row))
     try:
-        values, rest = _split(row, reading.fields)
-        images, pictures = _images(values.pop("images", None), reading)
+        values, rest = _split(row, options.fields)
+        images, pictures = _images(values.pop("images", None), options)
         own_id = _line("id", values.pop("id", number))
         if "text" not in values:
             raise BadRow("there is no text")
         meta = {**rest, **_mapping(values.pop("meta", {}))}
         read: dict[str, Any] = {name: READERS[name](name, value) for name, value in values.items()}
-        question = Question(id=f"{reading.source}-{own_id}", images=images, meta=meta, **read)
+        question = Question(id=f"{options.source}-{own_id}", images=images, meta=meta, **read)
     except BadRow as error:
         return left_out(where, DropReason.BAD_ROW, str(error))
     except ImageError as error:
@@ -157,7 +174,7 @@ def _plain(value: Any) -> Any:
     return value if isinstance(value, str | int | float | bool | None) else str(value)
 
 
-def _images(given: Any, reading: Reading) -> tuple[tuple[str, ...], dict[str, bytes | str]]:
+def _images(given: Any, options: ReadOptions) -> tuple[tuple[str, ...], dict[str, bytes | str]]:
     """Image paths as records have them, and the bytes to be stored under them (or where to fetch them)."""
     entries = given if isinstance(given, list | tuple) else [] if given is None else [given]
     paths: list[str] = []
@@ -167,22 +184,22 @@ def _images(given: Any, reading: Reading) -> tuple[tuple[str, ...], dict[str, by
         if content is None:
             name = entry.get("path") if isinstance(entry, Mapping) else entry
             if isinstance(name, str) and is_url(name):
-                if not reading.fetch:
+                if not options.fetch:
                     raise ImageError(f"{name}: images are fetched from addresses only with `fetch_images: true`")
-                path = f"{reading.source}/{hashlib.sha256(name.encode()).hexdigest()[:20]}.img"
+                path = f"{options.source}/{hashlib.sha256(name.encode()).hexdigest()[:20]}.img"
                 paths.append(path)
                 pictures[path] = name
                 continue
-            file, relative = _find(name, reading.root)
-            if not reading.store:
-                paths.append(f"{reading.source}/{relative}")
+            file, relative = _find(name, options.root)
+            if not options.store:
+                paths.append(f"{options.source}/{relative}")
                 continue
             content = _read(file)
         if not content:
             raise ImageError("the image is empty")
         # Named by its content: a picture that many questions share is stored once.
         extension = next((extension for start, extension in EXTENSIONS.items() if content.startswith(start)), ".img")
-        path = f"{reading.source}/{hashlib.sha256(content).hexdigest()[:20]}{extension}"
+        path = f"{options.source}/{hashlib.sha256(content).hexdigest()[:20]}{extension}"
         paths.append(path)
         pictures[path] = content
     return tuple(paths), pictures

@@ -6,11 +6,12 @@ from typing import Any
 from mixpo.errors import DataError
 from mixpo.evaluation.ablation import GAP
 from mixpo.evaluation.metrics import UNITS, scaled
-from mixpo.files import RunFiles, read_json, write_text
-from mixpo.report.accuracy import Row, Table, style_name
+from mixpo.files import RunFiles
+from mixpo.report.accuracy import Table, TableRow, style_name
 from mixpo.report.figures import Bar, bars
 from mixpo.report.numbers import duration
 from mixpo.report.page import environment
+from mixpo.text_files import read_json, write_text
 
 HEADS = ["Variant", "{value}", "sd over seeds", "Minus base", "Minus {against}", "Seeds"]
 
@@ -62,7 +63,7 @@ def _table(results: list[dict[str, Any]], benchmark: str, style: str, metric: st
         ends = [_interval(result[key], scale, digits, sign="+") for key in ("over_base", "over_against")]
         cells = [result["variant"], _interval(result["value"], scale, digits), spread, *ends, seeds]
         tone = _tone(result["over_base"]) if metric == "accuracy" else ""
-        rows.append(Row(cells, result["variant"] == against, tone))
+        rows.append(TableRow(cells, result["variant"] == against, tone))
     name = metric.replace("_", " ")
     named = "" if metric == "accuracy" else f": {name}"
     heads = [head.format(value=f"{name.capitalize()}{unit}", against=against) for head in HEADS]
@@ -75,7 +76,9 @@ def _title(benchmark: str, style: str) -> str:
 
 def cost_table(content: dict[str, Any]) -> Table:
     rows = [
-        Row([c["variant"], f"{c['pairs']:,.0f}", duration(c["seconds"]), f"{c['tokens']:,.0f}", f"{c['flops']:.2e}"])
+        TableRow(
+            [c["variant"], f"{c['pairs']:,.0f}", duration(c["seconds"]), f"{c['tokens']:,.0f}", f"{c['flops']:.2e}"]
+        )
         for c in content["costs"]
     ]
     shared = f"Cost of one training; the data that all share took {duration(content['shared_seconds'])}"

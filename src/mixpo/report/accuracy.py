@@ -28,7 +28,7 @@ def style_name(style: str) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class TableRow:
     """One line of a table: cells of text, the first being its head."""
 
     cells: list[str]
@@ -41,11 +41,11 @@ class Row:
 class Table:
     title: str
     heads: list[str]
-    rows: list[Row]
+    rows: list[TableRow]
 
 
 @dataclass(frozen=True, slots=True)
-class Benchmark:
+class BenchmarkSection:
     """One benchmark of one evaluation, ready for the page."""
 
     evaluation: str
@@ -88,7 +88,7 @@ class Lookup:
         )  # fmt: skip
 
 
-def benchmarks(data: ReportData) -> list[Benchmark]:
+def benchmarks(data: ReportData) -> list[BenchmarkSection]:
     """Every benchmark of every evaluation, in the order of the recipe."""
     found = []
     for evaluation in data.evaluations:
@@ -97,7 +97,7 @@ def benchmarks(data: ReportData) -> list[Benchmark]:
             questions = max(score.n for score in look.scores.values())
             categories = [_categories(look, style) for style in look.styles if look.categories]
             found.append(
-                Benchmark(
+                BenchmarkSection(
                     evaluation.name, name, questions, _figure(look), gains=_gains(look), answers=_answers(look),
                     categories=categories, scores=_scores(look), changes=_changes(look),
                 )
@@ -163,7 +163,7 @@ def _gains(look: Lookup) -> Table:
     """Every comparison over all questions: models first, then styles."""
     rows = []
     for c in _overall(look.comparisons):
-        rows.append(Row([_between(c), *_change(c), f"{count(c.fixed)} / {count(c.broken)}"], tone=_tone(c)))
+        rows.append(TableRow([_between(c), *_change(c), f"{count(c.fixed)} / {count(c.broken)}"], tone=_tone(c)))
     return Table("Differences", ["Comparison", "Points", "p", "Fixed / broken"], rows)
 
 
@@ -187,13 +187,13 @@ def _scores(look: Lookup) -> Table:
             found = [look.scores.get((model, style, ALL, metric)) for metric in metrics]
             if any(found):
                 cells = ["" if score is None else _with_interval(score) for score in found]
-                rows.append(Row([f"{model}, {style_name(style)}", *cells]))
+                rows.append(TableRow([f"{model}, {style_name(style)}", *cells]))
     return Table("Other scores", ["Model and prompt", *(m.replace("_", " ").capitalize() for m in metrics)], rows)
 
 
 def _changes(look: Lookup) -> Table:
     """Comparisons of scores other than accuracy. More of them is not always better: no line has a tone."""
-    rows = [Row([f"{_between(c)}: {c.metric.replace('_', ' ')}", *_change(c)]) for c in _overall(look.changes)]
+    rows = [TableRow([f"{_between(c)}: {c.metric.replace('_', ' ')}", *_change(c)]) for c in _overall(look.changes)]
     return Table("Differences of other scores", ["Comparison", "Points, or units of the score", "p"], rows)
 
 
@@ -207,7 +207,7 @@ def _answers(look: Lookup) -> Table:
             if score:
                 shares = [look.scores.get((model, style, ALL, metric)) for metric in metrics]
                 cells = [percent(share.value) if share else "" for share in shares]
-                rows.append(Row([f"{model}, {style_name(style)}", _with_interval(score), *cells]))
+                rows.append(TableRow([f"{model}, {style_name(style)}", _with_interval(score), *cells]))
     return Table("Answers", ["Model and prompt", "Accuracy", *(RATES[metric] for metric in metrics)], rows)
 
 
@@ -219,7 +219,7 @@ def _categories(look: Lookup, style: str) -> Table:
         n = next((score.n for score in scores if score), 0)
         cells = [category, count(n), *(_with_interval(score) if score else "" for score in scores)]
         change = _change(gain) if gain else ["", ""]
-        rows.append(Row(cells + change, strong=category == ALL, tone=_tone(gain)))
+        rows.append(TableRow(cells + change, strong=category == ALL, tone=_tone(gain)))
     heads = ["Questions", "n", *look.models, "Points", "p"]
     return Table(f"By kind of question: {style_name(style)}", heads, rows)
 

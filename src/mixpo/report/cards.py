@@ -2,24 +2,22 @@
 
 from collections import Counter
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import yaml
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from mixpo.errors import UserError
-from mixpo.references import trained_by
+from mixpo.records import Origin
+from mixpo.references import Output, read_of
 from mixpo.report.accuracy import benchmarks, headline
 from mixpo.report.collect import ReportData
-from mixpo.report.numbers import count
-from mixpo.report.page import TEMPLATES
+from mixpo.report.page import environment
 
 SHIPPED = "the small model that ships with mixpo"
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
+class QuestionSource:
     """Where questions came from."""
 
     section: str
@@ -67,40 +65,33 @@ def data_card(data: ReportData, section: str, rows: int, left_out: int) -> str:
 def base_model(data: ReportData, section: str) -> str:
     """The model that training began from, followed through the run's own sections."""
     seen: set[str] = set()
-    model = str(data.steps.get(section, {}).get("model", "base"))
-    while (maker := trained_by(model)) is not None and maker not in seen:
+    values = data.steps.get(section, {})
+    while (maker := read_of(values, Output.MODEL)) and maker not in seen:
         seen.add(maker)
         values = data.steps.get(maker, {})
-        model = SHIPPED if values.get("uses") == "base_model" else str(values.get("model", "base"))
+    model = SHIPPED if values.get("uses") == "base_model" else str(values.get("model", "base"))
     return SHIPPED if model == "base" else model
 
 
-def sources(data: ReportData) -> list[Source]:
+def sources(data: ReportData) -> list[QuestionSource]:
     """The data sets of all questions sections, imported files among them."""
     found = []
     for section, values in data.steps.items():
         number = data.questions.get(section, 0)
         if values.get("uses") == "import":
-            found.append(Source(section, str(values.get("path")), f"format {values.get('format')}", number))
+            found.append(QuestionSource(section, str(values.get("path")), f"format {values.get('format')}", number))
         for name, settings in (values.get("sources") or {}).items():
             shown = ", ".join(f"{key} {value}" for key, value in settings.items())
-            found.append(Source(section, str(name), shown, number))
+            found.append(QuestionSource(section, str(name), shown, number))
     return found
 
 
 def _pairs(data: ReportData) -> dict[str, int]:
-    totals: dict[str, int] = {}
-    for origins in data.origins.values():
-        for origin, number in origins.items():
-            totals[str(origin)] = totals.get(str(origin), 0) + number
-    return totals
+    totals = sum(data.origins.values(), Counter[Origin]())
+    return {str(origin): number for origin, number in totals.items()}
 
 
 def _render(template: str, *, front: dict[str, Any], **context: Any) -> str:
     """Markdown, not HTML: nothing is escaped, and nothing that a model wrote is in it."""
-    environment = Environment(
-        loader=FileSystemLoader(Path(TEMPLATES)), undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
-    environment.filters["count"] = count
     head = yaml.safe_dump(front, sort_keys=False)
-    return f"---\n{head}---\n\n{environment.get_template(template).render(**context)}"
+    return f"---\n{head}---\n\n{environment(escaped=False).get_template(template).render(**context)}"

@@ -3,7 +3,6 @@
 Records are read one at a time; what is kept of them is counted, or a bounded number of examples.
 """
 
-import json
 import random
 from collections import Counter
 from collections.abc import Iterable
@@ -12,11 +11,13 @@ from typing import Any
 
 import yaml
 
-from mixpo.files import RunFiles, read_json, read_lines
+from mixpo.files import RunFiles
 from mixpo.records import Comparison, Dropped, DropReason, Origin, Outcome, PreferencePair, Question, Score
 from mixpo.report.review_summary import Summary, summaries
 from mixpo.report.reviews import Reviews
-from mixpo.report.signatures import signs
+from mixpo.report.warning_signs import signs
+from mixpo.tables import json_lines
+from mixpo.text_files import read_json
 
 EXAMPLES = 3
 """Dropped records shown for each reason."""
@@ -40,7 +41,7 @@ class Training:
 
 
 @dataclass(frozen=True, slots=True)
-class Shown:
+class GalleryPair:
     """One pair of the gallery and its question, where the run still has it."""
 
     pair: PreferencePair
@@ -60,7 +61,7 @@ class Drops:
 
 
 @dataclass(frozen=True, slots=True)
-class Cost:
+class SectionCost:
     """What one section took."""
 
     section: str
@@ -112,9 +113,9 @@ class ReportData:
     """Section -> the funnel that the step `pair` wrote."""
     trainings: list[Training] = field(default_factory=list)
     evaluations: list[Evaluation] = field(default_factory=list)
-    gallery: list[Shown] = field(default_factory=list)
+    gallery: list[GalleryPair] = field(default_factory=list)
     drops: list[Drops] = field(default_factory=list)
-    costs: list[Cost] = field(default_factory=list)
+    costs: list[SectionCost] = field(default_factory=list)
     signs: list[str] = field(default_factory=list)
     """What went wrong with the writing or the training, a sentence each."""
     people: list[Summary] = field(default_factory=list)
@@ -195,10 +196,10 @@ def training_of(data: ReportData, files: RunFiles, section: str, tokens: Counter
     folder = files.checkpoints(section)
     steps: dict[int, dict[str, float]] = {}
     log = folder / "log.jsonl"
-    for line in read_lines(log) if log.exists() else ():
+    for _, _, row in json_lines(log) if log.exists() else ():
         try:
-            row = json.loads(line)
-            steps.setdefault(int(row["step"]), {}).update(_numbers(row))
+            numbers = {key: float(value) for key, value in row.items() if isinstance(value, int | float)}
+            steps.setdefault(int(row["step"]), {}).update(numbers)
         except (ValueError, KeyError, TypeError, AttributeError):
             # The line that was being written when the process was killed.
             continue
@@ -211,11 +212,7 @@ def training_of(data: ReportData, files: RunFiles, section: str, tokens: Counter
     return Training(section, [steps[step] for step in sorted(steps)], offered, (folder / "model").exists())
 
 
-def _numbers(row: dict[str, Any]) -> dict[str, float]:
-    return {key: float(value) for key, value in row.items() if isinstance(value, int | float)}
-
-
-def _gallery(data: ReportData, files: RunFiles, number: int, seed: int) -> list[Shown]:
+def _gallery(data: ReportData, files: RunFiles, number: int, seed: int) -> list[GalleryPair]:
     """Pairs of different questions, each origin as often as the others while it lasts."""
     drawn: dict[Origin, list[PreferencePair]] = {}
     for section in data.origins:
@@ -231,7 +228,7 @@ def _gallery(data: ReportData, files: RunFiles, number: int, seed: int) -> list[
                 found.setdefault(question.id, (question, section))
     sections = list(data.questions)
     unknown = (None, sections[0] if sections else "")
-    return [Shown(pair, *found.get(pair.question_id, unknown)) for pair in turns]
+    return [GalleryPair(pair, *found.get(pair.question_id, unknown)) for pair in turns]
 
 
 def _sample(pairs: Iterable[PreferencePair], number: int, seed: int) -> dict[Origin, list[PreferencePair]]:
@@ -275,11 +272,11 @@ def _drops(data: ReportData, files: RunFiles) -> list[Drops]:
     return found
 
 
-def _costs(data: ReportData, files: RunFiles, tokens: Counter[str]) -> list[Cost]:
+def _costs(data: ReportData, files: RunFiles, tokens: Counter[str]) -> list[SectionCost]:
     costs = []
     for section, values in data.steps.items():
         timing = read_json(files.json(f"timings/{section}"))
         if timing:
             step = str(values.get("uses", section))
-            costs.append(Cost(section, step, timing["seconds"], timing["runs"], tokens[section]))
+            costs.append(SectionCost(section, step, timing["seconds"], timing["runs"], tokens[section]))
     return costs

@@ -1,6 +1,6 @@
 """What a DropoutNTP pair cost in tokens, beside what was published."""
 
-from mixpo.report.accuracy import Row, Table
+from mixpo.report.accuracy import Table, TableRow
 from mixpo.report.collect import ReportData
 from mixpo.report.numbers import count
 
@@ -22,8 +22,8 @@ def dropout_cost(data: ReportData) -> Table:
         shown = (
             f"{section} (ratio {values.get('ratio', '?')}, image {'kept' if values.get('with_image') else 'left out'})"
         )
-        rows.append(Row([shown, count(cost.pairs), *map(count, parts), count(sum(parts))], strong=True))
+        rows.append(TableRow([shown, count(cost.pairs), *map(count, parts), count(sum(parts))], strong=True))
     if rows:
-        rows += [Row([name, "", "", "", "", count(tokens)]) for name, tokens in PUBLISHED.items()]
+        rows += [TableRow([name, "", "", "", "", count(tokens)]) for name, tokens in PUBLISHED.items()]
     heads = ["Section", "Continuations", "Response", "Continuation", "Left out", "Tokens a pair"]
     return Table("DropoutNTP: tokens that the model wrote for a pair", heads, rows)

@@ -2,21 +2,23 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from mixpo.files import RunFiles, write_text
+from mixpo.files import RunFiles
 from mixpo.progress import say
+from mixpo.references import Output
 from mixpo.report.accuracy import benchmarks, headline, summary
 from mixpo.report.charts import broken_steps, curves, funnel
-from mixpo.report.collect import ReportData, Shown, Training, collect
+from mixpo.report.collect import GalleryPair, ReportData, collect
 from mixpo.report.difference import Piece, cut, marked
 from mixpo.report.dropout import dropout_cost
 from mixpo.report.numbers import count, duration, percent
-from mixpo.report.pictures import Picture, Pictures
+from mixpo.report.pictures import PagePictures, Picture
 from mixpo.report.rounds import rounds
+from mixpo.text_files import write_text
 
 TEMPLATES = Path(__file__).parent / "templates"
 SHOWN_OPEN = 6
@@ -29,11 +31,17 @@ ORIGINS = {
 }
 
 
+WRITES: tuple[Output, ...] = ()
+
+
 @dataclass(frozen=True, kw_only=True)
 class Config:
     """What the page shows."""
 
+    RUNTIME: ClassVar[tuple[str, ...]] = ("seed", "pairs_shown")
+
     name: str = "report"
+    """The section's name; the page is `report.html` whatever it is."""
     seed: int = 0
     """Chooses the pairs shown."""
     pairs_shown: int = 24
@@ -76,11 +84,11 @@ class Curves:
 def run(config: Config, files: RunFiles) -> None:
     """Writes `report.html`, whole or not at all."""
     data = collect(files, pairs_shown=config.pairs_shown, seed=config.seed)
-    write_text(files.report, page(data, Pictures(files)))
+    write_text(files.report, page(data, PagePictures(files)))
     say(f"{config.name}: {files.report}")
 
 
-def page(data: ReportData, pictures: Pictures) -> str:
+def page(data: ReportData, pictures: PagePictures) -> str:
     """The page's HTML. Everything that a model or a data set wrote is escaped by the template engine."""
     html = (
         environment()
@@ -93,7 +101,7 @@ def page(data: ReportData, pictures: Pictures) -> str:
             rounds=rounds(data),
             funnel=funnel(data),
             dropout_cost=dropout_cost(data),
-            trainings=[_curves(training) for training in data.trainings],
+            trainings=[Curves(t.section, curves(t), t.finished, broken_steps(t)) for t in data.trainings],
             people=data.people,
             gallery=[_card(shown, pictures) for shown in data.gallery],
             shown_open=SHOWN_OPEN,
@@ -104,12 +112,12 @@ def page(data: ReportData, pictures: Pictures) -> str:
     return html.encode("utf-8", "replace").decode()
 
 
-def environment() -> Environment:
-    """Strict: a missing value fails instead of printing nothing; all values are escaped."""
+def environment(escaped: bool = True) -> Environment:
+    """Strict: a missing value fails instead of printing nothing; all values are escaped, unless it is for Markdown."""
     made = Environment(
         loader=FileSystemLoader(TEMPLATES),
         undefined=StrictUndefined,
-        autoescape=True,
+        autoescape=escaped,
         trim_blocks=True,
         lstrip_blocks=True,
     )
@@ -123,11 +131,7 @@ def _short(text: str, limit: int = 300) -> str:
     return f"{beginning} … ({missing:,} more characters)" if missing else beginning
 
 
-def _curves(training: Training) -> Curves:
-    return Curves(training.section, curves(training), training.finished, broken_steps(training))
-
-
-def _card(shown: Shown, pictures: Pictures) -> Card:
+def _card(shown: GalleryPair, pictures: PagePictures) -> Card:
     pair, question = shown.pair, shown.question
     (chosen, chosen_missing), (rejected, rejected_missing) = cut(pair.chosen), cut(pair.rejected)
     chosen_pieces, rejected_pieces = marked(chosen, rejected)

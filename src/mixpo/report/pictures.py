@@ -24,7 +24,7 @@ class Picture:
     width: int = 0
 
 
-class Pictures:
+class PagePictures:
     """Opens the images of a run's records, each questions section with its own roots."""
 
     def __init__(self, files: RunFiles):

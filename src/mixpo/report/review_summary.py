@@ -4,18 +4,8 @@ from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from mixpo.evaluation.statistics import wilson
-from mixpo.report.reviews import Answer, Choice
-
-
-@dataclass(frozen=True, slots=True)
-class Share:
-    """A share in [0, 1] with Wilson's 95 % interval."""
-
-    value: float
-    low: float
-    high: float
-    n: int
+from mixpo.evaluation.statistics import Share, wilson
+from mixpo.report.reviews import Answer, Preference
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +26,7 @@ class Summary:
     contest: str
     reviewers: list[str]
     items: int
-    choices: dict[Choice, int]
+    choices: dict[Preference, int]
     """How often each was said, over all answers."""
     wins: Share | None
     """Of the items that people decided, the share in which the first text won; None when none was decided."""
@@ -61,31 +51,31 @@ def _summary(contest: str, answers: list[Answer]) -> Summary:
         by_item[answer.item_id].append(answer)
     decided = {item: winner for item, found in by_item.items() if (winner := majority(found)) is not None}
     preferred = {answer.item_id: answer.preferred for answer in answers}
-    judged = [item for item in decided if preferred[item] in (Choice.FIRST, Choice.SECOND)]
+    judged = [item for item in decided if preferred[item] in (Preference.FIRST, Preference.SECOND)]
     reviewers = list(dict.fromkeys(answer.reviewer for answer in answers))
-    sided = [a for a in answers if a.choice in (Choice.FIRST, Choice.SECOND)]
+    sided = [a for a in answers if a.choice in (Preference.FIRST, Preference.SECOND)]
     return Summary(
         contest=contest,
         reviewers=reviewers,
         items=len(by_item),
-        choices={choice: sum(answer.choice is choice for answer in answers) for choice in Choice},
-        wins=_share([winner is Choice.FIRST for winner in decided.values()]),
+        choices={choice: sum(answer.choice is choice for answer in answers) for choice in Preference},
+        wins=_share([winner is Preference.FIRST for winner in decided.values()]),
         verifier=_share([decided[item] == preferred[item] for item in judged]),
         kappas=[kappa(answers, one, other) for n, one in enumerate(reviewers) for other in reviewers[n + 1 :]],
-        left=_share([(a.choice is Choice.FIRST) == a.first_was_left for a in sided]),
+        left=_share([(a.choice is Preference.FIRST) == a.first_was_left for a in sided]),
     )
 
 
-def majority(answers: Sequence[Answer]) -> Choice | None:
+def majority(answers: Sequence[Answer]) -> Preference | None:
     """The text that more reviewers hold for better; None when as many say the one as the other."""
     votes = Counter(answer.choice for answer in answers)
-    difference = votes[Choice.FIRST] - votes[Choice.SECOND]
-    return None if difference == 0 else Choice.FIRST if difference > 0 else Choice.SECOND
+    difference = votes[Preference.FIRST] - votes[Preference.SECOND]
+    return None if difference == 0 else Preference.FIRST if difference > 0 else Preference.SECOND
 
 
 def kappa(answers: Sequence[Answer], one: str, other: str) -> Kappa:
     """Cohen 1960, over the four choices: (agreement - chance) / (1 - chance)."""
-    said: dict[str, dict[str, Choice]] = defaultdict(dict)
+    said: dict[str, dict[str, Preference]] = defaultdict(dict)
     for answer in answers:
         said[answer.reviewer][answer.item_id] = answer.choice
     shared = [item for item in said[one] if item in said[other]]
@@ -94,7 +84,7 @@ def kappa(answers: Sequence[Answer], one: str, other: str) -> Kappa:
         return Kappa((one, other), None, 0.0, 0)
     agreement = sum(said[one][item] is said[other][item] for item in shared) / n
     first, second = (Counter(said[name][item] for item in shared) for name in (one, other))
-    chance = sum(first[choice] * second[choice] for choice in Choice) / n**2
+    chance = sum(first[choice] * second[choice] for choice in Preference) / n**2
     return Kappa((one, other), (agreement - chance) / (1 - chance) if chance < 1 else None, agreement, n)
 
 

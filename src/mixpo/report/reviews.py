@@ -30,7 +30,7 @@ CREATE TABLE IF NOT EXISTS answers (
 NAME_LIMIT = 80
 
 
-class Choice(StrEnum):
+class Preference(StrEnum):
     """What a reviewer says of an item; first and second are the texts, wherever they stood."""
 
     FIRST = "first"
@@ -49,7 +49,7 @@ class Side(StrEnum):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Item:
+class ReviewItem:
     """Two texts to be compared."""
 
     id: str
@@ -71,15 +71,15 @@ class Answer:
     item_id: str
     contest: str
     reviewer: str
-    choice: Choice
+    choice: Preference
     preferred: str
     """The verifier's, as in the item."""
     first_was_left: bool = True
-    steps: Choice = Choice.TIE
+    steps: Preference = Preference.TIE
     """Which has the more correct steps; TIE where nothing was said."""
-    grounded: Choice = Choice.TIE
+    grounded: Preference = Preference.TIE
     """Which keeps closer to the image."""
-    readable: Choice = Choice.TIE
+    readable: Preference = Preference.TIE
 
 
 class Reviews:
@@ -106,7 +106,7 @@ class Reviews:
                 f"{self.path} cannot be used for reviews ({error}); move it away and start again"
             ) from error
 
-    def add(self, items: list[Item]) -> None:
+    def add(self, items: list[ReviewItem]) -> None:
         """Adds what is not there yet, after what is."""
         with self._open() as connection:
             (last,) = connection.execute("SELECT coalesce(max(place), 0) FROM items").fetchone()
@@ -116,7 +116,7 @@ class Reviews:
             ]
             connection.executemany("INSERT OR IGNORE INTO items VALUES (?, ?, ?, ?, ?, ?, ?, ?)", rows)
 
-    def next(self, reviewer: str, contest: str) -> Item | None:
+    def next(self, reviewer: str, contest: str) -> ReviewItem | None:
         """The first item that this reviewer has not judged."""
         with self._open() as connection:
             row = connection.execute(
@@ -126,9 +126,9 @@ class Reviews:
                 (contest, reviewer),
             ).fetchone()
         names = ("id", "contest", "question_id", "prompt", "first", "second", "preferred")
-        return Item(**dict(zip(names, row))) if row else None
+        return ReviewItem(**dict(zip(names, row))) if row else None
 
-    def save(self, item: Item, reviewer: str, side: Side, rubric: dict[str, Side] | None = None) -> Answer:
+    def save(self, item: ReviewItem, reviewer: str, side: Side, rubric: dict[str, Side] | None = None) -> Answer:
         """Writes an answer, to the disk before this returns; a second one to the same item replaces the first."""
         left = first_is_left(item.id, reviewer)
         says = {name: _choice(value, left) for name, value in (rubric or {}).items()}
@@ -176,8 +176,9 @@ class Reviews:
             ).fetchall()
         return [
             Answer(
-                item_id=row[0], contest=row[1], reviewer=row[2], choice=Choice(row[3]), preferred=row[4],
-                first_was_left=bool(row[5]), steps=Choice(row[6]), grounded=Choice(row[7]), readable=Choice(row[8]),
+                item_id=row[0], contest=row[1], reviewer=row[2], choice=Preference(row[3]), preferred=row[4],
+                first_was_left=bool(row[5]), steps=Preference(row[6]), grounded=Preference(row[7]),
+                readable=Preference(row[8]),
             )
             for row in rows
         ]  # fmt: skip
@@ -188,10 +189,10 @@ def first_is_left(item_id: str, reviewer: str) -> bool:
     return bool(hashlib.sha256(f"{reviewer}\0{item_id}".encode("utf-8", "replace")).digest()[0] & 1)
 
 
-def _choice(side: Side, first_was_left: bool) -> Choice:
+def _choice(side: Side, first_was_left: bool) -> Preference:
     if side in (Side.TIE, Side.BOTH_BAD):
-        return Choice(str(side))
-    return Choice.FIRST if (side is Side.LEFT) == first_was_left else Choice.SECOND
+        return Preference(str(side))
+    return Preference.FIRST if (side is Side.LEFT) == first_was_left else Preference.SECOND
 
 
 def reviewer_name(text: str) -> str:

@@ -2,7 +2,8 @@
 
 from mixpo.prompts import Style
 from mixpo.records import Outcome
-from mixpo.report.accuracy import ALL, Row, Table, style_name
+from mixpo.references import Output, read_of, references
+from mixpo.report.accuracy import ALL, Table, TableRow, style_name
 from mixpo.report.collect import Evaluation, ReportData
 from mixpo.report.numbers import count, percent
 
@@ -10,14 +11,14 @@ from mixpo.report.numbers import count, percent
 def rounds(data: ReportData) -> Table:
     """Without lines when no training on pairs went on from another one's model."""
     chain = _chain(data)
-    columns = [(evaluation, benchmark) for evaluation in data.evaluations for benchmark in _benchmarks(evaluation)]
+    columns = [(e, name) for e in data.evaluations for name in dict.fromkeys(score.benchmark for score in e.scores)]
     heads = ["Round", "Responses", "Right", "Pairs", "Optimizer steps"]
     heads += [f"{benchmark}, {style_name(_style(evaluation))}" for evaluation, benchmark in columns]
     rows = []
     for number, section in enumerate(chain, 1):
         cells = [f"{number} ({section})", *_made(data, section)]
         cells += [_accuracy(data, evaluation, benchmark, section) for evaluation, benchmark in columns]
-        rows.append(Row(cells))
+        rows.append(TableRow(cells))
     return Table("Rounds, each with the model of the one before it", heads, rows)
 
 
@@ -25,19 +26,19 @@ def _chain(data: ReportData) -> list[str]:
     """Trainings on pairs, each begun from the model of the one before; empty when there are no two."""
     trained = [
         name for name, values in data.steps.items()
-        if values.get("uses") == "train" and not values.get("demonstrations")
+        if values.get("uses") == "train" and read_of(values, Output.PAIRS)
     ]  # fmt: skip
-    parents = {name: str(data.steps[name].get("model", "")).removeprefix("step:") for name in trained}
+    parents = {name: read_of(data.steps[name], Output.MODEL) for name in trained}
     chain = [name for name in trained if parents[name] in trained]
     return [parents[chain[0]], *chain] if chain else []
 
 
 def _made(data: ReportData, section: str) -> list[str]:
     """Responses, the share of right ones, pairs and optimizer steps; empty for what has not run."""
-    pairs = str(data.steps[section].get("pairs", ""))
+    pairs = read_of(data.steps[section], Output.PAIRS)
     values = data.steps.get(pairs, {})
-    responses = data.responses.get(str(values.get("responses", "")))
-    outcomes = data.outcomes.get(str(values.get("verdicts", "")))
+    responses = data.responses.get(read_of(values, Output.RESPONSES))
+    outcomes = data.outcomes.get(read_of(values, Output.VERDICTS))
     origins = data.origins.get(pairs)
     steps = next((len(training.steps) for training in data.trainings if training.section == section), None)
     return [
@@ -48,10 +49,6 @@ def _made(data: ReportData, section: str) -> list[str]:
     ]
 
 
-def _benchmarks(evaluation: Evaluation) -> list[str]:
-    return list(dict.fromkeys(score.benchmark for score in evaluation.scores))
-
-
 def _style(evaluation: Evaluation) -> str:
     styles = [score.style for score in evaluation.scores]
     return Style.COT if Style.COT in styles else styles[-1]
@@ -59,8 +56,8 @@ def _style(evaluation: Evaluation) -> str:
 
 def _accuracy(data: ReportData, evaluation: Evaluation, benchmark: str, section: str) -> str:
     """Of the model that the section trained, where the evaluation asked it."""
-    models = data.steps.get(evaluation.name, {}).get("models", {})
-    names = [name for name, model in models.items() if model == f"step:{section}"]
+    read = references(data.steps.get(evaluation.name, {}))
+    names = [reference.field.removeprefix("models.") for reference in read if reference.section == section]
     wanted = (benchmark, _style(evaluation), ALL, "accuracy")
     for score in evaluation.scores:
         if score.model in names and (score.benchmark, score.style, score.category, score.metric) == wanted:

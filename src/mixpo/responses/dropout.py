@@ -12,14 +12,18 @@ from mixpo.files import RunFiles
 from mixpo.images import ImageRoots
 from mixpo.progress import say, track
 from mixpo.records import Continuation, Dropped, DropReason, FinishReason, Question, Response
+from mixpo.references import Output, Responses
 from mixpo.responses.backend import Backend, Completion, Request
 from mixpo.responses.backends.make import make_backend
 from mixpo.responses.ledger import Ledger, blocks
 from mixpo.responses.prefetch import read_ahead
 from mixpo.responses.sample import IMAGES_AHEAD
-from mixpo.responses.sampling import SamplingConfig
+from mixpo.responses.sampling_config import SamplingConfig
 
 BROKEN = "\N{REPLACEMENT CHARACTER}"
+
+
+WRITES = (Output.CONTINUATIONS,)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,7 +31,8 @@ class Config(SamplingConfig):
     """What `dropout` may be told. The ratio is the paper's; its appendix also tries 0.25 and 0.75."""
 
     name: str = "dropout"
-    responses: str = "sample"
+    """The section's name: its folder in the run."""
+    responses: Responses = "sample"
     """The section whose responses are cut."""
     ratio: float = 0.5
     """Share of the response's tokens that is kept, rounded down; 0: only the question is left."""

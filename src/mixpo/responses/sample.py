@@ -15,13 +15,14 @@ from mixpo.images import ImageRoots
 from mixpo.progress import say, track
 from mixpo.prompts import Style, resolve_style, user_text
 from mixpo.records import Dropped, DropReason, Question, Response
+from mixpo.references import Output
 from mixpo.responses.backend import Backend, Completion, Request
 from mixpo.responses.backends.make import make_backend
 from mixpo.responses.backends.response_cache import Remembered
 from mixpo.responses.balance import Balance, Judge, until_balanced
 from mixpo.responses.ledger import Ledger, blocks
 from mixpo.responses.prefetch import read_ahead
-from mixpo.responses.sampling import SamplingConfig
+from mixpo.responses.sampling_config import SamplingConfig
 
 IMAGES_AHEAD = 32
 """Questions whose images are opened before the backend asks for them."""
@@ -31,10 +32,14 @@ class Which(StrEnum):
     """Which questions are sampled."""
 
     ALL = "all"
+    """Every question."""
     ANSWERED = "answered"
     """Those with a ground truth."""
     OPEN = "open"
     """Those without one: for DropoutNTP."""
+
+
+WRITES = (Output.RESPONSES,)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,12 +47,15 @@ class Config(SamplingConfig):
     """What `sample` may be told."""
 
     name: str = "sample"
+    """The section's name: its folder in the run."""
     which: Which = Which.ALL
+    """The questions that are asked."""
     n: int = 32
     """Responses per question; the most, with `stop_when_balanced`."""
     stop_when_balanced: Balance | None = None
-    """Draw in rounds, and stop a question that has enough right and enough wrong responses; None: draw all."""
+    """Draw in rounds, and stop a question that has enough right and enough wrong responses; null: all are drawn."""
     style: Style = Style.AUTO
+    """How they are asked to answer."""
     logps: bool = False
     """Whether responses carry their summed log-probability."""
     block: int = 2048

@@ -6,8 +6,8 @@ from typing import Any
 
 from transformers import TrainerCallback
 
-from mixpo.files import write_text
 from mixpo.progress import LABEL, bar
+from mixpo.text_files import write_text
 
 
 class LogFile(TrainerCallback):

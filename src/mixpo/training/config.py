@@ -1,21 +1,22 @@
 """What can be said of an MPO training, on top of transformers' `TrainingArguments`."""
 
 import logging
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from typing import Any
 
 from transformers import TrainingArguments
 
 from mixpo.batches.layout import Layout
 from mixpo.errors import DataError, UserError
-from mixpo.losses.mix import Objective
+from mixpo.losses.objective import Objective
 
 log = logging.getLogger(__name__)
 
 
 @dataclass
-class MPOConfig(TrainingArguments):
-    """`TrainingArguments` with the paper's defaults (arXiv 2411.10442, sections 3.3 and 4.1) and MPO's own fields."""
+class MPOConfig(TrainingArguments, Objective):
+    """`TrainingArguments` with the paper's defaults (arXiv 2411.10442, sections 3.3 and 4.1), the fields of `Objective`
+    (`preference_weight`, `beta` …) and those of its training. Raises ValueError for a value that cannot be."""
 
     learning_rate: float = 5e-6
     lr_scheduler_type: str = "cosine"
@@ -27,22 +28,6 @@ class MPOConfig(TrainingArguments):
     """A NaN is shown as NaN, never replaced by an average."""
     remove_unused_columns: bool = False
     """Rows are encoded by the collator; the model's own signature says nothing about their columns."""
-    preference: str = field(default="dpo", metadata={"help": "Preference loss; see mixpo.losses.objective."})
-    quality: str = field(default="bco", metadata={"help": "Quality loss."})
-    generation: str = field(default="sft", metadata={"help": "Generation loss."})
-    preference_weight: float = field(default=0.8, metadata={"help": "Weight of the preference loss."})
-    quality_weight: float = field(default=0.2, metadata={"help": "Weight of the quality loss."})
-    generation_weight: float = field(default=1.0, metadata={"help": "Weight of the generation loss."})
-    beta: float = field(default=0.1, metadata={"help": "Scale of the rewards."})
-    preference_beta: float | None = field(default=None, metadata={"help": "The preference loss's own beta."})
-    label_smoothing: float = field(
-        default=0.0, metadata={"help": "Share of swapped labels (cdpo, robust_dpo, aot, exo)."}
-    )
-    target_margin: float = field(default=0.5, metadata={"help": "SimPO's gamma."})
-    desirable_weight: float = field(default=1.0, metadata={"help": "KTO's weight of chosen completions."})
-    undesirable_weight: float = field(default=1.0, metadata={"help": "KTO's weight of rejected completions."})
-    reward_shift: str = field(default="mean", metadata={"help": "BCO's delta: mean, ema or none."})
-    reward_shift_decay: float = field(default=0.9, metadata={"help": "Decay of the ema."})
     reference_update_steps: int = field(
         default=0, metadata={"help": "TR-DPO: optimizer steps between updates of the reference; 0: it never moves."}
     )
@@ -67,34 +52,35 @@ class MPOConfig(TrainingArguments):
     score_chunk: int = field(default=1024, metadata={"help": "Tokens per chunk of head and log-softmax."})
 
     def __post_init__(self) -> None:
-        super().__post_init__()
+        TrainingArguments.__post_init__(self)
+        Objective.__post_init__(self)
         Layout(self.layout)
         if self.reference_update_steps < 0 or not 0 < self.reference_update_weight <= 1:
             raise ValueError("reference_update_steps must be at least 0, reference_update_weight above 0 and at most 1")
-        self.objective  # noqa: B018  # raises ValueError for an unknown name
         if self.recompute not in ("auto", "elementwise", "none"):
             raise ValueError(f"recompute must be auto, elementwise or none, not {self.recompute!r}")
-        if self.pairs_per_group < 1:
-            raise ValueError(f"pairs_per_group must be at least 1, not {self.pairs_per_group}")
-        if self.row_tokens is not None and self.row_tokens < 1:
-            raise ValueError(f"row_tokens must be at least 1, not {self.row_tokens}")
+        for name in ("pairs_per_group", "row_tokens", "score_chunk"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise ValueError(f"{name} must be at least 1, not {value}")
 
-    @property
-    def objective(self) -> Objective:
-        return Objective(**{item.name: getattr(self, item.name) for item in fields(Objective)})
+
+def check_together(args: MPOConfig) -> None:
+    """Raises UserError for arguments that cannot work together."""
+    if args.row_tokens is not None and (args.deepspeed or args.fsdp):
+        raise UserError("row_tokens needs whole weights on each process; set a smaller micro-batch instead")
+    if args.reference_update_steps and (args.reference_cache or args.deepspeed or args.fsdp):
+        raise UserError("reference_update_steps needs a live reference with whole weights: no cache, no sharding")
 
 
 def check(args: MPOConfig, processor: Any, rows: Any) -> None:
-    """Raises UserError for arguments that cannot work together."""
+    """Raises UserError for what a training cannot begin with."""
     if processor is None:
         raise UserError("MPOTrainer needs processing_class: the model's processor (AutoProcessor.from_pretrained)")
     if args.n_gpu > 1:
         raise UserError("several GPUs need a process each: start with torchrun, or set CUDA_VISIBLE_DEVICES=0")
     if rows is not None and hasattr(rows, "__len__") and len(rows) == 0:
         raise DataError("the training set is empty: there is nothing to train on")
-    if args.row_tokens is not None and (args.deepspeed or args.fsdp):
-        raise UserError("row_tokens needs whole weights on each process; set a smaller micro-batch instead")
-    if args.reference_update_steps and (args.reference_cache or args.deepspeed or args.fsdp):
-        raise UserError("reference_update_steps needs a live reference with whole weights: no cache, no sharding")
-    if args.objective.couples_pairs and args.gradient_accumulation_steps * args.world_size > 1:
+    check_together(args)
+    if args.couples_pairs and args.gradient_accumulation_steps * args.world_size > 1:
         log.warning("the objective compares pairs with each other: its value depends on the micro-batches")

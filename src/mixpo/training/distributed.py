@@ -8,7 +8,7 @@ import torch
 from transformers.trainer_utils import has_length
 
 from mixpo.batches.encode import Example
-from mixpo.batches.ranks import Share
+from mixpo.batches.ranks import RankShare
 
 
 class Processes:
@@ -18,7 +18,7 @@ class Processes:
         """`filler` makes an example with an image that does not count (`Encoder.filler`)."""
         # Examples are no tensors: every process reads its own rows, also of a streamed data set.
         args.accelerator_config.dispatch_batches = False
-        args.accelerator_config.split_batches = False  # `Share` knows how batches go to the ranks
+        args.accelerator_config.split_batches = False  # `RankShare` knows how batches go to the ranks
         args.accelerator_config.even_batches = True
         self.args = args
         self.accelerator: Any = None
@@ -32,11 +32,11 @@ class Processes:
         exact = torch.float32 if self.args.device.type == "mps" else torch.float64
         return self.accelerator.reduce(torch.tensor(numbers, dtype=exact, device=self.args.device), "sum").tolist()
 
-    def share(self, rows: Any, batch: int) -> Share | None:
+    def share(self, rows: Any, batch: int) -> RankShare | None:
         """None in one process, and for a stream without length, whose last rows may count twice."""
         if self.args.world_size == 1 or not has_length(rows):
             return None
-        return Share(len(rows), batch, self.args.world_size, self.args.process_index)
+        return RankShare(len(rows), batch, self.args.world_size, self.args.process_index)
 
     def own(self, groups: list[list[Example]], rows: Any, step: int) -> list[list[Example]]:
         """The batches of an optimizer step without rows that a process has had already in this epoch."""

@@ -1,18 +1,27 @@
-"""The reference policy's log-probabilities: a frozen copy, or the policy with its adapter switched off."""
+"""The reference policy's log-probabilities: a frozen copy, the policy without its adapter, a copy that follows it."""
 
 import copy
 from contextlib import nullcontext
+from pathlib import Path
 from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
+from transformers import TrainerCallback
 
 from mixpo.batches.layout import Batch
+from mixpo.errors import UserError
+from mixpo.losses.formulas import blend
 from mixpo.models.attention import decoder
 from mixpo.models.cpu_model import speed_up
 from mixpo.models.head import output_head
 from mixpo.models.load import switch_dropout_off
+from mixpo.training.checkpoints import load_weights
+from mixpo.training.config import MPOConfig
 from mixpo.training.scoring import score
+
+FOLDER = "reference"
+"""Where a checkpoint keeps the reference's weights."""
 
 
 class Reference(Protocol):
@@ -69,12 +78,47 @@ class AsItIs:
             self.policy.train(training)
 
 
-def initial_reference(policy: nn.Module, given: nn.Module | None, fresh_adapter: bool, cached: bool) -> Reference:
-    """The model given; else the policy as it is before the first step.
+class MovingReference(FrozenCopy, TrainerCallback):
+    """A copy that every `steps` optimizer steps becomes `weight` policy + (1 - `weight`) itself: TR-DPO, Gorbatovski et
+    al. 2024, arXiv 2404.09656."""
+
+    def __init__(self, policy: nn.Module, given: nn.Module | None, steps: int, weight: float):
+        """Raises UserError for a policy with an adapter, and for a given reference of another shape."""
+        if hasattr(policy, "disable_adapter"):
+            raise UserError("reference_update_steps needs a policy without adapter: merge it, or train all weights")
+        super().__init__(policy, given)
+        shapes = [[parameter.shape for parameter in model.parameters()] for model in (self.model, policy)]
+        if shapes[0] != shapes[1]:
+            raise UserError("reference_update_steps needs a reference of the policy's own architecture; drop ref_model")
+        self.steps = steps
+        self.weight = weight
+
+    def on_step_end(self, args: Any, state: Any, control: Any, model: Any = None, **kwargs: Any) -> None:
+        """What the Trainer calls after an optimizer step, before it saves a checkpoint."""
+        if state.global_step % self.steps == 0:
+            blend(self.model.parameters(), model.parameters(), self.weight)
+
+    def save(self, checkpoint: Path) -> None:
+        model: Any = self.model
+        model.save_pretrained(checkpoint / FOLDER)
+
+    def load(self, checkpoint: Path) -> None:
+        """Raises UserError when the checkpoint's reference does not fit."""
+        load_weights(self.model, str(checkpoint / FOLDER))
+
+
+def make_reference(
+    policy: nn.Module, given: nn.Module | None, args: MPOConfig, fresh_adapter: bool
+) -> Reference | None:
+    """The model given; else the policy as it is before the first step; None where the objective needs none.
 
     A new adapter changes nothing yet, so the model without it is the reference; one that was trained before is part
-    of the reference. No copy is needed where all is computed before the first step (`cached`).
+    of the reference. No copy is needed where all is computed before the first step (`reference_cache`).
     """
-    if given is None and (fresh_adapter or cached):
+    if not args.needs_reference:
+        return None
+    if args.reference_update_steps:
+        return MovingReference(policy, given, args.reference_update_steps, args.reference_update_weight)
+    if given is None and (fresh_adapter or args.reference_cache):
         return AsItIs(policy, fresh_adapter)
     return FrozenCopy(policy, given)

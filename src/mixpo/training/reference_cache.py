@@ -19,8 +19,8 @@ from torch.utils.data import ConcatDataset
 
 from mixpo.batches.layout import Batch
 from mixpo.errors import DataError, UserError
-from mixpo.files import read_json, write_text
 from mixpo.progress import track
+from mixpo.text_files import read_json, write_text
 
 RECORD = np.dtype([("key", "<u8"), ("logps", "<f4")])
 

@@ -8,7 +8,7 @@ from mixpo.images import ImageRoots
 from mixpo.records import Demonstration, PreferencePair
 
 
-class Rows(Dataset):
+class RowDataset(Dataset):
     """Records as rows in TRL's conversational format; images are opened when a row is asked for."""
 
     def __init__(self, records: list[PreferencePair] | list[Demonstration], roots: ImageRoots, fingerprint: str = ""):

@@ -27,16 +27,7 @@ def score(model: nn.Module, batch: Batch, head: Head, chunk: int) -> Tensor:
     def logps(hidden: Tensor) -> Tensor:
         flat = hidden.reshape(-1, hidden.shape[-1])[batch.positions]
         head.module.forward = own  # the general path calls the module itself
-        sums = completion_logps(
-            flat,
-            batch.targets,
-            batch.segments,
-            len(batch.lengths),
-            head.module,
-            chunk=chunk,
-            logit_scale=head.scale,
-            logit_softcap=head.softcap,
-        )
+        sums = completion_logps(flat, batch.targets, batch.segments, len(batch.lengths), head, chunk)
         return sums * head.passing
 
     with head.replaced(logps), each_image_once(plain(model), batch.tiles):

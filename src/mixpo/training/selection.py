@@ -25,7 +25,7 @@ def usable(records: Iterable[Any], encoder: Encoder, roots: ImageRoots, step: st
             for text in texts:
                 encoder.completion_ids(text)
             for image in set(record.images) - sound:
-                _try_size(roots.open(image), image, encoder.processor, sizes)
+                _try_size(roots.open(image), image, encoder.chat.processor, sizes)
                 sound.add(image)
         except ImageError as error:
             dropped.append(Dropped(id=record.id, step=step, reason=DropReason.BAD_IMAGE, detail=str(error)))

@@ -3,31 +3,33 @@
 import hashlib
 import json
 import os
-import shutil
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, ClassVar
 
 import torch
-from transformers import PrinterCallback, SchedulerType
+from transformers import IntervalStrategy, PrinterCallback, SchedulerType
 
 from mixpo.batches.encode import Encoder
 from mixpo.batches.layout import Layout
-from mixpo.errors import DataError, UserError
-from mixpo.files import RunFiles, Shards, read_json, write_text
+from mixpo.errors import DataError, FieldError, UserError
+from mixpo.files import RunFiles, Shards
 from mixpo.images import ImageRoots
 from mixpo.losses.objective import Objective
-from mixpo.losses.reward_shift import RewardShift
 from mixpo.models.load import load_model, load_processor
 from mixpo.progress import say, track
 from mixpo.records import Dropped
+from mixpo.references import Model, Output, Pairs, Questions, Reads
+from mixpo.text_files import read_json, write_text
+from mixpo.training.arguments import FREE, made, with_given
 from mixpo.training.callbacks import LogFile, ProgressBar
+from mixpo.training.checkpoints import drop_checkpoints, save_model
 from mixpo.training.config import MPOConfig
-from mixpo.training.rows import Rows
+from mixpo.training.rows import RowDataset
 from mixpo.training.selection import at_most, split_held_out, usable
-from mixpo.training.signatures import Watch
-from mixpo.training.tracking import check_tracker
+from mixpo.training.tracking import check_installed
 from mixpo.training.trainer import MPOTrainer
+from mixpo.training.warning_signs import Watch
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,61 +37,77 @@ class Lora:
     """A LoRA adapter (peft); its weights are merged into the saved model."""
 
     r: int = 16
+    """Rank of the two factors of each adapted layer's update."""
     alpha: int = 32
+    """The update is scaled by alpha / r."""
     target_modules: str = "all-linear"
+    """The layers adapted, as peft names them: `all-linear`, a regular expression, or the end of a layer's name."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Losses(Objective):
-    """What is minimised: the objective, and BCO's reward shift."""
-
-    reward_shift: str = "mean"
-    """mean, ema or none."""
-    reward_shift_decay: float = 0.9
-
-    def __post_init__(self) -> None:
-        Objective.__post_init__(self)
-        RewardShift(self.reward_shift, self.reward_shift_decay)
+WRITES = (Output.MODEL,)
+SAME = (
+    "seed learning_rate max_grad_norm layout reference_update_steps reference_update_weight pairs_per_group "
+    "row_tokens save_steps logging_steps"
+).split()
+"""Fields that the trainer's arguments have under the same name."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Config:
     """Defaults: the paper's objective and schedule (arXiv 2411.10442, sections 3.3 and 4.1)."""
 
+    RUNTIME: ClassVar[tuple[str, ...]] = (
+        "micro_batch", "layout", "row_tokens", "reference", "save_steps", "logging_steps", "report_to",
+        *(f"trainer.{name}" for name in FREE),
+    )  # fmt: skip
+
     name: str = "train"
-    model: str = "base"
+    """The section's name: the model goes to `checkpoints/<name>/model`."""
+    model: Model = "base"
+    """What training starts from, and the reference: `base` (ships with mixpo), `step:<section>` (what that section
+    trained), a folder or a hub name."""
     seed: int = 0
-    pairs: str = "pair"
-    """The section whose pairs are trained on; unused when `demonstrations` is given."""
-    demonstrations: str = ""
+    """Seed of the order of the records, of which are drawn (`max_records`), and of a LoRA adapter's first weights."""
+    pairs: Pairs = "pair"
+    """The section whose pairs are trained on; where a recipe says none, the last before this one that makes pairs.
+    Unused when `demonstrations` is given."""
+    demonstrations: Annotated[str, Reads(Output.DEMONSTRATIONS, optional=True)] = ""
     """The section whose demonstrations are trained on (SFT: only the generation loss)."""
-    questions: str = "questions"
+    questions: Questions = "questions"
     """The section whose images the records name."""
     max_records: int | None = None
-    """Train on at most so many of the records, drawn with the seed; None: on all."""
+    """Train on at most so many of the records, drawn with the seed; null: on all."""
     held_out: float = 0.0
     """Share of the questions whose pairs are not trained on but told apart every `save_steps`, to see overfitting."""
-    objective: Losses = field(default_factory=Losses)
+    objective: Objective = field(default_factory=Objective)
     """With demonstrations, preference and quality have weight 0 whatever stands here."""
     reference_update_steps: int = 0
     """TR-DPO (arXiv 2404.09656): optimizer steps between updates of the reference; 0: it never moves."""
     reference_update_weight: float = 0.6
     """TR-DPO's alpha, the policy's share in an update: 0.5 to 0.6 every few steps, or 1 every few hundred."""
     learning_rate: float = 5e-6
+    """Peak learning rate, after the warm-up; the paper's."""
     warmup: float = 0.05
-    """Share of the steps."""
+    """Share of the steps in which the learning rate rises from 0 to its peak."""
     schedule: str = "cosine"
+    """How it falls afterwards, by the name that transformers has for it: cosine (the paper's), linear,
+    constant_with_warmup …"""
     epochs: float = 1.0
+    """Passes over the records; may be a fraction."""
     batch: int = 256
     """Pairs (or demonstrations) an optimizer step."""
     micro_batch: int = 16
     """Pairs a forward pass; it changes speed and memory, not the loss."""
     weight_decay: float = 0.0
+    """AdamW's, on all weights but norms and biases."""
     adam_beta2: float = 0.999
+    """AdamW's beta2: how long the mean of squared gradients remembers."""
     max_grad_norm: float = 1.0
+    """A longer gradient, over all weights, is scaled down to this norm; 0: none is."""
     max_completion_length: int = 4096
     """Tokens; a pair with a longer completion is dropped, with its reason."""
     layout: Layout = Layout.AUTO
+    """How completions of one prompt are put into the model; it changes speed and memory, not the loss."""
     pairs_per_group: int = 4
     """Pairs of one question in succession, so that its image and prompt are computed once for all of them."""
     row_tokens: int | None = None
@@ -97,13 +115,18 @@ class Config:
     reference: str = "live"
     """live (a frozen copy of the model), or cached (its log-probabilities are computed first and kept on disk)."""
     save_steps: int = 100
+    """Optimizer steps between two checkpoints: what a killed training does again at most."""
     logging_steps: int = 1
+    """Optimizer steps a line of `log.jsonl`; `save_steps` is a multiple of it."""
     report_to: str = "none"
     """A tracker by the name that transformers has for it: tensorboard, wandb, trackio, mlflow …"""
     lora: Lora | None = None
+    """Train a LoRA adapter instead of all weights; null: all weights."""
+    trainer: dict[str, Any] = field(default_factory=dict)
+    """Any other field of transformers' TrainingArguments: bf16, gradient_checkpointing, optim … (docs/training.md)."""
 
     def __post_init__(self) -> None:
-        for name in ("batch", "micro_batch", "save_steps", "logging_steps", "max_completion_length", "pairs_per_group"):
+        for name in ("batch", "micro_batch", "save_steps", "logging_steps", "max_completion_length"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1")
         if self.batch % self.micro_batch:
@@ -118,12 +141,11 @@ class Config:
             raise ValueError("held_out must be a share below 1, and needs `reference: live`")
         if self.reference not in ("live", "cached"):
             raise ValueError(f"reference must be live or cached, not {self.reference!r}")
-        if self.reference_update_steps < 0 or not 0 < self.reference_update_weight <= 1:
-            raise ValueError("reference_update_steps must be at least 0, reference_update_weight above 0 and at most 1")
         if self.epochs <= 0 or self.learning_rate < 0 or not 0 <= self.warmup < 1:
             raise ValueError("epochs must be above 0, learning_rate at least 0, warmup a share below 1")
         if self.schedule not in list(SchedulerType):
             raise ValueError(f"schedule {self.schedule!r} is none of {', '.join(SchedulerType)}")
+        arguments(self, Path("checked"), on_the_machine=False)
 
 
 def run(config: Config, files: RunFiles) -> None:
@@ -132,7 +154,6 @@ def run(config: Config, files: RunFiles) -> None:
     With torchrun or `accelerate launch`, every process calls it, and the first one writes.
     """
     first = os.environ.get("RANK", "0") == "0"
-    check_tracker(config.report_to)
     folder = files.checkpoints(config.name)
     source: Shards[Any] = (
         files.demonstrations(config.demonstrations) if config.demonstrations else files.pairs(config.pairs)
@@ -140,9 +161,12 @@ def run(config: Config, files: RunFiles) -> None:
     fingerprint = _fingerprint(source.paths())
     if (folder / "model").exists():
         _refuse_changed_data(folder, fingerprint, source.folder)
-        _drop_checkpoints(folder)
+        drop_checkpoints(folder)
         say(f"{config.name}: trained already ({folder / 'model'})")
         return
+    cached = config.reference == "cached" and not config.demonstrations and not config.reference_update_steps
+    args = arguments(config, folder, files.reference(config.model) if cached else None)
+    check_installed(args.report_to)
     model_path = files.model(config.model)
     processor = load_processor(model_path)
     dropped: list[Dropped] = []
@@ -160,65 +184,64 @@ def run(config: Config, files: RunFiles) -> None:
     _refuse_changed_data(folder, fingerprint, source.folder)
     if first:
         write_text(folder / "data.json", json.dumps({"sha256": fingerprint, "records": len(records)}))
-    cached = config.reference == "cached" and not config.demonstrations and not config.reference_update_steps
-    cache = files.reference(config.model) if cached else None
-    unseen = Rows(held_out, roots) if held_out else None
-    rows = Rows(records, roots, fingerprint)
-    trainer = make_trainer(config, folder, model_path, processor, rows, cache, unseen)
-    trainer.train(resume_from_checkpoint=True)
-    _save(trainer, folder)
+    unseen = RowDataset(held_out, roots) if held_out else None
+    trainer = make_trainer(config, args, model_path, processor, RowDataset(records, roots, fingerprint), unseen)
+    try:
+        trainer.train(resume_from_checkpoint=True)
+    except ImportError as error:  # the library of an optimizer: `trainer: {optim: …}`
+        raise UserError(f"{config.name}: {error}") from error
+    save_model(trainer, folder)
     say(f"{config.name}: {len(records)} records, {trainer.state.global_step} steps; model in {folder / 'model'}")
+
+
+def arguments(config: Config, folder: Path, cache: Path | None = None, *, on_the_machine: bool = True) -> MPOConfig:
+    """What the section says, as the trainer's arguments; `cache` is the folder of a cached reference.
+
+    Raises RecipeError for what they refuse. A section is checked by it, without the machine, when it is made.
+    """
+    processes = int(os.environ.get("WORLD_SIZE", "1"))
+    if config.batch % (config.micro_batch * processes):
+        needed = f"a multiple of micro_batch ({config.micro_batch}) times the processes ({processes})"
+        raise FieldError(["batch"], f"batch ({config.batch}) must be {needed}")
+    objective = config.objective
+    if config.demonstrations:
+        objective = replace(objective, preference_weight=0.0, quality_weight=0.0)
+    own = {
+        "output_dir": str(folder),
+        "warmup_steps": config.warmup,
+        "num_train_epochs": config.epochs,
+        "per_device_train_batch_size": config.micro_batch,
+        "gradient_accumulation_steps": config.batch // (config.micro_batch * processes),
+        "reference_cache": None if cache is None else str(cache),
+        "eval_strategy": "steps" if config.held_out else "no",
+        "eval_steps": config.save_steps,
+        "per_device_eval_batch_size": config.micro_batch,
+        **{name: getattr(config, name) for name in SAME},
+        **{item.name: getattr(objective, item.name) for item in fields(objective)},
+    }
+    usual = {
+        "lr_scheduler_type": config.schedule,
+        **{name: getattr(config, name) for name in ("weight_decay", "adam_beta2", "report_to")},
+        "save_total_limit": 2,
+        "logging_first_step": True,
+        "dataloader_pin_memory": torch.cuda.is_available(),
+        "disable_tqdm": True,
+    }
+    return made(with_given(own, usual, config.trainer), on_the_machine=on_the_machine)
 
 
 def make_trainer(
     config: Config,
-    folder: Path,
+    args: MPOConfig,
     model_path: str,
     processor: Any,
-    rows: Rows,
-    cache: Path | None,
-    held_out: Rows | None = None,
+    rows: RowDataset,
+    held_out: RowDataset | None = None,
 ) -> MPOTrainer:
-    processes = int(os.environ.get("WORLD_SIZE", "1"))
-    if config.batch % (config.micro_batch * processes):
-        raise UserError(
-            f"batch ({config.batch}) must be a multiple of micro_batch ({config.micro_batch}) times the processes "
-            f"({processes})"
-        )
-    losses = config.objective
-    if config.demonstrations:
-        losses = replace(losses, preference_weight=0.0, quality_weight=0.0)
-    objective = {item.name: getattr(losses, item.name) for item in fields(losses)}
-    args = MPOConfig(
-        output_dir=str(folder),
-        seed=config.seed,
-        learning_rate=config.learning_rate,
-        warmup_steps=config.warmup,
-        lr_scheduler_type=config.schedule,
-        num_train_epochs=config.epochs,
-        per_device_train_batch_size=config.micro_batch,
-        gradient_accumulation_steps=config.batch // (config.micro_batch * processes),
-        weight_decay=config.weight_decay,
-        adam_beta2=config.adam_beta2,
-        max_grad_norm=config.max_grad_norm,
-        layout=config.layout,
-        reference_update_steps=config.reference_update_steps,
-        reference_update_weight=config.reference_update_weight,
-        pairs_per_group=config.pairs_per_group,
-        row_tokens=config.row_tokens,
-        reference_cache=None if cache is None else str(cache),
-        save_steps=config.save_steps,
-        eval_strategy="no" if held_out is None else "steps",
-        eval_steps=config.save_steps,
-        per_device_eval_batch_size=config.micro_batch,
-        save_total_limit=2,
-        logging_steps=config.logging_steps,
-        logging_first_step=True,
-        report_to=config.report_to,
-        dataloader_pin_memory=torch.cuda.is_available(),
-        disable_tqdm=True,
-        **objective,
-    )
+    """The section's trainer on `rows`; `args` are its `arguments`."""
+    if held_out is None:  # so few questions that the share is none of them
+        args.eval_strategy = IntervalStrategy.NO
+    folder = Path(args.output_dir)
     trainer = MPOTrainer(
         load_model(model_path),
         args,
@@ -240,33 +263,6 @@ def _lora(lora: Lora | None) -> Any:
     from mixpo.training.adapters import lora_config
 
     return lora_config(**{item.name: getattr(lora, item.name) for item in fields(lora)})
-
-
-def _save(trainer: MPOTrainer, folder: Path) -> None:
-    """The final model appears whole or not at all; the checkpoints for resuming are then deleted."""
-    staged = folder / "model.staged"
-    first = trainer.is_world_process_zero()
-    if first:
-        shutil.rmtree(staged, ignore_errors=True)
-    trainer.accelerator.wait_for_everyone()
-    model: Any = trainer.model
-    if trainer.is_fsdp_enabled or trainer.is_deepspeed_enabled:
-        trainer.save_model(str(staged))  # all processes take part: each has a share of the weights
-        (staged / "training_args.bin").unlink(missing_ok=True)
-    elif first:
-        if hasattr(model, "merge_and_unload"):
-            model = model.merge_and_unload()
-        model.save_pretrained(staged)
-    if first:
-        trainer.processing_class.save_pretrained(staged)
-        staged.rename(folder / "model")
-        _drop_checkpoints(folder)
-    trainer.accelerator.wait_for_everyone()
-
-
-def _drop_checkpoints(folder: Path) -> None:
-    for checkpoint in folder.glob("checkpoint-*"):
-        shutil.rmtree(checkpoint)
 
 
 def _fingerprint(paths: list[Path]) -> str:

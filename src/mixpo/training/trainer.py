@@ -3,6 +3,20 @@
 Mixed Preference Optimization (arXiv 2411.10442, section 3.3). The loss is the mean over the pairs of the whole
 optimizer step, every rank and micro-batch; with only the generation weight non-zero it is supervised fine-tuning
 and needs neither a rejected column nor a reference.
+
+What happens in one optimizer step, in order (T: Trainer's own):
+
+    get_batch_samples       all micro-batches of the step: rows in `_get_train_sampler`'s order, encoded by `Collator`;
+                            counted on all ranks; the layout chosen (`_choose_layout`), once; like lengths together
+    training_step           each micro-batch, in rows of at most `row_tokens` (`rows_within`); each row:
+        _prepare_inputs         its examples laid out as a `Batch`
+        compute_loss            `_reference_logps`, `_score` (the policy's), `mix`: the sum over the step's pairs
+        backward            T
+    _shift_rewards          after the last micro-batch: the step's rewards enter the reward shift
+    _clip_grad_norm         T, then the optimizer's step and the scheduler's
+    on_step_end             callbacks: a `MovingReference` moves, the progress bar too
+    log, prediction_step    means over the pairs since the last line; every `eval_steps`, held-out pairs
+    _save_checkpoint        every `save_steps` (`ResumableTrainer`): weights, T's state, then `own_state`
 """
 
 from collections.abc import Callable, Iterator
@@ -17,9 +31,10 @@ from mixpo.batches.collator import Collator
 from mixpo.batches.encode import Encoder, Example
 from mixpo.batches.grouping import GroupedSampler, question_ids, rows_within, split
 from mixpo.batches.layout import Batch, Layout
-from mixpo.batches.positions import Continuation
+from mixpo.batches.positions import PositionAssigner
 from mixpo.errors import UserError
 from mixpo.losses.mix import mix
+from mixpo.losses.objective import Objective
 from mixpo.losses.reward_shift import RewardShift
 from mixpo.models.attention import prepare
 from mixpo.models.cpu_model import speed_up
@@ -30,13 +45,12 @@ from mixpo.training.choose_layout import fits, is_shared_exact, telling, window
 from mixpo.training.config import MPOConfig, check
 from mixpo.training.distributed import Processes
 from mixpo.training.metrics import Means, logged
-from mixpo.training.moving_reference import MovingReference
+from mixpo.training.optimizer_step import OptimizerStep, terms_of
 from mixpo.training.recompute import manage_memory
-from mixpo.training.reference import Reference, initial_reference
+from mixpo.training.reference import MovingReference, Reference, make_reference
 from mixpo.training.reference_cache import ReferenceCache, fill, made_with
 from mixpo.training.resume import ResumableTrainer
 from mixpo.training.scoring import score
-from mixpo.training.step import Step, terms_of
 
 
 class MPOTrainer(ResumableTrainer):
@@ -69,43 +83,30 @@ class MPOTrainer(ResumableTrainer):
         if peft_config is not None:
             model = with_adapter(model, peft_config)
         switch_dropout_off(model)
-        self.objective = args.objective
-        self.collator = Collator(
-            Encoder(
-                processing_class, args.max_completion_length, args.truncate_completions, self.objective.needs_rejected
-            )
-        )
+        self.objective: Objective = args
+        encoder = Encoder(processing_class, args.max_completion_length, args.truncate_completions, args.needs_rejected)
+        self.collator = Collator(encoder)
         self.shift = RewardShift(args.reward_shift, args.reward_shift_decay)
         self.layout = Layout(args.layout)
         self.head = output_head(model)
         speed_up(model, but=self.head.module)
-        self.continuation = Continuation(model)
-        self.processes = Processes(args, lambda: self.continuation(self.collator.encoder.filler()))
+        self.continuation = PositionAssigner(model)
+        self.processes = Processes(args, lambda: self.continuation(encoder.filler()))
         if self.layout is not Layout.PAIRED:
             prepare(model)
         manage_memory(model, args)
-        self.reference: Reference | None = None
-        if self.objective.needs_reference and args.reference_update_steps:
-            steps, weight = args.reference_update_steps, args.reference_update_weight
-            self.reference = MovingReference(model, ref_model, steps, weight)
-        elif self.objective.needs_reference:
-            self.reference = initial_reference(model, ref_model, peft_config is not None, bool(args.reference_cache))
+        self.reference = make_reference(model, ref_model, args, peft_config is not None)
         self._starts_at_reference = ref_model is None
         super().__init__(
-            model=model,
-            args=args,
-            data_collator=self.collator,
-            train_dataset=train_dataset,
-            eval_dataset=eval_dataset,
-            processing_class=processing_class,
-            **kwargs,
-        )
+            model=model, args=args, data_collator=self.collator, train_dataset=train_dataset,
+            eval_dataset=eval_dataset, processing_class=processing_class, **kwargs,
+        )  # fmt: skip
         self.processes.accelerator = self.accelerator
         # compute_loss divides by the pairs of the whole step itself.
         self.loss_is_scaled_for_ga = True
         self.model_accepts_loss_kwargs = False
         self._means = {"train": Means(), "eval": Means()}
-        self._step = Step()
+        self._step = OptimizerStep()
         if self.reference is not None:
             self.reference.to(self.args.device)
             if args.reference_cache:

@@ -1,19 +1,20 @@
 """`mixpo judge-check`: how far the judge agrees with labels given by people (or by a judge that is trusted)."""
 
-import gzip
-import json
 import time
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from mixpo.errors import DataError
 from mixpo.records import AnswerKind, FinishReason, Outcome, Question, Response, Verdict
+from mixpo.tables import Row, rows
 from mixpo.verdicts.verify import verify
 
 KINDS = {"integer": AnswerKind.INTEGER, "float": AnswerKind.DECIMAL, "list": AnswerKind.LIST}
+RIGHT, WRONG = "true 1 1.0 correct yes".split(), "false 0 0.0 incorrect wrong no".split()
+"""How people label an answer."""
 WIDTH = 160
 """Characters shown of a response: some are a megabyte."""
 LISTED = 200
@@ -42,9 +43,9 @@ class Judged:
 
 def judge_check(path: Path) -> str:
     """The report as text: agreement, precision and recall of "correct", kappa, by kind and rule, disagreements."""
-    judged = [_judged(row, path, number) for number, row in enumerate(_rows(path), 1)]
+    judged = [_judged(row, path) for row in rows(path, strict=True)]
     if not judged:
-        raise DataError(f"{path} holds no labelled rows; give a .jsonl or .jsonl.gz file with a field `correct`")
+        raise DataError(f"{path} holds no labelled rows; give rows with a field `correct`")
     lines = [f"{path.name}: {_scores(judged)}"]
     firm = [item for item in judged if not (item.row.get("hard") or item.row.get("soft"))]
     if len(firm) < len(judged):
@@ -75,33 +76,19 @@ def judge_check(path: Path) -> str:
     return "\n".join(lines)
 
 
-def _rows(path: Path) -> Iterator[dict[str, Any]]:
-    try:
-        with gzip.open(path, "rt", encoding="utf-8") if path.suffix == ".gz" else path.open(encoding="utf-8") as file:
-            for number, line in enumerate(file, 1):
-                if not line.strip():
-                    continue
-                try:
-                    row = json.loads(line)
-                except ValueError as error:
-                    raise DataError(f"{path}:{number}: not JSON ({error}); mend or remove the line") from None
-                if not isinstance(row, dict):
-                    raise DataError(f"{path}:{number}: not a JSON object; one row per line is expected")
-                yield row
-    except (OSError, EOFError, UnicodeDecodeError) as error:
-        raise DataError(f"{path} cannot be read ({error}); check the path") from error
-
-
-def _judged(row: dict[str, Any], path: Path, number: int) -> Judged:
+def _judged(found: Row, path: Path) -> Judged:
+    number, line, row = found
+    if not isinstance(row, dict):
+        raise DataError(f"{path}:{line}: not a row of columns; one row per line is expected")
     expected = label_of(row.get("correct", row.get("expected_correct", row.get("label"))))
     if expected is None or not isinstance(row.get("response"), str) or row.get("answer") is None:
         raise DataError(
-            f"{path}:{number}: a row needs `response`, `answer` and a true or false `correct`; add what is missing"
+            f"{path}:{line}: a row needs `response`, `answer` and a true or false `correct`; add what is missing"
         )
     try:
         question = question_of(row, str(number))
     except (TypeError, ValueError) as error:
-        raise DataError(f"{path}:{number}: {error}; mend the row") from None
+        raise DataError(f"{path}:{line}: {error}; mend the row") from None
     finish = FinishReason(row.get("finish_reason") or "stop")
     response = Response(id=f"{number}/0", question_id=question.id, sample=0, text=row["response"], finish_reason=finish)
     started = time.perf_counter()
@@ -113,17 +100,8 @@ def _judged(row: dict[str, Any], path: Path, number: int) -> Judged:
 
 def label_of(value: Any) -> bool | None:
     """A label as people write it: true, 1, "true", "correct", "yes"; None for what is none."""
-    words = {
-        "true": True,
-        "1": True,
-        "1.0": True,
-        "correct": True,
-        "yes": True,
-        "false": False,
-        "0": False,
-        "0.0": False,
-    }
-    return (words | {"incorrect": False, "no": False, "wrong": False}).get(str(value).strip().lower())
+    word = str(value).strip().lower()
+    return True if word in RIGHT else False if word in WRONG else None
 
 
 def question_of(row: dict[str, Any], name: str) -> Question:

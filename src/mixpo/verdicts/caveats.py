@@ -100,9 +100,8 @@ PARTS = re.compile(
 )
 """A sum told by its parts: "3 red cars and 4 blue cars", "4 children and 2 adults"."""
 MEASURES = (
-    "perimeter area volume radius diameter circumference height width hypotenuse slope mean median mode "
-    "range average sum product difference "
-    "subtotal total tax minimum maximum"
+    "perimeter area volume radius diameter circumference height width hypotenuse slope mean median mode range average "
+    "sum product difference subtotal total tax minimum maximum"
 ).split()
 MEASURE_BEFORE = re.compile(
     rf"\b(?P<name>{'|'.join(MEASURES)})\b(?: [^\W\d_]+){{0,5}} (?:is|was|equals|=|:)\s*[$(]*(?:about |approximately )?$"

@@ -1,9 +1,9 @@
 """The final answer of a response: which statement holds it, and what it says as the kind of answer asked for."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import islice
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 from mixpo.records import AnswerKind, Question
 from mixpo.verdicts.aftermath import kept_open, withdrawn
@@ -12,17 +12,12 @@ from mixpo.verdicts.caveats import NUMERIC, caveat
 from mixpo.verdicts.kinds import (
     choice,
     date,
-    decimal,
     document,
     expression,
-    fraction,
-    integer,
     interval,
-    money,
     number,
-    percent,
+    numeric,
     ratio,
-    relaxed,
     sequence,
     text,
     time,
@@ -46,35 +41,34 @@ from mixpo.verdicts.statements import (
 from mixpo.verdicts.turns import RESULTS
 
 
-class Kind(Protocol):
-    """A module of `mixpo.verdicts.kinds`."""
+class Kind(NamedTuple):
+    """How a kind of answer is read and judged."""
 
-    def read(self, body: Body, statement: Statement, question: Question, /) -> Reading | None:
-        """The answer that a statement gives; None when it gives none of this kind."""
-
-    def right(self, reading: Reading, question: Question, /) -> bool:
-        """Whether it is the ground truth's. Raises Undecided."""
+    read: Callable[[Body, Statement, Question], Reading | None]
+    """The answer that a statement gives; None when it gives none of this kind."""
+    right: Callable[[Reading, Question], bool]
+    """Whether it is the ground truth's. Raises Undecided."""
 
 
 KINDS: dict[AnswerKind, Kind] = {
-    AnswerKind.CHOICE: choice,
-    AnswerKind.YES_NO: yes_no,
-    AnswerKind.INTEGER: integer,
-    AnswerKind.DECIMAL: decimal,
-    AnswerKind.NUMBER: number,
-    AnswerKind.PERCENT: percent,
-    AnswerKind.MONEY: money,
-    AnswerKind.FRACTION: fraction,
-    AnswerKind.RATIO: ratio,
-    AnswerKind.INTERVAL: interval,
-    AnswerKind.DATE: date,
-    AnswerKind.TIME: time,
-    AnswerKind.LIST: sequence,
-    AnswerKind.SET: sequence,
-    AnswerKind.EXPRESSION: expression,
-    AnswerKind.TEXT: text,
-    AnswerKind.DOCUMENT: document,
-    AnswerKind.RELAXED: relaxed,
+    AnswerKind.CHOICE: Kind(choice.read, choice.right),
+    AnswerKind.YES_NO: Kind(yes_no.read, yes_no.right),
+    AnswerKind.INTEGER: Kind(number.read, numeric.exactly),
+    AnswerKind.DECIMAL: Kind(number.read, numeric.rounded),
+    AnswerKind.NUMBER: Kind(number.read, numeric.as_stated),
+    AnswerKind.PERCENT: Kind(number.read, numeric.percent),
+    AnswerKind.MONEY: Kind(number.read, numeric.money),
+    AnswerKind.FRACTION: Kind(numeric.read_fraction, numeric.exactly),
+    AnswerKind.RATIO: Kind(ratio.read, ratio.right),
+    AnswerKind.INTERVAL: Kind(interval.read, interval.right),
+    AnswerKind.DATE: Kind(date.read, date.right),
+    AnswerKind.TIME: Kind(time.read, time.right),
+    AnswerKind.LIST: Kind(sequence.read, sequence.right),
+    AnswerKind.SET: Kind(sequence.read, sequence.right),
+    AnswerKind.EXPRESSION: Kind(expression.read, expression.right),
+    AnswerKind.TEXT: Kind(text.read, text.right),
+    AnswerKind.DOCUMENT: Kind(text.read, document.right),
+    AnswerKind.RELAXED: Kind(numeric.read_relaxed, numeric.relaxed),
 }
 ANSWERED_FIRST = frozenset(KINDS) - {
     AnswerKind.DOCUMENT,
@@ -223,19 +217,15 @@ def _unmarked(body: Body, question: Question, kind: AnswerKind, reader: Kind) ->
             continue
         found = Extraction(reading, statement.rule)
         if reading.value is not None:
-            others = list(islice(last_statements(body), LAST_SENTENCES))
-            near = closer(
-                body, reading, statement, others, question, kind, lambda other: reader.read(body, other, question)
-            )
+            last = islice(last_statements(body), LAST_SENTENCES)
+            others = ((other, reader.read(body, other, question)) for other in last if other.start != statement.start)
+            near = closer(body, reading, statement, others, question, kind)
             return Extraction(near, "last") if near else found
         problem = problem or found
-        if statement.rule == "last" or (statement.rule == "direct" and _single_sentence(body, statement)):
+        single = sentence_end(body.text, statement.start, statement.end) >= statement.end - 1
+        if statement.rule == "last" or (statement.rule == "direct" and single):
             return problem  # refused or hedged at the end: what stands before is no answer either
     return problem
-
-
-def _single_sentence(body: Body, statement: Statement) -> bool:
-    return sentence_end(body.text, statement.start, statement.end) >= statement.end - 1
 
 
 def _unmarked_statements(body: Body, kind: AnswerKind) -> Iterator[Statement]:

@@ -6,7 +6,16 @@ from collections.abc import Iterator
 from mixpo.verdicts.body import Body
 from mixpo.verdicts.mathematics.conclude import UNREADABLE, concluded
 from mixpo.verdicts.mathematics.notation import normal
-from mixpo.verdicts.mathematics.structure import ORDER, Group, Leaf, Mathematics, Relation, Several, is_readable, read
+from mixpo.verdicts.mathematics.structure import (
+    ORDER,
+    Bracketed,
+    Leaf,
+    Mathematics,
+    Relation,
+    Several,
+    is_readable,
+    read,
+)
 from mixpo.verdicts.mathematics.values import NoValue, real
 from mixpo.verdicts.quantity import HAS_NUMBER, SIGNED, Quantity, finished
 from mixpo.verdicts.reading import Undecided
@@ -22,9 +31,7 @@ DELIMITED = re.compile(
     r"|(?<=[\d}=+*/^a-z-]) (?=[-+*/^=\d\\({])| (?=[-+*/^=<>≈\\]))*)",
     re.DOTALL,
 )
-
 LINE_BREAKS = re.compile(r"\n\s*\n")
-
 PROSE = re.compile(r"(?<!\\)(?<![A-Za-z{])[A-Za-z]{4,}(?![A-Za-z}])")
 
 
@@ -57,7 +64,7 @@ def in_mathematics(body: Body, match: re.Match[str], group: str, limit: int) -> 
 
 def _of_structure(body: Body, part: Mathematics, left: int, right: int) -> Quantity | None:
     part = concluded(part, "")
-    if isinstance(part, Group) and part.is_set and len(part.items) == 1:
+    if isinstance(part, Bracketed) and part.is_set and len(part.items) == 1:
         part = part.items[0]
     inside = body.text[left:right]
     money = "\\$" in inside
@@ -65,7 +72,7 @@ def _of_structure(body: Body, part: Mathematics, left: int, right: int) -> Quant
         return Quantity(left, right, None, "bound")
     if not isinstance(part, Leaf) or part.tree is None:
         unread = isinstance(part, Leaf) and any(sign in part.text for sign in UNREADABLE)
-        form = "unread" if unread else "range" if isinstance(part, Group) else "opaque"
+        form = "unread" if unread else "range" if isinstance(part, Bracketed) else "opaque"
         return Quantity(left, right, None, form, written=inside)
     percent = part.tree[0] == "percent"
     tree = part.tree[1] if percent else part.tree

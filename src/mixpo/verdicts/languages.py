@@ -19,12 +19,10 @@ class Language(NamedTuple):
     no: str
     absent: str
     """What says that something is not there: "there is no"."""
-    present: str
-    """What says that something is there."""
-    ends: str
+    ends: str = ""
     """What may stand behind an answer and is no part of it."""
-    articles: str
-    numbers: str
+    articles: str = ""
+    numbers: str = ""
     """The words from zero on."""
     tens: str = ""
     """Twenty, thirty …, where they are single words."""
@@ -40,9 +38,7 @@ LANGUAGES: dict[str, Language] = {
         yes="是 是的 对 对的 對 正确 正確 真 有 有的 存在",
         no="否 不是 不 错 错误 錯誤 不对 不正确 不正確 没有 沒有 假 不存在",
         absent="没有 沒有 不存在 看不到 无 未见",
-        present="有 存在",
         ends="选项 个 個 。",
-        articles="",
         numbers="零 一 二 三 四 五 六 七 八 九 十",
     ),
     "es": Language(
@@ -51,12 +47,9 @@ LANGUAGES: dict[str, Language] = {
         yes="sí si verdadero cierto correcto",
         no="no falso incorrecto",
         absent="no_hay no_se_ve no_aparece no_existe ningún ninguna ninguno",
-        present="hay se_ve aparece",
-        ends="",
         articles="la el los las un una de al",
         numbers="cero uno|una|un dos tres cuatro cinco seis siete ocho nueve diez once doce trece catorce quince "
-        "dieciséis diecisiete "
-        "dieciocho diecinueve veinte",
+        "dieciséis diecisiete dieciocho diecinueve veinte",
         tens="veinte treinta cuarenta cincuenta sesenta setenta ochenta noventa",
     ),
     "fr": Language(
@@ -65,12 +58,9 @@ LANGUAGES: dict[str, Language] = {
         yes="oui vrai exact",
         no="non faux inexact",
         absent="il_n'y_a_pas il_n'y_a_aucun n'y_a_pas on_ne_voit_pas aucun aucune",
-        present="il_y_a on_voit",
-        ends="",
         articles="la le les l' un une du de au",
         numbers="zéro un|une deux trois quatre cinq six sept huit neuf dix onze douze treize quatorze quinze seize "
-        "dix-sept dix-huit "
-        "dix-neuf vingt",
+        "dix-sept dix-huit dix-neuf vingt",
         tens="vingt trente quarante cinquante soixante soixante-dix quatre-vingts quatre-vingt-dix",
     ),
     "de": Language(
@@ -79,12 +69,9 @@ LANGUAGES: dict[str, Language] = {
         yes="ja wahr richtig stimmt",
         no="nein falsch",
         absent="gibt_es_kein gibt_es_keine gibt_es_keinen es_gibt_kein es_gibt_keine es_gibt_keinen kein keine keinen",
-        present="gibt_es es_gibt",
-        ends="",
         articles="der die das den dem ein eine einen aus",
-        numbers="null eins|ein|eine|einen zwei drei vier fünf sechs sieben acht neun zehn elf zwölf dreizehn "
-        "vierzehn fünfzehn sechzehn "
-        "siebzehn achtzehn neunzehn zwanzig",
+        numbers="null eins|ein|eine|einen zwei drei vier fünf sechs sieben acht neun zehn elf zwölf dreizehn vierzehn "
+        "fünfzehn sechzehn siebzehn achtzehn neunzehn zwanzig",
         tens="zwanzig dreißig vierzig fünfzig sechzig siebzig achtzig neunzig",
     ),
     "it": Language(
@@ -93,12 +80,9 @@ LANGUAGES: dict[str, Language] = {
         yes="sì si vero corretto",
         no="no falso",
         absent="non_c'è non_ci_sono nessun nessuna nessuno",
-        present="c'è ci_sono",
-        ends="",
         articles="la il lo i gli le l' un una di",
         numbers="zero uno|una|un due tre quattro cinque sei sette otto nove dieci undici dodici tredici quattordici "
-        "quindici sedici "
-        "diciassette diciotto diciannove venti",
+        "quindici sedici diciassette diciotto diciannove venti",
         tens="venti trenta quaranta cinquanta sessanta settanta ottanta novanta",
     ),
     "pt": Language(
@@ -107,12 +91,9 @@ LANGUAGES: dict[str, Language] = {
         yes="sim verdadeiro correto certo",
         no="não falso errado",
         absent="não_há não_existe não_tem nenhum nenhuma",
-        present="há existe tem",
-        ends="",
         articles="a o as os um uma de do da",
         numbers="zero um|uma dois|duas três quatro cinco seis sete oito nove dez onze doze treze catorze|quatorze "
-        "quinze dezesseis "
-        "dezessete dezoito dezenove vinte",
+        "quinze dezesseis dezessete dezoito dezenove vinte",
         tens="vinte trinta quarenta cinquenta sessenta setenta oitenta noventa",
     ),
     "ja": Language(
@@ -121,10 +102,7 @@ LANGUAGES: dict[str, Language] = {
         yes="はい ええ 正しい 真",
         no="いいえ いや 違います 間違い 偽",
         absent="ありません いません ない",
-        present="あります います ある いる",
         ends="です である だ でした となります になります 個 本 人 枚 匹 つ 選択肢",
-        articles="",
-        numbers="",
     ),
     "ko": Language(
         answer="정답 답 답변 결과 정답지",
@@ -132,9 +110,7 @@ LANGUAGES: dict[str, Language] = {
         yes="예 네 맞습니다 참",
         no="아니요 아니오 아닙니다 틀립니다 거짓",
         absent="없습니다 없다 없어요 없음",
-        present="있습니다 있다 있어요",
         ends="입니다 이다 이에요 예요 번 개 마리 명 로_만들어졌습니다",
-        articles="",
         numbers="영 하나|한|일 둘|두|이 셋|세|삼 넷|네|사 다섯|오 여섯|육 일곱|칠 여덟|팔 아홉|구 열|십",
     ),
     "hi": Language(
@@ -143,9 +119,7 @@ LANGUAGES: dict[str, Language] = {
         yes="हाँ हां जी_हाँ सही सत्य",
         no="नहीं ना ग़लत गलत असत्य",
         absent="नहीं_है नहीं_हैं नहीं",
-        present="है हैं",
         ends="है हैं ।",
-        articles="",
         numbers="शून्य एक दो तीन चार पाँच|पांच छह|छः सात आठ नौ दस ग्यारह बारह",
     ),
     "ar": Language(
@@ -154,9 +128,6 @@ LANGUAGES: dict[str, Language] = {
         yes="نعم صحيح صواب",
         no="لا خطأ كلا",
         absent="لا_يوجد لا_توجد ليس ليست",
-        present="يوجد توجد",
-        ends="",
-        articles="",
         numbers="صفر واحد|واحدة اثنان|اثنتان|اثنين ثلاثة|ثلاث أربعة|أربع خمسة|خمس ستة|ست سبعة|سبع ثمانية|ثماني تسعة"
         "|تسع عشرة|عشر",
     ),
@@ -166,12 +137,8 @@ LANGUAGES: dict[str, Language] = {
         yes="да верно правда правильно",
         no="нет неверно ложь неправда неправильно",
         absent="нет не_видно отсутствует",
-        present="есть видна видно имеется",
-        ends="",
-        articles="",
         numbers="ноль|нуль один|одна|одно два|две три четыре пять шесть семь восемь девять десять одиннадцать "
-        "двенадцать тринадцать "
-        "четырнадцать пятнадцать шестнадцать семнадцать восемнадцать девятнадцать двадцать",
+        "двенадцать тринадцать четырнадцать пятнадцать шестнадцать семнадцать восемнадцать девятнадцать двадцать",
         tens="двадцать тридцать сорок пятьдесят шестьдесят семьдесят восемьдесят девяносто",
     ),
 }

@@ -16,23 +16,11 @@ BOX_LIMIT = 2_000
 """Characters in which a box must close: longer ones are no answer, and the scan stays linear."""
 MARKS = 40
 """Marked statements looked at, from the last one back."""
-CHOICES_MADE = (
-    "choos",
-    "select",
-    "pick",
-    "go with",
-    "going with",
-    "go for",
-    "going for",
-    "settl",
-    "opt for",
-    "opting for",
-)
+CHOICES_MADE = tuple("choos,select,pick,go with,going with,go for,going for,settl,opt for,opting for".split(","))
 KEYWORD_LIMIT = 1_000
 """Words that may begin a mark that are looked at, from the last one back."""
 WINDOW = 50
 """Characters before the end in which such words are looked for first: mostly the last mark stands there."""
-
 FOREIGN_NOUNS = [word for word in every("answer") if not word.isascii() or word not in ("option", "solution")]
 # Every alternative begins with a letter, so that the search skips to the next letter that begins one.
 ENGLISH = (
@@ -115,7 +103,6 @@ FOREIGN = re.compile(
     rf"{one_of('be', without=('zh', 'hi'))}\s*:?)|[^.!?\n:]{{0,25}}?(?P<marker>:)"
     r"|(?P<hindi>\s+)(?=[^।.\n]{1,60}है))"
 )
-
 NOT = re.compile(r"\b(?:non?|n'est pas|nicht|não|не)\b|不是|ではな|아니")
 
 

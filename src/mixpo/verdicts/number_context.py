@@ -16,25 +16,19 @@ LABEL = re.compile(
     r"\b(?:task|step|question|figure|fig\.?|table|day|no\.|number|problem|part|exercise|example|section"
     r"|page|chapter|item|case|level|grade|class|route|line|room|bus|gate|version|question no\.)\s#?$"
 )
-
 WORD_BEFORE = re.compile(r"([^\W\d_]+)[ $(]{1,3}$")
-
 WORD_AFTER = re.compile(r"[ \u202f)$*-]{0,3}([^\W\d_]+)")
-
 NOUN_ASKED = re.compile(
     r"\bhow many (?:more |other |different |of the |total )*(?:\w+ing )?([^\W\d_]+)|\b(?:cuánt[oa]s|wie "
     r"viele|quant[eio]|quant[oa]s|combien d(?:e |'|’)|сколько) ?([^\W\d_]+)"
     r"|\b(?:which|what) "
     r"(?!is\b|are\b|was\b|were\b|do\b|does\b|did\b|can\b|will\b|would\b|has\b|have\b|should\b)([^\W\d_]+)"
 )
-
 RESULT_BEHIND = re.compile(
     r"=|\b(?:which|that) (?:makes|gives|leaves)\b|\b(?:so|thus|hence|therefore|making|leaving|for a total)\b"
 )
 PRECISION = re.compile(r"[ -](?:decimal|significant|d\.?p\.?\b)")
-
 OUT_OF = re.compile(r"(?: [^\W\d_]+)? (?:out of|of) (?:the |these |those |all |a total of )*")
-
 BLANK = re.compile(r"\(_+\)\s+(\w[^.?!\n(]*\w)")
 
 

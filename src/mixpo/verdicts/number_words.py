@@ -3,83 +3,24 @@
 import re
 from fractions import Fraction
 
-SMALL = {
-    word: number
-    for number, words in enumerate(
-        [
-            "zero",
-            "one",
-            "two",
-            "three",
-            "four",
-            "five",
-            "six",
-            "seven",
-            "eight",
-            "nine",
-            "ten",
-            "eleven",
-            "twelve",
-            "thirteen",
-            "fourteen",
-            "fifteen",
-            "sixteen",
-            "seventeen",
-            "eighteen",
-            "nineteen",
-        ]
-    )
-    for word in words.split()
-} | {
-    word: 10 * number
-    for number, word in enumerate(["twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety"], 2)
-}
+UNITS = (
+    "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen "
+    "eighteen nineteen"
+).split()
+TENS = "twenty thirty forty fifty sixty seventy eighty ninety".split()
+SMALL = {word: number for number, word in enumerate(UNITS)} | {word: 10 * ten for ten, word in enumerate(TENS, 2)}
 LARGE = {"hundred": 100, "dozen": 12, "thousand": 1000, "million": 10**6, "billion": 10**9, "trillion": 10**12}
-PARTS = {
-    "half": 2,
-    "third": 3,
-    "quarter": 4,
-    "fourth": 4,
-    "fifth": 5,
-    "sixth": 6,
-    "seventh": 7,
-    "eighth": 8,
-    "ninth": 9,
-    "tenth": 10,
-}
-ORDINALS = {
-    word: number
-    for number, word in enumerate(
-        [
-            "first",
-            "second",
-            "third",
-            "fourth",
-            "fifth",
-            "sixth",
-            "seventh",
-            "eighth",
-            "ninth",
-            "tenth",
-            "eleventh",
-            "twelfth",
-            "thirteenth",
-            "fourteenth",
-            "fifteenth",
-        ],
-        1,
-    )
-}
+ORDINAL_WORDS = (
+    "first second third fourth fifth sixth seventh eighth ninth tenth eleventh twelfth thirteenth fourteenth fifteenth"
+).split()
+ORDINALS = {word: number for number, word in enumerate(ORDINAL_WORDS, 1)}
+PARTS = {"half": 2, "third": 3, "quarter": 4} | {word: ORDINALS[word] for word in ORDINAL_WORDS[3:10]}
 CHINESE_DIGITS = {character: number for number, character in enumerate("零一二三四五六七八九")} | {"两": 2}
 CHINESE = r"[零一二两三四五六七八九十百]+(?=[个只条张本人辆块元岁年月点度分颗朵头匹种次位]|[\s.,;!]|$)"
 NUMBER_WORDS = (
     "|".join(sorted((*SMALL, *LARGE), key=len, reverse=True)) + r"|an?(?= (?:hundred|dozen|thousand|million|billion)\b)"
 )
-
-
 FRACTION_WORDS = rf"(?:an?|one|two|three|four|five|seven)[ -](?:{'|'.join(PARTS)}|halve)s?(?! o'clock)"
-
-
 MIXED_WORDS = rf"half a dozen|(?:(?:{NUMBER_WORDS})(?:[ -](?:{NUMBER_WORDS}))* and )?{FRACTION_WORDS}"
 
 

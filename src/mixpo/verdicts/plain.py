@@ -29,30 +29,14 @@ NONE_THERE = re.compile(
 )
 """What says that there is no value; all mean the same."""
 MARKS = re.compile(r"[\"'`*;,!?“”…()\[\]{}|\\$~]|(?<!\w)[.:-](?!\d)|[.:-](?!\w)")
-IRREGULAR = {
-    "mice": "mouse",
-    "men": "man",
-    "women": "woman",
-    "children": "child",
-    "feet": "foot",
-    "teeth": "tooth",
-    "geese": "goose",
-    "people": "person",
-    "leaves": "leaf",
-    "knives": "knife",
-    "wolves": "wolf",
-    "oxen": "ox",
-    "rectangular": "rectangle",
-    "circular": "circle",
-    "triangular": "triangle",
-    "spherical": "sphere",
-    "cylindrical": "cylinder",
-    "conical": "cone",
-    "hexagonal": "hexagon",
-    "grey": "gray",
-    "lives": "life",
-    "shelves": "shelf",
-}
+IRREGULAR = dict(
+    pair.split(":")
+    for pair in (
+        "mice:mouse men:man women:woman children:child feet:foot teeth:tooth geese:goose people:person "
+        "leaves:leaf knives:knife wolves:wolf oxen:ox rectangular:rectangle circular:circle triangular:triangle "
+        "spherical:sphere cylindrical:cylinder conical:cone hexagonal:hexagon grey:gray lives:life shelves:shelf"
+    ).split()
+)
 
 
 @lru_cache(maxsize=65536)

@@ -5,31 +5,19 @@ from fractions import Fraction
 from typing import NamedTuple
 
 from mixpo.verdicts.body import Body
-from mixpo.verdicts.mathematics.values import Value
+from mixpo.verdicts.mathematics.values import Value, plus, times
+from mixpo.verdicts.number_words import LARGE
 from mixpo.verdicts.unicode import VULGAR
-from mixpo.verdicts.units import unit_of
+from mixpo.verdicts.units import conversion, unit_of
 
+JOINS = re.compile(r"[\s,]*(?:and|y|et|und|e|и|와|과)?\s*")
 SIGNED = re.compile(r"-?\d{1,15}(?:\.\d{1,15})?")
-
 HAS_NUMBER = re.compile(rf"[\dπ{''.join(VULGAR)}]|(?<![a-z])pi(?![a-z])", re.IGNORECASE)
-
 SCALE = re.compile(r"[ \u202f]?(?:(thousand|million|billion|trillion|hundred|dozen|万|亿|만|억)\b|(万|亿|만|억))")
-
-SCALES = {
-    "hundred": 100,
-    "dozen": 12,
-    "thousand": 10**3,
-    "million": 10**6,
-    "billion": 10**9,
-    "trillion": 10**12,
-    **dict.fromkeys("万만", 10**4),
-    **dict.fromkeys("亿억", 10**8),
-}
-
+SCALES = LARGE | dict.fromkeys("万만", 10**4) | dict.fromkeys("亿억", 10**8)
 PERCENT = re.compile(
     r"\s?(?:\\?%|percent\b|per cent\b|percentage points?\b|％|por ciento\b|pour ?cent\b|prozent\b|процент)"
 )
-
 UNIT = re.compile(
     r"[ \u202f]?\\?(?:text|mathrm|mbox)?\{?\s*((?:(?:square|cubic|degrees?|metres?|meters?|miles?|km|feet|平方"
     r"|立方)[ -]?"
@@ -37,12 +25,9 @@ UNIT = re.compile(
     r"(?:\^\{?\d\}?|[²³])?(?:[/^·][a-zA-Z0-9]+(?:\^\{?\d\}?|[²³])?)*(?: (?:squared|cubed|per (?:second"
     r"|hour|minute|liter|litre)))?)"
 )
-
 MINUS = re.compile(r"\b(?:minus|negative|menos|moins|meno|минус) $|(?:负|マイナス|음수 )$")
-
 SUFFIXES = {"k": 10**3, "K": 10**3, "M": 10**6, "B": 10**9}
 CURRENCY = frozenset("$€£¥₹")
-
 BEFORE = re.compile(
     r"(?:(?<![a-z])[a-z]\(|(?<![a-z])[a-z] ?[+*/^] ?|(?<![a-z])[a-z]-|(?<=[a-z)] )[a-z] ?[+*/^] ?|[_^]\{?|[±|⌊⌈]"
     r"|\b(?:square|cube|\w+th) root of |\broot of |√|\b(?:log|ln|log(?:arithm)?(?: base \w+)?|sine?"
@@ -52,7 +37,6 @@ BEFORE = re.compile(
     r"|four|five|six|ten|\d+) times) )$"
 )
 """What stands before a number of which that number is only a part."""
-
 AFTER = re.compile(
     r"(?:\s*\^|_|‰|!(?![\s\"*)]|$)| ?[+*/·×] ?(?:[a-z](?![a-z])|\()|-[a-z](?![a-z])|\s*± ?"
     r"| ?\(?(?:mod|modulo)\b| ?(?:squared|cubed|factorial)(?! \w*(?:met|inch|feet|foot|cent|kilo|unit))\b|'(?![a-z])|′"
@@ -62,11 +46,8 @@ AFTER = re.compile(
     r"| ?(?:o más|ou plus|oder mehr|o più|ou mais|или больше)\b)"
 )
 """What stands behind a number and makes it a part of another value."""
-
 DOTTED = re.compile(r"-?[1-9]\d{0,2}\.\d{3}")
-
 GLUED = re.compile(r"[A-Za-z]+")
-
 ORDINAL_ENDS = frozenset(("st", "nd", "rd", "th", "s", "k", "K", "M", "B"))
 
 
@@ -158,3 +139,19 @@ def as_fraction(number: Value) -> Fraction:
         return Fraction(number)
     sign, mantissa, exponent, _ = number._mpf_
     return Fraction((-1) ** sign * int(mantissa)) * Fraction(2) ** int(exponent)
+
+
+def in_one_unit(body: Body, found: list[Quantity]) -> list[Quantity]:
+    """Quantities in two units as one: "2 h 30 min", "3 dollars and 25 cents", 5 ft 10 in."""
+    joined: list[Quantity] = []
+    for quantity in found:
+        before = joined[-1] if joined else None
+        if before and before.value is not None and quantity.value is not None and before.unit and quantity.unit:
+            between = body.text[before.end : quantity.start].replace(before.unit, "", 1)
+            factor = conversion(quantity.unit, before.unit)
+            if unit_of(before.unit) and unit_of(quantity.unit) and factor and factor < 1 and JOINS.fullmatch(between):
+                total = plus(before.value, times(quantity.value, factor))
+                joined[-1] = before._replace(value=total, end=quantity.end)
+                continue
+        joined.append(quantity)
+    return joined

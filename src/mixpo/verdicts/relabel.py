@@ -13,11 +13,14 @@ from collections import Counter, deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import ClassVar
 
 from mixpo.errors import DataError
-from mixpo.files import RunFiles, divert, write_text
+from mixpo.files import RunFiles, divert
 from mixpo.progress import say, track
 from mixpo.records import Dropped, DropReason, FinishReason, Outcome, PreferencePair, Question, Response, Verdict
+from mixpo.references import Output, Pairs, Questions
+from mixpo.text_files import write_text
 from mixpo.verdicts.parallel import in_parallel
 from mixpo.verdicts.verify import verify
 
@@ -41,14 +44,20 @@ class Doubt(StrEnum):
 DOUBTED = (Doubt.CHOSEN_WRONG, Doubt.REJECTED_RIGHT, Doubt.SWAPPED, Doubt.NO_ANSWER)
 
 
+WRITES = (Output.PAIRS,)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Config:
     """Which pairs are judged again."""
 
+    RUNTIME: ClassVar[tuple[str, ...]] = ("workers", "time_limit")
+
     name: str = "relabel"
     """The section that the pairs which are not doubted are written under."""
-    pairs: str = "import"
-    questions: str = "import"
+    pairs: Pairs = "import"
+    """The section whose pairs are judged again."""
+    questions: Questions = "import"
     """The section whose questions have the ground truths."""
     workers: int = 0
     """Processes that judge; 0: as many as there are cores."""
@@ -121,7 +130,8 @@ def run(config: Config, files: RunFiles) -> None:
     kept = files.pairs(config.name).replace(divert(_sorted(judged, config, counts), files.dropped(config.name)))
     summary = {"pairs": total, "kept": kept, "counts": dict(counts)}
     write_text(files.json(f"relabel/{config.name}"), json.dumps(summary, indent=1) + "\n")
-    say(f"{config.name}: {total:,} pairs, {_list(counts)}; {kept:,} kept in pairs/{config.name}")
+    doubts = ", ".join(f"{counts[doubt]:,} {doubt}" for doubt in Doubt if counts[doubt])
+    say(f"{config.name}: {total:,} pairs, {doubts}; {kept:,} kept in pairs/{config.name}")
 
 
 def _sorted(
@@ -133,7 +143,3 @@ def _sorted(
             yield Dropped(id=pair.id, step=config.name, reason=DropReason.DOUBTED, detail=why)
         else:
             yield pair
-
-
-def _list(counts: Counter[str]) -> str:
-    return ", ".join(f"{counts[doubt]:,} {doubt}" for doubt in Doubt if counts[doubt])

@@ -1,7 +1,7 @@
 """Which sentence of several speaks of what the question asks, where the last one goes on to something else."""
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from functools import lru_cache
 
 from mixpo.records import AnswerKind, Question
@@ -21,14 +21,19 @@ CONCLUDES = re.compile(
     r"|所以|因此|故|综上|por (?:lo )?tanto|donc|also|daher|deshalb|quindi|portanto"
     rf"|follows|したがって|따라서|значит|поэтому|итак|{one_of('answer')})\b"
 )
-Read = Callable[[Statement], Reading | None]
 
 
 def closer(
-    body: Body, found: Reading, statement: Statement, others: Iterable[Statement], question: Question, kind: AnswerKind,
-    read: Read,
-) -> Reading | None:  # fmt: skip
+    body: Body,
+    found: Reading,
+    statement: Statement,
+    others: Iterable[tuple[Statement, Reading | None]],
+    question: Question,
+    kind: AnswerKind,
+) -> Reading | None:
     """An earlier sentence's answer that is meant rather than `found`, which the sentence `statement` gives.
+
+    `others`: the last other sentences with what is read in each; they are read as far as they are needed.
 
     Words: the sentence speaks of nothing that the question names, an earlier one does. Options: an earlier one says
     what follows ("so it is …"). Counts: what is counted there is what was asked for, and here it is something else.
@@ -47,8 +52,7 @@ def closer(
         return None
     if here:
         return None
-    for other in others:
-        reading = read(other) if other.start != statement.start else None
+    for other, reading in others:
         if reading and reading.value is not None and fits(body, other, reading, question):
             return reading
     return None

@@ -7,14 +7,13 @@ from fractions import Fraction
 from mixpo.records import Question
 from mixpo.verdicts.body import Body, lowered
 from mixpo.verdicts.languages import one_of
-from mixpo.verdicts.mathematics import values
 from mixpo.verdicts.nearest import nearest
 from mixpo.verdicts.number_context import answering, counting, counts_another, filled_blank
 from mixpo.verdicts.quantity import Quantity
 from mixpo.verdicts.reading import Reading
 from mixpo.verdicts.statements import Statement
 from mixpo.verdicts.turns import DECIDES, PROVISIONAL
-from mixpo.verdicts.units import conversion, unit_of
+from mixpo.verdicts.units import unit_of
 
 ABSENT = re.compile(
     r"\b(?:there (?:are|is|will be|would be|were)|there's|leaves?|left with|have|has)\s+(?:\w+\s+){0,2}?(no)\s+"
@@ -28,29 +27,24 @@ ASIDE = re.compile(
     r"|since|as|so that|where|with|given|when|if|but|compared|or (?:simplified|about))\b"
     r"|\b(?:because|since|than|given that|out of)\b|\s\(|\b(?:after|when|if)\b(?= (?:you|we|subtract|the|all|remov))"
 )
-
 RESULT = re.compile(
     r"\b(?:so|thus|therefore|hence|(?:which|that|this) (?:gives(?: us)?|equals|is equal to"
     r"|leaves(?: us with)?|results in|makes|comes to|totals)|"
     r"resulting in|giving(?: us)?|leaving|for a total of|but (?:it|that|the (?:correct|actual|real"
     r"|right) \w+) (?:is|was)|making (?:a total of|it)|to get|we get|rounded to|simplif\w+ to)\b"
 )
-
 COPULA = re.compile(
     r"\b(?:is|are|was|were|be|equals?|equal to|has|have|had|totals?|shows?|gives?|get|leaves?|left with"
     r"|remains?|costs?|"
     r"becomes?|contains?|reads?|measures?|makes?|rose by|fell by|need|needs|sold|bought|scored)\b|\bthere's\b"
     r"|[=≈是为有]"
 )
-
 HEDGE = re.compile(
     r"\s*(?:[^\W\d]+\s+){0,2}?[^\W\d]*\s*\(?(?:,? ?\bor\b|,|/|&|~|,? ?\band\b|\bto\b|和|或|\bou\b|\boder\b"
     r"|\bили\b|\bo\b|または|또는|->|→|=>|, no, |\bvs\.?)\s*(?:about "
     r"|maybe |perhaps |possibly |even )?\s*"
 )
-
 LATEX_TEXT = re.compile(r"\\(?:text|mathrm|mbox)\s*\{|[{}\\$]")
-
 BOUND = re.compile(
     r"\b(?:(?:more|less|fewer|greater|higher|lower|larger|smaller) than|at (?:least|most)|over|under|above"
     r"|below|up to|almost|nearly|casi|presque|fast|quasi|quase|почти|mehr als|weniger als|plus de|moins de"
@@ -63,65 +57,47 @@ BOUND = re.compile(
     r"|\\[gl]eq?(?:slant)?|\\[gl]t|\\equiv|\\propto|[≡∝]|(?:greater|less|more|fewer) than or equal to)\s*\$?$"
     r"|(?:至少|最多|超过|不到|少なくとも|最大|最低|최소|최대|적어도)\s*$"
 )
-
 SUBJECT = re.compile(r"\s*(?:\w+\s+)?(?:is|are) (?:the|our|my)\b")
-
 LEADING = re.compile(
     r"\s*(?:after|when|if|in|from|of|by|with|since|because|as|given|for|out of|subtracting|adding)\b[^,]*,\s"
 )
-
 DENIED = re.compile(
     r"(?:\bnot|n't|\bnever|\bisn't|不是|n'est pas|ne sont pas|\bnicht|\bno (?:es|son|hay)|\bnon (?:è|sono)"
     r"|\bnão (?:é|são|há)|\bне|\banything but|\bfar from|\bunlikely(?: to be)?|\ball but|\bexcept"
     r"|\binstead of|\brather than)\s*(?:be |equal to |show |read |have |give |quite |exactly |say "
     r"|really |on |in |at |equal |amount to |cost |measure ){0,3}[$(]*$"
 )
-
 CHAINED = re.compile(
     r"[^.;,\n]{0,40}[=≈]\s*\$?|\s*\\approx\s*\$?|[^.;,\n]{0,20}\b(?:which is|that is|i\.e\.|or about"
     r"|or approximately)\s*(?:equal to )?\$?\s*"
 )
-
-JOINS = re.compile(r"[\s,]*(?:and|y|et|und|e|и|와|과)?\s*")
-
 BUT_VALUE = re.compile(
     r"\bbut (?:really |actually |in fact )?(?:it's|it is|i count|i see|there are|there is|we have|the "
     r"(?:image|picture|photo|figure|chart|actual|correct|real|right)[^.;,\d]{0,30})\b"
 )
 OTHERWISE = re.compile(r"\b(?:otherwise|or else|if not|unless)\b")
-
 TOTAL = re.compile(r"(?: [^\W\d_]+){0,3},? (?:in all|in total|altogether|all together|overall|combined)\b")
-
 TOTAL_OF = re.compile(r"\b(?:a total of|in total,?|altogether,?|total:|making|for a total of)\s*$")
-
 RESTATED = re.compile(r"[^.;,]{0,24},? (?:i\.e\.|that is|in other words|meaning),? (?:about |[$€£])?")
-
 ENDS_THERE = re.compile(r"(?: [^\W\d_]+){0,2}\s*(?:[,.;(]|$|- |\b(?:because|since|as|which)\b)")
-
 ALTERNATIVE = re.compile(
     r"[°%]?(?: [^\W\d_]+){0,2},? \(?or (?:maybe |perhaps |possibly |even |else )?(?!about|approximately|roughly"
     r"|equivalently)(?:about |[$€£])?"
 )
-
 WAS = re.compile(r"\b(?:at first|first|initially|whether|either 0|could be)\b")
-
 RANGE_BETWEEN = re.compile(
     r"\s*[°%]?(?: [^\W\d_]+)? ?(?:and|to|until|through|up to|-|–|و ?|y|et|und|e|и|bis|a|à|до)\s*(?:about )?[$€£]?"
 )
-
 RANGE_BEFORE = re.compile(
     r"\b(?:between|from|somewhere in|ranges?|ranging|بين|entre|zwischen|tra|fra|de|von|между"
     r"|от)\s+(?:about |from |between )?[$€£]?$"
 )
-
 PARTS = re.compile(
     r"[^.;,=]{0,40}? (?:on|in|at|to|near|by|behind|under|above|below|from|of) [^.;,=\d]{2,30},?(?: and)? "
 )
-
 PLACE = re.compile(
     r"[^.;,=]{0,30}? ?(?:on|in|at|to|near|by|behind|under|above|below|from) (?!total|all)[^.;,=]{2,30}[.!]?\s*$"
 )
-
 BOUNDS = re.compile(r"\b(?:between|from|ranges?)\b[^.\n]{0,40}$")
 
 
@@ -180,22 +156,6 @@ def chosen_number(body: Body, statement: Statement, found: list[Quantity], quest
     elif chosen.form == "exclaimed" and not statement.strict:
         chosen = chosen._replace(form="number")  # "There are 4! So cute"
     return Reading(chosen.start, chosen.end, chosen)
-
-
-def in_one_unit(body: Body, found: list[Quantity]) -> list[Quantity]:
-    """Quantities in two units as one: "2 h 30 min", "3 dollars and 25 cents", 5 ft 10 in."""
-    joined: list[Quantity] = []
-    for quantity in found:
-        before = joined[-1] if joined else None
-        if before and before.value is not None and quantity.value is not None and before.unit and quantity.unit:
-            between = body.text[before.end : quantity.start].replace(before.unit, "", 1)
-            factor = conversion(quantity.unit, before.unit)
-            if unit_of(before.unit) and unit_of(quantity.unit) and factor and factor < 1 and JOINS.fullmatch(between):
-                total = values.plus(before.value, values.times(quantity.value, factor))
-                joined[-1] = before._replace(value=total, end=quantity.end)
-                continue
-        joined.append(quantity)
-    return joined
 
 
 def _several(body: Body, found: list[Quantity]) -> str:

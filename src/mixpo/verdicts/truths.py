@@ -1,8 +1,8 @@
 """Ground truths that no answer can match, noticed when questions are collected and not after hours of sampling."""
 
-from mixpo.records import AnswerKind, FinishReason, Question, Response
+from mixpo.records import AnswerKind, Question
 from mixpo.verdicts.infer import infer_kind
-from mixpo.verdicts.verify import verify
+from mixpo.verdicts.verify import answering, verify
 
 NO_TRUTH = "the ground truth is"
 """How the reason of a kind begins that cannot read the ground truth."""
@@ -20,14 +20,7 @@ def unanswerable(question: Question) -> str | None:
     kind = question.kind or infer_kind(question)
     if kind is AnswerKind.FREE_FORM:
         return None
-    said = Response(
-        id="",
-        question_id=question.id,
-        sample=0,
-        text=f"Final answer: {question.answer}",
-        finish_reason=FinishReason.STOP,
-    )
-    reason = verify(question, said).reason
+    reason = verify(question, answering(question, question.answer)).reason
     if reason == "unreadable" and kind not in WORDS:
         reason = f"{NO_TRUTH} none of its kind"
     if not reason.startswith(NO_TRUTH):

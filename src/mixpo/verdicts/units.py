@@ -98,9 +98,8 @@ KNOWN: dict[str, tuple[Dimension, Fraction]] = {
 POWERS = {"square": 2, "sq": 2, "cubic": 3, "平方": 2, "立方": 3}
 PART = re.compile(r"([^\d\s^*/·.()²³{}-]+)(?:\^?\{?(-?\d)\}?|([²³]))?")
 NO_UNIT = frozenset(
-    "squared cubed factorial plus minus times more less fewer or and of to per by percent hundred "
-    "thousand million billion "
-    "dozen over under above below th nd rd st half not but than no is are was x mod point double twice".split()
+    "squared cubed factorial plus minus times more less fewer or and of to per by percent hundred thousand million "
+    "billion dozen over under above below th nd rd st half not but than no is are was x mod point double twice".split()
 )
 """Words that make another value of the number before them."""
 AT_END = re.compile(

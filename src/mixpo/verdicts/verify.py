@@ -5,11 +5,13 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import ClassVar
 
 from mixpo.files import RunFiles
 from mixpo.progress import say, track
 from mixpo.prompts import THOUGHTS
 from mixpo.records import AnswerKind, FinishReason, Outcome, Question, Response, Verdict
+from mixpo.references import Output, Questions, Responses
 from mixpo.verdicts.aftermath import withdrawn
 from mixpo.verdicts.body import Body, body_of
 from mixpo.verdicts.extract import KINDS, Extraction, extract
@@ -23,15 +25,20 @@ from mixpo.verdicts.statements import trimmed
 log = logging.getLogger(__name__)
 
 
+WRITES = (Output.VERDICTS,)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Config:
     """How responses are judged."""
 
+    RUNTIME: ClassVar[tuple[str, ...]] = ("workers", "time_limit")
+
     name: str = "verify"
     """The section's name: its verdicts lie under it."""
-    questions: str = "questions"
+    questions: Questions = "questions"
     """The section that collected the questions."""
-    responses: str = "sample"
+    responses: Responses = "sample"
     """The section that wrote the responses."""
     workers: int = 0
     """Processes that judge; 0: as many as there are cores."""
@@ -40,7 +47,7 @@ class Config:
     thoughts: tuple[str, ...] = ()
     """Further tags that open a thought, for example `<reflection>`, closed by `</reflection>`."""
     llm_judge: LLMJudgeConfig | None = None
-    """A model that judges free-form answers; None: they stay UNDECIDED."""
+    """A model that judges free-form answers; null: they stay UNDECIDED."""
 
 
 def verify(question: Question, response: Response, thoughts: tuple[str, ...] = ()) -> Verdict:
@@ -67,6 +74,13 @@ def verify(question: Question, response: Response, thoughts: tuple[str, ...] = (
         )
 
 
+def answering(question: Question, answer: str) -> Response:
+    """A response that gives this answer and says nothing else."""
+    own_id = f"{question.id}/0"
+    text = f"Final answer: {answer}"
+    return Response(id=own_id, question_id=question.id, sample=0, text=text, finish_reason=FinishReason.STOP)
+
+
 def _judged(question: Question, response: Response, kind: AnswerKind, thoughts: tuple[str, ...]) -> Verdict:
     known = THOUGHTS + tuple((tag.lower(), f"{tag[:1]}/{tag[1:]}".lower()) for tag in thoughts)
     body = body_of(response.text, known, response.thought_open)
@@ -75,16 +89,15 @@ def _judged(question: Question, response: Response, kind: AnswerKind, thoughts: 
     if found is None or (truncated and _unfinished(body, kind, found)):
         outcome = Outcome.TRUNCATED if truncated else Outcome.UNPARSED
         return _verdict(question, response, outcome, kind, reason="no final answer")
-    reading, rule = found.reading, found.rule
-    span = (reading.start, reading.end)
+    reading = found.reading
     if reading.value is None:
         outcome = Outcome.INCORRECT if reading.problem == "unreadable" else Outcome.UNPARSED
-        return _verdict(question, response, outcome, kind, span, rule, reading.problem)
+        return _verdict(question, response, outcome, kind, found, reading.problem)
     try:
         right = KINDS[kind].right(reading, question)
     except Undecided as reason:
-        return _verdict(question, response, Outcome.UNDECIDED, kind, span, rule, str(reason))
-    return _verdict(question, response, Outcome.CORRECT if right else Outcome.INCORRECT, kind, span, rule)
+        return _verdict(question, response, Outcome.UNDECIDED, kind, found, str(reason))
+    return _verdict(question, response, Outcome.CORRECT if right else Outcome.INCORRECT, kind, found)
 
 
 def _unfinished(body: Body, kind: AnswerKind, found: Extraction) -> bool:
@@ -107,17 +120,17 @@ def _verdict(
     response: Response,
     outcome: Outcome,
     kind: AnswerKind | None,
-    span: tuple[int, int] | None = None,
-    rule: str = "",
+    found: Extraction | None = None,
     reason: str = "",
 ) -> Verdict:
+    span = (found.reading.start, found.reading.end) if found else None
     return Verdict(
         id=response.id,
         question_id=question.id,
         outcome=outcome,
         extracted=response.text[slice(*span)].encode(errors="replace").decode() if span else None,
         span=span,
-        rule=rule,
+        rule=found.rule if found else "",
         kind=kind,
         reason=reason,
     )

@@ -1,4 +1,4 @@
-"""`mixpo verify` on files of one's own: questions and responses as JSON lines in, verdicts as JSON lines out.
+"""`mixpo verify` on files of one's own: questions and responses (`mixpo.tables`) in, verdicts as JSON lines out.
 
 question: id, answer, and what is known of text, kind, choices, precision, unit
 response: id, question_id, text, and finish_reason ("stop" or "length") where it is known
@@ -9,6 +9,7 @@ in `<out>.dropped.jsonl`; the first reason and the columns that were not used ar
 """
 
 import json
+import re
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -16,11 +17,12 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from mixpo.errors import DataError, UserError
-from mixpo.files import read_lines
 from mixpo.ids import Ids
 from mixpo.json_lines import from_json, from_row, to_json
 from mixpo.progress import say, track
 from mixpo.records import Dropped, DropReason, Question, Response, Verdict
+from mixpo.tables import BadLine, Row, rows
+from mixpo.text_files import write_text
 from mixpo.verdicts.parallel import in_parallel
 from mixpo.verdicts.verify import Config, counted, verify
 
@@ -45,20 +47,7 @@ NAMES: dict[type, dict[str, tuple[str, ...]]] = {
     },
 }
 """A record's fields, and the names that files give them: the first that a row has is taken."""
-IGNORED = frozenset(
-    (
-        "prompt",
-        "style",
-        "token_ids",
-        "prompt_tokens",
-        "completion_tokens",
-        "logp",
-        "images",
-        "domain",
-        "category",
-        "meta",
-    )
-)
+IGNORED = frozenset("prompt style token_ids prompt_tokens completion_tokens logp images domain category meta".split())
 """Fields of our own records that judging does not need: not worth a word."""
 
 
@@ -80,7 +69,7 @@ def verify_files(questions: Path, responses: Path, out: Path) -> None:
     known = _questions(questions, reading)
     if not known:
         raise DataError(f"{questions} holds no question that can be used ({_first(reading)}); mend it")
-    total = sum(1 for _ in read_lines(responses))
+    total = sum(1 for _ in rows(responses))
     new = (
         (known[response.question_id], response)
         for response in _responses(responses, known, reading)
@@ -97,7 +86,7 @@ def verify_files(questions: Path, responses: Path, out: Path) -> None:
                 counts[outcome] += 1
         aside = out.with_name(f"{out.name}.dropped.jsonl")
         if reading.dropped or aside.exists():
-            aside.write_text("".join(to_json(record) + "\n" for record in reading.dropped), encoding="utf-8")
+            write_text(aside, "".join(to_json(record) + "\n" for record in reading.dropped))
     except OSError as error:
         raise UserError(f"{out} cannot be written ({error.strerror}); choose another file, then run again") from error
     for name, columns in sorted(reading.unused.items()):
@@ -119,16 +108,15 @@ def _judged(question: Question, response: Response) -> tuple[str, str]:
 
 def _questions(path: Path, reading: _Reading) -> dict[str, Question]:
     found: dict[str, Question] = {}
-    for number, line in enumerate(read_lines(path), 1):
-        question = _record(Question, line, {"text": ""}, path, number, reading)
+    for row in rows(path):
+        question = _record(Question, row, {"text": ""}, path, reading)
         if question is None:
             continue
         if question.id in found:
-            reading.drop(
-                question.id, path, number, f"the question id {question.id!r} was there before", DropReason.DUPLICATE_ID
-            )
+            why = f"the question id {question.id!r} was there before"
+            reading.drop(question.id, path, row.line, why, DropReason.DUPLICATE_ID)
         elif question.answer is None:
-            reading.drop(question.id, path, number, "no answer", DropReason.NO_GROUND_TRUTH)
+            reading.drop(question.id, path, row.line, "no answer", DropReason.NO_GROUND_TRUTH)
         else:
             found[question.id] = question
     return found
@@ -136,30 +124,27 @@ def _questions(path: Path, reading: _Reading) -> dict[str, Question]:
 
 def _responses(path: Path, questions: dict[str, Question], reading: _Reading) -> Iterator[Response]:
     seen = Ids()
-    for number, line in enumerate(read_lines(path), 1):
-        response = _record(Response, line, {"sample": 0, "finish_reason": "stop"}, path, number, reading)
+    for row in rows(path):
+        response = _record(Response, row, {"sample": 0, "finish_reason": "stop"}, path, reading)
         if response is None:
             continue
         if response.question_id not in questions:
-            reading.drop(response.id, path, number, f"no question has the id {response.question_id!r}")
+            reading.drop(response.id, path, row.line, f"no question has the id {response.question_id!r}")
         elif not seen.add(response.id):
-            reading.drop(
-                response.id, path, number, f"the response id {response.id!r} was there before", DropReason.DUPLICATE_ID
-            )
+            why = f"the response id {response.id!r} was there before"
+            reading.drop(response.id, path, row.line, why, DropReason.DUPLICATE_ID)
         else:
             yield response
 
 
-def _record(
-    record_type: type[T], line: str, defaults: dict[str, Any], path: Path, number: int, reading: _Reading
-) -> T | None:
-    """The record of a line; None, and a `Dropped`, where it cannot be read."""
-    name = f"{path.stem}:{number}"
+def _record(record_type: type[T], found: Row, defaults: dict[str, Any], path: Path, reading: _Reading) -> T | None:
+    """The record of a row; None, and a `Dropped`, where it cannot be read."""
+    name, row = f"{path.stem}:{found.number}", found.content
     try:
-        row = json.loads(line)
-        line.encode()
+        if isinstance(row, BadLine):
+            raise row
         if not isinstance(row, dict):
-            raise ValueError("not a JSON object")
+            raise ValueError("not a row of columns")
         fields = _fields(record_type, row, name, path, reading)
         # A model may write half a character; whoever names questions may not.
         own = {key: value for key, value in fields.items() if record_type is Question or key != "text"}
@@ -168,7 +153,7 @@ def _record(
     except (ValueError, RecursionError) as error:
         reason = "a text is not valid Unicode" if isinstance(error, UnicodeError) else str(error)
         what = record_type.__name__.lower()
-        reading.drop(name, path, number, f"not a {what} ({reason})")
+        reading.drop(name, path, found.line, f"not a {what} ({reason})")
         return None
 
 
@@ -195,12 +180,20 @@ def _plain(own: str, value: Any) -> Any:
     if own == "choices":
         items = value.values() if isinstance(value, dict) else value if isinstance(value, list) else [value]
         return [str(item) for item in items]
+    if own in ("precision", "sample") and isinstance(value, str) and value.isdecimal():
+        return int(value)  # a cell of a table
     if own in ("id", "question_id", "answer") and isinstance(value, bool):
         return "yes" if value else "no"
     if own in ("id", "question_id", "answer") and isinstance(value, int | float):
         return str(value)
     if own == "answer" and isinstance(value, list) and all(isinstance(item, str | int | float) for item in value):
         return ", ".join(map(str, value))
+    if own in ("sample", "precision") and isinstance(value, float | str):
+        # A table with gaps writes whole numbers as 2.0, one that was text as "2".
+        whole = re.fullmatch(r"\s*([+-]?\d+)(?:\.0*)?\s*", str(value), re.ASCII)
+        return int(whole[1]) if whole else value
+    if own == "thought_open" and value in (0, 1):
+        return bool(value)
     if own in ("id", "question_id", "text", "answer") and not isinstance(value, str):
         raise ValueError(f"{own} is {type(value).__name__}, not text")
     return value

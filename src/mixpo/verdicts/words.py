@@ -14,9 +14,8 @@ OFFERED_BEFORE = re.compile(
 )
 FROM_TO = re.compile(r"\b(?:from )?(?:the )?([^\W\d_]+) to (?:the )?([^\W\d_]+)")
 ASKING_WORDS = frozenset(
-    "quantos quantas qual quais cuántos cuántas cuál cuánto combien quel quelle quels welche welcher "
-    "welches wieviel wieviele quanti quante quanto "
-    "сколько какая какой какова".split()
+    "quantos quantas qual quais cuántos cuántas cuál cuánto combien quel quelle quels welche welcher welches wieviel "
+    "wieviele quanti quante quanto сколько какая какой какова".split()
 )
 COMMA_WORDS = frozenset(
     "wie viele viel der die das ist le les est el los las il gli são há según según nach laut selon "

@@ -191,7 +191,6 @@ def test_crpe_counts_a_question_by_all_its_rotations(tmp_path):
     ]  # fmt: skip
     assert read[0].meta["group"] == read[1].meta["group"]
     assert user_text(read[0], Style.DIRECT) == CRPE_ORIGINAL[0]["text"]
-    assert source.benchmark("crpe").primary == "consistency"
 
 
 def test_docvqa_s_anls_by_hand(published):
@@ -312,7 +311,7 @@ def test_collecting_stores_pictures_and_is_resumable(published, tmp_path):
 )
 def test_a_bad_entry_is_refused_with_a_sentence(values, message):
     with pytest.raises(RecipeError, match=message):
-        source.check("mine", values)
+        source.check("mine", values, "benchmarks.mine")
 
 
 @pytest.mark.parametrize("name", source.BENCHMARKS)
@@ -320,4 +319,3 @@ def test_every_benchmark_says_where_it_lies(name):
     found = source.benchmark(name)
     assert found.title
     assert bool(found.loader) != bool(found.hub and found.columns)
-    assert found.primary in {"accuracy", "consistency", *(metric.name for metric in found.metrics)}

@@ -6,8 +6,9 @@ import json
 import pytest
 from PIL import Image
 
-from mixpo.files import RunFiles, write_bytes, write_text
+from mixpo.files import RunFiles
 from mixpo.records import Origin, PreferencePair, Question
+from mixpo.text_files import write_bytes, write_text
 
 PAIRS = [
     PreferencePair(

@@ -8,6 +8,7 @@ import yaml
 from mixpo.errors import DataError
 from mixpo.files import RunFiles
 from mixpo.images import ImageRoots
+from mixpo.pairs.formats.mmpr import sources
 from mixpo.pairs.import_pairs import Config, Format
 from mixpo.pairs.import_pairs import run as run_import
 from mixpo.records import DropReason, Origin
@@ -197,6 +198,7 @@ def test_rlaif_v_as_datasets_writes_it(tmp_path, imported, image):
         ([{"type": "image"}, {"type": "image"}, {"type": "text", "text": "What?"}], DropReason.UNSUPPORTED),
         ([{"type": "audio"}, {"type": "text", "text": "What?"}], DropReason.UNSUPPORTED),
         (3, DropReason.BAD_ROW),
+        (["What?"], DropReason.BAD_ROW),
     ],
 )
 def test_trl_rows(tmp_path, imported, image, content, reason):
@@ -207,6 +209,23 @@ def test_trl_rows(tmp_path, imported, image, content, reason):
     pairs, dropped, _ = imported(Format.TRL, path)
     assert [pair.prompt for pair in pairs] == ["Plain"] + ["What?"] * (reason is None)
     assert [record.reason for record in dropped] == [reason] * (reason is not None)
+
+
+@pytest.mark.parametrize("image", ["", 7, {"path": ""}, {"bytes": None, "path": None}])
+def test_an_image_that_is_neither_path_nor_bytes_is_said_to_be_so(tmp_path, imported, image):
+    rows = [{"prompt": "?", "chosen": "c", "rejected": "r", "images": given} for given in ([image], [])]
+    pairs, dropped, _ = imported(Format.TRL, lines(tmp_path / "d.jsonl", rows))
+    assert len(pairs) == 1
+    assert [record.reason for record in dropped] == [DropReason.BAD_ROW]
+    assert "an image must be a path, or bytes" in dropped[0].detail
+
+
+def test_data_sets_of_a_meta_json_that_read_alike_get_names_of_their_own(tmp_path):
+    lines(tmp_path / "x.jsonl", [ROW])
+    meta = {name: {"root": ".", "annotation": "x.jsonl"} for name in ("a b", "a-b", "a.b", "?")}
+    (tmp_path / "meta.json").write_text(json.dumps(meta))
+    names = [source.name for _, source, _ in sources(tmp_path / "meta.json", None)]
+    assert names == ["a_b", "a_b_2", "a_b_3", "data"]
 
 
 def test_crafted_rows_write_and_read_nothing_outside(tmp_path, imported, image):

@@ -9,7 +9,6 @@ import json
 import random
 import re
 import threading
-import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
@@ -26,14 +25,12 @@ def number(*parts) -> int:
 FAULTS = ("429", "500", "timeout", "cut", "reset", "html", "torn json", "no choices", "error in 200")
 
 
-class Gone(Exception):
-    """The connection ends without a whole reply."""
-
-
 class ModelServer(ThreadingHTTPServer):
     """What it writes depends on image, prompt, temperature and seed; switches make it worse than it is."""
 
     daemon_threads = True
+    request_queue_size = 128
+    """Connections that wait to be accepted: beyond the usual 5 a client would try again only after a second."""
 
     def __init__(self):
         super().__init__(("127.0.0.1", 0), Handler)
@@ -43,7 +40,7 @@ class ModelServer(ThreadingHTTPServer):
         self.keys: list[str] = []
         self.in_flight = self.most_in_flight = 0
         self.faults = iter(())
-        """Of each request in turn: "" or a fault's name (`Handler.fault`)."""
+        """Of each request in turn: "" or a fault's name (`Handler.reply`)."""
         self.names = ["tiny"]
         self.refused: set[str] = set()
         """Fields of the body that are answered with HTTP 422."""
@@ -134,63 +131,51 @@ class Handler(BaseHTTPRequestHandler):
             self.server.in_flight += 1
             self.server.most_in_flight = max(self.server.most_in_flight, self.server.in_flight)
             fault = next(self.server.faults, "")
-        with contextlib.suppress(Gone, BrokenPipeError, ConnectionResetError):
-            self.respond(body, fault)
+        status, content, headers = self.reply(body, fault)
+        # Before the client has it: with the reply in its hands it may ask the next.
         with self.server.lock:
             self.server.in_flight -= 1
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+            if fault == "timeout":
+                self.rfile.read(1)  # the end of the connection: its client has waited long enough
+            elif fault != "reset":  # which gives not even a status line
+                self.send(status, content, headers, whole=fault != "cut")
+        self.close_connection = self.close_connection or fault in ("timeout", "reset", "cut")
 
-    def respond(self, body, fault):
+    def reply(self, body, fault):
+        """Status, content and headers."""
         server = self.server
         text = body["messages"][0]["content"]
         text = text if isinstance(text, str) else text[-1]["text"]
         limit = body.get("max_tokens", body.get("max_completion_tokens", 0))
         if fault:
-            self.fault(fault, server.reply(body))
-        elif refused := server.refused & body.keys():
-            self.send(422, {"detail": f"Unexpected fields in the request: {refused}"})
-        elif len(text.split()) + limit > server.context:
-            self.send(400, {"error": {"message": f"This model's maximum context length is {server.context} tokens."}})
-        elif status := server.broken(body):
-            self.send(status, {"error": {"message": "no"}})
-        else:
-            self.send(200, server.reply(body))
+            return self.faulty(fault, server.reply(body))
+        if refused := server.refused & body.keys():
+            return 422, {"detail": f"Unexpected fields in the request: {refused}"}, {}
+        if len(text.split()) + limit > server.context:
+            return 400, {"error": {"message": f"This model's maximum context length is {server.context} tokens."}}, {}
+        if status := server.broken(body):
+            return status, {"error": {"message": "no"}}, {}
+        return 200, server.reply(body), {}
 
-    def fault(self, name, row):
-        if name == "429":
-            self.send(429, {"error": {"message": "slow down"}}, {"Retry-After": "0"})
-        elif name == "500":
-            self.send(500, {"error": {"message": "oops"}})
-        elif name == "timeout":
-            time.sleep(1.5)
-            raise Gone
-        elif name == "cut":  # says how long it is and ends before
-            content = json.dumps(row).encode()
-            self.send_response(200)
-            self.send_header("Content-Type", "application/json")
-            self.send_header("Content-Length", str(len(content)))
-            self.end_headers()
-            self.wfile.write(content[: len(content) // 2])
-            self.close_connection = True
-        elif name == "reset":  # not even a status line
-            self.close_connection = True
-        elif name == "html":
-            self.send(200, "<html>Bad gateway</html>")
-        elif name == "torn json":
-            self.send(200, json.dumps(row)[:-9])
-        elif name == "no choices":
-            self.send(200, {**row, "choices": []})
-        elif name == "error in 200":
-            self.send(200, {"error": {"message": "upstream failed", "code": 502}})
-        else:
-            raise AssertionError(name)
+    def faulty(self, name, row):
+        return {
+            "429": (429, {"error": {"message": "slow down"}}, {"Retry-After": "0"}),
+            "500": (500, {"error": {"message": "oops"}}, {}),
+            "html": (200, "<html>Bad gateway</html>", {}),
+            "torn json": (200, json.dumps(row)[:-9], {}),
+            "no choices": (200, {**row, "choices": []}, {}),
+            "error in 200": (200, {"error": {"message": "upstream failed", "code": 502}}, {}),
+        }.get(name, (200, row, {}))
 
-    def send(self, status, content, headers=()):
+    def send(self, status, content, headers=(), whole=True):
+        """The reply; half of it, as long as its header says it is, when it is not to be whole."""
         content = (content if isinstance(content, str) else json.dumps(content)).encode()
         self.send_response(status)
         for key, value in {"Content-Type": "application/json", "Content-Length": len(content), **dict(headers)}.items():
             self.send_header(key, str(value))
         self.end_headers()
-        self.wfile.write(content)
+        self.wfile.write(content if whole else content[: len(content) // 2])
 
     def log_message(self, *_):
         """Requests are kept, not printed."""

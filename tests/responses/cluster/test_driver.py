@@ -5,6 +5,7 @@ import json
 import os
 import signal
 import sys
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -92,7 +93,18 @@ def expected(tmp_path, config) -> list[bytes]:
 def test_an_actor_killed_halfway(cluster, config, expected, tmp_path):
     """Ray starts another in its place; every response is there once, as if nothing had happened."""
     files = run_folder(tmp_path / "run")
-    job = driver.job_of(config, files, cluster, outcome)
+    present = tmp_path / "present"
+    present.mkdir()
+
+    def judge(question, response):
+        """The verdict, once two workers are at work; after the kill, once there is a third."""
+        (present / str(os.getpid())).touch()
+        until = time.monotonic() + 120
+        while len(list(present.iterdir())) < 2 + 2 * (present / "killed").exists() and time.monotonic() < until:
+            time.sleep(0.01)
+        return outcome(question, response)
+
+    job = driver.job_of(config, files, cluster, judge)
     todo, _ = driver.plan(job)
     assert len(todo) == QUESTIONS // 2
     workers: list[str] = []
@@ -100,6 +112,7 @@ def test_an_actor_killed_halfway(cluster, config, expected, tmp_path):
         workers.append(block.worker)
         if number == 5:
             killed = block.worker
+            (present / "killed").touch()
             os.kill(int(killed.rpartition(":")[2]), signal.SIGKILL)
     assert len(workers) == len(todo)
     assert len(set(workers)) == 3, "two actors, and the one that took the place of the killed one"
@@ -148,7 +161,7 @@ def test_places_of_ones_own_and_a_users_mistake(cluster, config, expected, tmp_p
     driver.run(config, RunFiles(tmp_path / "none"), own, outcome)
     assert written(RunFiles(tmp_path / "out")) == expected
     broken = replace(config, backend=BackendConfig(name="scripted", script=str(tmp_path / "absent.jsonl")))
-    with pytest.raises(UserError, match="absent.jsonl cannot be read"):
+    with pytest.raises(UserError, match=r"absent\.jsonl: cannot be read"):
         driver.run(broken, run_folder(tmp_path / "broken"), cluster, outcome)
 
 
@@ -212,6 +225,18 @@ def test_images_in_an_object_store():
             roots.open(path)
     assert [placed.id for placed in storage.read_questions(storage.question_files("memory://data"))] == ["a"]
     assert not storage.image_roots("memory://nothing").roots
+
+
+@pytest.mark.parametrize("path", ["s/../secret.png", "s/deep/../../secret.png", "s//1.png", "s/a:b.png", "s/a\\b.png"])
+def test_no_path_leaves_a_remote_root_though_a_picture_lies_there(tmp_path, path):
+    (tmp_path / "images" / "deep").mkdir(parents=True)
+    for name in ("secret.png", "images/1.png", "images/a:b.png", "images/a\\b.png"):
+        Image.new("RGB", (8, 8), "red").save(tmp_path / name)
+    assert (tmp_path / "images" / path.removeprefix("s/").lstrip("/")).is_file()
+    roots = storage.RemoteImages({"s": f"file://{tmp_path}/images"})
+    assert roots.open("s/1.png").size == (8, 8)
+    with pytest.raises(ImageError, match="only relative paths under the image root are opened"):
+        roots.open(path)
 
 
 def test_images_of_a_folder_are_those_of_the_run(tmp_path):

@@ -9,15 +9,15 @@ import torch
 
 from mixpo.batches.encode import Encoder
 from mixpo.batches.layout import Layout, lay_out
-from mixpo.batches.positions import Continuation
+from mixpo.batches.positions import PositionAssigner
 from mixpo.errors import DataError
 from mixpo.losses.mix import Objective, mix
 from mixpo.models.head import output_head
 from mixpo.models.load import load_model, switch_dropout_off
 from mixpo.training import recompute
 from mixpo.training.config import MPOConfig
+from mixpo.training.optimizer_step import terms_of
 from mixpo.training.scoring import score
-from mixpo.training.step import terms_of
 from mixpo.training.trainer import MPOTrainer
 
 CHOSEN = {"gemma3": Layout.PAIRED, "paligemma": Layout.PAIRED}
@@ -25,7 +25,7 @@ CHOSEN = {"gemma3": Layout.PAIRED, "paligemma": Layout.PAIRED}
 
 
 def encoded(family, rows):
-    continuation, encoder = Continuation(family.model), Encoder(family.processor)
+    continuation, encoder = PositionAssigner(family.model), Encoder(family.processor)
     return [continuation(encoder(row)) for row in rows if family.takes(row)]
 
 

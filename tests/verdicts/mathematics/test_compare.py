@@ -2,15 +2,7 @@
 
 import pytest
 
-from mixpo.verdicts.mathematics import symbolic
 from mixpo.verdicts.mathematics.compare import same
-
-
-@pytest.fixture(autouse=True)
-def generous_limit(monkeypatch):
-    monkeypatch.setattr(symbolic, "_limit", 60.0)
-    symbolic.start_clock()
-
 
 SAME = (
     (r"x \ge 4", r"[4, \infty)"),

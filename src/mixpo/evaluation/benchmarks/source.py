@@ -5,7 +5,6 @@
 A `loader` of `mixpo.questions` (scenes, nlvr, jsonl …) works in the same place.
 """
 
-import importlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
@@ -13,21 +12,23 @@ from pathlib import Path
 from typing import Any
 
 from mixpo.config import build
-from mixpo.errors import RecipeError
+from mixpo.errors import BadRow, FieldError
+from mixpo.evaluation.benchmarks import from_loaders, llm_judged, mathematics, multiple_choice, short_answers
 from mixpo.evaluation.benchmarks.benchmark import Benchmark, Row
 from mixpo.evaluation.benchmarks.published import hub_rows, local_rows
 from mixpo.files import RunFiles
 from mixpo.questions import collect
-from mixpo.questions.rows import BadRow, Reading, item
+from mixpo.questions.rows import ReadOptions, item
 from mixpo.questions.source import Item, data_path, first, left_out
 from mixpo.records import Dropped, DropReason
+from mixpo.registry import chosen
 
-PACKAGE = "mixpo.evaluation.benchmarks"
-BENCHMARKS = (
-    "ai2d", "chartqa", "crpe", "docvqa", "llava_bench", "m3cot", "mathverse", "mathvision", "mathvista", "mmhal",
-    "mmmu", "mmvet", "nlvr", "pope", "scene_descriptions", "scenes", "scienceqa",
+DECLARED: dict[str, Benchmark] = (
+    multiple_choice.BENCHMARKS | mathematics.BENCHMARKS | short_answers.BENCHMARKS | llm_judged.BENCHMARKS
+    | from_loaders.BENCHMARKS
 )  # fmt: skip
-"""Names, each with its module in this package."""
+BENCHMARKS = tuple(sorted(DECLARED))
+"""Their names."""
 
 
 class Wording(StrEnum):
@@ -50,25 +51,23 @@ class Config:
     image_root: str = ""
     """The folder that image paths start at; empty: the one of `path`."""
     wording: Wording = Wording.OFFICIAL
+    """In whose words questions are asked; where the publisher has none for a style, in mixpo's."""
     limit: int | None = None
     """At most so many questions, from the start."""
 
 
 def benchmark(name: str) -> Benchmark | None:
     """The benchmark of that name; None when there is none (a loader, perhaps)."""
-    return importlib.import_module(f"{PACKAGE}.{name}").BENCHMARK if name in BENCHMARKS else None
+    return DECLARED.get(name)
 
 
-def check(name: str, values: dict[str, Any]) -> None:
-    """Raises RecipeError for an unknown loader or field, before anything has started."""
-    loader = values.get("loader")
-    if loader not in collect.LOADERS and loader not in BENCHMARKS:
-        known = ", ".join((*BENCHMARKS, *collect.LOADERS))
-        raise RecipeError(f"benchmarks.{name}.loader: {loader!r} is none of {known}")
+def check(name: str, values: dict[str, Any], where: str) -> None:
+    """Raises FieldError with the path from `where` on for an unknown loader or field, before anything has started."""
+    chosen(values.get("loader"), dict.fromkeys((*BENCHMARKS, *collect.LOADERS)), f"{where}.loader")
     if _published(values) is None:
-        collect.Config(name=name, sources={name: _values(values)})
+        collect.loader_of(name, _values(values), where)
     else:
-        _config(name, values)
+        _config(name, values, where)
 
 
 def collect_into(name: str, values: dict[str, Any], seed: int, files: RunFiles) -> None:
@@ -77,7 +76,7 @@ def collect_into(name: str, values: dict[str, Any], seed: int, files: RunFiles) 
     if found is None:
         collect.run(collect.Config(name=name, seed=seed, sources={name: _values(values)}), files)
     else:
-        collect.store(load(found, _config(name, values), name), {name: f"images/{name}"}, name, files)
+        collect.store(load(found, _config(name, values, name), name), {name: f"images/{name}"}, name, files)
 
 
 def load(found: Benchmark, config: Config, name: str) -> Iterator[Item | Dropped]:
@@ -93,13 +92,13 @@ def _items(found: Benchmark, config: Config, name: str) -> Iterator[Item | Dropp
         rows = (found.read or local_rows)(path, split)
     else:
         root, rows = Path(), hub_rows(found.hub, found.subset, split)
-    reading = Reading(source=name, root=root, store=True)
+    options = ReadOptions(source=name, root=root, store=True)
     for number, (where, row) in enumerate(rows):
-        yield question_of(found, row, number, f"{name}/{where}", reading, config.wording)
+        yield question_of(found, row, number, f"{name}/{where}", options, config.wording)
 
 
 def question_of(
-    found: Benchmark, row: Row, number: int, where: str, reading: Reading, wording: Wording = Wording.OFFICIAL
+    found: Benchmark, row: Row, number: int, where: str, options: ReadOptions, wording: Wording = Wording.OFFICIAL
 ) -> Item | Dropped:
     """The question a published row holds, or why it holds none; `meta["row"]` is its place in the split, from 0."""
     assert found.columns is not None, "a benchmark with a loader has no rows"
@@ -114,7 +113,7 @@ def question_of(
     if wording is Wording.OWN:
         columns.pop("prompts", None)
     given = {name: value for name, value in columns.items() if not (isinstance(value, str) and not value.strip())}
-    return item({"row": number, **given}, number, where, reading)
+    return item({"row": number, **given}, number, where, options)
 
 
 def _published(values: dict[str, Any]) -> Benchmark | None:
@@ -128,7 +127,7 @@ def _values(values: dict[str, Any]) -> dict[str, Any]:
     return {**found.defaults, **values, "loader": found.loader} if found else values
 
 
-def _config(name: str, values: dict[str, Any]) -> Config:
+def _config(name: str, values: dict[str, Any], where: str) -> Config:
     if not name.replace("_", "").replace("-", "").isalnum():
-        raise RecipeError(f"benchmarks.{name}: a benchmark's name is made of letters, digits, - and _")
-    return build(Config, {key: value for key, value in values.items() if key != "loader"}, f"benchmarks.{name}")
+        raise FieldError([where], "a benchmark's name is made of letters, digits, - and _")
+    return build(Config, {key: value for key, value in values.items() if key != "loader"}, where)

@@ -5,25 +5,24 @@
 """
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from mixpo.pairs.formats.pictures import Pictures
+from mixpo.errors import BadRow
+from mixpo.pairs.formats.pictures import ExportPictures
 from mixpo.pairs.formats.row import (
     PLACEHOLDER,
-    BadRow,
     Content,
-    Entry,
-    Source,
     Unsupported,
+    images_of,
     own_fields,
     refuse_placeholders,
     short,
     without_placeholders,
 )
-from mixpo.records import Dropped, PreferencePair
-from mixpo.tables import rows, write_jsonl
+from mixpo.records import PreferencePair
+from mixpo.tables import write_jsonl
 
 FILE = "mixpo_pairs.jsonl"
 """LLaMA-Factory reads .json and .jsonl alike, through `datasets`."""
@@ -37,7 +36,7 @@ DECLARATION = {
 }
 
 
-def row(pair: PreferencePair, answer: str | None, pictures: Pictures) -> dict[str, Any]:
+def row(pair: PreferencePair, answer: str | None, pictures: ExportPictures) -> dict[str, Any]:
     """Raises Unsupported for text that reads as an image, ImageError when an image is not there."""
     refuse_placeholders(pair)
     return {
@@ -56,25 +55,11 @@ def write(rows: Iterable[dict[str, Any]], out: Path) -> int:
     return count
 
 
-def read(path: Path, source: Source) -> Iterator[Entry | Dropped]:
-    """The pairs of a JSON or JSON-lines file, in sharegpt's keys or OpenAI's (`messages`, `role`, `content`)."""
-    for number, row in rows(path):
-        try:
-            yield source.entry(_content(row), row, number)
-        except (BadRow, Unsupported) as error:
-            yield source.left_out(number, error)
-
-
-def _content(row: Any) -> Content:
-    if not isinstance(row, Mapping):
-        raise BadRow(f"a row is a JSON object, not {short(row)}")
-    if row.get("videos") or row.get("audios"):
-        raise Unsupported("video or audio: a pair has images only")
+def content(row: Mapping[str, Any]) -> Content:
+    """What a row says. Raises BadRow or Unsupported."""
+    images = images_of(row)
     if row.get("system"):
         raise Unsupported("a system prompt: a pair has a user's turn only")
-    images = row.get("images") or []
-    if not isinstance(images, list):
-        images = [images]
     turns = row.get("conversations", row.get("messages"))
     if not isinstance(turns, list) or not turns:
         raise BadRow(f"conversations must be a list of turns, not {short(turns)}")

@@ -16,19 +16,17 @@ from pathlib import Path
 from typing import Any
 
 from mixpo.errors import DataError
-from mixpo.pairs.formats.pictures import Pictures
+from mixpo.pairs.formats.pictures import ExportPictures
 from mixpo.pairs.formats.row import (
     IMAGES,
     PLACEHOLDER,
     STEP,
-    BadRow,
     Content,
     Entry,
-    Source,
+    PairSource,
     Unsupported,
     own_fields,
     refuse_placeholders,
-    short,
     without_placeholders,
 )
 from mixpo.records import Dropped, DropReason, PreferencePair
@@ -38,7 +36,7 @@ ANNOTATION = "annotations/mixpo.jsonl"
 MARK = f"{PLACEHOLDER}\n"
 
 
-def row(pair: PreferencePair, answer: str | None, pictures: Pictures) -> dict[str, Any]:
+def row(pair: PreferencePair, answer: str | None, pictures: ExportPictures) -> dict[str, Any]:
     """Raises Unsupported for text that reads as an image, ImageError when an image is not there."""
     refuse_placeholders(pair)
     images = [pictures.copied(image).removeprefix(f"{IMAGES}/") for image in pair.images]
@@ -60,7 +58,7 @@ def write(rows: Iterable[dict[str, Any]], out: Path) -> int:
     return count
 
 
-def sources(path: Path, image_root: Path | None) -> Iterator[tuple[Path, Source, float]]:
+def sources(path: Path, image_root: Path | None) -> Iterator[tuple[Path, PairSource, float]]:
     """Annotation file, where its images lie and its repeat_time, of every data set in a `meta.json`.
 
     Raises DataError for a file that is no meta.json or names files that are not there.
@@ -80,7 +78,7 @@ def sources(path: Path, image_root: Path | None) -> Iterator[tuple[Path, Source,
         if not math.isfinite(repeats[name]) or repeats[name] < 0:
             raise DataError(f"{path}: {name}: repeat_time must be a number from 0 up, not {repeats[name]}")
         folder = image_root or found(root, path.parent)
-        source = Source(_unused(re.sub(r"\W+", "_", name).strip("_") or "data", used), folder, exported="")
+        source = PairSource(_unused(re.sub(r"\W+", "_", name).strip("_") or "data", used), folder, exported="")
         yield found(annotation, path.parent), source, repeats[name]
 
 
@@ -110,7 +108,7 @@ def found(given: str, folder: Path) -> Path:
     return place
 
 
-def read(path: Path, source: Source, repeat: float = 1.0, seed: int = 0) -> Iterator[Entry | Dropped]:
+def read(path: Path, source: PairSource, repeat: float = 1.0, seed: int = 0) -> Iterator[Entry | Dropped]:
     """The pairs of one annotation file. `repeat` below 1 takes that share of the rows, drawn from the seed; above 1
     each row comes so often (whole times, as in InternVL), with ids of its own (`…~2`)."""
     wanted = None
@@ -119,13 +117,9 @@ def read(path: Path, source: Source, repeat: float = 1.0, seed: int = 0) -> Iter
         wanted = set(random.Random(f"{seed}/{source.name}").sample(range(1, total + 1), int(total * repeat)))
         detail = f"repeat_time is {repeat:g}"
         yield Dropped(id=source.name, step=STEP, reason=DropReason.OVER_CAP, detail=detail, count=total - len(wanted))
-    for number, row in rows(path):
-        if wanted is not None and number not in wanted:
-            continue
-        try:
-            yield from _repeated(source.entry(_content(row), row, number), max(1, int(repeat)))
-        except (BadRow, Unsupported) as error:
-            yield source.left_out(number, error)
+    for row in rows(path):
+        if wanted is None or row.number in wanted:
+            yield from _repeated(source.read(row, content), max(1, int(repeat)))
 
 
 def _repeated(entry: Entry | Dropped, times: int) -> Iterator[Entry | Dropped]:
@@ -135,9 +129,8 @@ def _repeated(entry: Entry | Dropped, times: int) -> Iterator[Entry | Dropped]:
             yield replace(entry, pair=replace(entry.pair, id=f"{entry.pair.id}~{time}"))
 
 
-def _content(row: Any) -> Content:
-    if not isinstance(row, Mapping):
-        raise BadRow(f"a row is a JSON object, not {short(row)}")
+def content(row: Mapping[str, Any]) -> Content:
+    """What a row says. Raises BadRow or Unsupported."""
     image = row.get("image")
     images = [] if not image else image if isinstance(image, list) else [image]
     if not images and row.get("video"):

@@ -6,31 +6,30 @@
 `rejected_messages` (ms-swift 3.8), which repeats the prompt, is read too.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from mixpo.pairs.formats.pictures import Pictures
+from mixpo.errors import BadRow
+from mixpo.pairs.formats.pictures import ExportPictures
 from mixpo.pairs.formats.row import (
     PLACEHOLDER,
-    BadRow,
     Content,
-    Entry,
-    Source,
     Unsupported,
+    images_of,
     only_message,
     own_fields,
     refuse_placeholders,
     short,
     without_placeholders,
 )
-from mixpo.records import Dropped, PreferencePair
-from mixpo.tables import rows, write_jsonl
+from mixpo.records import PreferencePair
+from mixpo.tables import write_jsonl
 
 FILE = "train.jsonl"
 
 
-def row(pair: PreferencePair, answer: str | None, pictures: Pictures) -> dict[str, Any]:
+def row(pair: PreferencePair, answer: str | None, pictures: ExportPictures) -> dict[str, Any]:
     """Raises Unsupported for text that reads as an image, ImageError when an image is not there."""
     refuse_placeholders(pair)
     return {
@@ -49,23 +48,9 @@ def write(rows: Iterable[dict[str, Any]], out: Path) -> int:
     return write_jsonl(rows, out / FILE)
 
 
-def read(path: Path, source: Source) -> Iterator[Entry | Dropped]:
-    """The pairs of a JSON-lines file."""
-    for number, row in rows(path):
-        try:
-            yield source.entry(_content(row), row, number)
-        except (BadRow, Unsupported) as error:
-            yield source.left_out(number, error)
-
-
-def _content(row: Any) -> Content:
-    if not isinstance(row, Mapping):
-        raise BadRow(f"a row is a JSON object, not {short(row)}")
-    if row.get("videos") or row.get("audios"):
-        raise Unsupported("video or audio: a pair has images only")
-    images = row.get("images") or []
-    if not isinstance(images, list):
-        images = [images]
+def content(row: Mapping[str, Any]) -> Content:
+    """What a row says. Raises BadRow or Unsupported."""
+    images = images_of(row)
     if row.get("rejected_images") not in (None, [], images):
         raise Unsupported("chosen and rejected have different images")
     prompt, chosen = _turns(row.get("messages"))

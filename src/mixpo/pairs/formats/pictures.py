@@ -9,7 +9,7 @@ from mixpo.images import ImageRoots
 from mixpo.pairs.formats.row import IMAGES
 
 
-class Pictures:
+class ExportPictures:
     """Opens no image: bytes are copied as they are. Raises ImageError for what is not there or leaves its root."""
 
     def __init__(self, roots: ImageRoots, out: Path):

@@ -4,21 +4,21 @@
  "image_path"}
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from mixpo.pairs.formats.pictures import Pictures
-from mixpo.pairs.formats.row import BadRow, Content, Entry, Source, Unsupported, own_fields, short
+from mixpo.pairs.formats.pictures import ExportPictures
+from mixpo.pairs.formats.row import Content, Unsupported, own_fields
 from mixpo.pairs.formats.trl import TEXT, own_columns, own_features
-from mixpo.records import Dropped, PreferencePair
-from mixpo.tables import rows, write_parquet
+from mixpo.records import PreferencePair
+from mixpo.tables import write_parquet
 
 FILE = "train.parquet"
 TEXTS = ("ds_name", "question", "chosen", "rejected", "origin_dataset", "origin_split", "idx", "image_path")
 
 
-def row(pair: PreferencePair, answer: str | None, pictures: Pictures) -> dict[str, Any]:
+def row(pair: PreferencePair, answer: str | None, pictures: ExportPictures) -> dict[str, Any]:
     """Raises Unsupported for a pair that has not exactly one image, ImageError when it is not there."""
     if len(pair.images) != 1:
         raise Unsupported(f"it has {len(pair.images)} images; a row of RLAIF-V has one")
@@ -48,17 +48,12 @@ def write(rows: Iterable[dict[str, Any]], out: Path) -> int:
     return write_parquet(rows, out / FILE, schema, features)
 
 
-def read(path: Path, source: Source) -> Iterator[Entry | Dropped]:
-    """The pairs of a file, or of a folder of Parquet files."""
-    for number, row in rows(path):
-        if not isinstance(row, Mapping):
-            yield source.left_out(number, BadRow(f"a row is a mapping of columns, not {short(row)}"))
-            continue
-        image = row.get("image")
-        content = Content(
-            prompt=row.get("question"),  # type: ignore[arg-type]
-            chosen=row.get("chosen"),
-            rejected=row.get("rejected"),
-            images=[] if image is None else [image],
-        )
-        yield source.entry(content, row, number)
+def content(row: Mapping[str, Any]) -> Content:
+    """What a row says."""
+    image = row.get("image")
+    return Content(
+        prompt=row.get("question"),  # type: ignore[arg-type]
+        chosen=row.get("chosen"),
+        rejected=row.get("rejected"),
+        images=[] if image is None else [image],
+    )

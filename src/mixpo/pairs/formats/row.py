@@ -5,15 +5,16 @@ as the same record. Programs that know nothing of them ignore them.
 """
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from mixpo.errors import ImageError
+from mixpo.errors import BadRow, ImageError
 from mixpo.images import inside
 from mixpo.json_lines import to_json
 from mixpo.records import Dropped, DropReason, Origin, PreferencePair
+from mixpo.tables import BadLine, Row
 
 OWN = ("id", "question_id", "origin", "chosen_id", "rejected_id", "rejected_ended", "answer_gt")
 """The fields of a pair that no other format has, and the ground truth (named as in MMPR)."""
@@ -26,10 +27,6 @@ EXTENSIONS = {b"\x89PNG": ".png", b"\xff\xd8\xff": ".jpg", b"GIF8": ".gif", b"RI
 
 class Unsupported(ValueError):
     """What a format can say and a pair cannot (video, images within the text, several turns); the message says what."""
-
-
-class BadRow(ValueError):
-    """A row that makes no pair; the message says what is wrong with it."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -54,7 +51,7 @@ class Content:
     """Paths, or mappings with `bytes` and `path` as in Parquet files of `datasets`."""
 
 
-class Source:
+class PairSource:
     """Where the rows of one source come from: its name, and where the images that they name lie."""
 
     def __init__(self, name: str, root: Path, exported: str = IMAGES):
@@ -84,6 +81,17 @@ class Source:
             return self.left_out(number, BadRow("a text is not valid Unicode (half a surrogate pair)"))
         except (BadRow, ImageError) as error:
             return self.left_out(number, error)
+
+    def read(self, row: Row, content_of: Callable[[Mapping[str, Any]], Content]) -> Entry | Dropped:
+        """The pair of a file's row, or why it makes none; `content_of` is the format's `content`."""
+        try:
+            if isinstance(row.content, BadLine):
+                raise BadRow(str(row.content))
+            if not isinstance(row.content, Mapping):
+                raise BadRow(f"a row is a mapping of columns, not {short(row.content)}")
+            return self.entry(content_of(row.content), row.content, row.number)
+        except (BadRow, Unsupported) as error:
+            return self.left_out(row.number, error)
 
     def left_out(self, number: int, error: Exception) -> Dropped:
         reasons = {Unsupported: DropReason.UNSUPPORTED, ImageError: DropReason.BAD_IMAGE}
@@ -161,6 +169,14 @@ def _own_fields(row: Mapping[str, Any]) -> dict[str, Any]:
         if not isinstance(values[name], str):
             raise BadRow(f"{name} must be text, not {short(values[name])}")
     return {**values, "origin": Origin(values["origin"])}
+
+
+def images_of(row: Mapping[str, Any]) -> list[Any]:
+    """The column `images`, one image or a list. Raises Unsupported for a row with video or audio."""
+    if row.get("videos") or row.get("audios"):
+        raise Unsupported("video or audio: a pair has images only")
+    images = row.get("images") or []
+    return images if isinstance(images, list) else [images]
 
 
 def without_placeholders(text: Any, images: int, after: str = "") -> str:

@@ -6,29 +6,27 @@
 Read from Parquet or JSON lines; a message's content may also be plain text.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from mixpo.pairs.formats.pictures import Pictures
+from mixpo.errors import BadRow
+from mixpo.pairs.formats.pictures import ExportPictures
 from mixpo.pairs.formats.row import (
-    BadRow,
     Content,
-    Entry,
-    Source,
     Unsupported,
     only_message,
     own_fields,
     short,
 )
-from mixpo.records import Dropped, PreferencePair
-from mixpo.tables import rows, write_parquet
+from mixpo.records import PreferencePair
+from mixpo.tables import write_parquet
 
 FILE = "train.parquet"
 TEXT = {"dtype": "string", "_type": "Value"}
 
 
-def row(pair: PreferencePair, answer: str | None, pictures: Pictures) -> dict[str, Any]:
+def row(pair: PreferencePair, answer: str | None, pictures: ExportPictures) -> dict[str, Any]:
     """Raises ImageError when an image is not there."""
     content = [{"type": "image"} for _ in pair.images]
     return {
@@ -78,18 +76,8 @@ def own_features() -> dict[str, Any]:
     return {**dict.fromkeys(names, TEXT), "rejected_ended": {"dtype": "bool", "_type": "Value"}, "answer_gt": TEXT}
 
 
-def read(path: Path, source: Source) -> Iterator[Entry | Dropped]:
-    """The pairs of a file, or of a folder of Parquet files."""
-    for number, row in rows(path):
-        try:
-            yield source.entry(_content(row), row, number)
-        except (BadRow, Unsupported) as error:
-            yield source.left_out(number, error)
-
-
-def _content(row: Any) -> Content:
-    if not isinstance(row, Mapping):
-        raise BadRow(f"a row is a mapping of columns, not {short(row)}")
+def content(row: Mapping[str, Any]) -> Content:
+    """What a row says. Raises BadRow or Unsupported."""
     images = row.get("images")
     if images is None:
         images = [] if row.get("image") is None else [row["image"]]

@@ -137,16 +137,5 @@ def _draw_thing(pen: ImageDraw.ImageDraw, thing: Thing, rng: random.Random, scal
     else:
         # A four-pointed star: clearly another outline than the square's at this size.
         a, b = r * 1.15, r * 0.36
-        pen.polygon(
-            [
-                (x, y - a),
-                (x + b, y - b),
-                (x + a, y),
-                (x + b, y + b),
-                (x, y + a),
-                (x - b, y + b),
-                (x - a, y),
-                (x - b, y - b),
-            ],
-            fill=colour,
-        )
+        outline = ((0, -a), (b, -b), (a, 0), (b, b), (0, a), (-b, b), (-a, 0), (-b, -b))
+        pen.polygon([(x + across, y + down) for across, down in outline], fill=colour)

@@ -16,4 +16,8 @@ if (curves && curves.dataset.live) {
     if (answer.ok) curves.innerHTML = await answer.text();
   }, 5000);
 }
-if (document.getElementById("reading")) setTimeout(() => location.reload(), 1000);
+if (document.getElementById("reading")) {
+  const again = setTimeout(() => location.reload(), 1000);
+  // A page that was asked for meanwhile waits until all is read: loading this one again would put an end to that.
+  addEventListener("beforeunload", () => clearTimeout(again));
+}

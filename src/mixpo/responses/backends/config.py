@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import ClassVar
 
 from mixpo.responses.backends.server.openai_server import ServerConfig
 from mixpo.responses.backends.vllm import VLLMConfig
@@ -24,7 +25,10 @@ class BackendName(StrEnum):
 class BackendConfig:
     """Which backend, and what it may use."""
 
+    RUNTIME: ClassVar[tuple[str, ...]] = ("token_budget", "device", "canaries")
+
     name: BackendName = BackendName.TRANSFORMERS
+    """What completes prompts; the fields below say which of them they are for."""
     token_budget: int = 65_536
     """transformers: tokens whose keys and values are kept at once, over all rows; bounds the memory."""
     device: str = "auto"

@@ -4,15 +4,14 @@ Its tokens are words with the white space before them (long words in pieces), nu
 so that any process turns text into tokens and back without a vocabulary.
 """
 
-import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 from mixpo.errors import DataError
-from mixpo.files import read_lines
 from mixpo.records import Dropped, FinishReason
 from mixpo.responses.backend import Completion, Request, SamplingParams
+from mixpo.tables import rows
 
 PIECE = re.compile(r"\s{0,8}\S{1,16}|\s{1,8}")
 
@@ -27,12 +26,11 @@ class ScriptedBackend:
     def load(cls, path: str | Path) -> "ScriptedBackend":
         """From JSON lines `{"id": "scenes-17", "sample": 3, "text": "…"}`; raises DataError naming a bad line."""
         texts: dict[tuple[str, int], str] = {}
-        for number, line in enumerate(read_lines(Path(path)), 1):
+        for _, line, row in rows(Path(path), strict=True):
             try:
-                row = json.loads(line)
                 texts[str(row["id"]), int(row.get("sample", 0))] = str(row["text"])
             except (ValueError, KeyError, TypeError, AttributeError) as error:
-                raise DataError(f"{path}:{number}: a line needs `id` and `text` (and `sample`); mend it") from error
+                raise DataError(f"{path}:{line}: a line needs `id` and `text` (and `sample`); mend it") from error
 
         def answer(request: Request, sample: int) -> str:
             if (request.id, sample) not in texts:

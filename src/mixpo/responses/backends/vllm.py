@@ -2,15 +2,13 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any, ClassVar
 
-from mixpo.errors import MissingExtra, UserError
+from mixpo.errors import MissingExtra, UserError, first_line
+from mixpo.models.chat import Chat
 from mixpo.records import Dropped, DropReason, FinishReason
 from mixpo.responses.backend import Completion, Request, SamplingParams, consecutive, engine_seed
 from mixpo.responses.backends import canaries
-
-if TYPE_CHECKING:
-    from mixpo.models.chat import Encoder
 
 AHEAD = 4
 """Times as many samples are given to the engine as it decodes together: it must never wait for prompts."""
@@ -19,6 +17,8 @@ AHEAD = 4
 @dataclass(frozen=True, kw_only=True)
 class VLLMConfig:
     """How vLLM's engine is set up; the names are vLLM's."""
+
+    RUNTIME: ClassVar[tuple[str, ...]] = ("max_num_seqs", "gpu_memory_utilization", "tensor_parallel_size")
 
     max_model_len: int | None = None
     """Longest prompt and completion together, in tokens; null: the model's own limit."""
@@ -41,9 +41,9 @@ class VLLMConfig:
 class VLLMBackend:
     """Completes prompts with vLLM; prompts are written by the checkpoint's own chat template."""
 
-    def __init__(self, engine: Any, encoder: "Encoder", end_ids: frozenset[int], most: int = 256):
+    def __init__(self, engine: Any, chat: Chat, end_ids: frozenset[int], most: int = 256):
         """`engine`: vLLM's `LLMEngine`; `most`: samples it decodes together."""
-        self.engine, self.encoder, self.end_ids, self.most = engine, encoder, end_ids, most
+        self.engine, self.chat, self.end_ids, self.most = engine, chat, end_ids, most
         self.numbers = 0
         """Requests given to the engine so far: their names there."""
 
@@ -56,11 +56,9 @@ class VLLMBackend:
             raise MissingExtra("vllm", "vllm") from error
         from transformers import AutoProcessor, GenerationConfig
 
-        from mixpo.models.chat import Encoder, check_end_of_turn, end_of_turn_ids
-
         try:
-            encoder = Encoder(AutoProcessor.from_pretrained(model))
-            end_ids = end_of_turn_ids(GenerationConfig.from_pretrained(model), encoder.tokenizer)
+            chat = Chat(AutoProcessor.from_pretrained(model))
+            end_ids = chat.stop_tokens(GenerationConfig.from_pretrained(model))
             llm = LLM(
                 model=model,
                 dtype=dtype,
@@ -72,11 +70,11 @@ class VLLMBackend:
                 **{"enable_prefix_caching": True, "disable_log_stats": True, **config.extra},
             )
         except (OSError, ValueError) as error:
-            reason = str(error).splitlines()[0]
+            reason = first_line(error)
             raise UserError(f"model {model!r} cannot be loaded by vLLM ({reason}); check the path") from error
-        backend = cls(llm.llm_engine, encoder, end_ids, config.max_num_seqs)
+        backend = cls(llm.llm_engine, chat, end_ids, config.max_num_seqs)
         if check:
-            check_end_of_turn(encoder, end_ids)
+            chat.check_stops(end_ids)
             canaries.check(backend)
             canaries.draws(backend, top_k=True)
         return backend
@@ -112,7 +110,7 @@ class VLLMBackend:
                 self.engine.abort_request(added)
                 for other in added:
                     del running[other]
-                reason = str(error).splitlines()[0]
+                reason = first_line(error)
                 long = "max" in reason and "len" in reason
                 dropped = DropReason.PROMPT_TOO_LONG if long else DropReason.BAD_IMAGE
                 yield Dropped(id=request.id, step="sample", reason=dropped, detail=reason)
@@ -122,10 +120,8 @@ class VLLMBackend:
 
     def _prompt_ids(self, request: Request) -> list[int]:
         """The chat template's tokens and the prefix; one placeholder for each image, which vLLM widens."""
-        text = self.encoder.render(request)
-        bos = self.encoder.tokenizer.bos_token
-        special = not (bos and text.startswith(bos))
-        return [*self.encoder.tokenizer.encode(text, add_special_tokens=special), *request.prefix_token_ids]
+        prompt = self.chat.prompt_ids(self.chat.render(request.prompt, len(request.images)))
+        return [*prompt, *request.prefix_token_ids]
 
     def _sampling(self, params: SamplingParams, request: Request, samples: tuple[int, ...]) -> Any:
         import vllm
@@ -160,11 +156,9 @@ class VLLMBackend:
                 prompt_tokens=len(output.prompt_token_ids),
                 completion_tokens=len(written),
                 logp=choice.cumulative_logprob if params.logps else None,
-                thought_open=self.encoder.opens_thought,
+                thought_open=self.chat.opens_thought,
             )
 
     def decode(self, token_ids: Sequence[int]) -> str:
         """The tokens' text as the tokenizer writes it, special tokens left out."""
-        return self.encoder.tokenizer.decode(
-            list(token_ids), skip_special_tokens=True, clean_up_tokenization_spaces=False
-        )
+        return self.chat.tokenizer.decode(list(token_ids), skip_special_tokens=True, clean_up_tokenization_spaces=False)

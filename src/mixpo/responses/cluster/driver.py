@@ -18,7 +18,7 @@ from functools import cached_property
 from itertools import islice
 from typing import Any
 
-from mixpo.errors import MissingExtra, UserError
+from mixpo.errors import MissingExtra, UserError, first_line
 from mixpo.files import RunFiles
 from mixpo.ids import Ids
 from mixpo.images import ImageRoots
@@ -54,7 +54,7 @@ class Cluster:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Job:
+class ActorSetup:
     """All that an actor has to know. Every path is absolute: an actor's working directory is its own."""
 
     config: Config
@@ -99,10 +99,10 @@ class Committed:
     """`<host>:<process>` of the actor that did it."""
 
 
-class Worker:
+class SamplingActor:
     """One actor. Its backend is loaded with its first block."""
 
-    def __init__(self, job: Job):
+    def __init__(self, job: ActorSetup):
         self.job = job
 
     @cached_property
@@ -139,13 +139,13 @@ class Worker:
         return records
 
 
-def placed_questions(job: Job, file: int = 0, at: int = 0) -> Iterator[Placed]:
+def placed_questions(job: ActorSetup, file: int = 0, at: int = 0) -> Iterator[Placed]:
     """The questions to ask, from a place on."""
     placed = read_questions(job.files, file, at)
     return (one for one in placed if is_selected(one.question, job.config.which))
 
 
-def plan(job: Job) -> tuple[list[Block], Progress[Placed]]:
+def plan(job: ActorSetup) -> tuple[list[Block], Progress[Placed]]:
     """The blocks that lack a record, in flat memory but for the ids of what is written."""
     ids = wanted(job.config)
     left_out: Ids = written_ids(job.dropped)
@@ -166,7 +166,7 @@ def plan(job: Job) -> tuple[list[Block], Progress[Placed]]:
     return todo, progress
 
 
-def sample_on_ray(job: Job, todo: list[Block], cluster: Cluster) -> Iterator[Committed]:
+def sample_on_ray(job: ActorSetup, todo: list[Block], cluster: Cluster) -> Iterator[Committed]:
     """Does the blocks, in the order they get done. Raises UserError when the model or a place cannot be used."""
     ray = _ray()
     with _connected(ray, cluster.address):
@@ -175,7 +175,7 @@ def sample_on_ray(job: Job, todo: list[Block], cluster: Cluster) -> Iterator[Com
         device, size = _devices(ray, cluster.workers)
         rows = [{"block": json.dumps(asdict(block))} for block in todo]
         done = ray.data.from_items(rows, override_num_blocks=len(rows)).map(
-            Worker,
+            SamplingActor,
             fn_constructor_args=(job,),
             # One block in an actor's hands: the next goes to whoever is free first.
             compute=ray.data.ActorPoolStrategy(size=min(size, len(rows)), max_tasks_in_flight_per_actor=1),
@@ -216,7 +216,7 @@ def _connected(ray: Any, address: str) -> Iterator[None]:
         if not ray.is_initialized():
             ray.init(address="local", **own, **options)
     except (ConnectionError, RuntimeError, ValueError) as error:
-        reason = str(error).strip().splitlines()[0]
+        reason = first_line(error)
         raise UserError(f"no Ray cluster at {address!r} ({reason}); check the address, or use --ray auto") from error
     try:
         yield
@@ -231,10 +231,10 @@ def _devices(ray: Any, workers: int) -> tuple[dict[str, float], int]:
     return ({"num_gpus": 1}, workers or gpus) if gpus else ({"num_cpus": 1}, workers or cores)
 
 
-def job_of(config: Config, files: RunFiles, cluster: Cluster, judge: Judge | None) -> Job:
+def job_of(config: Config, files: RunFiles, cluster: Cluster, judge: Judge | None) -> ActorSetup:
     """The step's places, those of the run folder unless the cluster has others."""
     out = cluster.out.rstrip("/") or str(files.root.resolve())
-    return Job(
+    return ActorSetup(
         config=config,
         model=files.model(config.model),
         questions=cluster.questions or str(files.questions(config.questions).folder.resolve()),

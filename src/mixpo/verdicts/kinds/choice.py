@@ -6,7 +6,6 @@ from mixpo.records import Question
 from mixpo.verdicts.body import Body, lowered
 from mixpo.verdicts.kinds.letters import CONTRAST, letter_read, letters_read, own_text
 from mixpo.verdicts.kinds.option_truth import choices_of, gold_indices
-from mixpo.verdicts.kinds.option_values import NOT_AN_OPTION
 from mixpo.verdicts.kinds.options import contradicted, option_read, says_yes_or_no
 from mixpo.verdicts.reading import Reading
 from mixpo.verdicts.refusal import NONE_FITS, refuses
@@ -222,6 +221,3 @@ def right(reading: Reading, question: Question) -> bool:
         return True
     (index,) = gold
     return 0 <= chosen < len(choices) and "".join(choices[chosen].split()) == "".join(choices[index].split())
-
-
-__all__ = ["NOT_AN_OPTION", "read", "right", "verdicts_on_options"]

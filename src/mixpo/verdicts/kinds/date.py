@@ -9,20 +9,7 @@ from mixpo.verdicts.nearest import only_one
 from mixpo.verdicts.reading import Reading, Undecided
 from mixpo.verdicts.statements import Statement, sentence_end
 
-NAMES = (
-    "january",
-    "february",
-    "march",
-    "april",
-    "may",
-    "june",
-    "july",
-    "august",
-    "september",
-    "october",
-    "november",
-    "december",
-)
+NAMES = tuple("january february march april may june july august september october november december".split())
 MONTHS = {name: number for number, name in enumerate(NAMES, 1)} | {
     name[:3]: number for number, name in enumerate(NAMES, 1)
 }

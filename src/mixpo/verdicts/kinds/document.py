@@ -1,10 +1,9 @@
 """Answers read from documents: ANLS, as DocVQA defines it (arXiv 2007.00398, section 5): similarity at least 0.5."""
 
-from mixpo.records import Question
-from mixpo.verdicts.kinds.text import read
-from mixpo.verdicts.reading import Reading
+from collections.abc import Iterable
 
-__all__ = ["read", "right", "similarity"]
+from mixpo.records import Question
+from mixpo.verdicts.reading import Reading
 
 THRESHOLD = 0.5
 LONGEST = 1_000
@@ -12,10 +11,18 @@ LONGEST = 1_000
 
 
 def right(reading: Reading, question: Question) -> bool:
-    """Whether 1 - NL(answer, truth) is at least 0.5, for the closest of the truths (separated by `|`)."""
-    answers = [" ".join(words.lower().split()) for words in reading.value]
-    truths = [" ".join(truth.lower().split()) for truth in (question.answer or "").split("|")]
-    return max(similarity(truth, answer) for truth in truths for answer in answers) >= THRESHOLD
+    """Whether 1 - NL(answer, truth) is at least 0.5."""
+    return closest(question, reading.value) >= THRESHOLD
+
+
+def closest(question: Question, answers: Iterable[str]) -> float:
+    """The highest similarity of an answer to one of the truths (separated by `|`), case and spaces aside."""
+    truths = (question.answer or "").split("|")
+    return max(similarity(_folded(truth), _folded(answer)) for truth in truths for answer in answers)
+
+
+def _folded(words: str) -> str:
+    return " ".join(words.lower().split())
 
 
 def similarity(truth: str, answer: str) -> float:

@@ -24,7 +24,6 @@ CLAUSE = re.compile(
     r"|i\.e\.)(?![a-z]))|\s\((?=[a-z]{3})"
     r"|\b(?:because|since|which|where|when|for all|by)\b)"
 )
-WORDS = re.compile(r"(?<!\\)(?<!\\text\{)\b[a-zA-Z]{4,}\b(?!\s*[({])")
 STARTS = re.compile(r"(?<=\s)(?=\S)|^|(?<=[\u3040-\u9fff\uac00-\ud7a3])(?![\s\u3040-\u9fff\uac00-\ud7a3])")
 JOINED = re.compile(
     r"\$?\s*(?:or|and|,|或|和|y|ou|und|e|и)\s*(?:[a-zA-Z](?:_\{?\d\}?)?\s*=\s*)?\$?(?:[a-zA-Z](?:_\{?\d\}?)?\s*=\s*)?\s*"
@@ -52,7 +51,8 @@ def read(body: Body, statement: Statement, question: Question) -> Reading | None
         return _with_boxes_before(body, statement)
     if refuses(body.lower, start, end, question.text):
         return Reading(start, end, problem="refused")
-    if not statement.marked and (listed := bulleted(body)) and listed.end >= statement.start and _is_several(question):
+    listed = None if statement.marked else bulleted(body)
+    if listed and listed.end >= statement.start and isinstance(structure_of(question.answer or ""), Several):
         return Reading(listed.start, listed.end, "; ".join(listed.items))
     if not statement.marked and (numbered := NUMBERED.match(text, start, end)):
         start = numbered.end()
@@ -69,10 +69,6 @@ def read(body: Body, statement: Statement, question: Question) -> Reading | None
     return _readable_from(text, start, end) or (
         _window(text, start, end) if statement.marked or statement.rule == "direct" else None
     )
-
-
-def _is_several(question: Question) -> bool:
-    return isinstance(structure_of(question.answer or ""), Several)
 
 
 def _with_boxes_before(body: Body, statement: Statement) -> Reading | None:

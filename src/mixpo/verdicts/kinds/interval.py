@@ -8,7 +8,7 @@ from mixpo.records import Question
 from mixpo.verdicts.body import Body, fold
 from mixpo.verdicts.kinds import expression
 from mixpo.verdicts.mathematics.compare import same
-from mixpo.verdicts.mathematics.structure import ORDER, Group, Mathematics, Relation, Several, Union, is_readable
+from mixpo.verdicts.mathematics.structure import ORDER, Bracketed, Mathematics, Relation, Several, Union, is_readable
 from mixpo.verdicts.mathematics.structure import read as structure_of
 from mixpo.verdicts.quantities import quantities_of
 from mixpo.verdicts.quantity import as_fraction
@@ -67,7 +67,7 @@ def _is_interval(part: Mathematics) -> bool:
         return all(map(_is_interval, part.items))
     if isinstance(part, Relation):
         return set(part.signs) <= ORDER | {"≠", "∖"} or (len(part.sides) == 2 and _is_interval(part.sides[-1]))
-    return isinstance(part, Group) and not part.is_set
+    return isinstance(part, Bracketed) and not part.is_set
 
 
 def interval(match: re.Match[str]) -> Interval:

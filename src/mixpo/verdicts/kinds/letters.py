@@ -186,19 +186,19 @@ def _means_letter(text: str, head: re.Match[str], statement: Statement, count: i
     character, at, end = head[1], head.end(1), statement.end
     rest = text[at:end].strip(" \t\n.\"'})*$`]")
     if not rest or text[at : at + 1] == ")":
-        return character.isupper() or statement.strict or text[at : at + 1] == ")" or _named(text, head)
+        return character.isupper() or statement.strict or text[at : at + 1] == ")" or _named(head)
     if OPERATOR_AFTER.match(text, at, end) and not (count and re.match(r"\s*[-=]\s", text[at : at + 8])):
         return False
     if character.islower():
-        return _named(text, head) and not WORD_AFTER.match(text, at, end)
-    if character in "AI" and WORD_AFTER.match(text, at, end) and not _named(text, head):
+        return _named(head) and not WORD_AFTER.match(text, at, end)
+    if character in "AI" and WORD_AFTER.match(text, at, end) and not _named(head):
         return False
-    if statement.rule in ("first", "line", "direct") and not _named(text, head):
+    if statement.rule in ("first", "line", "direct") and not _named(head):
         return text[at:end].lstrip(" ")[:1] in tuple(".):]}*,-")
     return True
 
 
-def _named(text: str, head: re.Match[str]) -> bool:
+def _named(head: re.Match[str]) -> bool:
     return (
         re.search(
             r"(?:option|choice|letter|选项)s?\s*:?\s*[\"'(*]*$", head[0][: head.start(1) - head.start()], re.IGNORECASE

@@ -1,26 +1,24 @@
-"""Single numbers: which number of a statement is the answer. What makes it right is the kind's own file."""
+"""Single numbers: which number of a statement is the answer. What makes it right: `numeric`."""
 
 import re
 from fractions import Fraction
 from functools import lru_cache
 
 from mixpo.records import Question
-from mixpo.verdicts.body import Body, plain_body
+from mixpo.verdicts.body import Body
 from mixpo.verdicts.formula_quantities import whole_quantity
 from mixpo.verdicts.kinds import date
 from mixpo.verdicts.kinds.stance import content
 from mixpo.verdicts.languages import ALONE_A_NUMBER, number_of
-from mixpo.verdicts.mathematics import symbolic, values
 from mixpo.verdicts.number_context import counts_another
 from mixpo.verdicts.quantities import lone_quantity, quantities
-from mixpo.verdicts.quantity import HAS_NUMBER, Quantity, as_fraction
-from mixpo.verdicts.reading import Reading, Undecided
+from mixpo.verdicts.quantity import HAS_NUMBER, Quantity, in_one_unit
+from mixpo.verdicts.reading import Reading
 from mixpo.verdicts.refusal import refuses
-from mixpo.verdicts.stated_number import ABSENT, chosen_number, in_one_unit
+from mixpo.verdicts.stated_number import ABSENT, chosen_number
 from mixpo.verdicts.statements import Statement, sentence_end
 from mixpo.verdicts.turns import RESULTS
-from mixpo.verdicts.units import conversion, unit_asked, unit_of
-from mixpo.verdicts.words import decimal_comma, stem
+from mixpo.verdicts.words import stem
 
 LOOKS_STEMS = frozenset(
     stem(word)
@@ -148,84 +146,3 @@ def _is_of_another(lower: str, at: int, end: int, asked: str) -> bool:
         or ("question" in named)
         or (bool(named) and any(word in LOOKS_STEMS for word in named if word not in told))
     )
-
-
-@lru_cache(maxsize=65536)
-def gold_quantity(answer: str) -> Quantity:
-    """The number that the ground truth is. Raises Undecided when it is none."""
-    body = plain_body(answer)
-    found = in_one_unit(body, list(quantities(body, 0, len(answer))))
-    if len(found) != 1 or found[0].value is None:
-        raise Undecided("the ground truth is no single number")
-    return found[0]
-
-
-def comparable(reading: Reading, question: Question) -> tuple[Fraction, Fraction] | None:
-    """The answer's and the ground truth's values in the same unit and scale; None: it is no single number."""
-    quantity: Quantity = reading.value
-    if quantity.form == "too large":
-        raise Undecided("a number beyond all limits")
-    gold = gold_quantity(question.answer or "")
-    if quantity.form == "unread" and quantity.value is None:
-        decided = symbolic.library_says(question.answer or "", quantity.written)
-        if decided is None:
-            raise Undecided("the formula cannot be read")
-        return (as_fraction(gold.value), as_fraction(gold.value)) if decided else None
-    other = gold.unit and unit_of(gold.unit) and gold.form not in ("percent", "money")
-    if other and (quantity.form == "percent" or (quantity.sign and unit_of(gold.unit) != unit_of("dollar"))):
-        return None  # 12 % or $12 for 12 km
-    if quantity.form == "exclaimed":
-        raise Undecided("an exclamation mark, or a factorial")
-    if quantity.value is None or gold.value is None:
-        return None
-    answer, truth = as_fraction(quantity.value), as_fraction(gold.value)
-    if quantity.dotted and truth != answer and decimal_comma(question.text):
-        answer *= 1000  # 12.500 is twelve thousand five hundred
-    if quantity.scale > 1 and gold.scale == 1 and answer != truth and _asks_for_scale(quantity, question):
-        answer = Fraction(answer, quantity.scale)
-    if quantity.form == "percent" and gold.form != "percent" and 0 < abs(truth) < 1:
-        asked_in_percent = re.search(r"percent|%|百分", question.text.lower()) is not None
-        if abs(answer) > abs(truth) * 10 or not asked_in_percent:
-            answer = Fraction(answer, 100)  # 25 % for 0.25; for a ground truth of 25 the percent sign is the unit
-    asked = gold.unit or question.unit or ("dollar" if gold.sign == "$" else "") or unit_asked(question.text)
-    factor = conversion(quantity.unit, asked)
-    if factor is None:
-        return None
-    return (answer if factor == 1 else answer * factor), truth
-
-
-def _asks_for_scale(quantity: Quantity, question: Question) -> bool:
-    """Whether the question asks for millions, so that "3.5 million" means 3.5."""
-    asked = f"{question.text} {question.unit or ''}".lower()
-    names = {10**3: "thousand", 10**4: "万", 10**6: "million", 10**8: "亿", 10**9: "billion", 10**12: "trillion"}
-    return quantity.scale in names and names[quantity.scale] in asked
-
-
-def exact(answer: Fraction, truth: Fraction) -> bool:
-    """Equality; of irrational values (60 digits as a fraction), in 45 digits of their size."""
-    if answer == truth:
-        return True
-    irrational = answer.denominator.bit_length() > 150
-    return irrational and abs(answer - truth) <= abs(truth) / 10**values.AGREE
-
-
-def decimals_of(answer: str) -> int:
-    """The decimals that a ground truth shows: 2 for "1,234.50", 0 for "7"."""
-    digits = re.search(r"\.(\d+)(?!.*\.\d)", answer)
-    return len(digits[1]) if digits else 0
-
-
-def half_up(value: Fraction, decimals: int) -> int:
-    """Rounded to so many decimals, halves away from zero, in units of the last one."""
-    scaled = abs(value) * 10**decimals + Fraction(1, 2)
-    return (1 if value >= 0 else -1) * (scaled.numerator // scaled.denominator)
-
-
-def right(reading: Reading, question: Question) -> bool:
-    """Whether the number is the ground truth's: exactly, or at the question's precision where it states one."""
-    pair = comparable(reading, question)
-    if pair is None:
-        return False
-    if question.precision is not None:
-        return half_up(pair[0], question.precision) == half_up(pair[1], question.precision)
-    return exact(*pair)

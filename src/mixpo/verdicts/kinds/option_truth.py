@@ -11,10 +11,8 @@ from mixpo.verdicts.plain import plain
 from mixpo.verdicts.reading import Undecided
 
 WITH_LETTER = re.compile(r"\s*\(?([A-Z])(?:\)|[.:])\s*(?=\S)")
-
 TEXT = re.compile(r"\\(?:text|textbf|mathrm|mathbf)\{([^{}]*)\}")
 LETTER_TRUTH = re.compile(r"\s*(?:(?:option|choice|answer) )?\(?([A-Za-z])\)?\s*[.:)]?\s*", re.IGNORECASE)
-
 LETTER_LIST = re.compile(r"\s*\(?[A-Z]\)?(?:\s*(?:,|;|&|\band\b|/| )\s*(?:and )?\(?[A-Z]\)?)+\s*|[A-Z]{2,8}")
 
 

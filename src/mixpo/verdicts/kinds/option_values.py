@@ -8,9 +8,8 @@ from mixpo.verdicts.body import Body, plain_body
 from mixpo.verdicts.kinds import number, time
 from mixpo.verdicts.mathematics import values
 from mixpo.verdicts.quantities import quantities, quantities_of
-from mixpo.verdicts.quantity import Quantity
+from mixpo.verdicts.quantity import Quantity, in_one_unit
 from mixpo.verdicts.reading import Reading
-from mixpo.verdicts.stated_number import in_one_unit
 from mixpo.verdicts.statements import Statement, trimmed
 from mixpo.verdicts.turns import RESULTS
 from mixpo.verdicts.units import conversion

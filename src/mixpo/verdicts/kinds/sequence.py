@@ -8,8 +8,8 @@ from functools import lru_cache
 from mixpo.records import AnswerKind, Question
 from mixpo.verdicts.body import Body
 from mixpo.verdicts.kinds import expression
-from mixpo.verdicts.mathematics.compare import equal
-from mixpo.verdicts.mathematics.structure import Group, Mathematics, Relation, Several, is_readable
+from mixpo.verdicts.mathematics.compare import equal, every, unordered
+from mixpo.verdicts.mathematics.structure import Bracketed, Mathematics, Relation, Several, is_readable
 from mixpo.verdicts.mathematics.structure import read as structure_of
 from mixpo.verdicts.plain import plain
 from mixpo.verdicts.quantities import quantities_of
@@ -20,6 +20,8 @@ from mixpo.verdicts.statements import Statement, bulleted, sentence_end
 from mixpo.verdicts.words import in_reverse
 
 Element = Fraction | str
+LONGEST = 50
+"""Elements that are compared."""
 BRACKETS = re.compile(r"(?:\\?[\[({])\s*([^\[\](){}\n]{1,500}?)\s*(?:\\?[\])}])")
 SEPARATOR = re.compile(
     r"\s*(?:,?\s*\b(?:and then|then|and finally|finally)\b|→|▸|»|(?<=\s)[<>](?=\s)|,\s*(?:and|or)\b|,|;"
@@ -81,7 +83,7 @@ def _formula(body: Body, statement: Statement, question: Question) -> Reading | 
     found = expression.read(body, statement, question)
     if found is None or found.value is None or not is_readable(found.value):
         return None
-    return found if isinstance(_listing(structure_of(found.value)), Several | Group) else None
+    return found if isinstance(_listing(structure_of(found.value)), Several | Bracketed) else None
 
 
 def _listing(part: Mathematics) -> Mathematics:
@@ -94,7 +96,9 @@ def _listing(part: Mathematics) -> Mathematics:
 @lru_cache(maxsize=16384)
 def _is_numeric(answer: str) -> bool:
     structure = structure_of(answer)
-    return is_readable(answer) and isinstance(structure, Several | Group) and re.search(r"\d|\\", answer) is not None
+    return (
+        is_readable(answer) and isinstance(structure, Several | Bracketed) and re.search(r"\d|\\", answer) is not None
+    )
 
 
 def elements(text: str) -> tuple[Element, ...]:
@@ -121,33 +125,26 @@ def gold_elements(answer: str) -> tuple[Element, ...]:
 
 def right(reading: Reading, question: Question) -> bool:
     """Whether the elements are the same, in the same order unless the kind is SET. Raises Undecided."""
-    unordered = question.kind is AnswerKind.SET
+    in_any_order = question.kind is AnswerKind.SET
     gold, said = gold_elements(question.answer or ""), elements(reading.value)
     if len(said) == 1 and len(gold) > 1 and SPACED.fullmatch(reading.value):
         said = elements(reading.value.replace(" ", ","))
-    if (sorted(gold, key=str) == sorted(said, key=str)) if unordered else gold == said:
+    if (sorted(gold, key=str) == sorted(said, key=str)) if in_any_order else gold == said:
         return True
     if not _is_numeric(question.answer or "") or not is_readable(reading.value):
         return False
     truth, answer = (_parts(_listing(structure_of(text))) for text in (question.answer or "", reading.value))
-    return _same(truth, answer, unordered)
+    return _same(truth, answer, in_any_order)
 
 
 def _parts(part: Mathematics) -> Sequence[Mathematics]:
-    return part.items if isinstance(part, Several | Group) else (part,)
+    return part.items if isinstance(part, Several | Bracketed) else (part,)
 
 
-def _same(gold: Sequence[Mathematics], said: Sequence[Mathematics], unordered: bool) -> bool:
-    if len(gold) != len(said) or len(gold) > 50:
+def _same(gold: Sequence[Mathematics], said: Sequence[Mathematics], in_any_order: bool) -> bool:
+    if len(gold) != len(said) or len(gold) > LONGEST:
         return False
-    if unordered:
-        found = [[equal(truth, answer) for answer in said] for truth in gold]
-        rows = [True if True in row else None if None in row else False for row in found]
-        rows += [True if True in column else None if None in column else False for column in map(list, zip(*found))]
-    else:
-        rows = [equal(truth, answer) for truth, answer in zip(gold, said)]
-    if False in rows:
-        return False
-    if None in rows:
+    same = unordered(gold, said, most=LONGEST) if in_any_order else every(map(equal, gold, said))
+    if same is None:
         raise Undecided("an element cannot be compared")
-    return True
+    return same

@@ -12,14 +12,11 @@ from mixpo.verdicts.languages import one_of
 from mixpo.verdicts.words import stem
 
 SKIPPED = frozenset(
-    "is are was were do does did can could will would has have had having the a an any some there it its "
-    "of in on at to be been being "
-    "this that these those image picture photo photograph figure graph chart diagram scene shown s not "
-    "no none t something "
-    "anything someone anyone still already also indeed clearly just really actually see seen seeing "
-    "visible show shows depict depicts "
-    "contain contains appear appears exist exists present find observe i we you here and or then so one "
-    "more yet only single two both appear".split()
+    "is are was were do does did can could will would has have had having the a an any some there it its of in on at "
+    "to be been being this that these those image picture photo photograph figure graph chart diagram scene shown s "
+    "not no none t something anything someone anyone still already also indeed clearly just really actually see seen "
+    "seeing visible show shows depict depicts contain contains appear appears exist exists present find observe i we "
+    "you here and or then so one more yet only single two both appear".split()
 )
 CLAUSES = re.compile(
     r"[;.!?\n:]|,? (?:but|although|though|while|whereas|so|because|since|hence|therefore|thus|however)\b"
@@ -51,55 +48,17 @@ PRONOUN = re.compile(r"\b(?:it|he|she|they|both|all|each|these|those|this|that)\
 NOBODY = re.compile(r"\s*(?:neither|none|nobody|no one|nothing|not one)\b")
 UNTRUE = re.compile(r"\b(?:not|n't) (?:true|correct|the case|right)\b|\b(?:false|untrue|incorrect) that\b")
 COMPARED = re.compile(r"\bthan\b")
-PAIRS = tuple(
-    tuple(pair.split())
-    for pair in (
-        "open closed",
-        "open shut",
-        "empty full",
-        "same different",
-        "equal unequal",
-        "above below",
-        "left right",
-        "on off",
-        "true false",
-        "increasing decreasing",
-        "increase decrease",
-        "rise fall",
-        "rising falling",
-        "taller shorter",
-        "longer shorter",
-        "larger smaller",
-        "bigger smaller",
-        "higher lower",
-        "greater less",
-        "more fewer",
-        "older younger",
-        "heavier lighter",
-        "day night",
-        "indoors outdoors",
-        "inside outside",
-        "hot cold",
-        "wet dry",
-        "clean dirty",
-        "standing sitting",
-        "odd even",
-        "positive negative",
-        "concave convex",
-        "convex concave",
-        "visible hidden",
-        "possible impossible",
-        "before after",
-        "dark bright",
-        "wide narrow",
-        "thick thin",
-        "old new",
-    )
-)
 ANTONYMS: dict[str, set[str]] = {}
-for _left, _right in PAIRS:
-    ANTONYMS.setdefault(stem(_left), set()).add(stem(_right))
-    ANTONYMS.setdefault(stem(_right), set()).add(stem(_left))
+for _pair in (
+    "open/closed open/shut empty/full same/different equal/unequal above/below left/right on/off true/false "
+    "increasing/decreasing increase/decrease rise/fall rising/falling taller/shorter longer/shorter larger/smaller "
+    "bigger/smaller higher/lower greater/less more/fewer older/younger heavier/lighter day/night indoors/outdoors "
+    "inside/outside hot/cold wet/dry clean/dirty standing/sitting odd/even positive/negative concave/convex "
+    "convex/concave visible/hidden possible/impossible before/after dark/bright wide/narrow thick/thin old/new"
+).split():
+    _left, _right = map(stem, _pair.split("/"))
+    ANTONYMS.setdefault(_left, set()).add(_right)
+    ANTONYMS.setdefault(_right, set()).add(_left)
 CLASSES = frozenset(
     map(stem, "line bar angle triangle point segment side circle square edge vertex option city line arrow".split())
 )

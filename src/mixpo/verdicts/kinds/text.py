@@ -4,8 +4,9 @@ import re
 from functools import lru_cache
 
 from mixpo.records import Question
+from mixpo.verdicts.added_words import CJK, LIGHT, WORDS, added, attributes, root
 from mixpo.verdicts.body import Body
-from mixpo.verdicts.plain import NONE_THERE, WRAPPING, plain, singular
+from mixpo.verdicts.plain import NONE_THERE, WRAPPING, plain
 from mixpo.verdicts.reading import Reading, Undecided
 from mixpo.verdicts.refusal import refuses
 from mixpo.verdicts.statements import Statement
@@ -27,9 +28,6 @@ DENIES = re.compile(
     r"|não é)\b|不是|ではな|じゃな|아닙|아니"
 )
 QUOTED = re.compile(r"\"([^\"\n]{1,80})\"|(?<!\w)'([^'\n]{1,80})'(?!\w)|[「『《“]([^」』》”\n]{1,80})[」』》”]")
-CJK = re.compile(r"[\u3040-\u9fff]")
-ROMANCE = frozenset("un una el la los las le les du des il lo gli um uma o os as".split())
-FUNCTION_SIGNS = frozenset("是的为了着在了吗呢有はがをにのもとでたてるですます「」")
 BUT_IT = re.compile(
     r"\bbut (?:[^.;\n]{0,60}? )?(?:(?:they|it|this|that|he|she)(?:'re|'s)|(?:it|this|that|they|he|she|the "
     r"[^\W\d_]+) (?:looks like|is|are|seems to be"
@@ -54,38 +52,11 @@ WITHIN = re.compile(r"\w (?:therefore|thus|hence)$")
 """An adverb inside a clause: what stands before it belongs to the answer."""
 CARRIER = re.compile(r"\b(?:sign|cover|label|banner|caption|header|heading|logo|poster|plate|screen|title|text)\b")
 """What a text stands on: "the sign reads …" answers for a store's name."""
-ATTRIBUTE = re.compile(
-    r"\b(?:what|which) (?:colou?r|pattern|shape|material|kind|type|sort|brand|breed)\b|de qué color|quelle couleur"
-    r"|(?:welche|was für eine) farbe|(?:di )?che colore|(?:de )?que cor\b",
-    re.IGNORECASE,
-)
 NEXT_BEST = re.compile(r"\b(second|third|fourth|fifth|next|almost|nearly)[- ](?:the )?([^\W\d_]+)")
 CONTRASTED = re.compile(r",? (?:while|whereas) |; ")
 ARROW = re.compile(r"=>|->|→|⇒")
 IN_FACT = re.compile(r"\b(?:in fact|actually|in reality|really)\b,? (?:is |are |was )?")
 COMPARED = re.compile(r"\b(?:than|not|whether|rather than|instead of|unlike|opposed to|compared (?:to|with))\b[^,.;:]*")
-WORDS = re.compile(r"[^\W_]+(?:[-'’.][^\W_]+)*")
-PLACING = frozenset(
-    "in on at with near under behind beside by next from of during for over above below between sur dans "
-    "avec en con sobre auf mit im am in vor "
-    "bei su sul nel na no em com sob на в с под у".split()
-)
-BESIDE = frozenset(("next", "behind", "beside"))
-LIGHT = PLACING | frozenset(
-    "is are was were be been being the a an it its this that these those there he she they to and as so "
-    "thus therefore hence i we you my his her their "
-    "wearing wears wear holding holds hold made make makes taken take takes called named seems seem "
-    "appears appear shows show shown depicts depict "
-    "image picture photo sign says say reads read written labeled color colour using uses has have had "
-    "does do did can will would which who what where "
-    "looks look like according looking based belongs constructed located found chart table graph diagram "
-    "map probably likely clearly visible seen see final answer "
-    "es son está están un una el la los las de del est sont une le les du des on voit se ve hay c'est il elle "
-    "ist sind ein eine einen der die das dem den wird er sie es gibt aus è sono il lo gli di um uma os o "
-    "é são há da do "
-    "있습니다 있다 있어요 입니다 합니다 это есть на है हैं का की के में هو هي في".split()
-)
-"""Words that add nothing to an answer."""
 SENTENCE = re.compile(r"(?<!\b[A-Z])[.!?](?=\s+(?:[A-Z\"]|[^\x00-\x7f])|\s*$)|\n")
 OTHERS = re.compile(r"\s*(?:no other|none of the other|nothing else|nobody else|the other)\b")
 HEDGED = re.compile(r"\b(?:either|maybe)\b.*\bor\b")
@@ -121,7 +92,7 @@ def read(body: Body, statement: Statement, question: Question) -> Reading | None
     whole = _trimmed(text, start, end)
     if statement.rule == "first" and (whole is None or len(whole.value.split()) > 4 or VERB.search(lower, start, end)):
         return None  # an answer of its own is a word or two
-    if whole is None or _same_as(whole.value, question):
+    if whole is None or plain(whole.value) == plain(question.answer or ""):
         return whole and whole._replace(value=(whole.value,))
     if statement.rule == "last" and OTHERS.match(lower, start, end):
         return None
@@ -146,7 +117,7 @@ def read(body: Body, statement: Statement, question: Question) -> Reading | None
         *_offered(lower, start, end, question),
         *_behind_verb(body, statement, start, end, question),
         *added(text[start:end], question.text),
-        *_attributes(lower[start:end], question.text),
+        *attributes(lower[start:end], question.text),
     ]
     if statement.marked or statement.strict or statement.rule in ("line", "first"):
         candidates.insert(0, whole.value)
@@ -164,9 +135,9 @@ def _clause(lower: str, start: int, end: int, asked: str) -> tuple[int, int]:
     found = CONTRASTED.search(lower, start, end)
     if found is None:
         return start, end
-    told = {_root(word) for word in WORDS.findall(asked.lower()) if word not in LIGHT}
+    told = {root(word) for word in WORDS.findall(asked.lower()) if word not in LIGHT}
     before, behind = (
-        len(told & {_root(word) for word in WORDS.findall(part)})
+        len(told & {root(word) for word in WORDS.findall(part)})
         for part in (lower[start : found.start()], lower[found.end() : end])
     )
     if before == behind:
@@ -186,13 +157,13 @@ def _offered(lower: str, start: int, end: int, question: Question) -> list[str]:
 
 def _is_subject(words: str, asked: str) -> bool:
     """Whether a sentence speaks of what the question asks about: "the truck" is not the car."""
-    told = {_root(word) for word in WORDS.findall(asked.lower())}
+    told = {root(word) for word in WORDS.findall(asked.lower())}
     named = [word for word in WORDS.findall(words) if word not in LIGHT]
     return (
         len(told) < 2
         or not named
         or CARRIER.search(words) is not None
-        or any(_root(word) in told or not word.isascii() for word in named)
+        or any(root(word) in told or not word.isascii() for word in named)
     )
 
 
@@ -213,86 +184,6 @@ def _behind_verb(body: Body, statement: Statement, start: int, end: int, questio
         quoted for match in QUOTED.finditer(body.text, start, end) if (quoted := match[1] or match[2] or match[3])
     ]
     return found
-
-
-@lru_cache(maxsize=16384)
-def added(said: str, question: str) -> tuple[str, ...]:
-    """What a sentence that repeats words of the question adds to them: all of it, and up to the first aside."""
-    if CJK.search(said) and CJK.search(question):
-        return _added_signs(said, question)
-    asked = {_root(part) for word in WORDS.findall(question.lower()) for part in (word, *word.split("-"))}
-    found: list[str] = []
-    shared, cut, before, names = False, None, "", ""
-    for match in WORDS.finditer(said):
-        word = match[0].lower()
-        if _root(word) in asked and word not in ("not", "no"):
-            shared, before = True, match[0]
-            continue
-        before = before if not found else ""
-        if word in BESIDE and not found:
-            found.append(word)  # what stands next to it is not it
-            continue
-        if word in LIGHT:
-            if word in PLACING and found and cut is None:
-                cut = len(found)
-            continue
-        if not found and shared and len(word) == 1 and before:
-            names = f"{before} {match[0]}"  # "Product C", of products
-        if cut is None and found and said[: match.start()].rstrip()[-1:] in ",;(:":
-            cut = len(found)
-        found.append(_without_particle(match[0]))
-    if not found or not (shared or re.match(r"\s*(?:it|this|that|he|she|they)\b", said.lower())):
-        return ()
-    return tuple(
-        dict.fromkeys((" ".join(found), " ".join(found[:cut]), *([names] if names and len(found) == 1 else [])))
-    )
-
-
-def _attributes(said: str, question: str) -> list[str]:
-    """The word that stands with the noun asked about: "a red skirt", "un vestido azul"."""
-    if not ATTRIBUTE.search(question):
-        return []
-    asked = {_root(word) for word in WORDS.findall(question.lower())} - {"color", "colour", "kind", "type"}
-    words = WORDS.findall(said)
-    found = []
-    for before, word, behind in zip(["", *words], words, [*words[1:], ""]):
-        if _root(word) in asked and word not in LIGHT:
-            near = behind if before in ROMANCE else before
-            found += [near] if near and near not in LIGHT and _root(near) not in asked else []
-    return found
-
-
-def _added_signs(said: str, question: str) -> tuple[str, ...]:
-    """The same for languages without spaces: the run of signs in a clause that the question does not have."""
-    found = []
-    for clause in re.split(r"[,.，。;；]", said):
-        if not set(clause) & set(question) - FUNCTION_SIGNS:
-            continue
-        runs = re.findall(
-            r"[^\s]+", "".join(" " if sign in question or sign in FUNCTION_SIGNS else sign for sign in clause)
-        )
-        if len(runs) == 1:
-            found.append(runs[0])
-    return tuple(found)
-
-
-def _root(word: str) -> str:
-    """A word without its ending, enough to tell "plays" from "playing" as the same."""
-    word = _without_particle(word).removesuffix("'s")
-    if not word.isascii() or len(word) < 5:
-        return word[:2] if "\uac00" <= word[:1] <= "\ud7a3" else singular(word)
-    return re.sub(r"(?:ing|ed|es|s|e)$", "", word)
-
-
-def _without_particle(word: str) -> str:
-    """Korean nouns without the particle behind them."""
-    if "\uac00" <= word[:1] <= "\ud7a3" and len(word) > 1 and word[-1] in "을를이가은는의에로":
-        return word[:-1]
-    return word
-
-
-def _same_as(words: str, question: Question) -> bool:
-    return plain(words) == plain(question.answer or "")
 
 
 def _trimmed(text: str, start: int, end: int) -> Reading | None:

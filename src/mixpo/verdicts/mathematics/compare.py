@@ -11,8 +11,8 @@ from mixpo.verdicts.mathematics.conclude import UNREADABLE, conclude
 from mixpo.verdicts.mathematics.solutions import same_solutions
 from mixpo.verdicts.mathematics.structure import (
     ORDER,
+    Bracketed,
     Cases,
-    Group,
     Leaf,
     Mathematics,
     Matrix,
@@ -50,27 +50,27 @@ def equal(gold: Mathematics, said: Mathematics, asked: str = "") -> bool | None:
     if isinstance(gold, Leaf) and isinstance(said, Leaf):
         return _leaves(gold, said)
     if (admitted := same_solutions(gold, said)) is not None and not (
-        isinstance(gold, Group) and isinstance(said, Group)
+        isinstance(gold, Bracketed) and isinstance(said, Bracketed)
     ):
         return admitted
     if isinstance(gold, Cases) and isinstance(said, Cases):
-        return _unordered(
-            [Group("(", ")", row) for row in gold.rows], [Group("(", ")", row) for row in said.rows], asked
+        return unordered(
+            [Bracketed("(", ")", row) for row in gold.rows], [Bracketed("(", ")", row) for row in said.rows], asked
         )
     if isinstance(gold, Relation) and isinstance(said, Relation):
         return _relations(gold, said)
     if (interval := _intervals(gold, said)) is not None:
-        return _all(equal(*ends) for ends in interval[0]) if interval[1] else False
+        return every(equal(*ends) for ends in interval[0]) if interval[1] else False
     if _is_listing(gold) and _is_listing(said):
-        return _unordered(_items(gold), _items(said), asked)
-    if isinstance(gold, Group) and isinstance(said, Group):
+        return unordered(_items(gold), _items(said), asked)
+    if isinstance(gold, Bracketed) and isinstance(said, Bracketed):
         if (gold.opening, gold.closing) != (said.opening, said.closing) or len(gold.items) != len(said.items):
             return False
-        return _all(equal(*pair) for pair in zip(gold.items, said.items))
+        return every(equal(*pair) for pair in zip(gold.items, said.items))
     if isinstance(gold, Matrix) and isinstance(said, Matrix):
         if [len(row) for row in gold.rows] != [len(row) for row in said.rows]:
             return False
-        return _all(equal(*pair) for rows in zip(gold.rows, said.rows) for pair in zip(*rows))
+        return every(equal(*pair) for rows in zip(gold.rows, said.rows) for pair in zip(*rows))
     if isinstance(gold, Point) or isinstance(said, Point):
         return _points(gold, said)
     return _single(gold, said, asked)
@@ -79,18 +79,18 @@ def equal(gold: Mathematics, said: Mathematics, asked: str = "") -> bool | None:
 def _single(gold: Mathematics, said: Mathematics, asked: str) -> bool | None:
     """A set of one element is that element; structures of other kinds differ where both could be read."""
     for left, right in ((gold, said), (said, gold)):
-        if isinstance(left, Group) and not left.items and isinstance(right, Leaf) and right.text == "∅":
+        if isinstance(left, Bracketed) and not left.items and isinstance(right, Leaf) and right.text == "∅":
             return True
-        if isinstance(left, Group) and not left.is_set and isinstance(right, Matrix) and (vector := _vector(right)):
-            return equal(left, Group(left.opening, left.closing, vector))
+        if isinstance(left, Bracketed) and not left.is_set and isinstance(right, Matrix) and (vector := _vector(right)):
+            return equal(left, Bracketed(left.opening, left.closing, vector))
         if (
-            isinstance(left, Group)
+            isinstance(left, Bracketed)
             and left.opening == "("
             and isinstance(right, Several)
             and (named := _by_name(right))
         ):
-            return equal(left, Group("(", ")", named))
-        if isinstance(left, Group) and left.is_set and len(left.items) == 1:
+            return equal(left, Bracketed("(", ")", named))
+        if isinstance(left, Bracketed) and left.is_set and len(left.items) == 1:
             return equal(left.items[0], right)
         if isinstance(left, Relation) and isinstance(right, Leaf) and "ratio" in asked.lower():
             return _leaves(_quotient(left), right) if left.signs == (":",) else False
@@ -133,7 +133,7 @@ def _readable(part: Mathematics) -> bool:
     return all(map(_readable, part.sides if isinstance(part, Relation) else part.items))
 
 
-def _all(answers: Iterable[bool | None]) -> bool | None:
+def every(answers: Iterable[bool | None]) -> bool | None:
     found = list(answers)
     return False if False in found else None if None in found else True
 
@@ -177,10 +177,10 @@ def _is_transposed(tree: Tree) -> bool:
 
 def _relations(gold: Relation, said: Relation) -> bool | None:
     if (interval := _intervals(gold, said)) is not None and not (set(gold.signs) | set(said.signs)) & {"=", ":"}:
-        return _all(equal(*ends) for ends in interval[0]) if interval[1] else False
+        return every(equal(*ends) for ends in interval[0]) if interval[1] else False
     if len(gold.signs) != len(said.signs):
         return False if _readable(gold) and _readable(said) else None
-    if gold.signs == said.signs and _all(equal(*pair) for pair in zip(gold.sides, said.sides)):
+    if gold.signs == said.signs and every(equal(*pair) for pair in zip(gold.sides, said.sides)):
         return True
     if len(gold.signs) > 1 or any(sign not in FLIPPED for sign in gold.signs + said.signs):
         return _other_relation(gold, said)
@@ -213,9 +213,9 @@ def _other_relation(gold: Relation, said: Relation) -> bool | None:
         cross = zip(first, second)
         return all(values.same(values.times(a, second[0]), values.times(b, first[0])) for a, b in cross)
     if gold.signs == said.signs and len(gold.signs) == 1 and gold.signs[0] in SYMMETRIC:
-        return _all(equal(*pair) for pair in zip(gold.sides, reversed(said.sides)))
+        return every(equal(*pair) for pair in zip(gold.sides, reversed(said.sides)))
     same_signs = gold.signs == said.signs
-    parts = _all(equal(*pair) for pair in zip(gold.sides, said.sides)) if same_signs else None
+    parts = every(equal(*pair) for pair in zip(gold.sides, said.sides)) if same_signs else None
     return False if parts is False or not same_signs else parts
 
 
@@ -232,7 +232,7 @@ Ends = tuple[tuple[Mathematics, Mathematics], ...]
 def _intervals(gold: Mathematics, said: Mathematics) -> tuple[Ends, bool] | None:
     """The ends of two intervals in pairs, and whether the same ends belong; None where one of them is none."""
     left, right = _interval(gold), _interval(said)
-    if left is None or right is None or (isinstance(gold, Group) and isinstance(said, Group)):
+    if left is None or right is None or (isinstance(gold, Bracketed) and isinstance(said, Bracketed)):
         return None
     return ((left[1], right[1]), (left[2], right[2])), left[0] == right[0]
 
@@ -245,7 +245,7 @@ def _interval(part: Mathematics) -> tuple[tuple[bool, bool], Mathematics, Mathem
     """Which ends belong, and the ends, of [a, b), a < x ≤ b, x > a; None for another structure."""
     if isinstance(part, Relation) and part.signs == ("∈",):
         return _interval(part.sides[1])
-    if isinstance(part, Group) and len(part.items) == 2 and part.opening in "([" and part.closing in ")]":
+    if isinstance(part, Bracketed) and len(part.items) == 2 and part.opening in "([" and part.closing in ")]":
         return (part.opening == "[", part.closing == "]"), part.items[0], part.items[1]
     if not isinstance(part, Relation) or not set(part.signs) <= ORDER:
         return None
@@ -265,23 +265,20 @@ def _interval(part: Mathematics) -> tuple[tuple[bool, bool], Mathematics, Mathem
 
 
 def _is_listing(part: Mathematics) -> bool:
-    return isinstance(part, Several | Union) or (isinstance(part, Group) and part.is_set)
+    return isinstance(part, Several | Union) or (isinstance(part, Bracketed) and part.is_set)
 
 
 def _items(part: Mathematics) -> tuple[Mathematics, ...]:
-    return part.items if isinstance(part, Several | Union | Group) else (part,)
+    return part.items if isinstance(part, Several | Union | Bracketed) else (part,)
 
 
-def _unordered(gold: Sequence[Mathematics], said: Sequence[Mathematics], asked: str) -> bool | None:
+def unordered(gold: Sequence[Mathematics], said: Sequence[Mathematics], asked: str = "", most: int = 30) -> bool | None:
     """Whether every element has one that equals it, on both sides; ± 0 and repeated elements count once."""
-    if max(len(gold), len(said)) > 30:
+    if max(len(gold), len(said)) > most:
         return None
     table = [[equal(truth, answer, asked) for answer in said] for truth in gold]
-    found = [True if True in row else None if None in row else False for row in table]
-    found += [
-        True if True in column else None if None in column else False for column in map(list, zip(*table))
-    ]  # fmt: skip
-    return _all(found)
+    lines = (*table, *map(list, zip(*table)))
+    return every(True if True in line else None if None in line else False for line in lines)
 
 
 def _points(gold: Mathematics, said: Mathematics) -> bool | None:

@@ -9,7 +9,6 @@ from mixpo.verdicts.reading import Undecided
 
 UNREADABLE = ("\\sum", "\\int", "\\prod", "\\lim", "\\oint")
 """Signs that our grammar leaves to the library's."""
-
 FUNCTION_NAME = re.compile(r"[A-Za-z](?:\^\{?-1\}?|'+|_\{?\w+\}?)*\([a-z](?:,[a-z])*\)")
 
 
@@ -29,7 +28,7 @@ def conclude(part: Mathematics, other: Mathematics, asked: str) -> Mathematics:
         return part
     if "≈" in part.signs and set(part.signs) <= {"=", "≈", ":="}:
         cut = part.signs.index("≈") + 1
-        if _decimal(other) and cut < len(part.sides):
+        if isinstance(other, Leaf) and "." in other.text and cut < len(part.sides):
             return part.sides[cut]
         part = Relation(part.sides[:cut], part.signs[: cut - 1])
         if len(part.sides) == 1:
@@ -59,10 +58,6 @@ def _is_identity(left: Mathematics, right: Mathematics) -> bool:
         return False
 
 
-def _decimal(part: Mathematics) -> bool:
-    return isinstance(part, Leaf) and "." in part.text
-
-
 def _names(side: Mathematics, value: Mathematics, asked: str) -> bool:
     """Whether the left side of an equation only says what the right one is the value of."""
     if is_name(side):
@@ -89,7 +84,7 @@ def is_name(side: Mathematics) -> bool:
         return True  # what is asked for, written out: an integral, a limit
     if isinstance(side, Leaf) and side.tree is None:
         return side.text.startswith("«") and side.text.endswith("»")
-    return isinstance(side, Leaf) and side.tree is not None and _bare(side.tree) and not _powered(side.tree)
+    return isinstance(side, Leaf) and side.tree is not None and _bare(side.tree) and side.tree[0] not in ("pow", "neg")
 
 
 def _bare(tree: Tree) -> bool:
@@ -97,7 +92,3 @@ def _bare(tree: Tree) -> bool:
     if tree[0] in ("sym", "call", "const"):
         return True
     return tree[0] in ("add", "mul", "neg", "div") and all(_bare(part) for part in tree[1:])
-
-
-def _powered(tree: Tree) -> bool:
-    return tree[0] == "pow" or (tree[0] == "neg")

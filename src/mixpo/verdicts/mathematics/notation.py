@@ -21,54 +21,24 @@ GREEK = (
 )
 GREEK_LETTERS = dict(zip("αβγδεζηθικλμνξρστφχψωΓΔΘΛΞΣΦΨΩ", [name for name in GREEK if not name.startswith("var")]))
 COMMANDS = {
-    **dict.fromkeys(("dfrac", "tfrac", "cfrac"), "\\frac"),
-    **dict.fromkeys(("dbinom", "tbinom"), "\\binom"),
-    **dict.fromkeys(("cdot", "times", "ast"), "*"),
-    **dict.fromkeys(("leq", "le", "leqslant"), "≤"),
-    **dict.fromkeys(("geq", "ge", "geqslant"), "≥"),
-    **dict.fromkeys(("neq", "ne"), "≠"),
-    **dict.fromkeys(("lvert", "rvert", "vert", "mid"), "|"),
-    **dict.fromkeys(("approx", "simeq", "thickapprox"), "≈"),
-    **dict.fromkeys(("rightarrow", "to", "implies", "Rightarrow", "longrightarrow"), "→"),
-    **dict.fromkeys(("circ", "degree"), "°"),
-    **dict.fromkeys(("lbrace",), SET_OPEN),
-    **dict.fromkeys(("rbrace",), SET_CLOSE),
-    **dict.fromkeys(("emptyset", "varnothing"), "∅"),
-    **dict.fromkeys(("ldots", "dots", "cdots"), "…"),
-    **dict.fromkeys(("land", "wedge"), "∧"),
-    **dict.fromkeys(("lor", "vee"), "∨"),
-    **dict.fromkeys(("lnot", "neg"), "¬"),
-    **{
-        "div": "/",
-        "pm": "±",
-        "mp": "∓",
-        "infty": "∞",
-        "pi": "π",
-        "cup": "∪",
-        "cap": "∩",
-        "in": "∈",
-        "lt": "<",
-        "gt": ">",
-    },
-    **{"leftarrow": "←", "leftrightarrow": "↔", "iff": "↔", "uparrow": "↑", "downarrow": "↓", "cong": "≅", "sim": "∼"},
-    **{
-        "langle": "(",
-        "rangle": ")",
-        "parallel": "∥",
-        "perp": "⊥",
-        "equiv": "≡",
-        "prime": "'",
-        "imath": "i",
-        "colon": ":",
-        "lbrack": "[",
-        "rbrack": "]",
-    },
-    **{"setminus": "∖", "backslash": "∖", "subset": "⊂", "subseteq": "⊆", "mod": "mod ", "bmod": "mod "},
-}
+    name: sign for sign, names in {
+        "\\frac": "dfrac tfrac cfrac", "\\binom": "dbinom tbinom", "*": "cdot times ast",
+        "≤": "leq le leqslant", "≥": "geq ge geqslant", "≠": "neq ne", "|": "lvert rvert vert mid",
+        "≈": "approx simeq thickapprox", "→": "rightarrow to implies Rightarrow longrightarrow",
+        "°": "circ degree", "∅": "emptyset varnothing", "…": "ldots dots cdots", "∧": "land wedge",
+        "∨": "lor vee", "¬": "lnot neg", "↔": "leftrightarrow iff", "∖": "setminus backslash",
+        "mod ": "mod bmod",
+    }.items() for name in names.split()
+} | dict(
+    pair.split("=") for pair in (
+        "div=/ pm=± mp=∓ infty=∞ pi=π cup=∪ cap=∩ in=∈ lt=< gt=> leftarrow=← uparrow=↑ downarrow=↓ cong=≅ sim=∼ "
+        "langle=( rangle=) parallel=∥ perp=⊥ equiv=≡ prime=' imath=i colon=: lbrack=[ rbrack=] subset=⊂ "
+        "subseteq=⊆ lbrace=⦃ rbrace=⦄"
+    ).split()
+)  # fmt: skip
 SPACE = frozenset(
-    "left right displaystyle textstyle quad qquad big Big bigl bigr Bigl Bigr bigg Bigg hspace limits "
-    "nolimits middle enspace "
-    "thinspace mathstrut rm bf it".split()
+    "left right displaystyle textstyle quad qquad big Big bigl bigr Bigl Bigr bigg Bigg hspace limits nolimits middle "
+    "enspace thinspace mathstrut rm bf it".split()
 )
 CHARACTERS = {
     **dict.fromkeys("×·⋅∗•", "*"),
@@ -113,18 +83,7 @@ SAID = tuple(
         (r"(?<=[\w)}]) to the power of (?=[\w\\(])", "^"),
     )
 )
-SYMBOLS = {
-    "<=": "≤",
-    ">=": "≥",
-    "!=": "≠",
-    "=>": "→",
-    "->": "→",
-    "**": "^",
-    "==": "=",
-    "+-": "+-",
-    "+/-": "±",
-    "~=": "≈",
-}
+SYMBOLS = dict(pair.split(" ") for pair in "<= ≤, >= ≥, != ≠, => →, -> →, ** ^, == =, +- +-, +/- ±, ~= ≈".split(", "))
 SUBSCRIPTS = "₀₁₂₃₄₅₆₇₈₉"
 SIGN = re.compile("|".join(re.escape(sign) for sign in sorted(SYMBOLS, key=len, reverse=True)))
 
@@ -185,17 +144,7 @@ def _text(match: re.Match[str]) -> str:
 def _command(match: re.Match[str]) -> str:
     name, other = match[1], match[2]
     if other:
-        return {
-            "{": SET_OPEN,
-            "}": SET_CLOSE,
-            "%": "%",
-            "$": "$",
-            "|": "|",
-            "\\": "\\\\",
-            "&": "&",
-            "#": "#",
-            "_": "_",
-        }.get(other, " ")
+        return {"{": SET_OPEN, "}": SET_CLOSE, "\\": "\\\\"}.get(other, other if other in "%$|&#_" else " ")
     if name in COMMANDS:
         return COMMANDS[name]
     if name in SPACE:

@@ -214,13 +214,7 @@ class Parser(Cursor):
         raise NotAFormula(f"{text!r} is a word")
 
     def called(self, name: str, depth: int) -> Tree:
-        self.take("(")
-        inside = [self.sum(depth + 1)]
-        while self.text == ",":
-            self.take()
-            inside.append(self.sum(depth + 1))
-        self.take(")")
-        return ("call", name, *inside)
+        return ("call", name, *self.arguments(depth))
 
     def command(self, text: str, depth: int) -> Tree:
         name = text[1:]

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from fractions import Fraction
 
 from mixpo.verdicts.mathematics import values
-from mixpo.verdicts.mathematics.structure import ORDER, Group, Leaf, Mathematics, Relation, Several, Union
+from mixpo.verdicts.mathematics.structure import ORDER, Bracketed, Leaf, Mathematics, Relation, Several, Union
 from mixpo.verdicts.mathematics.tree import Tree, number
 
 BESIDE = Fraction(1, 10**6)
@@ -50,12 +50,12 @@ def _is_condition(part: Mathematics) -> bool:
         return set(part.signs) <= ORDER | {"≠"}
     if isinstance(part, Several | Union):
         return all(map(_is_condition, part.items))
-    if isinstance(part, Group):
+    if isinstance(part, Bracketed):
         return not part.is_set and len(part.items) == 2 and _is_ascending(part)
     return _is_reals(part)
 
 
-def _is_ascending(part: Group) -> bool:
+def _is_ascending(part: Bracketed) -> bool:
     """(2, 1) is a point; (a, b) may be an interval."""
     low, high = (_value(item, Fraction(0)) for item in part.items)
     return low is None or high is None or values.less(low, high)
@@ -73,7 +73,7 @@ def _admits(part: Mathematics, point: Fraction) -> bool | None:
         if None in found:
             return None
         return all(found) if isinstance(part, Several) and part.joined == "and" else any(found)
-    if isinstance(part, Group):
+    if isinstance(part, Bracketed):
         low, high = (_value(item, point) for item in part.items)
         if low is None or high is None:
             return None
@@ -84,7 +84,7 @@ def _admits(part: Mathematics, point: Fraction) -> bool | None:
     if part.signs == ("∈",):
         return _admits(part.sides[1], point)
     if part.signs == ("∖",):
-        removed = part.sides[1].items if isinstance(part.sides[1], Group) else (part.sides[1],)
+        removed = part.sides[1].items if isinstance(part.sides[1], Bracketed) else (part.sides[1],)
         found = [_value(item, point) for item in removed]
         return None if None in found else not any(values.same(value, point) for value in found)
     sides = [_value(side, point) for side in part.sides]

@@ -38,7 +38,7 @@ class Leaf(NamedTuple):
     unit: str = ""
 
 
-class Group(NamedTuple):
+class Bracketed(NamedTuple):
     """A tuple, an interval, a list or a set, by its brackets."""
 
     opening: str
@@ -90,7 +90,7 @@ class Point(NamedTuple):
     place: "Mathematics"
 
 
-Mathematics = Leaf | Group | Relation | Several | Union | Matrix | Cases | Point
+Mathematics = Leaf | Bracketed | Relation | Several | Union | Matrix | Cases | Point
 
 
 @lru_cache(maxsize=65536)
@@ -144,17 +144,17 @@ def _group(text: str, depth: int) -> Mathematics | None:
     """Brackets around the whole text; round ones around a single value are only round it."""
     if point := POINT.fullmatch(text):
         place = _group(point[2], depth)
-        return Point(point[1], place) if isinstance(place, Group) else None
+        return Point(point[1], place) if isinstance(place, Bracketed) else None
     if not text or text[0] not in OPENING or text[-1] not in CLOSING or _closed_at(text) != len(text) - 1:
         return None
     inside = text[1:-1]
     items, _ = _split(re.compile(r"\s*[,;]\s*"), inside)
     if len(items) > 1 or text[0] == SET_OPEN:
         inside_items = tuple(_read(item, depth + 1) for item in items if item.strip())
-        lists = [item.items for item in inside_items if isinstance(item, Group) and item.opening == "["]
+        lists = [item.items for item in inside_items if isinstance(item, Bracketed) and item.opening == "["]
         if text[0] == "[" and len(lists) == len(inside_items) and len({len(row) for row in lists}) == 1:
             return Matrix(tuple(lists))
-        return Group(text[0], text[-1], inside_items)
+        return Bracketed(text[0], text[-1], inside_items)
     return _read(inside, depth + 1) if text[0] in "({" and text[-1] in ")}" else None
 
 

@@ -26,13 +26,13 @@ LINE_LIMIT = 20_000
 GRACE = 0.2
 """Seconds beyond the limit before a worker that did not stop by itself is killed."""
 
-_idle: list["Worker"] = []
+_idle: list["SymbolicWorker"] = []
 _lock = threading.Lock()
 _limit = 1.5
 _clock = threading.local()
 
 
-class Worker:
+class SymbolicWorker:
     """One subprocess that compares formulas, a JSON line each way."""
 
     def __init__(self) -> None:
@@ -137,21 +137,21 @@ def _ask(*question: Any) -> Any:
     return answer
 
 
-def _replace(worker: Worker) -> None:
+def _replace(worker: SymbolicWorker) -> None:
     worker.kill()
     with _lock:
         if not _idle:
-            _idle.append(Worker())
+            _idle.append(SymbolicWorker())
 
 
-def _take() -> Worker:
+def _take() -> SymbolicWorker:
     with _lock:
         while _idle:
             worker = _idle.pop()
             if worker.owner == os.getpid() and worker.process.poll() is None:
                 break
         else:
-            worker = Worker()
+            worker = SymbolicWorker()
     worker.wait()
     return worker
 

@@ -19,6 +19,11 @@ POINTS = 10
 ENOUGH = 3
 """Points at which both sides must have a value."""
 DIGITS, AGREE = 50, 30
+LIMITS = (
+    *(ArithmeticError, AttributeError, LookupError, MemoryError, NotImplementedError, RecursionError, TypeError),
+    ValueError,
+)
+"""What SymPy raises where it does not go on."""
 
 
 def main() -> None:
@@ -38,10 +43,8 @@ def main() -> None:
             result: Any = QUESTIONS[question](*arguments)
         except TimeoutError:
             result = "time"
-        except (ArithmeticError, AttributeError, LookupError, MemoryError, NotImplementedError):
-            result = None  # SymPy's own limits: not to be compared
-        except (RecursionError, TypeError, ValueError):
-            result = None
+        except LIMITS:
+            result = None  # not to be compared
         finally:
             signal.setitimer(signal.ITIMER_REAL, 0)
         print(json.dumps(result), file=answers, flush=True)

@@ -43,8 +43,8 @@ def value(tree: Tree) -> Value:
 
 def real(tree: Tree) -> Value:
     """As `value`, for a finite real number. Raises NoValue for another."""
-    found = value(tree)
-    if not isinstance(found, Fraction) and (isinstance(found, _mp().mpc) or not _mp().isfinite(found)):
+    found = ordered(tree)
+    if not isinstance(found, Fraction) and not _mp().isfinite(found):
         raise NoValue("not a real number")
     return found
 

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from mixpo.responses.backends.embedded.attention import Step, attend
+from mixpo.responses.backends.embedded.attention import StepLayout, attend
 from mixpo.responses.backends.embedded.kv_cache import Memory, Slab
 
 LENGTHS = torch.tensor([3, 5])
@@ -27,8 +27,8 @@ def test_attend_equals_plain_attention(window, softcap):
     query = torch.randn(4, 4, 1, 8)
     prompts = torch.randn(2, 2, 2, 7, 8)  # keys and values
     own = torch.randn(2, 4, 2, 5, 8)
-    step = Step.of(LENGTHS, COUNTS, PROMPT_OF)
-    found = attend(query, (prompts[0], prompts[1]), (own[0], own[1]), step, window, 0.3, softcap)
+    step = StepLayout.of(LENGTHS, COUNTS, PROMPT_OF)
+    found = attend(query * 0.3, (prompts[0], prompts[1]), (own[0], own[1]), step, window, softcap)
     for row in range(4):
         prompt, count = PROMPT_OF[row], COUNTS[row] + 1  # the newest token is in memory
         both = torch.cat([prompts[:, prompt, :, : LENGTHS[prompt]], own[:, row, :, :count]], dim=2).transpose(1, 2)
@@ -41,7 +41,7 @@ def test_attend_equals_plain_attention(window, softcap):
 
 def test_step_places():
     """Prompt 0 has row 1; prompt 1 has rows 0, 2, 3."""
-    step = Step.of(LENGTHS, COUNTS, PROMPT_OF)
+    step = StepLayout.of(LENGTHS, COUNTS, PROMPT_OF)
     assert step.slots.tolist() == [[1, 0, 0], [0, 2, 3]]
     assert step.places.tolist() == [3, 0, 4, 5]
     assert step.prompt_lengths.tolist() == [5, 3, 5, 5]

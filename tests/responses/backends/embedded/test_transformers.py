@@ -7,10 +7,8 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from transformers import GenerationConfig
 
 from mixpo.errors import UserError
-from mixpo.models.chat import end_of_turn_ids
 from mixpo.records import Dropped, DropReason, FinishReason
 from mixpo.responses.backend import Completion, Request, SamplingParams
 from mixpo.responses.backends import canaries
@@ -159,6 +157,22 @@ def test_the_image_matters(family):
     assert len(logps) == 3
 
 
+def test_questions_of_the_same_words_keep_their_own_pictures(family):
+    """Side by side in one batch each says what it says alone, also where a picture comes a second time."""
+    backend = TransformersBackend(*family)
+    asked = [
+        Request(id=id, prompt="Describe the picture.", images=(picture(seed),), samples=(0, 1))
+        for id, seed in (("a", 0), ("b", 1), ("c", 0))
+    ]
+    alone = {}
+    for request in asked:
+        alone |= by_sample(backend, [request], GREEDY)
+    found = by_sample(backend, asked, GREEDY)
+    same(found, alone)
+    assert found["a", 0].logp == pytest.approx(found["c", 0].logp, abs=1e-3)
+    assert found["a", 0].logp != pytest.approx(found["b", 0].logp, abs=1e-3)
+
+
 def test_stop_token_ends_and_is_left_out(internvl):
     """The greedy third token declared an end of turn: two tokens are left, three were written."""
     model, processor = internvl
@@ -275,13 +289,6 @@ def test_canary_falls_back_when_attention_cannot_be_shared(internvl):
     backend.windows = [4] * len(backend.windows)
     backend.check()
     assert backend.windows is None
-
-
-def test_end_of_turn_ids_are_the_generation_configs_and_the_tokenizers(internvl):
-    model, processor = internvl
-    own = processor.tokenizer.eos_token_id
-    assert end_of_turn_ids(GenerationConfig(eos_token_id=[5, 6]), processor.tokenizer) == {5, 6, own}
-    assert end_of_turn_ids(model.generation_config, processor.tokenizer) == {own}
 
 
 @pytest.mark.parametrize(("ending", "opened"), [("", False), ("<think>\n", True), ("<think>\n\n</think>\n\n", False)])

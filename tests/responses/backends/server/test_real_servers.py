@@ -81,7 +81,6 @@ def asked(**values) -> dict:
     return {"uses": "sample", "style": "cot", "max_new_tokens": 40, **values}
 
 
-@pytest.mark.timeout(600)
 def test_transformers_serve(tmp_path, monkeypatch):
     """Greedy answers equal those of the embedded backend, so images and prompts arrive; drawn ones differ."""
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
@@ -117,7 +116,6 @@ def vllm_python() -> str:
     return python
 
 
-@pytest.mark.timeout(900)
 def test_vllm_server(tmp_path, monkeypatch):
     """n choices a request, log-probabilities, and DropoutNTP's prefixes without the image."""
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
@@ -136,7 +134,6 @@ def test_vllm_server(tmp_path, monkeypatch):
     check_against_embedded(files)
 
 
-@pytest.mark.timeout(900)
 def test_vllm_engine(tmp_path):
     """The same in one process, that of vLLM's environment."""
     backend = {

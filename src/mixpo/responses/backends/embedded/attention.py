@@ -19,7 +19,7 @@ NAME = "mixpo_shared_prompt"
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class StepLayout:
     """How the rows of one step lie on their prompts."""
 
     slots: Tensor
@@ -35,7 +35,7 @@ class Step:
     masks: dict[tuple[int | None, int], tuple[Tensor, Tensor]] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, lengths: Tensor, counts: Tensor, prompt_of: Tensor) -> "Step":
+    def of(cls, lengths: Tensor, counts: Tensor, prompt_of: Tensor) -> "StepLayout":
         """From the tokens of prompts (prompts,), those of rows (rows,) and the prompt of each row (rows,)."""
         order = prompt_of.argsort(stable=True)
         rows_of = torch.bincount(prompt_of, minlength=len(lengths))
@@ -71,17 +71,16 @@ def attend(
     query: Tensor,
     prompts: tuple[Tensor, Tensor],
     own: tuple[Tensor, Tensor],
-    step: Step,
+    step: StepLayout,
     window: int | None,
-    scaling: float,
     softcap: float | None,
 ) -> Tensor:
-    """`query` (rows, heads, 1, width); keys and values of `prompts` (prompts, key heads, columns, width) and
-    `own` (rows, key heads, columns, width). Returns (rows, heads, 1, width of values)."""
+    """`query` (rows, heads, 1, width), scaled; keys and values of `prompts` (prompts, key heads, columns, width)
+    and `own` (rows, key heads, columns, width). Returns (rows, heads, 1, width of values)."""
     rows, heads = query.shape[:2]
     key_heads = own[0].shape[1]
     # Query heads that share a key head stand together: (rows, key heads, query heads a key head, width).
-    query = (query * scaling).view(rows, key_heads, heads // key_heads, -1)
+    query = query.view(rows, key_heads, heads // key_heads, -1)
     prompt_hidden, own_hidden = step.hidden(window, prompts[0].shape[2], own[0].shape[2])
     own_part = _part(query, own, own_hidden[:, None, None], softcap)
     count, most = step.slots.shape

@@ -14,7 +14,7 @@ from mixpo.responses.backends.embedded.attention import shared_prompts
 from mixpo.responses.backends.embedded.draw import Choose
 from mixpo.responses.backends.embedded.kv_cache import Memory
 from mixpo.responses.backends.embedded.prefill import Encoded, Prefilled, position_ids, prefill
-from mixpo.responses.backends.embedded.rows import Limits, Rows, Written, begin
+from mixpo.responses.backends.embedded.rows import DecodingRows, StoppingCriteria, Written, begin
 
 JOIN_SHARE = 8
 """Rows join when places for an eighth of those decoding are free: a join costs a forward pass of its own."""
@@ -28,7 +28,7 @@ class Drawing:
     seed: int
     logps: bool
 
-    def __call__(self, rows: Rows, logits: Tensor) -> Tensor:
+    def __call__(self, rows: DecodingRows, logits: Tensor) -> Tensor:
         """The next token of each row, (rows,); their log-probabilities are added to the rows' sums on request."""
         tokens = self.choose(logits, rows.keys, rows.counts)
         if self.logps:
@@ -39,12 +39,12 @@ class Drawing:
 class ContinuousBatch:
     """Decodes encoded batches, prompts shared by their samples, within a budget of tokens in memory."""
 
-    def __init__(self, model: Any, drawing: Drawing, limits: Limits, memory: Memory):
+    def __init__(self, model: Any, drawing: Drawing, limits: StoppingCriteria, memory: Memory):
         self.model, self.drawing, self.limits, self.memory = model, drawing, limits, memory
         # Until responses have shown how long they get; afterwards as long as the longest one.
         memory.expected = limits.max_new_tokens // 2
         self.longest = 0
-        self.rows: Rows | None = None
+        self.rows: DecodingRows | None = None
         self.prefilled: Prefilled | None = None
         self.waiting: deque[tuple[int, int]] = deque()
         """(prompt, sample) of `prefilled` that have not joined yet."""

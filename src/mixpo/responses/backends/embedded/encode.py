@@ -1,9 +1,13 @@
 """Requests to encoded batches, prepared in a thread ahead of their use."""
 
 import itertools
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
 
-from mixpo.models.chat import Encoder, lengths_of
+import torch
+from torch import Tensor
+
+from mixpo.models.chat import Chat
 from mixpo.records import Dropped, DropReason
 from mixpo.responses.backend import Request
 from mixpo.responses.backends.embedded.prefill import Encoded
@@ -17,14 +21,36 @@ TOKENS = 4096
 """Most prompt tokens in one forward pass, unless a single prompt has more."""
 
 
+class RequestEncoder:
+    """Encodes requests of one checkpoint; images are preprocessed once a request, whatever its samples."""
+
+    def __init__(self, processor: Any):
+        self.chat = Chat(processor)
+        self.tokenizer = self.chat.tokenizer
+        self.tokenizer.padding_side = "left"
+        if self.tokenizer.pad_token_id is None:
+            self.tokenizer.pad_token = self.tokenizer.eos_token
+
+    def __call__(self, requests: Sequence[Request]) -> dict[str, Tensor]:
+        """Model inputs of all requests, left-padded: input_ids and attention_mask (requests, columns), pixels.
+
+        Either all requests have images or none has.
+        """
+        texts = [self.chat.render(request.prompt, len(request.images)) for request in requests]
+        inputs = self.chat.inputs(texts, [request.images for request in requests], padding=len(requests) > 1)
+        return append_prefixes(inputs, [request.prefix_token_ids for request in requests], self.tokenizer.pad_token_id)
+
+
 def encoded_batches(
-    requests: Iterable[Request], encoder: Encoder, context: int, most: int = PROMPTS
+    requests: Iterable[Request], encoder: RequestEncoder, context: int, most: int = PROMPTS
 ) -> Iterator[Encoded | Dropped]:
     """Batches of requests, in their order; a prompt as long as the model's context is dropped."""
     return read_ahead(_batches(iter(requests), encoder, context, most), 2)
 
 
-def _batches(requests: Iterator[Request], encoder: Encoder, context: int, most: int) -> Iterator[Encoded | Dropped]:
+def _batches(
+    requests: Iterator[Request], encoder: RequestEncoder, context: int, most: int
+) -> Iterator[Encoded | Dropped]:
     size = 1
     for _, same in itertools.groupby(requests, key=lambda request: bool(request.images)):
         while batch := tuple(itertools.islice(same, size)):
@@ -36,7 +62,7 @@ def _batches(requests: Iterator[Request], encoder: Encoder, context: int, most: 
             size = max(1, min(most, TOKENS // longest))
 
 
-def encode(batch: tuple[Request, ...], encoder: Encoder, context: int) -> Iterator[Encoded | Dropped]:
+def encode(batch: tuple[Request, ...], encoder: RequestEncoder, context: int) -> Iterator[Encoded | Dropped]:
     """One batch of those that fit, and a `Dropped` for each that does not or whose image the processor refuses."""
     try:
         inputs = encoder(batch)
@@ -59,3 +85,28 @@ def encode(batch: tuple[Request, ...], encoder: Encoder, context: int) -> Iterat
     if fitting:
         inputs = inputs if len(fitting) == len(batch) else encoder(fitting)
         yield Encoded(fitting, inputs, tuple(lengths_of(inputs)))
+
+
+def append_prefixes(inputs: dict[str, Any], prefixes: Sequence[Sequence[int]], pad: int) -> dict[str, Any]:
+    """Adds tokens at the right end of each row; token types, where the model has them, are 0 (text) there."""
+    if not any(prefixes):
+        return inputs
+    shape = inputs["input_ids"].shape
+    kept = inputs["attention_mask"].bool()
+    lengths = [int(row.sum()) + len(prefix) for row, prefix in zip(kept, prefixes, strict=True)]
+    appended = dict(inputs)
+    for name, value in inputs.items():
+        if not isinstance(value, Tensor) or value.shape != shape:
+            continue
+        rows = torch.full((shape[0], max(lengths)), pad if name == "input_ids" else 0, dtype=value.dtype)
+        for number, (prefix, length) in enumerate(zip(prefixes, lengths, strict=True)):
+            added = prefix if name == "input_ids" else [int(name == "attention_mask")] * len(prefix)
+            start = max(lengths) - length
+            rows[number, start:] = torch.cat([value[number, kept[number]], torch.tensor(added, dtype=value.dtype)])
+        appended[name] = rows
+    return appended
+
+
+def lengths_of(inputs: dict[str, Any]) -> list[int]:
+    """Tokens of each row, padding aside."""
+    return inputs["attention_mask"].sum(-1).tolist()

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from transformers.cache_utils import Cache, CacheLayerMixin
 
-from mixpo.responses.backends.embedded.attention import Step, attend
+from mixpo.responses.backends.embedded.attention import StepLayout, attend
 
 STEP = 64
 """Columns added when the responses have outgrown their memory: one copy of everything for so many tokens."""
@@ -109,7 +109,7 @@ class Memory:
         """How long a response is expected to get: no more rows join than have room for that."""
         self.layer = 0
         """The layer that was written last."""
-        self.step: Step | None = None
+        self.step: StepLayout | None = None
         self.cache = Cache(layers=[ResponseCache(self, number) for number in range(len(windows))])
 
     def fits(self, prompts: int, rows: int, columns: int) -> bool:
@@ -183,7 +183,7 @@ class Memory:
 
     def begin_step(self) -> None:
         """Before the model's forward: which row may look at what."""
-        self.step = Step.of(self.lengths, self.counts, self.prompt_of)
+        self.step = StepLayout.of(self.lengths, self.counts, self.prompt_of)
 
     def end_step(self) -> None:
         """After it: the tokens written are in memory."""
@@ -196,4 +196,4 @@ class Memory:
         prompts = [tensor[: self.prompts.rows] for tensor in self.prompts.layers[self.layer]]
         own = [tensor[: self.own.rows, :, : self.width + 1] for tensor in self.own.layers[self.layer]]
         window = self.windows[self.layer]
-        return attend(query, (prompts[0], prompts[1]), (own[0], own[1]), self.step, window, scaling, softcap)
+        return attend(query * scaling, (prompts[0], prompts[1]), (own[0], own[1]), self.step, window, softcap)

@@ -25,7 +25,7 @@ class Written:
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class StoppingCriteria:
     """When a row ends."""
 
     end_ids: Tensor
@@ -43,7 +43,7 @@ TENSORS = ("keys", "counts", "limits", "positions", "logps", "tokens")
 
 
 @dataclass(slots=True)
-class Rows:
+class DecodingRows:
     """What is known of each row in progress: one tensor per property, first dimension the rows."""
 
     owners: list[tuple[Request, int, int]]
@@ -74,15 +74,15 @@ class Rows:
         self.counts += 1
         return torch.isin(tokens, end_ids) | (self.counts >= self.limits)
 
-    def join(self, other: "Rows") -> "Rows":
+    def join(self, other: "DecodingRows") -> "DecodingRows":
         """These rows, then the others."""
         tensors = {name: torch.cat([getattr(self, name), getattr(other, name)]) for name in TENSORS}
-        return Rows(owners=self.owners + other.owners, **tensors)
+        return DecodingRows(owners=self.owners + other.owners, **tensors)
 
-    def select(self, order: Tensor) -> "Rows":
+    def select(self, order: Tensor) -> "DecodingRows":
         """The rows numbered in `order`, in that order."""
         tensors = {name: getattr(self, name)[order] for name in TENSORS}
-        return Rows(owners=[self.owners[number] for number in order.tolist()], **tensors)
+        return DecodingRows(owners=[self.owners[number] for number in order.tolist()], **tensors)
 
     def written(self, end_ids: Tensor, with_logp: bool) -> Iterator[Written]:
         """What the rows hold, all of them finished."""
@@ -100,13 +100,15 @@ class Rows:
             )
 
 
-def begin(prefilled: Prefilled, samples: Sequence[tuple[int, int]], limits: Limits, seed: int) -> Rows:
+def begin(
+    prefilled: Prefilled, samples: Sequence[tuple[int, int]], limits: StoppingCriteria, seed: int
+) -> DecodingRows:
     """New rows for (prompt, sample) pairs of a prefilled batch, nothing written yet."""
     device = prefilled.logits.device
     lengths = prefilled.lengths.tolist()
     owners = [(prefilled.requests[prompt], sample, lengths[prompt]) for prompt, sample in samples]
     keys = [noise_key(seed, request.id, sample) for request, sample, _ in owners]
-    return Rows(
+    return DecodingRows(
         owners=owners,
         keys=torch.tensor(keys, device=device),
         counts=torch.zeros(len(samples), dtype=torch.long, device=device),

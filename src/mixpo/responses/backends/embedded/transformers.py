@@ -9,8 +9,7 @@ import torch
 from transformers import AutoModelForImageTextToText, AutoProcessor
 from transformers.utils.logging import disable_progress_bar
 
-from mixpo.errors import UserError
-from mixpo.models.chat import Encoder, check_end_of_turn, end_of_turn_ids
+from mixpo.errors import UserError, first_line
 from mixpo.models.cpu_memory import return_freed_memory
 from mixpo.models.cpu_model import speed_up
 from mixpo.records import Dropped
@@ -19,10 +18,10 @@ from mixpo.responses.backends import canaries
 from mixpo.responses.backends.config import BackendConfig
 from mixpo.responses.backends.embedded.decode import ContinuousBatch, Drawing
 from mixpo.responses.backends.embedded.draw import sampler
-from mixpo.responses.backends.embedded.encode import encoded_batches
+from mixpo.responses.backends.embedded.encode import RequestEncoder, encoded_batches
 from mixpo.responses.backends.embedded.kv_cache import Memory
 from mixpo.responses.backends.embedded.prefill import attention_windows
-from mixpo.responses.backends.embedded.rows import Limits, Written
+from mixpo.responses.backends.embedded.rows import StoppingCriteria, Written
 from mixpo.responses.backends.embedded.uncached import decode_plainly
 
 log = logging.getLogger(__name__)
@@ -35,11 +34,11 @@ class TransformersBackend:
         self.model = model.eval()
         speed_up(model)
         return_freed_memory()
-        self.encoder = Encoder(processor)
+        self.encoder = RequestEncoder(processor)
         # The encoder works in a thread of its own, and a fast tokenizer cannot be set up for padding while it decodes.
         self.tokenizer = copy.deepcopy(self.encoder.tokenizer)
         self.token_budget = token_budget
-        self.end_ids = end_of_turn_ids(model.generation_config, self.encoder.tokenizer)
+        self.end_ids = self.encoder.chat.stop_tokens(model.generation_config)
         self.context = getattr(model.config.get_text_config(), "max_position_embeddings", None) or 2**31
         self.windows = attention_windows(model) if share_prompts else None
 
@@ -56,7 +55,7 @@ class TransformersBackend:
             processor = AutoProcessor.from_pretrained(model)
             weights = AutoModelForImageTextToText.from_pretrained(model, dtype=dtype)
         except (OSError, ValueError) as error:
-            reason = str(error).splitlines()[0]
+            reason = first_line(error)
             raise UserError(f"model {model!r} cannot be loaded ({reason}); check the path") from error
         weights.to(device)
         backend = cls(weights, processor, config.token_budget)
@@ -66,8 +65,8 @@ class TransformersBackend:
 
     def check(self) -> None:
         """Canaries. Raises UserError when the model fails one; one that cannot share prompts decodes plainly."""
-        check_end_of_turn(self.encoder, self.end_ids)
-        plain = TransformersBackend(self.model, self.encoder.processor, self.token_budget, share_prompts=False)
+        self.encoder.chat.check_stops(self.end_ids)
+        plain = TransformersBackend(self.model, self.encoder.chat.processor, self.token_budget, share_prompts=False)
         near = 1e-3 if self.model.dtype == torch.float32 else 0.5
         if self.windows is not None and not canaries.agree(self, plain, near):
             log.warning("this model's attention cannot be shared between samples; one question is decoded at a time")
@@ -78,13 +77,15 @@ class TransformersBackend:
     def complete(self, requests: Iterable[Request], params: SamplingParams) -> Iterator[Completion | Dropped]:
         """In the order they finish; what a request's sample says does not depend on the others."""
         drawing = Drawing(sampler(params), params.seed, params.logps)
-        limits = Limits(
+        limits = StoppingCriteria(
             torch.tensor(sorted(self.end_ids), device=self.model.device), params.max_new_tokens, self.context
         )
         for written in self._decode(requests, drawing, limits):
             yield written if isinstance(written, Dropped) else self._completion(written)
 
-    def _decode(self, requests: Iterable[Request], drawing: Drawing, limits: Limits) -> Iterator[Written | Dropped]:
+    def _decode(
+        self, requests: Iterable[Request], drawing: Drawing, limits: StoppingCriteria
+    ) -> Iterator[Written | Dropped]:
         if self.windows is None:
             batches = encoded_batches(requests, self.encoder, self.context, most=1)
             yield from decode_plainly(self.model, batches, drawing, limits, self.token_budget)
@@ -107,7 +108,7 @@ class TransformersBackend:
             prompt_tokens=written.prompt_tokens,
             completion_tokens=len(written.token_ids) + stops,
             logp=written.logp,
-            thought_open=self.encoder.opens_thought,
+            thought_open=self.encoder.chat.opens_thought,
         )
 
     def decode(self, token_ids: Sequence[int]) -> str:

@@ -9,11 +9,11 @@ import torch
 from mixpo.records import Dropped
 from mixpo.responses.backends.embedded.decode import Drawing
 from mixpo.responses.backends.embedded.prefill import Encoded, Prefilled, forward_prompts, move
-from mixpo.responses.backends.embedded.rows import Limits, Written, begin
+from mixpo.responses.backends.embedded.rows import StoppingCriteria, Written, begin
 
 
 def decode_plainly(
-    model: Any, batches: Iterator[Encoded | Dropped], drawing: Drawing, limits: Limits, budget: int
+    model: Any, batches: Iterator[Encoded | Dropped], drawing: Drawing, limits: StoppingCriteria, budget: int
 ) -> Iterator[Written | Dropped]:
     """Every (request, sample) of batches that hold one request each."""
     for batch in batches:
@@ -27,7 +27,7 @@ def decode_plainly(
 
 
 def _decode(
-    model: Any, batch: Encoded, samples: tuple[int, ...], drawing: Drawing, limits: Limits
+    model: Any, batch: Encoded, samples: tuple[int, ...], drawing: Drawing, limits: StoppingCriteria
 ) -> Iterator[Written]:
     inputs = move(batch.inputs, model)
     outputs, positions = forward_prompts(model, inputs)

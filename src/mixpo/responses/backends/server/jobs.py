@@ -1,25 +1,21 @@
 """The requests to a server: what each holds, and which are still to be made."""
 
-import base64
-import io
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from mixpo.images import data_url
 from mixpo.records import Dropped, DropReason
 from mixpo.responses.backend import Request, consecutive
-
-if TYPE_CHECKING:
-    from PIL.Image import Image
 
 ROUNDS = 3
 """Times that a request which the server fails on, while it answers others, is asked before it is dropped."""
 
 
 @dataclass(frozen=True)
-class Asked:
+class ServerRequest:
     """A request as the server gets it."""
 
     request: Request
@@ -41,7 +37,7 @@ class Asked:
 class Job:
     """What one HTTP request asks for."""
 
-    asked: Asked
+    asked: ServerRequest
     samples: tuple[int, ...]
     round: int = 0
     """How often it was asked in vain."""
@@ -50,7 +46,7 @@ class Job:
 class Jobs:
     """What is still to be asked in one call of `complete`: every sample once, as long as none is in vain."""
 
-    def __init__(self, asked: Iterator[Asked], together: int):
+    def __init__(self, asked: Iterator[ServerRequest], together: int):
         self.asked, self.together = asked, together
         self.waiting: deque[Job] = deque()
         self.dropped: set[str] = set()
@@ -93,10 +89,3 @@ class Jobs:
         if own_id not in self.dropped:
             self.dropped.add(own_id)
             yield Dropped(id=own_id, step="sample", reason=reason, detail=detail)
-
-
-def data_url(image: "Image") -> str:
-    """The image in the URL itself (RFC 2397), as PNG: the server sees the same pixels."""
-    buffer = io.BytesIO()
-    image.save(buffer, "PNG", compress_level=1)
-    return f"data:image/png;base64,{base64.b64encode(buffer.getvalue()).decode()}"

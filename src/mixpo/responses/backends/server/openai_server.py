@@ -12,13 +12,13 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from mixpo.endpoint import FAILURES_IN_A_ROW, Choice, Endpoint, EndpointConfig, GaveUp, Refused, Reply
-from mixpo.errors import UserError
+from mixpo.endpoint import FAILURES_IN_A_ROW, Endpoint, EndpointConfig, GaveUp, Refused, Reply
+from mixpo.errors import UserError, first_line
 from mixpo.records import Dropped, DropReason, FinishReason
 from mixpo.responses.backend import Completion, Request, SamplingParams, engine_seed
 from mixpo.responses.backends import canaries
 from mixpo.responses.backends.server.capabilities import HELLO, Dialect, learn
-from mixpo.responses.backends.server.jobs import Asked, Job, Jobs
+from mixpo.responses.backends.server.jobs import Job, Jobs, ServerRequest
 from mixpo.responses.backends.server.thread_pool import Crew
 
 MOST_FAILURES = 30
@@ -104,13 +104,13 @@ class OpenAIServerBackend:
         finally:
             crew.leave()
 
-    def _asked(self, request: Request) -> Asked:
+    def _asked(self, request: Request) -> ServerRequest:
         if not request.prefix_token_ids:
-            return Asked(request, "")
+            return ServerRequest(request, "")
         if not self.trusts_prefixes:
             self.trusts_prefixes = True
             canaries.continues_prefixes(self, logps=self.dialect.logps)
-        return Asked(request, self.decode(request.prefix_token_ids))
+        return ServerRequest(request, self.decode(request.prefix_token_ids))
 
     def _ask(self, job: Job, params: SamplingParams) -> Reply:
         """One HTTP request with its attempts. Raises Refused, GaveUp or UserError."""
@@ -134,7 +134,18 @@ class OpenAIServerBackend:
         tokens = [self._encode(choice.text) for choice in whole]
         counts = share(reply.completion_tokens, [len(ids or choice.text) for ids, choice in zip(tokens, whole)])
         for sample, choice, ids, count in zip(job.samples, whole, tokens, counts):
-            yield self._completion(job.asked, sample, choice, ids, reply.prompt_tokens, count, params)
+            if params.logps and choice.logps is None:
+                raise UserError(f"{self.config.base_url} gave a reply without log-probabilities; set logps: false")
+            yield Completion(
+                request_id=job.asked.request.id,
+                sample=sample,
+                text=job.asked.prefix + choice.text,
+                token_ids=ids or (),
+                finish_reason=FINISHES[choice.finish_reason],
+                prompt_tokens=reply.prompt_tokens,
+                completion_tokens=count if choice.logps is None else len(choice.logps),
+                logp=sum(choice.logps) if params.logps and choice.logps is not None else None,
+            )
         missing = job.samples[len(whole) :]
         if missing and whole:
             jobs.again(replace(job, samples=missing, round=0))
@@ -161,29 +172,6 @@ class OpenAIServerBackend:
         except GaveUp:
             return False
         return True
-
-    def _completion(
-        self,
-        asked: Asked,
-        sample: int,
-        choice: Choice,
-        ids: tuple[int, ...] | None,
-        prompt_tokens: int,
-        count: int,
-        params: SamplingParams,
-    ) -> Completion:
-        if params.logps and choice.logps is None:
-            raise UserError(f"{self.config.base_url} gave a reply without log-probabilities; set logps: false")
-        return Completion(
-            request_id=asked.request.id,
-            sample=sample,
-            text=asked.prefix + choice.text,
-            token_ids=ids or (),
-            finish_reason=FINISHES[choice.finish_reason],
-            prompt_tokens=prompt_tokens,
-            completion_tokens=count if choice.logps is None else len(choice.logps),
-            logp=sum(choice.logps) if params.logps and choice.logps is not None else None,
-        )
 
     def _encode(self, text: str) -> tuple[int, ...] | None:
         if self.tokenizer is None:
@@ -220,7 +208,7 @@ def load_tokenizer(name: str) -> Any:
     try:
         return AutoTokenizer.from_pretrained(name)
     except (OSError, ValueError) as error:
-        reason = str(error).splitlines()[0]
+        reason = first_line(error)
         raise UserError(f"tokenizer {name!r} cannot be loaded ({reason}); check server.tokenizer") from error
 
 

@@ -1,0 +1,121 @@
+"""The commands that work on run folders and files instead of recipes; `cli` puts them on the command line."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from mixpo.errors import UserError
+
+RunFolder = Annotated[Path, typer.Argument(help="A run folder.")]
+
+
+def export(
+    run: RunFolder,
+    format: Annotated[str, typer.Option(help="trl, mmpr, ms-swift, llama-factory or rlaif-v.")],
+    out: Annotated[Path, typer.Option(help="A new folder.")],
+    pairs: Annotated[str, typer.Option(help="The section with the pairs.")] = "pair",
+    questions: Annotated[str, typer.Option(help="The section with their images; else as in the recipe.")] = "",
+) -> None:
+    """Write the pairs of a run, with their images, in another program's format."""
+    from mixpo.files import RunFiles
+    from mixpo.pairs.export import export as run_export
+    from mixpo.pairs.export import format_of
+
+    run_export(RunFiles(run), format_of(format), out, pairs, questions)
+
+
+def score(
+    file: Annotated[Path, typer.Argument(help="Responses: JSON lines, or VLMEvalKit's or lmms-eval's output.")],
+    benchmark: Annotated[str, typer.Option(help="The benchmark that was answered.")],
+    data: Annotated[Path | None, typer.Option(help="Its local copy, where the file lacks the questions.")] = None,
+    split: Annotated[str, typer.Option(help="Empty: the split that papers report.")] = "",
+    model: Annotated[str, typer.Option(help="The model's name in the table.")] = "",
+    out: Annotated[Path | None, typer.Option(help="Where the verdicts go, JSON lines.")] = None,
+) -> None:
+    """Score anybody's responses to a benchmark."""
+    from mixpo.evaluation.score_file import score_file
+
+    score_file(file, benchmark, data=data, split=split, model=model, out=out)
+
+
+def judge_check(file: Annotated[Path, typer.Argument(help="JSON lines of responses with trusted labels.")]) -> None:
+    """Print how well the judge agrees with given labels, by kind and by rule, and where it does not."""
+    from mixpo.verdicts.agreement import judge_check as check
+
+    typer.echo(check(file))
+
+
+def convert(
+    source: Annotated[Path, typer.Argument(help="Folder of an original InternVL checkpoint.")],
+    target: Annotated[Path, typer.Argument(help="Where the transformers checkpoint goes.")],
+    image_token_id: Annotated[int | None, typer.Option(help="Needed only when the source has no tokenizer.")] = None,
+) -> None:
+    """Turn an original InternVL chat checkpoint into transformers' format, without running its code."""
+    from mixpo.convert.internvl import convert as run_convert
+
+    run_convert(source, target, image_token_id)
+
+
+def pass_rates(
+    run: RunFolder,
+    out: Annotated[Path, typer.Option(help="JSON lines: id, question, images, answer, pass_rate …")],
+    low: Annotated[float, typer.Option(help="Leave out questions answered right less often.")] = 0.0,
+    high: Annotated[float, typer.Option(help="Leave out questions answered right more often.")] = 1.0,
+    pairs: Annotated[str, typer.Option(help="The section that counted them.")] = "pair",
+    questions: Annotated[str, typer.Option(help="The section with the questions.")] = "questions",
+) -> None:
+    """Write every question with the share of its responses that are right, for reinforcement learning."""
+    from mixpo.files import RunFiles
+    from mixpo.pairs.difficulty import Range, export
+
+    try:
+        wanted = Range(low, high)
+    except ValueError as error:
+        raise UserError(f"--low {low:g} --high {high:g}: {error}") from error
+    export(RunFiles(run), out, wanted, pairs, questions)
+
+
+def view(
+    run: RunFolder,
+    port: Annotated[int, typer.Option(help="Port on 127.0.0.1; 0 takes a free one.", min=0, max=65535)] = 7860,
+    images: Annotated[list[Path] | None, typer.Option(help="A folder outside the run that its images lie in.")] = None,
+) -> None:
+    """Look at a run in the browser, and review its pairs and answers blind."""
+    from mixpo.app.server import view as serve
+
+    serve(run, port, tuple(images or ()))
+
+
+def publish(
+    run: RunFolder,
+    out: Annotated[Path, typer.Option(help="A new folder for the model or the data, and its card.")],
+    section: Annotated[str, typer.Option(help="The section that trained the model, or made the pairs.")] = "",
+    data: Annotated[bool, typer.Option(help="The pairs instead of the model.")] = False,
+    push: Annotated[str, typer.Option(help="owner/name on the Hugging Face hub; nothing: do not push.")] = "",
+    public: Annotated[bool, typer.Option(help="A new repository is public; else private.")] = False,
+) -> None:
+    """Put a run's model or pairs into a folder with a card written from the run; push it if asked."""
+    from mixpo.files import RunFiles
+    from mixpo.publish import publish_data, publish_model
+    from mixpo.publish import push as push_folder
+
+    if data:
+        publish_data(RunFiles(run), section or "pair", out)
+    else:
+        publish_model(RunFiles(run), section or "train", out)
+    if push:
+        push_folder(out, push, "dataset" if data else "model", private=not public)
+
+
+def doctor(
+    folder: Annotated[Path, typer.Option(help="Where runs would be written.")] = Path("runs"),
+) -> None:
+    """Tell what this machine has, whether every optional part works, and what to do about what does not."""
+    from mixpo.doctor import doctor as examine
+
+    if not examine(folder):
+        raise typer.Exit(1)
+
+
+TOOLS = (export, score, judge_check, convert, pass_rates, view, publish, doctor)

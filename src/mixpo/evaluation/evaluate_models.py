@@ -1,0 +1,70 @@
+"""`mixpo evaluate --model M --benchmark mathvista --prompt cot,direct`: an evaluation without a recipe."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from mixpo.config import build
+from mixpo.errors import RecipeError, UserError
+from mixpo.evaluation.benchmarks import source
+from mixpo.evaluation.evaluate import Config, run
+from mixpo.files import RunFiles
+from mixpo.prompts import Style
+from mixpo.registry import chosen
+
+
+def evaluate_models(
+    models: Sequence[str],
+    benchmarks: Sequence[str],
+    prompts: str,
+    out: Path,
+    options: Sequence[str] = (),
+    max_new_tokens: int | None = None,
+) -> None:
+    """Evaluates models, each a path, a hub name or `name=path`, on benchmarks, each `name` or `name=path to a copy`.
+
+    `options` are further fields of the benchmarks, `split=test` or `mathvista.limit=100`. Raises UserError.
+    """
+    values: dict[str, Any] = {
+        "models": _models(models),
+        "benchmarks": _benchmarks(benchmarks, options),
+        "styles": _styles(prompts),
+    }
+    if max_new_tokens is not None:
+        values["max_new_tokens"] = max_new_tokens
+    run(build(Config, values, "evaluate"), RunFiles(out))
+
+
+def _models(models: Sequence[str]) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for model in models:
+        name, equals, path = model.partition("=")
+        if not equals:
+            name, path = Path(model).name, model
+        name = "".join(c if c.isalnum() or c in "-_" else "-" for c in name)
+        if name in found:
+            raise UserError(f"two models are called {name!r}; write --model NAME=PATH")
+        found[name] = path
+    return found
+
+
+def _benchmarks(benchmarks: Sequence[str], options: Sequence[str]) -> dict[str, dict]:
+    found: dict[str, dict] = {}
+    for text in benchmarks:
+        name, equals, path = text.partition("=")
+        found[chosen(name, source.BENCHMARKS, "--benchmark")] = {"loader": name, **({"path": path} if equals else {})}
+    for option in options:
+        key, equals, value = option.partition("=")
+        of, dot, field = key.rpartition(".")
+        if not equals or (dot and of not in found):
+            raise RecipeError(
+                f"option {option!r}: write FIELD=VALUE or BENCHMARK.FIELD=VALUE, of a benchmark asked for"
+            )
+        for name in [of] if dot else found:
+            found[name][field] = int(value) if value.isdecimal() else value
+    return found
+
+
+def _styles(prompts: str) -> list[str]:
+    styles = [style.strip() for style in prompts.split(",") if style.strip()]
+    return [chosen(style, Style, "--prompt") for style in styles]

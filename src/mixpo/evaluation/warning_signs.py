@@ -1,0 +1,59 @@
+"""Signs, in an evaluation, that training harmed how a model writes: length, loops, contradicting answers."""
+
+import json
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from mixpo.evaluation.scores import ALL
+from mixpo.evaluation.writing import LOOPING_WARNING
+from mixpo.files import RunFiles
+from mixpo.records import Score
+from mixpo.text_files import write_text
+
+DRIFT = 1.5
+"""Times longer or shorter that answers have to become."""
+INCONSISTENT = 0.02
+"""How much of the groups (a share) must no longer be answered alike, beyond what accuracy lost."""
+NAMES = ("length", "accuracy", "consistency")
+MESSAGES = {
+    "length_drift": "answers of {model} to {benchmark} ({style}) have {after:.0f} tokens, those of {before_model} "
+    "{before:.0f}",
+    "looping": "{after:.1%} of the answers of {model} to {benchmark} ({style}) end in a loop",
+    "inconsistent": "{model} answers equivalent questions of {benchmark} ({style}) alike less often: {before:.1%} of "
+    "the groups right with {before_model}, {after:.1%} now, though accuracy fell less",
+}
+
+
+def signs(scores: Sequence[Score]) -> Iterator[dict[str, Any]]:
+    """Each sign with its values; the first model of the scores is what the others are compared with."""
+    found = {(s.model, s.benchmark, s.style, s.metric): s.value for s in scores if s.category == ALL}
+    models = list(dict.fromkeys(score.model for score in scores))
+    for benchmark, style in dict.fromkeys((score.benchmark, score.style) for score in scores):
+        for model in models:
+            about = {"model": model, "benchmark": benchmark, "style": style, "before_model": models[0]}
+            after = found.get((model, benchmark, style, "looping"), 0.0)
+            if after > LOOPING_WARNING:
+                yield {"sign": "looping", **about, "after": after}
+            if model == models[0]:
+                continue
+            ends = [[found.get((m, benchmark, style, name)) for m in (models[0], model)] for name in NAMES]
+            (short, long), (right, now_right), (same, now_same) = ends
+            if short and long and not 1 / DRIFT <= long / short <= DRIFT:
+                yield {"sign": "length_drift", **about, "before": short, "after": long}
+            if right is None or now_right is None or same is None or now_same is None:
+                continue
+            if (same - now_same) - max(0.0, right - now_right) > INCONSISTENT:
+                yield {"sign": "inconsistent", **about, "before": same, "after": now_same}
+
+
+def sentence(found: dict[str, Any]) -> str:
+    return MESSAGES[found["sign"]].format(**found)
+
+
+def write(scores: Sequence[Score], inner: RunFiles) -> list[str]:
+    """Writes `signatures.json` of an evaluation; gives its sentences."""
+    found = list(signs(scores))
+    sentences = [sentence(sign) for sign in found]
+    rows = [{**sign, "text": text} for sign, text in zip(found, sentences)]
+    write_text(inner.json("signatures"), json.dumps(rows, indent=1, ensure_ascii=False) + "\n")
+    return sentences

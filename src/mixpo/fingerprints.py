@@ -1,0 +1,216 @@
+"""What a section's content was decided by, kept beside it: a changed recipe redoes what changed, and nothing else.
+
+`sections/<name>.json` of a run holds the values that decide (a config's `RUNTIME` fields do not: they say how it is
+computed), digests of the sections that were read, and of the user's files.
+"""
+
+import dataclasses
+import hashlib
+import json
+import os
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from mixpo.config import build, plain
+from mixpo.errors import DataError, RecipeError, first_line
+from mixpo.files import BASE_MODEL, RunFiles
+from mixpo.references import references
+from mixpo.text_files import write_text
+from mixpo.validation import validate
+
+DATA = {".json", ".jsonl", ".gz", ".csv", ".tsv", ".parquet", ".arrow", ".xlsx"}
+"""Files of a data folder whose content counts; its pictures are not read."""
+PROBE = 1 << 20
+"""Bytes at either end of a model's file that tell it from another model's; smaller files are read whole."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fingerprint:
+    """One section's."""
+
+    step: str
+    values: dict[str, Any]
+    """The fields that decide the content, as plain values."""
+    reads: dict[str, str] = field(default_factory=dict)
+    """Field of a reference -> digest of the section that is read; empty: not known."""
+    files: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """A user's file, as the recipe names it -> its `digest`, and the `stamps` (sizes, times) it had then."""
+    finished: bool = False
+    digest: str = ""
+
+    def __post_init__(self) -> None:
+        if not self.digest:
+            decided = [self.step, self.values, self.reads, {name: file["digest"] for name, file in self.files.items()}]
+            digest = hashlib.blake2b(json.dumps(decided, sort_keys=True).encode(), digest_size=16)
+            object.__setattr__(self, "digest", digest.hexdigest())
+
+
+def fingerprint(step: str, config: Any, digests: Mapping[str, str], before: Fingerprint | None) -> Fingerprint:
+    """The section's as it would be made now; `digests`: of the sections before it, by name.
+
+    `before`, the one it has, saves reading the user's files that have not been touched since.
+    """
+    known = before.files if before else {}
+    return Fingerprint(
+        step=step,
+        values={name: value for name, value in deciding(config).items() if name != "name"},
+        reads={reference.field: digests.get(reference.section, "") for reference in references(vars(config))},
+        files={name: _marked(path, probe, known.get(name)) for name, path, probe in _user_files(config)},
+    )
+
+
+def deciding(config: Any) -> dict[str, Any]:
+    """The plain values of a config without those that decide nothing (`RUNTIME`), nested ones too."""
+    runtime, found = getattr(config, "RUNTIME", ()), {}
+    for item in dataclasses.fields(config):
+        if item.name not in runtime:
+            value = getattr(config, item.name)
+            found[item.name] = deciding(value) if dataclasses.is_dataclass(value) else plain(value)
+            if isinstance(value, dict):  # of `trainer: {…}`, some keys decide nothing
+                found[item.name] = {k: v for k, v in found[item.name].items() if f"{item.name}.{k}" not in runtime}
+    return found
+
+
+def changes(before: Fingerprint, now: Fingerprint, config: Any) -> list[str]:
+    """What of the section's own decides otherwise now, a few words each; what it reads is not looked at."""
+    grows = getattr(config, "GROWS", ())
+    found: list[str] = []
+    for name, new in now.values.items():
+        old = before.values.get(name, new)
+        if name in grows:  # what was added is made; what was left out stays, and is remembered (`grown`)
+            both = old.keys() & new.keys() if isinstance(new, dict) else ()
+            old, new = {key: old[key] for key in both}, {key: new[key] for key in both}
+        found += _differences(old, new, name)
+    changed = [name for name, file in now.files.items() if file["digest"] != before.files.get(name, file)["digest"]]
+    return found + [f"{name} has changed" for name in changed]
+
+
+def grown(before: Fingerprint, now: Fingerprint, config: Any) -> tuple[Fingerprint, bool]:
+    """`now` with what it leaves out of what may grow, which lies there still; and whether there is more than before."""
+    values, more = dict(now.values), False
+    for name in getattr(config, "GROWS", ()):
+        old, new = before.values.get(name, {}), now.values[name]
+        more = more or any(key not in old for key in new)
+        values[name] = {**old, **new} if isinstance(new, dict) else [*new, *(key for key in old if key not in new)]
+    reads = {**{field: digest for field, digest in before.reads.items() if "." in field}, **now.reads}
+    return dataclasses.replace(now, values=values, reads=reads, files={**before.files, **now.files}), more
+
+
+def _differences(old: Any, new: Any, where: str) -> Iterator[str]:
+    if isinstance(old, dict) and isinstance(new, dict):
+        for key in [*old, *(key for key in new if key not in old)]:
+            yield from _differences(old.get(key), new.get(key), f"{where}.{key}")
+    elif old != new:
+        yield f"{where} was {old!r} and is now {new!r}"
+
+
+def load(name: str, config_type: type, files: RunFiles) -> Fingerprint | None:
+    """The fingerprint that a section has; of a folder that an older version wrote, the one its recipe tells.
+
+    Fields that it lacks are at their defaults. None: the section has not begun, or is on its way to `earlier/`.
+    Raises DataError for a file that is damaged.
+    """
+    path = files.fingerprint(name)
+    if path.is_file():
+        saved = read(path)
+        return None if saved is None else dataclasses.replace(saved, values=_completed(saved.values, config_type))
+    if not files.of_section(name):
+        return None
+    values = files.saved_recipe().get("steps", {}).get(name)
+    if not isinstance(values, dict):
+        return UNKNOWN
+    finished = files.json(f"timings/{name}").exists()
+    step = str(values.get("uses", name))
+    return Fingerprint(step=step, values=_completed(values, config_type), finished=finished)
+
+
+def read(path: Path) -> Fingerprint | None:
+    """The fingerprint in a file; None when its section is on its way to `earlier/`. Raises DataError."""
+    try:
+        text = path.read_text(encoding="utf-8")
+        return None if moving(json.loads(text)) else validate(Fingerprint, text)
+    except (OSError, ValueError, TypeError, RecursionError) as error:
+        raise DataError(
+            f"{path} is damaged ({first_line(error)}); delete the folder {path.parent}, then run again: "
+            "what lies in the run is then compared with its recipe.yaml"
+        ) from error
+
+
+def moving(saved: Any) -> str:
+    """The folder of `earlier/` that a section's results are on their way to; empty: they stay."""
+    target = saved.get(MOVED) if isinstance(saved, dict) else None
+    return target if isinstance(target, str) and OWN.fullmatch(target) else ""
+
+
+OWN = re.compile(r"[\w-]+")
+"""Names of sections, and of folders in `earlier/`: nothing else is moved, or moved to."""
+UNKNOWN = Fingerprint(step="", values={}, finished=True)
+"""Of results that neither a fingerprint nor a saved recipe tells of."""
+MOVED = "moved to"
+"""The key in a section's fingerprint that says where its results are on their way to (`mixpo.redo`)."""
+
+
+def _completed(values: dict[str, Any], config_type: type) -> dict[str, Any]:
+    """Saved values as today's version would have saved them."""
+    names = {item.name for item in dataclasses.fields(config_type)}
+    try:
+        config: Any = build(config_type, {name: value for name, value in values.items() if name in names}, "")
+    except RecipeError:
+        return values  # a value that is refused today: it is compared as it stands
+    return {name: value for name, value in deciding(config).items() if name != "name"}
+
+
+def save(name: str, made: Fingerprint, files: RunFiles) -> None:
+    write_text(files.fingerprint(name), json.dumps(dataclasses.asdict(made), ensure_ascii=False, indent=1) + "\n")
+
+
+def _user_files(config: Any) -> Iterator[tuple[str, Path, bool]]:
+    """The user's files that the config names: as it names them, where they lie, and whether a probe is enough."""
+    for place, name in named_files(plain(config)):
+        path = Path(os.path.expanduser(os.path.expandvars(name)))
+        if path.exists() and not place.startswith("model"):
+            yield name, path, False
+            if path.name == "meta.json":  # InternVL's: the rows lie in the files that it names
+                yield f"{name}: annotations", path.parent, False
+    models = [getattr(config, "model", ""), *(getattr(config, "models", None) or {}).values()]
+    for model in dict.fromkeys(models):
+        path = BASE_MODEL if model == "base" else Path(model)
+        if model and path.is_dir():
+            yield model, path, True
+
+
+def named_files(values: Any, where: str = "") -> Iterator[tuple[str, str]]:
+    """Where a section's plain values name a file or a folder, and as what: data, scripts, and models by their path."""
+    for key, value in values.items() if isinstance(values, dict) else ():
+        place = f"{where}.{key}" if where else str(key)
+        if isinstance(value, dict):
+            yield from named_files(value, place)
+        elif isinstance(value, str) and value:
+            data = key in ("path", "script") and values.get("loader") != "huggingface"
+            model = key == "model" or where == "models"
+            if data or (model and value.startswith(("/", "./", "../", "~"))):
+                yield place, value
+
+
+def _marked(path: Path, probe: bool, known: dict[str, Any] | None) -> dict[str, Any]:
+    """The digest of a file, or of a folder's files that hold data; read only if a size or a time has changed."""
+    inside = sorted(file for file in path.rglob("*") if probe or file.suffix in DATA) if path.is_dir() else [path]
+    found = [file for file in inside if file.is_file()]
+    stats = [file.stat() for file in found]
+    names = [str(file.relative_to(path)) for file in found]
+    stamps = [[name, stat.st_size, stat.st_mtime_ns] for name, stat in zip(names, stats)]
+    if known and known["stamps"] == stamps:
+        return known
+    digest = hashlib.sha256()
+    for name, file, stat in zip(names, found, stats):
+        digest.update(f"{name} {stat.st_size} ".encode())
+        with file.open("rb") as stream:
+            if probe and stat.st_size > 2 * PROBE:
+                digest.update(stream.read(PROBE))
+                stream.seek(-PROBE, os.SEEK_END)
+            while block := stream.read(PROBE):
+                digest.update(block)
+    return {"digest": digest.hexdigest(), "stamps": stamps}

@@ -1,0 +1,85 @@
+"""Files written whole or not at all, and text read a line at a time."""
+
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from mixpo.errors import DataError, UserError
+
+
+def read_lines(path: Path) -> Iterator[str]:
+    """The lines of a text file, undecodable bytes replaced (such a line then fails to parse, alone)."""
+    try:
+        with path.open(encoding="utf-8", errors="replace") as file:
+            for line in file:
+                if line.strip():
+                    yield line
+    except OSError as error:
+        raise DataError(f"{path} cannot be read ({error.strerror}); check the path") from error
+
+
+def cut_torn_line(path: Path) -> None:
+    """Cuts what follows the last newline: the record that was being written when the process died."""
+    with path.open("rb+") as file:
+        size = file.seek(0, os.SEEK_END)
+        position = size
+        while position > 0:
+            step = min(65536, position)
+            file.seek(position - step)
+            newline = file.read(step).rfind(b"\n")
+            if newline >= 0:
+                file.truncate(position - step + newline + 1)
+                return
+            position -= step
+        file.truncate(0)
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Raises UserError instead of OSError: the disk is full, or the place cannot be written."""
+    try:
+        yield
+    except OSError as error:
+        raise UserError(
+            f"{path} cannot be written ({error.strerror}); make room or choose another place, then run again"
+        ) from error
+
+
+def write_text(path: Path, text: str) -> None:
+    """Writes a small file whole or not at all."""
+    write_bytes(path, text.encode())
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    with staged(path) as place:
+        place.write_bytes(content)
+
+
+@contextmanager
+def staged(path: Path) -> Iterator[Path]:
+    """A place beside `path` for a file or a folder: it takes the path's name when the block ends well, else it is gone.
+
+    What `path` is before is replaced (a folder only when it is empty). Raises UserError when it cannot be written.
+    """
+    place = path.with_name(f".{path.name}.staged")
+    with writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        shutil.rmtree(place, ignore_errors=True)  # a folder that a killed process left
+        try:
+            yield place
+            place.replace(path)
+        except BaseException:
+            shutil.rmtree(place) if place.is_dir() else place.unlink(missing_ok=True)
+            raise
+
+
+def read_json(path: Path) -> Any:
+    """What a JSON file of the run holds; None when it is not there. Raises DataError for one that is damaged."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
+    except (OSError, ValueError, RecursionError) as error:
+        raise DataError(f"{path} cannot be read ({error}); delete it, then run again") from error

@@ -1,0 +1,105 @@
+"""What a chat makes of prompts, for architectures with different image tokens, one of which writes the first token."""
+
+import copy
+
+import pytest
+from PIL import Image
+from transformers import GenerationConfig
+
+from mixpo.errors import DataError, UserError
+from mixpo.models.chat import Chat, as_messages, text_of
+
+PICTURE = Image.new("RGB", (64, 64), "red")
+
+
+def with_template(processor, change):
+    """A copy whose chat template is changed, and its chat."""
+    processor = copy.copy(processor)
+    processor.chat_template = change(processor.chat_template)
+    return Chat(processor)
+
+
+def test_a_prompt_is_rendered_up_to_where_the_answer_begins(internvl):
+    chat = Chat(internvl[1])
+    image = "<IMG_CONTEXT>\n"
+    assert chat.render("How many?", 2) == f"<|im_start|>user\n{image * 2}How many?<|im_end|>\n<|im_start|>assistant\n"
+    assert chat.render("How many?", 2) == chat.render([{"role": "user", "content": "How many?"}], 2)
+
+
+def test_prompts_encode_alike_one_by_one_and_together(family):
+    """Padding and nothing else: the tokens of a row are those that it has alone, and the images are the same."""
+    chat = Chat(copy.deepcopy(family[1]))
+    chat.tokenizer.padding_side = "left"
+    texts = [chat.render("How many?", 1), chat.render("What is the colour of the circle?", 1)]
+    together = chat.inputs(texts, [[PICTURE], [PICTURE]], padding=True)
+    for number, text in enumerate(texts):
+        alone = chat.inputs([text], [[PICTURE]])
+        ids = together["input_ids"][number][together["attention_mask"][number].bool()]
+        assert ids.tolist() == alone["input_ids"][0].tolist()
+        assert chat.image_tokens & set(ids.tolist())
+    assert "pixel_values" not in chat.inputs([chat.render("How many?")], [[]])
+
+
+def test_the_first_token_is_written_once(family):
+    """Gemma's template writes it; a template that does not leaves it to the tokenizer."""
+    chat = Chat(family[1])
+    text = chat.render("How many?")
+    first = chat.tokenizer.convert_tokens_to_ids("<|im_start|>")
+    for ids in (chat.prompt_ids(text), chat.inputs([text], [[]])["input_ids"][0].tolist()):
+        assert (ids[0] == first, ids[1] == first) == (True, False)
+
+
+def test_the_tokenizer_writes_the_first_token_where_the_template_does_not(gemma):
+    processor = copy.deepcopy(gemma[1])
+    processor.tokenizer.bos_token = "<end_of_image>"
+    tokenizer, seen = processor.tokenizer, []
+    encode = tokenizer.encode
+    tokenizer.encode = lambda text, **options: seen.append(options) or encode(text, **options)
+    Chat(processor).prompt_ids("<|im_start|>user")
+    Chat(processor).prompt_ids("<end_of_image>user")
+    assert seen == [{}, {"add_special_tokens": False}]
+
+
+def test_a_turn_ends_as_the_template_ends_it(family):
+    chat = Chat(family[1])
+    assert chat.end_of_turn == chat.closing_token == chat.tokenizer.convert_tokens_to_ids("<|im_end|>")
+
+
+def test_a_turn_ends_with_the_tokenizers_end_where_the_template_writes_none(internvl):
+    chat = with_template(internvl[1], lambda template: template.replace("<|im_end|>", ""))
+    assert (chat.closing_token, chat.end_of_turn) == (None, chat.tokenizer.eos_token_id)
+
+
+def test_stop_tokens_are_the_generation_configs_and_the_tokenizers(internvl):
+    model, processor = internvl
+    chat, own = Chat(processor), processor.tokenizer.eos_token_id
+    assert chat.stop_tokens(GenerationConfig(eos_token_id=[5, 6])) == {5, 6, own}
+    assert chat.stop_tokens(model.generation_config) == {own}
+
+
+def test_a_processor_without_a_template_is_refused(internvl):
+    with pytest.raises(UserError, match="no chat template"):
+        with_template(internvl[1], lambda template: None)
+
+
+@pytest.mark.parametrize(("ending", "opened"), [("", False), ("<think>\n", True), ("<think>\n\n</think>\n\n", False)])
+def test_whether_the_template_opens_a_thought(internvl, ending, opened):
+    assert with_template(internvl[1], lambda template: template + ending).opens_thought is opened
+
+
+def test_images_and_placeholders_must_agree():
+    assert as_messages("hi", images=2)[0]["content"] == [
+        {"type": "image"},
+        {"type": "image"},
+        {"type": "text", "text": "hi"},
+    ]
+    named = [{"role": "user", "content": [{"type": "image", "text": None}, {"type": "text", "text": "hi"}]}]
+    assert as_messages(named, images=1)[0]["content"][0] == {"type": "image"}
+    with pytest.raises(DataError, match="names 1 images and the row has 2"):
+        as_messages(named, images=2)
+
+
+def test_a_completion_is_one_message():
+    assert text_of([{"role": "assistant", "content": [{"type": "text", "text": "a"}, {"text": "b"}]}]) == "ab"
+    with pytest.raises(DataError, match="must be one assistant message, not 2"):
+        text_of([{"role": "assistant", "content": "a"}] * 2)
