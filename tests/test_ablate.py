@@ -143,6 +143,13 @@ def test_mistakes_get_a_sentence(change, message, tmp_path):
         load_study(path)
 
 
+def test_a_seed_is_a_whole_number(tmp_path):
+    path = tmp_path / "study.yaml"
+    path.write_text(yaml.safe_dump({"seed": "abc", "study": STUDY}))
+    with pytest.raises(RecipeError, match=r"study.yaml: seed: must be a whole number, not 'abc'"):
+        load_study(path)
+
+
 def right(rows):
     """Accuracy over seeds of a (seeds, questions) table of 1 and 0."""
     return scored(ACCURACY, [numpy.stack([row, numpy.ones_like(row)], axis=1) for row in numpy.array(rows)])

@@ -1,5 +1,6 @@
 from dataclasses import dataclass, field
 from enum import StrEnum
+from importlib import import_module
 
 import pytest
 
@@ -181,3 +182,16 @@ def test_plain_values_build_the_same_config(tmp_path):
     given = Config("sample", "", 3, 0.5, (Colour.BLUE,), Inner(2), 4, {"a": Inner(1)})
     text = yaml.safe_dump({"steps": {"sample": plain(given)}})
     assert config(tmp_path, text) == given
+
+
+@pytest.mark.parametrize(
+    ("config", "values", "message"),
+    [
+        ("mixpo.questions.scenes.source", {"count": -2}, "count and start must be at least 0"),
+        ("mixpo.questions.jsonl", {"path": "q.jsonl", "limit": 0}, "limit: must be at least 1, not 0"),
+        ("mixpo.training.train", {"lora": {"r": 0}}, "lora: r and alpha must be at least 1"),
+    ],
+)
+def test_numbers_that_mean_nothing_are_refused(config, values, message):
+    with pytest.raises(RecipeError, match=message):
+        build(import_module(config).Config, values)

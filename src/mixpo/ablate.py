@@ -108,7 +108,10 @@ def load_study(path: Path, overrides: Sequence[str] = ()) -> tuple[Recipe, Study
     study = build(Study, raw.get("study") or {}, "study", lambda key: f"{path}: {key}")
     name = str(raw.get("name") or path.stem)
     model = str(raw.get("model") or "base")
-    shared = {"model": model, "seed": int(raw.get("seed") or 0)}
+    seed = raw.get("seed", 0)
+    if type(seed) is not int:
+        raise RecipeError(f"{path}: seed: must be a whole number, not {seed!r}")
+    shared = {"model": model, "seed": seed}
     run = str(raw.get("run") or f"runs/{name}")
     sections = expand(study, model, str(path), run)
     recipe = Recipe(str(path), name, run, shared, sections, {}, overrides=tuple(overrides), command="mixpo ablate")

@@ -64,6 +64,8 @@ class RowsConfig:
         for name in self.fields:
             if name not in COLUMNS:
                 raise FieldError(["fields", name], f"a question has no such field; it has {', '.join(COLUMNS)}")
+        if self.limit is not None and self.limit < 1:
+            raise FieldError(["limit"], f"must be at least 1, not {self.limit}")
 
     def reading(self, source: str, root: Path, store: bool = True) -> ReadOptions:
         """How the source's rows are read."""

@@ -43,6 +43,10 @@ class Lora:
     target_modules: str = "all-linear"
     """The layers adapted, as peft names them: `all-linear`, a regular expression, or the end of a layer's name."""
 
+    def __post_init__(self) -> None:
+        if self.r < 1 or self.alpha < 1:
+            raise ValueError("r and alpha must be at least 1")
+
 
 WRITES = (Output.MODEL,)
 SAME = (

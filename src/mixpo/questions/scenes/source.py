@@ -62,6 +62,8 @@ class Config:
     def __post_init__(self) -> None:
         if self.split not in SPLITS:
             raise ValueError(f"split {self.split!r} is none of {', '.join(SPLITS)}")
+        if self.count < 0 or self.start < 0:
+            raise ValueError("count and start must be at least 0")
         if len(self.things) != 2 or not 1 <= self.things[0] <= self.things[1] <= CELLS * CELLS:
             raise ValueError(f"things must be two numbers between 1 and {CELLS * CELLS}, the smaller first")
         if len(self.kinds) != 2 or not 1 <= self.kinds[0] <= self.kinds[1]:
