@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from mixpo.config import plain
 from mixpo.files import RunFiles
-from mixpo.fingerprints import save
+from mixpo.fingerprints import named_files, named_models, save
 from mixpo.pipeline import planned
 from mixpo.recipe import load_recipe
 from mixpo.status import State, statuses
@@ -229,3 +229,18 @@ def test_a_newer_version_with_one_more_field_changes_nothing(tmp_path):
     assert not stale(found)
     assert found["sample"].now.digest == saved["digest"]
     assert found["sample"].now.values["logps"] is False
+
+
+def test_a_model_elsewhere_is_a_name_and_no_path_of_this_machine():
+    """A server, a judge, a reward model: what they call a model may well begin with a slash."""
+    here = {"model": "/models/a", "models": {"b": "./b", "c": "step:train", "d": "owner/name"}}
+    assert dict(named_models(here)) == {"model": "/models/a", "models.b": "./b"}
+    assert not dict(named_models({**here, "backend": {"name": "openai_server"}}))
+    judged = {"model": "base", "llm_judge": {"model": "/models/judge"}, "backend": {"server": {"model": "/models/x"}}}
+    assert not dict(named_models(judged))
+    values = {"sources": {"a": {"loader": "jsonl", "path": "a.jsonl"}, "h": {"loader": "huggingface", "path": "o/n"}}}
+    foreign = {
+        "trainer": {"fsdp_config": {"path": "x"}},
+        "backend": {"script": "s.jsonl", "vllm": {"extra": {"path": "y"}}},
+    }
+    assert dict(named_files(values | foreign)) == {"sources.a.path": "a.jsonl", "backend.script": "s.jsonl"}

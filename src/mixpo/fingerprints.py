@@ -56,7 +56,7 @@ def fingerprint(step: str, config: Any, digests: Mapping[str, str], before: Fing
     known = before.files if before else {}
     return Fingerprint(
         step=step,
-        values={name: value for name, value in deciding(config).items() if name != "name"},
+        values=_own(config),
         reads={reference.field: digests.get(reference.section, "") for reference in references(vars(config))},
         files={name: _marked(path, probe, known.get(name)) for name, path, probe in _user_files(config)},
     )
@@ -160,6 +160,11 @@ def _completed(values: dict[str, Any], config_type: type) -> dict[str, Any]:
         config: Any = build(config_type, {name: value for name, value in values.items() if name in names}, "")
     except RecipeError:
         return values  # a value that is refused today: it is compared as it stands
+    return _own(config)
+
+
+def _own(config: Any) -> dict[str, Any]:
+    """What decides of a section; its name does not."""
     return {name: value for name, value in deciding(config).items() if name != "name"}
 
 
@@ -169,9 +174,9 @@ def save(name: str, made: Fingerprint, files: RunFiles) -> None:
 
 def _user_files(config: Any) -> Iterator[tuple[str, Path, bool]]:
     """The user's files that the config names: as it names them, where they lie, and whether a probe is enough."""
-    for place, name in named_files(plain(config)):
+    for name in dict(named_files(plain(config))).values():
         path = Path(os.path.expanduser(os.path.expandvars(name)))
-        if path.exists() and not place.startswith("model"):
+        if path.exists():
             yield name, path, False
             if path.name == "meta.json":  # InternVL's: the rows lie in the files that it names
                 yield f"{name}: annotations", path.parent, False
@@ -183,16 +188,29 @@ def _user_files(config: Any) -> Iterator[tuple[str, Path, bool]]:
 
 
 def named_files(values: Any, where: str = "") -> Iterator[tuple[str, str]]:
-    """Where a section's plain values name a file or a folder, and as what: data, scripts, and models by their path."""
+    """Where a section's plain values name a file or a folder of data, and as what."""
     for key, value in values.items() if isinstance(values, dict) else ():
         place = f"{where}.{key}" if where else str(key)
-        if isinstance(value, dict):
+        if isinstance(value, dict) and key not in FOREIGN:
             yield from named_files(value, place)
-        elif isinstance(value, str) and value:
-            data = key in ("path", "script") and values.get("loader") != "huggingface"
-            model = key == "model" or where == "models"
-            if data or (model and value.startswith(("/", "./", "../", "~"))):
-                yield place, value
+        elif key in ("path", "script") and isinstance(value, str) and value and values.get("loader") != "huggingface":
+            yield place, value
+
+
+def named_models(values: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Where a section's plain values name a model that is loaded here, by its path, and as what."""
+    if (values.get("backend") or {}).get("name") in ELSEWHERE:
+        return
+    models = {"model": values.get("model"), **{f"models.{k}": v for k, v in (values.get("models") or {}).items()}}
+    for place, model in models.items():
+        if isinstance(model, str) and model.startswith(("/", "./", "../", "~")):
+            yield place, model
+
+
+FOREIGN = ("extra", "trainer", "meta")
+"""Fields that hold what is another program's: a `path` in them is none of ours."""
+ELSEWHERE = ("openai_server", "scripted")
+"""Backends to which a model is a name: a server's path is not this machine's."""
 
 
 def _marked(path: Path, probe: bool, known: dict[str, Any] | None) -> dict[str, Any]:

@@ -20,7 +20,7 @@ from mixpo import __version__
 from mixpo.config import plain
 from mixpo.errors import RecipeError, UserError
 from mixpo.files import RunFiles
-from mixpo.fingerprints import load, named_files, save
+from mixpo.fingerprints import load, named_files, named_models, save
 from mixpo.lock import held
 from mixpo.progress import say
 from mixpo.recipe import Recipe, Section
@@ -43,8 +43,10 @@ RECORDED = ("torch", "transformers", "accelerate", "tokenizers", "Pillow")
 
 def planned(recipe: Recipe) -> tuple[Recipe, dict[str, Any]]:
     """The recipe with the sections of all rounds, and every section's config; says what nothing reads."""
-    recipe = with_rounds(recipe, resolve(recipe))
     configs = resolve(recipe)
+    expanded = with_rounds(recipe, configs)
+    if expanded is not recipe:
+        recipe, configs = expanded, resolve(expanded)
     for sentence in unread(recipe, configs):
         say(f"note: {sentence}")
     return recipe, configs
@@ -118,7 +120,8 @@ def _refuse_absent(recipe: Recipe, name: str, config: Any) -> None:
     """Raises RecipeError for a file or a model's folder that the section names and that is not there."""
     from mixpo.questions.source import data_path
 
-    for place, given in named_files(plain(config)):
+    values = plain(config)
+    for place, given in (*named_files(values), *named_models(values)):
         try:
             data_path(given)
         except UserError as error:

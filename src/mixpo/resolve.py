@@ -5,7 +5,6 @@ before it made, and of the same origin (`pair` takes the continuations of the re
 its pairs are those of the questions that were asked).
 """
 
-import difflib
 import importlib
 import typing
 from collections.abc import Callable, Iterator
@@ -148,13 +147,13 @@ def _same_responses(own: dict[str, str], name: str, made: _Made) -> Callable[[st
 def _check(recipe: Recipe, name: str, config: Any, made: _Made) -> None:
     """Raises RecipeError for a reference to a section that is not there, comes later, or makes something else."""
     fields = reads(type(config))
-    models = {"model": getattr(config, "model", None)} if not fields.get("model") else {}
+    models = {"model": getattr(config, "model", None)}
     models |= {f"models.{key}": model for key, model in getattr(config, "models", {}).items()}
     empty = [place for place, mark in fields.items() if not mark.optional and not getattr(config, place)]
     if getattr(config, "demonstrations", ""):
         empty = [place for place in empty if place != Output.PAIRS]
-    for field_name in (*empty, *(place for place, model in models.items() if model in ("", "step:"))):
-        raise RecipeError(f"{recipe.at(f'steps.{name}.{field_name}')}: names no section; leave it out, or name one")
+    if nameless := [*empty, *(place for place, model in models.items() if model in ("", "step:"))]:
+        raise RecipeError(f"{recipe.at(f'steps.{name}.{nameless[0]}')}: names no section; leave it out, or name one")
     for reference in references(vars(config)):
         if reference.section not in made.names(reference.kind):
             where = recipe.at(f"steps.{name}.{reference.field}")
@@ -177,9 +176,8 @@ def _hint(recipe: Recipe, reference: SectionReference, made: _Made) -> str:
         return f"it {does}" + (f"; {' and '.join(names)} would do" if names else "")
     if reference.section in recipe.sections:
         return "it stands further down: put it before this one"
-    near = difflib.get_close_matches(reference.section, names, 1)
-    if near:
-        return f"did you mean {near[0]!r}?"
+    if near := closest(reference.section, names):
+        return near
     return f"there is {', '.join(names)}" if names else f"put the section that {MAKES[reference.kind]} before this one"
 
 

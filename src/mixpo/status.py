@@ -130,14 +130,15 @@ def _made(name: str, files: RunFiles) -> tuple[str, Path | None]:
     for kind in COUNTED:
         folder = files.root / kind / name
         if folder.is_dir():
-            lines = sum(path.read_bytes().count(b"\n") for path in folder.glob("part-*.jsonl"))
-            return f"{lines:,} {kind}", folder
-    log = files.checkpoints(name) / "log.jsonl"
-    if files.checkpoints(name).is_dir():
-        steps = log.read_bytes().count(b"\n") if log.exists() else 0
-        return (f"{steps:,} lines of log" if steps else ""), files.checkpoints(name)
-    inner = files.evaluation(name)
+            return f"{_lines(folder, 'part-*.jsonl'):,} {kind}", folder
+    trained, inner = files.checkpoints(name), files.evaluation(name)
+    if trained.is_dir():
+        steps = _lines(trained, "log.jsonl")
+        return (f"{steps:,} lines of log" if steps else ""), trained
     if inner.root.is_dir():
-        lines = sum(path.read_bytes().count(b"\n") for path in inner.root.glob("responses/*/part-*.jsonl"))
-        return f"{lines:,} responses", inner.root
+        return f"{_lines(inner.root, 'responses/*/part-*.jsonl'):,} responses", inner.root
     return ("", files.report) if files.report.exists() and name == "report" else ("", None)
+
+
+def _lines(folder: Path, files: str) -> int:
+    return sum(path.read_bytes().count(b"\n") for path in folder.glob(files))
