@@ -98,3 +98,6 @@ def test_memory_budget():
     assert not memory.fits(1, 15, 100)
     assert memory.fits(8, 3, 100)
     assert not memory.fits(8, 4, 100)
+    capped = Memory(1000, torch.device("cpu"), [None], most_rows=10)
+    assert capped.fits(1, 10, 100)
+    assert not capped.fits(1, 11, 100)

@@ -1,5 +1,6 @@
 """Steps of fixed shapes, as a GPU has them, done on the CPU: the completions are those of plain steps."""
 
+import copy
 import logging
 from dataclasses import replace
 
@@ -7,6 +8,7 @@ import pytest
 import torch
 
 from mixpo.responses.backends.embedded.budget import token_budget, token_bytes
+from mixpo.responses.backends.embedded.graphs import Recorder
 from mixpo.responses.backends.embedded.steps import rounded
 from mixpo.responses.backends.embedded.transformers import TransformersBackend
 from responses.backends.embedded.test_transformers import DRAWN, REQUESTS, by_sample, same
@@ -77,3 +79,33 @@ def test_token_budget(internvl):
         cache = model(**backend.encoder([REQUESTS[0]]), use_cache=True).past_key_values
     stored = sum(tensor.nbytes for layer in cache.layers for tensor in (layer.keys, layer.values))
     assert token_bytes(model) == stored / cache.get_seq_length()
+
+
+def test_graphs_are_given_up_before_shared_prompts(internvl, caplog):
+    """A canary that finds other log-probabilities: first without graphs, then without shared prompts."""
+    backend = TransformersBackend(*internvl)
+    backend.recorder, backend.windows = Recorder(), [4] * len(backend.windows)
+    backend.check()
+    assert (backend.recorder, backend.windows) == (None, None)
+    backend = TransformersBackend(*internvl)
+    backend.recorder = Recorder()
+    with caplog.at_level(logging.WARNING):
+        backend._do_without(backend, near=1e-3)
+    assert backend.windows is not None
+    assert "CUDA graphs" in caplog.text
+
+
+@pytest.mark.gpu
+def test_recorded_steps_on_a_gpu(family):
+    """The completions of the CPU, and those of steps that are not recorded, up to where rounding decides a draw."""
+    if not torch.cuda.is_available():
+        pytest.skip("needs a real GPU")
+    model, processor = family
+    cpu = by_sample(TransformersBackend(model, processor), UNEVEN, DRAWN)
+    model = copy.deepcopy(model).cuda()
+    backend = TransformersBackend(model, processor)
+    recorded = by_sample(backend, UNEVEN, DRAWN)
+    assert backend.recorder.works
+    same(recorded, by_sample(TransformersBackend(model, processor, cuda_graphs=False), UNEVEN, DRAWN))
+    equal = sum(recorded[key].token_ids == cpu[key].token_ids for key in cpu)
+    assert equal >= 0.8 * len(cpu)

@@ -35,6 +35,8 @@ class ContinuousBatch:
         """(request's id, sample) that were taken from the batches and are neither written nor evicted."""
         self.evicted: dict[str, Request] = {}
         """Requests, with the samples only that had to give way for lack of memory."""
+        self.tokens = 0
+        """What the memory held when it did not suffice, in tokens."""
 
     def run(self, batches: Iterator[Encoded | Dropped]) -> Iterator[Written | Dropped]:
         """Every (request, sample) of the batches, in the order they finish, except `evicted`.
@@ -48,6 +50,7 @@ class ContinuousBatch:
                     self.open.pop((record.request.id, record.sample), None)
                 yield record
         except torch.OutOfMemoryError:
+            self.tokens = self.memory.used()
             for (_, sample), request in list(self.open.items()):
                 self._give_way(request, sample)
             raise

@@ -17,6 +17,9 @@ from mixpo.responses.backends.embedded.attention import Grouping, StepLayout, at
 STEP = 64
 """Columns added when the responses have outgrown their memory: one copy of everything for so many tokens."""
 
+GPU_SPARE = 8
+"""An eighth of the rows is what a GPU keeps free for more: its budget is nearly all that it has, and it copies fast."""
+
 KeysValues = tuple[Tensor, Tensor]
 
 
@@ -98,9 +101,11 @@ class ResponseCache(CacheLayerMixin):
 class Memory:
     """The prompts and responses in progress, at most `budget` tokens of them unless a single row needs more."""
 
-    def __init__(self, budget: int, device: torch.device, windows: Sequence[int | None]):
-        """`windows`: how far each layer looks back, in tokens; None: as far as there is something."""
-        self.budget, self.device, self.windows = budget, device, windows
+    def __init__(self, budget: int, device: torch.device, windows: Sequence[int | None], most_rows: int | None = None):
+        """`windows`: how far each layer looks back, in tokens; None: as far as there is something. `most_rows`: more
+        than so many do not fit."""
+        self.budget, self.device, self.windows, self.most_rows = budget, device, windows, most_rows
+        self.spare = GPU_SPARE if device.type == "cuda" else 1
         self.prompts, self.own = Slab(), Slab()
         self.lengths = torch.zeros(0, dtype=torch.long)
         """Tokens of each prompt, on the host, (prompts,)."""
@@ -120,6 +125,8 @@ class Memory:
     def fits(self, prompts: int, rows: int, columns: int) -> bool:
         """Whether so many more prompts, of at most `columns` tokens, and rows may join now."""
         columns = max(columns, self.prompts.columns if self.prompts.rows else 0)
+        if self.most_rows is not None and self.own.rows + rows > self.most_rows:
+            return False
         prompt_tokens = (self.prompts.rows + prompts) * columns
         own_columns = max(self._own_columns(), self.expected)
         return prompt_tokens + (self.own.rows + rows) * own_columns <= self.budget
@@ -158,8 +165,12 @@ class Memory:
         self._grouping = None
 
     def _capacity(self, needed: int, before: int, columns: int) -> int:
-        """Room for as many more as there were, so that few joins copy, but not beyond the budget."""
-        return max(needed, min(needed + before, self.budget // columns))
+        """Room for as many more as there were, or a share of them, so that few joins copy; not beyond the budget."""
+        return max(needed, min(needed + before // self.spare, self.budget // columns))
+
+    def used(self) -> int:
+        """Tokens that there is memory for in the rows of prompts and responses."""
+        return sum(slab.rows * slab.columns for slab in (self.prompts, self.own))
 
     def leave(self, stay: Tensor, counts: Tensor) -> Tensor:
         """Drops the rows where `stay` (rows,) is false, and prompts without rows; `counts` (rows,): tokens in memory of

@@ -21,6 +21,8 @@ from mixpo.responses.backends.embedded.rows import TENSORS, DecodingRows
 
 LEAVE_SHARE = 8
 """Static rows that have finished leave when they are an eighth of all: every other shape is another graph."""
+MOST_ROWS = 512
+"""Static rows at once: with more a GPU writes hardly more in a second, and their logits fill gigabytes."""
 MOST_FRAMES = 16
 """Shapes whose tensors and graphs are kept; beyond them the one that was used longest ago goes."""
 

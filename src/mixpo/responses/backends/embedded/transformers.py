@@ -24,7 +24,7 @@ from mixpo.responses.backends.embedded.graphs import Recorder
 from mixpo.responses.backends.embedded.kv_cache import Memory
 from mixpo.responses.backends.embedded.prefill import attention_windows
 from mixpo.responses.backends.embedded.rows import StoppingCriteria, Written
-from mixpo.responses.backends.embedded.steps import DecodeSteps, Drawing, PlainSteps, StaticSteps
+from mixpo.responses.backends.embedded.steps import MOST_ROWS, DecodeSteps, Drawing, PlainSteps, StaticSteps
 from mixpo.responses.backends.embedded.uncached import decode_plainly
 
 log = logging.getLogger(__name__)
@@ -116,7 +116,7 @@ class TransformersBackend:
             return
         batches, again = encoded_batches(requests, self.encoder, self.context), list[Request]()
         while True:
-            memory = Memory(budget, self.model.device, self.windows)
+            memory = Memory(budget, self.model.device, self.windows, MOST_ROWS if self.static else None)
             batch = ContinuousBatch(self.model, drawing, limits, memory, self._steps(drawing, limits, memory))
             enough = True
             try:
@@ -127,7 +127,9 @@ class TransformersBackend:
                 enough = False
             again += batch.evicted.values()
             if not enough:
-                budget = self.token_budget = budget // 2
+                # Half of what was too much, which may be less than what was allowed.
+                budget = max(LEAST, min(budget, batch.tokens or budget) // 2)
+                self.token_budget = budget
                 log.warning("the GPU's memory does not suffice; going on with a token_budget of %d", budget)
             elif again:
                 batches, again = encoded_batches(again, self.encoder, self.context), []
