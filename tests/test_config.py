@@ -1,6 +1,7 @@
 from dataclasses import dataclass, field
 from enum import StrEnum
 from importlib import import_module
+from typing import Literal
 
 import pytest
 
@@ -38,6 +39,7 @@ class Config:
     sources: dict[str, dict] = field(default_factory=dict)
     """As a step holds what only another module's config knows."""
     chosen: Inner | None = None
+    budget: int | Literal["auto"] = "auto"
 
     def __post_init__(self):
         if self.rate < 0:
@@ -98,6 +100,10 @@ def test_overrides(tmp_path):
         ("steps:\n  sample:\n    rats: 1", r"r.yaml:3: steps.sample.rats: unknown key; did you mean 'rate'"),
         ("steps:\n  sample: {rate: fast}", r"r.yaml:2: steps.sample.rate: must be a number, not 'fast'"),
         ("steps:\n  sample: {limit: 1.5}", r"r.yaml:2: steps.sample.limit: must be a whole number, not 1.5"),
+        (
+            "steps:\n  sample: {budget: much}",
+            r"r.yaml:2: steps.sample.budget: must be a whole number or 'auto', not 'much'",
+        ),
         ("steps:\n  sample: {seed: true}", "must be a whole number, not True"),
         ("steps:\n  sample: {colours: [green]}", "'green' is none of red, blue"),
         ("steps:\n  sample: {inner: 3}", "must be a mapping, not 3"),

@@ -37,7 +37,12 @@ CHANGES = {
 }
 """Field -> another value than it has; each decides the section's content."""
 RUNTIME = {
-    "sample": [("backend.token_budget", 99), ("backend.device", "cpu"), ("backend.canaries", False)],
+    "sample": [
+        ("backend.token_budget", 99),
+        ("backend.cuda_graphs", False),
+        ("backend.device", "cpu"),
+        ("backend.canaries", False),
+    ],
     "verify": [("workers", 1), ("time_limit", 9.0)],
     "train": [
         ("micro_batch", 4),

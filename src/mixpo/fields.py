@@ -206,6 +206,10 @@ def _kind(hint: Any) -> str:
     inner = without_none(hint)
     if inner is not hint:
         return f"{_kind(inner)} or null"
+    if typing.get_origin(hint) is typing.Union:
+        return " or ".join(_kind(part) for part in typing.get_args(hint))
+    if typing.get_origin(hint) is typing.Literal:
+        return " or ".join(typing.get_args(hint))
     if isinstance(hint, type) and issubclass(hint, StrEnum):
         return f"one of {', '.join(hint)}"
     if typing.get_origin(hint) is tuple:

@@ -60,6 +60,9 @@ def mistake(wanted: type, error: ValidationError) -> FieldError:
         known = first["ctx"]["expected"].replace("'", "").replace(" or ", ", ")
         near = closest(str(value), known.split(", "))
         return FieldError(path, f"{value!r} is none of {known}{f'; {near}' if near else ''}")
+    words = [found for found in mistakes if found["type"] == "literal_error" and found["loc"][:-1] == path[:-1]]
+    if kind in KINDS and words:  # a number or a word: each of them is a mistake
+        return FieldError(path[:-1], f"must be {KINDS[kind]} or {words[0]['ctx']['expected']}, not {value!r}")
     if kind in KINDS:
         return FieldError(path, f"must be {KINDS[kind]}, not {value!r}")
     return FieldError(path, first["msg"])

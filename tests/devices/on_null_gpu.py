@@ -11,7 +11,7 @@ import torch
 
 
 class Counts(ctypes.Structure):
-    NAMES = ("launches", "gemms", "h2d", "d2h", "d2d", "syncs", "mallocs", "frees", "triton")
+    NAMES = ("launches", "gemms", "h2d", "d2h", "d2d", "syncs", "mallocs", "frees", "triton", "graphs", "captured")
     _fields_ = [*((name, ctypes.c_long) for name in NAMES), ("used", ctypes.c_size_t), ("peak", ctypes.c_size_t)]
 
 

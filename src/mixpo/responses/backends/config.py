@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from mixpo.responses.backends.server.openai_server import ServerConfig
 from mixpo.responses.backends.vllm import VLLMConfig
@@ -25,12 +25,15 @@ class BackendName(StrEnum):
 class BackendConfig:
     """Which backend, and what it may use."""
 
-    RUNTIME: ClassVar[tuple[str, ...]] = ("token_budget", "device", "canaries")
+    RUNTIME: ClassVar[tuple[str, ...]] = ("token_budget", "cuda_graphs", "device", "canaries")
 
     name: BackendName = BackendName.TRANSFORMERS
     """What completes prompts; the fields below say which of them they are for."""
-    token_budget: int = 65_536
-    """transformers: tokens whose keys and values are kept at once, over all rows; bounds the memory."""
+    token_budget: int | Literal["auto"] = "auto"
+    """transformers: tokens whose keys and values are kept at once, over all rows; bounds the memory. "auto": what a
+    GPU has room for beside the weights; 65,536 on a CPU."""
+    cuda_graphs: bool = True
+    """transformers: on a GPU, record decode steps as CUDA graphs; a model that cannot have them does without."""
     device: str = "auto"
     """transformers: "cpu", "cuda", "cuda:1" …; "auto": the accelerator if there is one."""
     dtype: str = "auto"
@@ -45,7 +48,7 @@ class BackendConfig:
     """vllm: how the engine is set up."""
 
     def __post_init__(self) -> None:
-        if self.token_budget < 1:
+        if self.token_budget != "auto" and self.token_budget < 1:
             raise ValueError("token_budget must be at least 1")
         if self.name == BackendName.SCRIPTED and not self.script:
             raise ValueError("the scripted backend needs `script`, the path of a JSON-lines file")

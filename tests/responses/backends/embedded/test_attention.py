@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from mixpo.responses.backends.embedded.attention import StepLayout, attend
+from mixpo.responses.backends.embedded.attention import Grouping, StepLayout, StepShape, attend
 from mixpo.responses.backends.embedded.kv_cache import Memory, Slab
 
 LENGTHS = torch.tensor([3, 5])
@@ -27,7 +27,7 @@ def test_attend_equals_plain_attention(window, softcap):
     query = torch.randn(4, 4, 1, 8)
     prompts = torch.randn(2, 2, 2, 7, 8)  # keys and values
     own = torch.randn(2, 4, 2, 5, 8)
-    step = StepLayout.of(LENGTHS, COUNTS, PROMPT_OF)
+    step = StepLayout(Grouping.of(LENGTHS, PROMPT_OF), COUNTS, 5)
     found = attend(query * 0.3, (prompts[0], prompts[1]), (own[0], own[1]), step, window, softcap)
     for row in range(4):
         prompt, count = PROMPT_OF[row], COUNTS[row] + 1  # the newest token is in memory
@@ -41,10 +41,19 @@ def test_attend_equals_plain_attention(window, softcap):
 
 def test_step_places():
     """Prompt 0 has row 1; prompt 1 has rows 0, 2, 3."""
-    step = StepLayout.of(LENGTHS, COUNTS, PROMPT_OF)
-    assert step.slots.tolist() == [[1, 0, 0], [0, 2, 3]]
-    assert step.places.tolist() == [3, 0, 4, 5]
-    assert step.prompt_lengths.tolist() == [5, 3, 5, 5]
+    found = Grouping.of(LENGTHS, PROMPT_OF)
+    assert found.slots.tolist() == [[1, 0, 0], [0, 2, 3]]
+    assert found.places.tolist() == [3, 0, 4, 5]
+    assert found.prompt_lengths.tolist() == [5, 3, 5, 5]
+
+
+def test_places_of_a_larger_shape():
+    """One prompt, one row and one place of each prompt more than there are."""
+    found = Grouping.of(LENGTHS, PROMPT_OF, StepShape(rows=5, prompts=3, most=4))
+    assert found.slots.tolist() == [[1, 0, 0, 0], [0, 2, 3, 0], [0, 0, 0, 0]]
+    assert found.places.tolist() == [4, 0, 5, 6, 0]
+    assert found.lengths.tolist() == [3, 5, 0]
+    assert found.prompt_lengths.tolist() == [5, 3, 5, 5, 0]
 
 
 def test_slab_keeps_the_rows_that_stay():
@@ -68,19 +77,18 @@ def test_memory_joins_and_leaves():
     keys = torch.tensor([[0.0, 1, 2], [3, 4, 5]])[:, None, :, None]
     memory.join([(keys, -keys)], torch.tensor([2, 3]), torch.tensor([1, 1, 0]))
     stored = memory.prompts.layers[0][0][:2, 0, :, 0]
-    assert stored.tolist() == [[1, 2, 0], [3, 4, 5]]
+    assert stored.tolist() == [[1, 2, 2], [3, 4, 5]]  # what stands behind a prompt's end is not looked at
     assert memory.prompt_of.tolist() == [1, 1, 0]
-    memory.begin_step()
+    memory.step = StepLayout(memory.grouping(), torch.zeros(3, dtype=torch.long), 1)
     memory.cache.update(torch.tensor([6.0, 7, 8])[:, None, None, None], torch.ones(3, 1, 1, 1), 0)
-    memory.end_step()
     assert memory.own.layers[0][0][:3, 0, 0, 0].tolist() == [6, 7, 8]
-    order = memory.leave(torch.tensor([True, True, False]))
+    order = memory.leave(torch.tensor([True, True, False]), torch.tensor([1, 1, 1]))
     assert order.tolist() == [0, 1]
     assert memory.prompts.rows == 1
     assert memory.prompts.layers[0][0][0, 0, :, 0].tolist() == [3, 4, 5]
     assert memory.lengths.tolist() == [3]
     assert memory.prompt_of.tolist() == [0, 0]
-    assert memory.counts.tolist() == [1, 1]
+    assert memory.width == 1
 
 
 def test_memory_budget():
@@ -90,3 +98,6 @@ def test_memory_budget():
     assert not memory.fits(1, 15, 100)
     assert memory.fits(8, 3, 100)
     assert not memory.fits(8, 4, 100)
+    capped = Memory(1000, torch.device("cpu"), [None], most_rows=10)
+    assert capped.fits(1, 10, 100)
+    assert not capped.fits(1, 11, 100)

@@ -9,18 +9,27 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import torch
 from torch import Tensor
+from torch.nn.functional import pad
 from transformers import AttentionInterface
 
 NAME = "mixpo_shared_prompt"
 
 
+class StepShape(NamedTuple):
+    """How many rows and prompts a step has, and how many rows the prompt with most of them."""
+
+    rows: int
+    prompts: int
+    most: int
+
+
 @dataclass(frozen=True, slots=True)
-class StepLayout:
-    """How the rows of one step lie on their prompts."""
+class Grouping:
+    """How rows lie on their prompts: the same until a row joins or leaves."""
 
     slots: Tensor
     """Row of each place, (prompts, most rows of a prompt); row 0 where a prompt has fewer, its result unused."""
@@ -30,25 +39,51 @@ class StepLayout:
     """Tokens of each prompt, (prompts,)."""
     prompt_lengths: Tensor
     """Tokens of each row's prompt, (rows,)."""
-    counts: Tensor
-    """Tokens each row has in memory before this step, (rows,)."""
-    masks: dict[tuple[int | None, int], tuple[Tensor, Tensor]] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, lengths: Tensor, counts: Tensor, prompt_of: Tensor) -> "StepLayout":
-        """From the tokens of prompts (prompts,), those of rows (rows,) and the prompt of each row (rows,)."""
-        order = prompt_of.argsort(stable=True)
-        rows_of = torch.bincount(prompt_of, minlength=len(lengths))
-        starts = rows_of.cumsum(0) - rows_of
-        most = int(rows_of.max())
-        places = torch.empty_like(prompt_of)
-        rank = torch.arange(len(order), device=order.device) - starts[prompt_of[order]]
-        places[order] = prompt_of[order] * most + rank
-        slots = torch.zeros(len(lengths) * most, dtype=torch.long, device=order.device)
-        slots[places] = torch.arange(len(order), device=order.device)
-        return cls(slots.view(-1, most), places, lengths, lengths[prompt_of], counts)
+    def of(cls, lengths: Tensor, prompt_of: Tensor, shape: StepShape | None = None) -> "Grouping":
+        """From the tokens of prompts (prompts,) and the prompt of each row (rows,), both on the host.
 
-    def hidden(self, window: int | None, prompt_columns: int, own_columns: int) -> tuple[Tensor, Tensor]:
+        `shape`: larger than these, to be filled up with prompts of no tokens and rows whose results nobody reads.
+        """
+        rows_of = torch.bincount(prompt_of, minlength=len(lengths))
+        shape = shape or StepShape(len(prompt_of), len(lengths), int(rows_of.max()))
+        order = prompt_of.argsort(stable=True)
+        starts = rows_of.cumsum(0) - rows_of
+        rank = torch.arange(len(order)) - starts[prompt_of[order]]
+        places = torch.zeros(shape.rows, dtype=torch.long)
+        places[order] = prompt_of[order] * shape.most + rank
+        slots = torch.zeros(shape.prompts * shape.most, dtype=torch.long)
+        slots[places[: len(order)]] = torch.arange(len(order))
+        return cls(
+            slots.view(-1, shape.most),
+            places,
+            pad(lengths, (0, shape.prompts - len(lengths))),
+            pad(lengths[prompt_of], (0, shape.rows - len(order))),
+        )
+
+    def to(self, device: torch.device) -> "Grouping":
+        """A copy there; the host does not wait for it."""
+        return Grouping(*(getattr(self, name).to(device, non_blocking=True) for name in self.__slots__))
+
+    def copy_(self, other: "Grouping") -> None:
+        """The values of `other`, of the same shape, in these tensors."""
+        for name in self.__slots__:
+            getattr(self, name).copy_(getattr(other, name), non_blocking=True)
+
+
+@dataclass(frozen=True, slots=True)
+class StepLayout:
+    """What each row of one step may look at."""
+
+    grouping: Grouping
+    counts: Tensor
+    """Tokens each row has in memory before this step, (rows,)."""
+    columns: int
+    """Columns of the rows' memory that are read: more than the largest of `counts`."""
+    masks: dict[tuple[int | None, int], tuple[Tensor, Tensor]] = field(default_factory=dict)
+
+    def hidden(self, window: int | None, prompt_columns: int) -> tuple[Tensor, Tensor]:
         """What is hidden: prompts' columns, (prompts, 1 or rows of a prompt, columns), and own, (rows, columns).
 
         A row's newest token stands at its prompt's length plus its count; a key `window` or more before it is hidden.
@@ -56,11 +91,11 @@ class StepLayout:
         key = window, prompt_columns
         if key not in self.masks:
             columns = torch.arange(prompt_columns, device=self.counts.device)
-            own = torch.arange(own_columns, device=self.counts.device)
-            prompt_hidden = (columns >= self.lengths[:, None])[:, None]
+            own = torch.arange(self.columns, device=self.counts.device)
+            prompt_hidden = (columns >= self.grouping.lengths[:, None])[:, None]
             own_hidden = own > self.counts[:, None]
             if window is not None:
-                newest = (self.prompt_lengths + self.counts)[self.slots]
+                newest = (self.grouping.prompt_lengths + self.counts)[self.grouping.slots]
                 prompt_hidden = prompt_hidden | (newest[..., None] - columns >= window)
                 own_hidden = own_hidden | (self.counts[:, None] - own >= window)
             self.masks[key] = prompt_hidden, own_hidden
@@ -81,17 +116,16 @@ def attend(
     key_heads = own[0].shape[1]
     # Query heads that share a key head stand together: (rows, key heads, query heads a key head, width).
     query = query.view(rows, key_heads, heads // key_heads, -1)
-    prompt_hidden, own_hidden = step.hidden(window, prompts[0].shape[2], own[0].shape[2])
+    prompt_hidden, own_hidden = step.hidden(window, prompts[0].shape[2])
     own_part = _part(query, own, own_hidden[:, None, None], softcap)
-    count, most = step.slots.shape
+    slots, places = step.grouping.slots, step.grouping.places
+    count, most = slots.shape
     # (prompts, most, key heads, g, width) -> (prompts, key heads, most * g, width): one product a prompt.
-    grouped = query[step.slots].transpose(1, 2).flatten(2, 3)
+    grouped = query[slots].transpose(1, 2).flatten(2, 3)
     group = heads // key_heads
     hidden = prompt_hidden.repeat_interleave(group, 1) if prompt_hidden.shape[1] > 1 else prompt_hidden
     prompt_part = _part(grouped, prompts, hidden[:, None], softcap)
-    parts = [
-        part.view(count, key_heads, most, group, -1).transpose(1, 2).flatten(0, 1)[step.places] for part in prompt_part
-    ]
+    parts = [part.view(count, key_heads, most, group, -1).transpose(1, 2).flatten(0, 1)[places] for part in prompt_part]
     return _merge((parts[0], parts[1], parts[2]), own_part).view(rows, heads, 1, -1).to(own[1].dtype)
 
 

@@ -2,7 +2,7 @@
 
 from collections import deque
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -10,37 +10,20 @@ from torch import Tensor
 
 from mixpo.records import Dropped
 from mixpo.responses.backend import Request
-from mixpo.responses.backends.embedded.attention import shared_prompts
-from mixpo.responses.backends.embedded.draw import Choose
 from mixpo.responses.backends.embedded.kv_cache import Memory
-from mixpo.responses.backends.embedded.prefill import Encoded, Prefilled, position_ids, prefill
+from mixpo.responses.backends.embedded.prefill import Encoded, Prefilled, prefill
 from mixpo.responses.backends.embedded.rows import DecodingRows, StoppingCriteria, Written, begin
+from mixpo.responses.backends.embedded.steps import DecodeSteps, Drawing
 
 JOIN_SHARE = 8
 """Rows join when places for an eighth of those decoding are free: a join costs a forward pass of its own."""
 
 
-@dataclass(frozen=True, slots=True)
-class Drawing:
-    """How tokens are chosen and scored."""
-
-    choose: Choose
-    seed: int
-    logps: bool
-
-    def __call__(self, rows: DecodingRows, logits: Tensor) -> Tensor:
-        """The next token of each row, (rows,); their log-probabilities are added to the rows' sums on request."""
-        tokens = self.choose(logits, rows.keys, rows.counts)
-        if self.logps:
-            rows.logps += logits.log_softmax(-1).gather(1, tokens[:, None]).squeeze(1)
-        return tokens
-
-
 class ContinuousBatch:
     """Decodes encoded batches, prompts shared by their samples, within a budget of tokens in memory."""
 
-    def __init__(self, model: Any, drawing: Drawing, limits: StoppingCriteria, memory: Memory):
-        self.model, self.drawing, self.limits, self.memory = model, drawing, limits, memory
+    def __init__(self, model: Any, drawing: Drawing, limits: StoppingCriteria, memory: Memory, steps: DecodeSteps):
+        self.model, self.drawing, self.limits, self.memory, self.steps = model, drawing, limits, memory, steps
         # Until responses have shown how long they get; afterwards as long as the longest one.
         memory.expected = limits.max_new_tokens // 2
         self.longest = 0
@@ -48,11 +31,34 @@ class ContinuousBatch:
         self.prefilled: Prefilled | None = None
         self.waiting: deque[tuple[int, int]] = deque()
         """(prompt, sample) of `prefilled` that have not joined yet."""
+        self.open: dict[tuple[str, int], Request] = {}
+        """(request's id, sample) that were taken from the batches and are neither written nor evicted."""
         self.evicted: dict[str, Request] = {}
         """Requests, with the samples only that had to give way for lack of memory."""
+        self.tokens = 0
+        """What the memory held when it did not suffice, in tokens."""
 
     def run(self, batches: Iterator[Encoded | Dropped]) -> Iterator[Written | Dropped]:
-        """Every (request, sample) of the batches, in the order they finish, except `evicted`."""
+        """Every (request, sample) of the batches, in the order they finish, except `evicted`.
+
+        Raises torch.OutOfMemoryError when a GPU's memory does not suffice; what was begun is among `evicted` then, and
+        the batches go on behind it.
+        """
+        try:
+            for record in self._run(batches):
+                if isinstance(record, Written):
+                    self.open.pop((record.request.id, record.sample), None)
+                yield record
+        except torch.OutOfMemoryError:
+            self.tokens = self.memory.used()
+            for (_, sample), request in list(self.open.items()):
+                self._give_way(request, sample)
+            raise
+        finally:
+            self.rows = self.prefilled = None
+            self.memory.release()
+
+    def _run(self, batches: Iterator[Encoded | Dropped]) -> Iterator[Written | Dropped]:
         while True:
             yield from self._admit(batches)
             if not self.rows:
@@ -70,6 +76,7 @@ class ContinuousBatch:
                 if isinstance(batch, Dropped):
                     yield batch
                     continue
+                self.open |= {(request.id, sample): request for request in batch.requests for sample in request.samples}
                 self.prefilled = prefill(self.model, batch)
                 self.waiting.extend((number, s) for number, r in enumerate(batch.requests) for s in r.samples)
             assert self.prefilled is not None
@@ -96,13 +103,16 @@ class ContinuousBatch:
     def _join(self, prefilled: Prefilled, samples: list[tuple[int, int]]) -> Iterator[Written]:
         """The first token comes from the prompt's own forward pass; a row that ends there never joins."""
         new = begin(prefilled, samples, self.limits, self.drawing.seed)
-        sources = torch.tensor([prompt for prompt, _ in samples], device=self.model.device)
-        finished = new.write(self.drawing(new, prefilled.logits[sources]), self.limits.end_ids)
-        yield from new.select(finished.nonzero()[:, 0]).written(self.limits.end_ids, self.drawing.logps)
-        stay = (~finished).nonzero()[:, 0]
-        if len(stay):
-            self.memory.join(prefilled.layers, prefilled.lengths, sources[stay])
-            new = new.select(stay)
+        sources = torch.tensor([prompt for prompt, _ in samples])
+        logits = prefilled.logits[sources.to(self.model.device, non_blocking=True)]
+        new.write(self.drawing(new, logits), self.limits.end_ids)
+        finished, _ = new.progress()
+        if finished.any():
+            yield from new.select(finished.nonzero()[:, 0]).written(self.limits.end_ids, self.drawing.logps)
+            stay = (~finished).nonzero()[:, 0]
+            new, sources = new.select(stay), sources[stay]
+        if len(new):
+            self.memory.join(prefilled.layers, prefilled.lengths, sources)
             self.rows = new if self.rows is None else self.rows.join(new)
 
     def _step(self) -> Iterator[Written]:
@@ -110,34 +120,34 @@ class ContinuousBatch:
         if self.memory.full():
             self._evict(self.memory.fitting())
             self.memory.extend()
-        self.memory.begin_step()
-        with shared_prompts(self.model, self.memory):
-            outputs = self.model(
-                input_ids=self.rows.newest(),
-                position_ids=position_ids(self.rows.positions),
-                past_key_values=self.memory.cache,
-                use_cache=True,
-                return_dict=True,
-            )
-        self.memory.end_step()
-        self.rows.positions += 1
-        finished = self.rows.write(self.drawing(self.rows, outputs.logits[:, -1].float()), self.limits.end_ids)
+        self.steps.advance(self.rows)
+        finished, counts = self.rows.progress()
         if finished.any():
             ended = self.rows.select(finished.nonzero()[:, 0])
-            self.longest = self.memory.expected = max(self.longest, int(ended.counts.max()))
+            self.longest = self.memory.expected = max(self.longest, int(counts[finished].max()))
             yield from ended.written(self.limits.end_ids, self.drawing.logps)
-            self.rows = self.rows.select(self.memory.leave(~finished))
+            self._keep(~finished, counts)
 
     def _evict(self, fitting: int) -> None:
         """Rows beyond what fits give way, those that have written least; they are done again later, to the same end."""
         assert self.rows is not None
         if len(self.rows) <= fitting:
             return
-        stay = torch.zeros(len(self.rows), dtype=torch.bool, device=self.model.device)
-        stay[self.rows.counts.topk(fitting).indices] = True
+        _, counts = self.rows.progress()
+        stay = torch.zeros(len(self.rows), dtype=torch.bool)
+        stay[counts.topk(fitting).indices] = True
         for number in (~stay).nonzero()[:, 0].tolist():
             request, sample, _ = self.rows.owners[number]
-            before = self.evicted.get(request.id)
-            samples = (*(before.samples if before else ()), sample)
-            self.evicted[request.id] = replace(request, samples=samples)
-        self.rows = self.rows.select(self.memory.leave(stay))
+            self._give_way(request, sample)
+        self._keep(stay, counts)
+
+    def _give_way(self, request: Request, sample: int) -> None:
+        self.open.pop((request.id, sample), None)
+        before = self.evicted.get(request.id)
+        self.evicted[request.id] = replace(request, samples=(*(before.samples if before else ()), sample))
+
+    def _keep(self, stay: Tensor, counts: Tensor) -> None:
+        """Rows that have written so many `counts` (rows,) leave where `stay` (rows,) is false."""
+        assert self.rows is not None
+        # The newest token goes into memory with the next step.
+        self.rows = self.rows.select(self.memory.leave(stay, counts - 1))

@@ -12,10 +12,13 @@ import torch
 from torch import Tensor
 from transformers.cache_utils import Cache, CacheLayerMixin
 
-from mixpo.responses.backends.embedded.attention import StepLayout, attend
+from mixpo.responses.backends.embedded.attention import Grouping, StepLayout, attend
 
 STEP = 64
 """Columns added when the responses have outgrown their memory: one copy of everything for so many tokens."""
+
+GPU_SPARE = 8
+"""An eighth of the rows is what a GPU keeps free for more: its budget is nearly all that it has, and it copies fast."""
 
 KeysValues = tuple[Tensor, Tensor]
 
@@ -28,6 +31,8 @@ class Slab:
         self.rows = 0
         self.capacity = 0
         self.columns = 0
+        self.resized = 0
+        """How often its tensors were replaced by others."""
 
     def resize(self, like: Sequence[KeysValues], capacity: int, columns: int) -> None:
         """New memory of the shape of `like` (rows and columns aside), with what was there."""
@@ -42,16 +47,19 @@ class Slab:
                 grown.append(new)
             self.layers[number : number + 1] = [(grown[0], grown[1])]
         self.capacity, self.columns = capacity, columns
+        self.resized += 1
 
     def keep(self, stay: Tensor) -> Tensor:
-        """Drops the rows where `stay` (rows,) is false; returns which old row each of those left now is."""
-        order = torch.arange(self.rows, device=stay.device)
+        """Drops the rows where `stay` (rows,) is false; returns which old row each of those left now is. Both are on
+        the host."""
+        order = torch.arange(self.rows)
         count = int(stay.sum())
         holes = order[:count][~stay[:count]]
         movers = order[count:][stay[count:]]
+        moves = torch.stack([holes, movers]).to(self.layers[0][0].device, non_blocking=True)
         for pair in self.layers:
             for tensor in pair:
-                tensor[holes] = tensor[movers]
+                tensor[moves[0]] = tensor[moves[1]]
         order[holes] = movers
         self.rows = count
         return order[:count]
@@ -73,10 +81,10 @@ class ResponseCache(CacheLayerMixin):
     def update(self, key_states: Tensor, value_states: Tensor, *_: object, **__: object) -> KeysValues:
         """Writes one token of each row, (rows, heads, 1, width)."""
         memory = self.memory
-        keys, values = memory.own.layers[self.number]
-        columns = memory.counts[:, None, None, None]
-        keys[: memory.own.rows].scatter_(2, columns.expand_as(key_states), key_states)
-        values[: memory.own.rows].scatter_(2, columns.expand_as(value_states), value_states)
+        assert memory.step is not None
+        columns = memory.step.counts[:, None, None, None]
+        for stored, states in zip(memory.own.layers[self.number], (key_states, value_states), strict=True):
+            stored[: len(states)].scatter_(2, columns.expand_as(states), states)
         memory.layer = self.number
         return key_states, value_states
 
@@ -93,28 +101,32 @@ class ResponseCache(CacheLayerMixin):
 class Memory:
     """The prompts and responses in progress, at most `budget` tokens of them unless a single row needs more."""
 
-    def __init__(self, budget: int, device: torch.device, windows: Sequence[int | None]):
-        """`windows`: how far each layer looks back, in tokens; None: as far as there is something."""
-        self.budget, self.device, self.windows = budget, device, windows
+    def __init__(self, budget: int, device: torch.device, windows: Sequence[int | None], most_rows: int | None = None):
+        """`windows`: how far each layer looks back, in tokens; None: as far as there is something. `most_rows`: more
+        than so many do not fit."""
+        self.budget, self.device, self.windows, self.most_rows = budget, device, windows, most_rows
+        self.spare = GPU_SPARE if device.type == "cuda" else 1
         self.prompts, self.own = Slab(), Slab()
-        self.lengths = torch.zeros(0, dtype=torch.long, device=device)
-        """Tokens of each prompt, (prompts,)."""
-        self.counts = torch.zeros(0, dtype=torch.long, device=device)
-        """Tokens of each response that are in memory, (rows,)."""
-        self.prompt_of = torch.zeros(0, dtype=torch.long, device=device)
-        """The prompt of each row, (rows,)."""
+        self.lengths = torch.zeros(0, dtype=torch.long)
+        """Tokens of each prompt, on the host, (prompts,)."""
+        self.prompt_of = torch.zeros(0, dtype=torch.long)
+        """The prompt of each row, on the host, (rows,)."""
         self.width = 0
-        """The largest of `counts`."""
+        """At least as many as the tokens in memory of any row."""
         self.expected = 0
         """How long a response is expected to get: no more rows join than have room for that."""
         self.layer = 0
         """The layer that was written last."""
         self.step: StepLayout | None = None
+        """What the step in progress looks at."""
+        self._grouping: Grouping | None = None
         self.cache = Cache(layers=[ResponseCache(self, number) for number in range(len(windows))])
 
     def fits(self, prompts: int, rows: int, columns: int) -> bool:
         """Whether so many more prompts, of at most `columns` tokens, and rows may join now."""
         columns = max(columns, self.prompts.columns if self.prompts.rows else 0)
+        if self.most_rows is not None and self.own.rows + rows > self.most_rows:
+            return False
         prompt_tokens = (self.prompts.rows + prompts) * columns
         own_columns = max(self._own_columns(), self.expected)
         return prompt_tokens + (self.own.rows + rows) * own_columns <= self.budget
@@ -124,7 +136,8 @@ class Memory:
 
     def join(self, layers: Sequence[KeysValues], lengths: Tensor, sources: Tensor) -> None:
         """Adds prompts and rows. `layers`: keys and values, each (prompts, heads, columns, width), left-padded, of
-        prompts with `lengths` (prompts,) tokens; `sources` (rows,): the prompt that each row continues."""
+        prompts with `lengths` (prompts,) tokens; `sources` (rows,): the prompt that each row continues; both on the
+        host."""
         used, prompt_of = sources.unique(return_inverse=True)
         first, count, longest = self.prompts.rows, self.prompts.rows + len(used), int(lengths[used].max())
         if not first:
@@ -132,11 +145,13 @@ class Memory:
         if count > self.prompts.capacity or longest > self.prompts.columns:
             columns = max(longest, self.prompts.columns)
             self.prompts.resize(layers, self._capacity(count, first, columns), columns)
-        places = list(zip(range(first, count), used.tolist(), lengths[used].tolist(), strict=True))
+        # Column of each token in `layers`; behind a prompt's end its last token once more, which nothing looks at.
+        width = layers[0][0].shape[2]
+        columns_of = (torch.arange(longest) + (width - lengths[used])[:, None]).clamp_(max=width - 1)
+        taken, at = (index.to(self.device, non_blocking=True) for index in (used[:, None], columns_of))
         for pair, stored in zip(layers, self.prompts.layers, strict=True):
             for tensor, memory in zip(pair, stored, strict=True):
-                for place, source, length in places:
-                    memory[place, :, :length] = tensor[source, :, tensor.shape[2] - length :]
+                memory[first:count, :, :longest] = tensor[taken, :, at].transpose(1, 2)
         self.prompts.rows = count
         self.lengths = torch.cat([self.lengths, lengths[used]])
         self._join_rows(layers, first + prompt_of)
@@ -147,25 +162,31 @@ class Memory:
             self.own.resize(layers, self._capacity(rows, self.own.rows, columns), columns)
         self.own.rows = rows
         self.prompt_of = torch.cat([self.prompt_of, prompt_of])
-        self.counts = torch.cat([self.counts, torch.zeros_like(prompt_of)])
+        self._grouping = None
 
     def _capacity(self, needed: int, before: int, columns: int) -> int:
-        """Room for as many more as there were, so that few joins copy, but not beyond the budget."""
-        return max(needed, min(needed + before, self.budget // columns))
+        """Room for as many more as there were, or a share of them, so that few joins copy; not beyond the budget."""
+        return max(needed, min(needed + before // self.spare, self.budget // columns))
 
-    def leave(self, stay: Tensor) -> Tensor:
-        """Drops the rows where `stay` (rows,) is false, and prompts without rows; returns the new order of rows."""
+    def used(self) -> int:
+        """Tokens that there is memory for in the rows of prompts and responses."""
+        return sum(slab.rows * slab.columns for slab in (self.prompts, self.own))
+
+    def leave(self, stay: Tensor, counts: Tensor) -> Tensor:
+        """Drops the rows where `stay` (rows,) is false, and prompts without rows; `counts` (rows,): tokens in memory of
+        each. Returns the new order of rows. All three are on the host."""
         order = self.own.keep(stay)
-        self.counts, self.prompt_of = self.counts[order], self.prompt_of[order]
-        self.width = int(self.counts.max()) if len(order) else 0
-        wanted = torch.zeros(self.prompts.rows, dtype=torch.bool, device=self.device)
+        self.prompt_of = self.prompt_of[order]
+        self.width = int(counts[order].max()) if len(order) else 0
+        wanted = torch.zeros(self.prompts.rows, dtype=torch.bool)
         wanted[self.prompt_of] = True
         if not wanted.all():
             moved = self.prompts.keep(wanted)
             self.lengths = self.lengths[moved]
-            place = torch.zeros(len(wanted), dtype=torch.long, device=self.device)
-            place[moved] = torch.arange(len(moved), device=self.device)
+            place = torch.zeros(len(wanted), dtype=torch.long)
+            place[moved] = torch.arange(len(moved))
             self.prompt_of = place[self.prompt_of]
+        self._grouping = None
         return order
 
     def full(self) -> bool:
@@ -181,19 +202,21 @@ class Memory:
         """Makes room for more columns."""
         self.own.resize(self.own.layers, max(self.own.rows, min(self.own.capacity, self.fitting())), self.width + STEP)
 
-    def begin_step(self) -> None:
-        """Before the model's forward: which row may look at what."""
-        self.step = StepLayout.of(self.lengths, self.counts, self.prompt_of)
-
-    def end_step(self) -> None:
-        """After it: the tokens written are in memory."""
-        self.counts = self.counts + 1
-        self.width += 1
+    def grouping(self) -> Grouping:
+        """How the rows lie on their prompts, on the device."""
+        if self._grouping is None:
+            self._grouping = Grouping.of(self.lengths, self.prompt_of).to(self.device)
+        return self._grouping
 
     def attend(self, query: Tensor, scaling: float, softcap: float | None) -> Tensor:
         """Attention of the layer written last; `query` and the result are (rows, heads, 1, width)."""
-        assert self.step is not None
-        prompts = [tensor[: self.prompts.rows] for tensor in self.prompts.layers[self.layer]]
-        own = [tensor[: self.own.rows, :, : self.width + 1] for tensor in self.own.layers[self.layer]]
+        step = self.step
+        assert step is not None
+        prompts = [tensor[: len(step.grouping.lengths)] for tensor in self.prompts.layers[self.layer]]
+        own = [tensor[: len(query), :, : step.columns] for tensor in self.own.layers[self.layer]]
         window = self.windows[self.layer]
-        return attend(query * scaling, (prompts[0], prompts[1]), (own[0], own[1]), self.step, window, softcap)
+        return attend(query * scaling, (prompts[0], prompts[1]), (own[0], own[1]), step, window, softcap)
+
+    def release(self) -> None:
+        """Lets go of all tensors: model and cache refer to one another, and would keep them until Python tidies up."""
+        self.prompts, self.own, self.step, self._grouping = Slab(), Slab(), None, None

@@ -26,7 +26,7 @@ class Prefilled:
 
     requests: tuple[Request, ...]
     lengths: Tensor
-    """Tokens of each prompt, (prompts,)."""
+    """Tokens of each prompt, on the host, (prompts,)."""
     logits: Tensor
     """Of the first token to write, float32 (prompts, vocabulary)."""
     positions: Tensor
@@ -40,7 +40,8 @@ def move(inputs: dict[str, Any], model: Any) -> dict[str, Any]:
     moved = {}
     for name, value in inputs.items():
         if isinstance(value, Tensor):
-            value = value.to(model.device, model.dtype) if value.is_floating_point() else value.to(model.device)
+            dtype = model.dtype if value.is_floating_point() else value.dtype
+            value = value.to(model.device, dtype, non_blocking=True)
         moved[name] = value
     return moved
 
@@ -68,7 +69,7 @@ def prefill(model: Any, encoded: Encoded) -> Prefilled:
     last = positions[..., -1] if positions.ndim == 2 else positions[..., -1].T
     return Prefilled(
         requests=encoded.requests,
-        lengths=torch.tensor(encoded.lengths, device=model.device),
+        lengths=torch.tensor(encoded.lengths),
         logits=outputs.logits[:, -1].float(),
         positions=last.reshape(len(encoded.requests), -1) + 1,
         layers=[(layer.keys, layer.values) for layer in outputs.past_key_values.layers],

@@ -39,7 +39,7 @@ class StoppingCriteria:
         return min(self.max_new_tokens, self.context - prompt_tokens)
 
 
-TENSORS = ("keys", "counts", "limits", "positions", "logps", "tokens")
+TENSORS = ("keys", "counts", "limits", "positions", "logps", "tokens", "finished")
 
 
 @dataclass(slots=True)
@@ -59,7 +59,9 @@ class DecodingRows:
     logps: Tensor
     """Summed log-probabilities of what was written, (rows,)."""
     tokens: Tensor
-    """What was written, (rows, most tokens); zeros behind."""
+    """What was written, (rows, most tokens + 1); behind a row's count nothing that matters."""
+    finished: Tensor
+    """Which rows have ended: from then on they take part in steps and stay as they are, (rows,)."""
 
     def __len__(self) -> int:
         return len(self.owners)
@@ -68,11 +70,17 @@ class DecodingRows:
         """The last token of each row, (rows, 1)."""
         return self.tokens.gather(1, self.counts[:, None] - 1)
 
-    def write(self, tokens: Tensor, end_ids: Tensor) -> Tensor:
-        """Adds a token to each row; returns which rows are finished."""
+    def write(self, tokens: Tensor, end_ids: Tensor) -> None:
+        """Adds a token to each row that has not finished."""
         self.tokens.scatter_(1, self.counts[:, None], tokens[:, None])
-        self.counts += 1
-        return torch.isin(tokens, end_ids) | (self.counts >= self.limits)
+        self.counts += ~self.finished
+        # Not `torch.isin`: for few rows that sorts, and the host waits for the device.
+        self.finished |= (tokens[:, None] == end_ids).any(-1) | (self.counts >= self.limits)
+
+    def progress(self) -> tuple[Tensor, Tensor]:
+        """`finished` and `counts`, fetched to the host at once."""
+        finished, counts = torch.stack([self.finished.long(), self.counts]).cpu()
+        return finished.bool(), counts
 
     def join(self, other: "DecodingRows") -> "DecodingRows":
         """These rows, then the others."""
@@ -80,8 +88,9 @@ class DecodingRows:
         return DecodingRows(owners=self.owners + other.owners, **tensors)
 
     def select(self, order: Tensor) -> "DecodingRows":
-        """The rows numbered in `order`, in that order."""
-        tensors = {name: getattr(self, name)[order] for name in TENSORS}
+        """The rows numbered in `order`, which is on the host, in that order."""
+        index = order.to(self.counts.device, non_blocking=True)
+        tensors = {name: getattr(self, name)[index] for name in TENSORS}
         return DecodingRows(owners=[self.owners[number] for number in order.tolist()], **tensors)
 
     def written(self, end_ids: Tensor, with_logp: bool) -> Iterator[Written]:
@@ -108,12 +117,16 @@ def begin(
     lengths = prefilled.lengths.tolist()
     owners = [(prefilled.requests[prompt], sample, lengths[prompt]) for prompt, sample in samples]
     keys = [noise_key(seed, request.id, sample) for request, sample, _ in owners]
+    most = [limits.of(length) for _, _, length in owners]
+    known = torch.tensor([keys, most, [prompt for prompt, _ in samples]]).to(device, non_blocking=True)
     return DecodingRows(
         owners=owners,
-        keys=torch.tensor(keys, device=device),
+        keys=known[0],
         counts=torch.zeros(len(samples), dtype=torch.long, device=device),
-        limits=torch.tensor([limits.of(length) for _, _, length in owners], device=device),
-        positions=prefilled.positions[[prompt for prompt, _ in samples]],
+        limits=known[1],
+        positions=prefilled.positions[known[2]],
         logps=torch.zeros(len(samples), device=device),
-        tokens=torch.zeros((len(samples), limits.max_new_tokens), dtype=torch.long, device=device),
+        # One column more, for what rows write that have finished.
+        tokens=torch.zeros((len(samples), limits.max_new_tokens + 1), dtype=torch.long, device=device),
+        finished=torch.zeros(len(samples), dtype=torch.bool, device=device),
     )

@@ -3,7 +3,7 @@
 import copy
 import logging
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from transformers import AutoModelForImageTextToText, AutoProcessor
@@ -16,12 +16,15 @@ from mixpo.records import Dropped
 from mixpo.responses.backend import Completion, Request, SamplingParams
 from mixpo.responses.backends import canaries
 from mixpo.responses.backends.config import BackendConfig
-from mixpo.responses.backends.embedded.decode import ContinuousBatch, Drawing
+from mixpo.responses.backends.embedded.budget import LEAST, token_budget
+from mixpo.responses.backends.embedded.decode import ContinuousBatch
 from mixpo.responses.backends.embedded.draw import sampler
 from mixpo.responses.backends.embedded.encode import RequestEncoder, encoded_batches
+from mixpo.responses.backends.embedded.graphs import Recorder
 from mixpo.responses.backends.embedded.kv_cache import Memory
 from mixpo.responses.backends.embedded.prefill import attention_windows
 from mixpo.responses.backends.embedded.rows import StoppingCriteria, Written
+from mixpo.responses.backends.embedded.steps import MOST_ROWS, DecodeSteps, Drawing, PlainSteps, StaticSteps
 from mixpo.responses.backends.embedded.uncached import decode_plainly
 
 log = logging.getLogger(__name__)
@@ -30,7 +33,14 @@ log = logging.getLogger(__name__)
 class TransformersBackend:
     """Completes prompts with a model held in this process; its weights are left as they are."""
 
-    def __init__(self, model: Any, processor: Any, token_budget: int = 65_536, share_prompts: bool = True):
+    def __init__(
+        self,
+        model: Any,
+        processor: Any,
+        token_budget: int | Literal["auto"] = "auto",
+        share_prompts: bool = True,
+        cuda_graphs: bool = True,
+    ):
         self.model = model.eval()
         speed_up(model)
         return_freed_memory()
@@ -41,6 +51,10 @@ class TransformersBackend:
         self.end_ids = self.encoder.chat.stop_tokens(model.generation_config)
         self.context = getattr(model.config.get_text_config(), "max_position_embeddings", None) or 2**31
         self.windows = attention_windows(model) if share_prompts else None
+        on_gpu = model.device.type == "cuda"
+        self.recorder = Recorder() if on_gpu and cuda_graphs else None
+        self.static = on_gpu
+        """Whether steps keep their shapes; on a CPU, which has no graphs, that would only be more to compute."""
 
     @classmethod
     def load(cls, model: str, config: BackendConfig) -> "TransformersBackend":
@@ -58,7 +72,7 @@ class TransformersBackend:
             reason = first_line(error)
             raise UserError(f"model {model!r} cannot be loaded ({reason}); check the path") from error
         weights.to(device)
-        backend = cls(weights, processor, config.token_budget)
+        backend = cls(weights, processor, config.token_budget, cuda_graphs=config.cuda_graphs)
         if config.canaries:
             backend.check()
         return backend
@@ -69,9 +83,18 @@ class TransformersBackend:
         plain = TransformersBackend(self.model, self.encoder.chat.processor, self.token_budget, share_prompts=False)
         near = 1e-3 if self.model.dtype == torch.float32 else 0.5
         if self.windows is not None and not canaries.agree(self, plain, near):
-            log.warning("this model's attention cannot be shared between samples; one question is decoded at a time")
-            self.windows = None
+            self._do_without(plain, near)
         canaries.check(self)
+
+    def _do_without(self, plain: "TransformersBackend", near: float) -> None:
+        """What a canary has found wrong is left out: the graphs or, if that is not it, shared prompts."""
+        if self.recorder is not None:
+            self.recorder = None
+            if canaries.agree(self, plain, near):
+                log.warning("CUDA graphs of this model's steps give other results; its steps are not recorded")
+                return
+        log.warning("this model's attention cannot be shared between samples; one question is decoded at a time")
+        self.windows = None
 
     @torch.inference_mode()
     def complete(self, requests: Iterable[Request], params: SamplingParams) -> Iterator[Completion | Dropped]:
@@ -86,15 +109,37 @@ class TransformersBackend:
     def _decode(
         self, requests: Iterable[Request], drawing: Drawing, limits: StoppingCriteria
     ) -> Iterator[Written | Dropped]:
+        budget = token_budget(self.model, self.token_budget)
         if self.windows is None:
             batches = encoded_batches(requests, self.encoder, self.context, most=1)
-            yield from decode_plainly(self.model, batches, drawing, limits, self.token_budget)
+            yield from decode_plainly(self.model, batches, drawing, limits, budget)
             return
-        while requests:
-            memory = Memory(self.token_budget, self.model.device, self.windows)
-            batch = ContinuousBatch(self.model, drawing, limits, memory)
-            yield from batch.run(encoded_batches(requests, self.encoder, self.context))
-            requests = list(batch.evicted.values())
+        batches, again = encoded_batches(requests, self.encoder, self.context), list[Request]()
+        while True:
+            memory = Memory(budget, self.model.device, self.windows, MOST_ROWS if self.static else None)
+            batch = ContinuousBatch(self.model, drawing, limits, memory, self._steps(drawing, limits, memory))
+            enough = True
+            try:
+                yield from batch.run(batches)
+            except torch.OutOfMemoryError:
+                if budget <= LEAST:
+                    raise
+                enough = False
+            again += batch.evicted.values()
+            if not enough:
+                # Half of what was too much, which may be less than what was allowed.
+                budget = max(LEAST, min(budget, batch.tokens or budget) // 2)
+                self.token_budget = budget
+                log.warning("the GPU's memory does not suffice; going on with a token_budget of %d", budget)
+            elif again:
+                batches, again = encoded_batches(again, self.encoder, self.context), []
+            else:
+                return
+
+    def _steps(self, drawing: Drawing, limits: StoppingCriteria, memory: Memory) -> DecodeSteps:
+        if self.static:
+            return StaticSteps(self.model, drawing, limits.end_ids, memory, self.recorder)
+        return PlainSteps(self.model, drawing, limits.end_ids, memory)
 
     def _completion(self, written: Written) -> Completion:
         request = written.request

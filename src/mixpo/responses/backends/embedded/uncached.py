@@ -7,9 +7,9 @@ from typing import Any
 import torch
 
 from mixpo.records import Dropped
-from mixpo.responses.backends.embedded.decode import Drawing
 from mixpo.responses.backends.embedded.prefill import Encoded, Prefilled, forward_prompts, move
 from mixpo.responses.backends.embedded.rows import StoppingCriteria, Written, begin
+from mixpo.responses.backends.embedded.steps import Drawing
 
 
 def decode_plainly(
@@ -36,7 +36,7 @@ def _decode(
     logits = outputs.logits[:, -1].float()
     prefilled = Prefilled(
         requests=batch.requests,
-        lengths=torch.tensor(batch.lengths, device=model.device),
+        lengths=torch.tensor(batch.lengths),
         logits=logits,
         positions=torch.zeros((1, 1), dtype=torch.long, device=model.device),
         layers=[],
@@ -47,12 +47,13 @@ def _decode(
     select_rows(state, order)
     while True:
         tokens = drawing(rows, logits)
-        finished = rows.write(tokens, limits.end_ids)
+        rows.write(tokens, limits.end_ids)
+        finished, _ = rows.progress()
         yield from rows.select(finished.nonzero()[:, 0]).written(limits.end_ids, drawing.logps)
-        order = (~finished).nonzero()[:, 0]
-        if not len(order):
+        stay = (~finished).nonzero()[:, 0]
+        if not len(stay):
             return
-        rows = rows.select(order)
+        rows, order = rows.select(stay), stay.to(model.device, non_blocking=True)
         select_rows(state, order)
         ids = torch.cat([ids, tokens[:, None]], dim=1)[order]
         arguments = model.prepare_inputs_for_generation(ids, next_sequence_length=1, **state)
