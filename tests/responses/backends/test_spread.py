@@ -82,6 +82,25 @@ def test_two_processes_write_what_one_writes(model, spread, tmp_path, rule):
     assert len(written(runs[0])) == 2
 
 
+def test_no_worker_waits_at_the_end_of_a_block(model, spread, tmp_path, monkeypatch):
+    """One stream of requests for all blocks of a section, each of which is committed as soon as it is whole."""
+    streams = []
+    complete = SpreadBackend.complete
+    monkeypatch.setattr(SpreadBackend, "complete", lambda self, *given: streams.append(1) or complete(self, *given))
+    files = make_run(tmp_path)
+    sizes = set()
+    append = files.responses("sample").__class__.append
+    monkeypatch.setattr(
+        files.responses("sample").__class__,
+        "append",
+        lambda self, records: sizes.add(len(kept := list(records))) or append(self, kept),
+    )
+    sample.sample_into(config(model), files, lambda: spread)
+    assert len(streams) == 1
+    assert len(files.responses("sample").ids()) == 44
+    assert max(sizes) == 16  # four questions
+
+
 def test_both_have_work_and_continuations_are_the_same(model, spread, tmp_path):
     one = load_backend(CONFIG, model)
     requests = [

@@ -33,6 +33,13 @@ def make_backend(config: BackendConfig, model: str) -> Backend:
     return SpreadBackend(config, model, groups)
 
 
+def is_spread(backend: Backend) -> bool:
+    """Whether it works in several processes: what is in a batch with what is then a matter of chance."""
+    from mixpo.responses.backends.spread import SpreadBackend
+
+    return isinstance(backend, SpreadBackend)
+
+
 def _groups(config: BackendConfig) -> list[str]:
     """The GPUs of each process, as CUDA_VISIBLE_DEVICES names them: one, or as many as vLLM's tensor parallelism takes.
 
