@@ -13,8 +13,10 @@ from pathlib import Path
 import pytest
 import yaml
 
+from mixpo.cli import main
 from mixpo.errors import RecipeError, UserError
 from mixpo.files import RunFiles
+from mixpo.models.base_model import make_model
 from mixpo.models.load import load_model
 from mixpo.training import launch, train
 
@@ -100,11 +102,11 @@ def children(parent: int) -> list[int]:
     return found
 
 
-@pytest.mark.skipif(not Path("/proc").exists(), reason="needs /proc")
-@pytest.mark.parametrize("how", ["kill", "interrupt", "terminate", "kill a process"])
-def test_stopped_and_gone_on_with_in_one_process(tmp_path, processor, model, how):
-    """No process is left, a sentence and no traceback; the losses are those of a training that was not stopped."""
-    for part in (model, processor):
+@pytest.fixture(scope="module")
+def uninterrupted(tmp_path_factory, processor):
+    """A recipe, and its run in one process."""
+    tmp_path = tmp_path_factory.mktemp("uninterrupted")
+    for part in (make_model(processor.tokenizer, seed=0), processor):
         part.save_pretrained(tmp_path / "model")
     steps = {
         "questions": {"sources": {"scenes": {"loader": "scenes", "count": 4}}},
@@ -117,8 +119,17 @@ def test_stopped_and_gone_on_with_in_one_process(tmp_path, processor, model, how
     recipe = tmp_path / "r.yaml"
     content = {"model": str(tmp_path / "model"), "steps": steps}
     recipe.write_text(yaml.safe_dump(content, sort_keys=False))
-    whole, broken = RunFiles(tmp_path / "whole"), RunFiles(tmp_path / "broken")
+    whole = RunFiles(tmp_path / "whole")
     subprocess.run(pretended(1, recipe, whole), check=True)
+    return recipe, whole
+
+
+@pytest.mark.skipif(not Path("/proc").exists(), reason="needs /proc")
+@pytest.mark.parametrize("how", ["kill", "interrupt", "terminate", "kill a process"])
+def test_stopped_and_gone_on_with_in_one_process(tmp_path, uninterrupted, how):
+    """No process is left, a sentence and no traceback; the losses are those of a training that was not stopped."""
+    recipe, whole = uninterrupted
+    broken = RunFiles(tmp_path / "broken")
     process = subprocess.Popen(pretended(2, recipe, broken), stderr=subprocess.PIPE, start_new_session=True)
     until = time.monotonic() + 300
     while (
@@ -155,3 +166,42 @@ def test_a_batch_that_the_gpus_cannot_share():
     launch.check(config, 4)
     with pytest.raises(RecipeError, match=r"times --gpus \(8\), or use --gpus 6"):
         launch.check(config, 8)
+
+
+def test_as_many_gpus_as_share_a_step_evenly(run_folder, monkeypatch, capsys):
+    done = []
+    monkeypatch.setattr(launch, "launched", lambda config, files, devices: done.append(devices))
+    monkeypatch.setattr(launch, "visible", lambda: ["0", "1", "2"])
+    launch.run(train.Config(batch=4, micro_batch=1), run_folder)
+    assert "note: train runs on 2 of 3 GPUs: the 4 micro-batches of a step" in " ".join(capsys.readouterr().err.split())
+    launch.run(train.Config(batch=6, micro_batch=1), run_folder)
+    assert done == [["0", "1"], ["0", "1", "2"]]
+    assert not capsys.readouterr().err
+
+
+def test_nothing_is_started_under_torchrun_or_for_the_processor(run_folder, monkeypatch):
+    done = []
+    monkeypatch.setattr(train, "run", lambda config, files: done.append(config))
+    monkeypatch.setattr(launch, "visible", lambda: ["0", "1", "2"])
+    launch.run(train.Config(trainer={"use_cpu": True}), run_folder)
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    launch.run(train.Config(), run_folder)
+    assert len(done) == 2
+
+
+def test_gpus_that_a_training_cannot_use_are_refused_before_anything_begins(tmp_path, monkeypatch, capsys):
+    recipe = tmp_path / "r.yaml"
+    recipe.write_text(
+        f"run: {tmp_path / 'run'}\nsteps:\n"
+        "  questions: {sources: {a: {loader: scenes}}}\n  demonstrations: {}\n"
+        "  train: {demonstrations: demonstrations, batch: 24, micro_batch: 2}\n"
+    )
+    monkeypatch.setattr("mixpo.devices.visible", lambda: list("01234567"))
+    monkeypatch.setattr("sys.argv", ["mixpo", "run", str(recipe), "--gpus", "8"])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == 2
+    assert (
+        "r.yaml:5: steps.train.batch: batch (24) must be a multiple of micro_batch (2) times" in capsys.readouterr().err
+    )
+    assert not (tmp_path / "run").exists()

@@ -12,6 +12,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+import torch
+
 from mixpo.child import begin, end, share_of_cores
 from mixpo.devices import CPU, VARIABLE, visible
 from mixpo.errors import FieldError, UserError
@@ -30,7 +32,9 @@ def run(config: train.Config, files: RunFiles) -> None:
     That is: on a processor or one GPU, and in a process that torchrun or `accelerate launch` has started.
     """
     devices = [] if "WORLD_SIZE" in os.environ or config.trainer.get("use_cpu") else visible()
-    if len(devices) < 2 or (files.checkpoints(config.name) / "model").exists():
+    # With one of several, too: CUDA may have begun with all of them in this process, and Trainer would take them.
+    alone = len(devices) < 2 and torch.cuda.device_count() < 2
+    if not devices or alone or (files.checkpoints(config.name) / "model").exists():
         train.run(config, files)
         return
     count = most(config, len(devices))
@@ -138,8 +142,6 @@ def process(config: train.Config, files: RunFiles, devices: Sequence[str], told:
         time.sleep(AFTERMATH)
         _tell(told, {"rank": rank, "traceback": trace})
     else:
-        import torch
-
         if torch.distributed.is_initialized():
             torch.distributed.destroy_process_group()
 

@@ -19,9 +19,11 @@ from mixpo.files import RunFiles
 from mixpo.records import Dropped, DropReason, Question
 from mixpo.responses import sample
 from mixpo.responses.backend import Request, SamplingParams
+from mixpo.responses.backends import make
 from mixpo.responses.backends.config import BackendConfig
 from mixpo.responses.backends.make import load_backend
 from mixpo.responses.backends.spread import SpreadBackend
+from mixpo.responses.backends.vllm import VLLMConfig
 from mixpo.responses.balance import Balance
 from mixpo.verdicts.verify import outcome
 
@@ -250,3 +252,20 @@ def test_every_step_that_lets_a_model_write(tmp_path):
     assert one == two
     assert any(name.startswith("continuations/") for name in one)
     assert sum(name.startswith("evaluation/") and "/responses/" in name for name in one) == 5
+
+
+@pytest.mark.parametrize(
+    ("values", "groups"),
+    [
+        ({}, ["0", "1", "2", "3", "4"]),
+        ({"device": "cuda:1"}, []),
+        ({"name": "vllm"}, ["0", "1", "2", "3", "4"]),
+        ({"name": "vllm", "vllm": VLLMConfig(tensor_parallel_size=2)}, ["0,1", "2,3"]),
+        ({"name": "vllm", "vllm": VLLMConfig(tensor_parallel_size=4)}, ["0,1,2,3"]),
+        ({"name": "scripted", "script": "answers.jsonl"}, []),
+    ],
+)
+def test_which_gpus_each_process_gets(monkeypatch, values, groups):
+    """Servers and scripts have none, and a device that was named is heeded; vLLM: tensor x data parallel."""
+    monkeypatch.setattr(make, "visible", lambda: ["0", "1", "2", "3", "4"])
+    assert make._groups(BackendConfig(**values)) == groups
