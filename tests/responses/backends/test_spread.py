@@ -1,5 +1,6 @@
 """A backend in two processes, on the processor: the same files as one writes, whatever ends in the middle."""
 
+import gc
 import os
 import re
 import signal
@@ -15,6 +16,7 @@ import yaml
 from PIL import Image
 
 from mixpo.errors import UserError
+from mixpo.evaluation import evaluate
 from mixpo.files import RunFiles
 from mixpo.records import Dropped, DropReason, Question
 from mixpo.responses import sample
@@ -22,7 +24,7 @@ from mixpo.responses.backend import Request, SamplingParams
 from mixpo.responses.backends import make
 from mixpo.responses.backends.config import BackendConfig
 from mixpo.responses.backends.make import load_backend
-from mixpo.responses.backends.spread import SpreadBackend
+from mixpo.responses.backends.spread import SpreadBackend, Worker
 from mixpo.responses.backends.vllm import VLLMConfig
 from mixpo.responses.balance import Balance
 from mixpo.verdicts.verify import outcome
@@ -269,3 +271,28 @@ def test_which_gpus_each_process_gets(monkeypatch, values, groups):
     """Servers and scripts have none, and a device that was named is heeded; vLLM: tensor x data parallel."""
     monkeypatch.setattr(make, "visible", lambda: ["0", "1", "2", "3", "4"])
     assert make._groups(BackendConfig(**values)) == groups
+
+
+def test_the_processes_of_a_model_end_before_those_of_the_next_begin(model, tmp_path, monkeypatch):
+    """Both would not fit on a GPU; nobody waits for the garbage collector."""
+    monkeypatch.setattr(make, "visible", lambda: list(TWO))
+    begun, alive = [], []
+    start = Worker.start
+
+    def noted(*given):
+        alive.append(sum(process.poll() is None for process in begun))
+        worker = start(*given)
+        begun.append(worker.process)
+        return worker
+
+    monkeypatch.setattr(Worker, "start", noted)
+    gc.disable()
+    try:
+        files = make_run(tmp_path)
+        sample.run(config(model, backend=CONFIG), files)
+        models, scenes = {"a": model, "b": model}, {"test": {"loader": "scenes", "split": "test", "count": 2}}
+        evaluate.run(evaluate.Config(models=models, benchmarks=scenes, backend=CONFIG, max_new_tokens=4), files)
+        assert all(process.poll() is not None for process in begun)
+    finally:
+        gc.enable()
+    assert alive == [0, 1] * 3
