@@ -26,6 +26,8 @@ COMMON = {
     "images",
     "progress",
     "endpoint",
+    "devices",
+    "child",
 }
 TOP = {
     "ablate", "cli", "cli_tools", "doctor", "fields", "fingerprints", "pipeline", "publish", "quickstart", "redo",
@@ -192,8 +194,9 @@ MORE_PARAMETERS = {
     "models/attention.py:_attention_function",
     "models/cpu_attention.py:attention_function",
     "responses/backends/embedded/attention.py:_attention_function",
-    # typer makes an option of each parameter; this command is an evaluation without a recipe.
+    # typer makes an option of each parameter: of an evaluation without a recipe, and of sampling here or on a cluster.
     "cli.py:evaluate",
+    "cli.py:sample",
     # What TRL's DPOTrainer takes.
     "training/trainer.py:__init__",
 }

@@ -1,6 +1,5 @@
 """The command line: step name -> module. Nothing heavy is imported before a step is called."""
 
-import logging
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -10,6 +9,7 @@ import typer
 
 from mixpo.cli_tools import TOOLS
 from mixpo.errors import UserError
+from mixpo.progress import show_warnings
 
 app = typer.Typer(
     help="Mixed Preference Optimization (MPO) for vision-language models, end to end.",
@@ -23,6 +23,10 @@ RecipePath = Annotated[Path, typer.Argument(help="A YAML recipe, or a run folder
 Overrides = Annotated[list[str] | None, typer.Argument(help="section.field=value, as often as you like.")]
 Redo = Annotated[
     bool, typer.Option("--redo", help="Make anew what has changed, or the sections named, and all that read them.")
+]
+
+Gpus = Annotated[
+    int | None, typer.Option("--gpus", min=1, help="GPUs of this machine to use: a process on each; default: all.")
 ]
 
 INTERRUPTED = 130
@@ -50,6 +54,7 @@ def run(
     recipe: RecipePath,
     overrides: Overrides = None,
     redo: Redo = False,
+    gpus: Gpus = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be done.")] = False,
 ) -> None:
     """Do all steps of a recipe in order; what is done already is not done again."""
@@ -57,7 +62,7 @@ def run(
     if dry_run:
         _status(recipe, values, sections)
     else:
-        _run(recipe, values, None, redo=sections)
+        _run(recipe, values, None, redo=sections, gpus=gpus)
 
 
 @app.command()
@@ -94,19 +99,25 @@ def _run(
     only: str | None,
     cluster: object = None,
     redo: list[str] | None = None,
+    gpus: int | None = None,
 ) -> None:
     from mixpo.pipeline import run_recipe
     from mixpo.recipe import load_recipe
 
-    files = run_recipe(load_recipe(recipe, overrides or ()), only, cluster, redo=redo)
+    files = run_recipe(load_recipe(recipe, overrides or ()), only, cluster, redo=redo, gpus=gpus)
     if files.report.exists():
         typer.echo(f"report: {files.report}")
 
 
 def _add_step(step: str) -> None:
-    @app.command(name=step.replace("_", "-"), help=STEP_HELP[step])
     def command(recipe: RecipePath, overrides: Overrides = None) -> None:
         _run(recipe, overrides, step)
+
+    def on_gpus(recipe: RecipePath, overrides: Overrides = None, gpus: Gpus = None) -> None:
+        _run(recipe, overrides, step, gpus=gpus)
+
+    add = app.command(name=step.replace("_", "-"), help=STEP_HELP[step])
+    add(on_gpus if step in ("dropout", "train", "best_of") else command)
 
 
 for _step in STEP_HELP:
@@ -118,6 +129,7 @@ for _step in STEP_HELP:
 def sample(
     recipe: RecipePath,
     overrides: Overrides = None,
+    gpus: Gpus = None,
     ray: Annotated[
         str, typer.Option(help="Sample on a Ray cluster: auto (the running one, or this machine), or its address.")
     ] = "",
@@ -129,8 +141,10 @@ def sample(
     if not ray:
         if workers or questions or out:
             raise UserError("--workers, --questions and --out need --ray, for example --ray auto")
-        _run(recipe, overrides, "sample")
+        _run(recipe, overrides, "sample", gpus=gpus)
         return
+    if gpus is not None:
+        raise UserError("--gpus is of this machine; with --ray, --workers says how many there are")
     from mixpo.responses.cluster.driver import Cluster
 
     _run(recipe, overrides, "sample", Cluster(address=ray, workers=workers, questions=questions, out=out))
@@ -212,14 +226,17 @@ def evaluate(
     option: Annotated[list[str] | None, typer.Option(help="FIELD=VALUE of the benchmarks: limit, samples …")] = None,
     max_new_tokens: Annotated[int | None, typer.Option(help="Longest answer.")] = None,
     out: Annotated[Path, typer.Option(help="Run folder.")] = Path("runs/evaluate"),
+    gpus: Gpus = None,
 ) -> None:
     """Answer benchmarks and print scores with intervals: of a recipe, or of models given here."""
     if recipe is not None:
-        _run(recipe, overrides, "evaluate")
+        _run(recipe, overrides, "evaluate", gpus=gpus)
     elif model and benchmark:
+        from mixpo.devices import limited
         from mixpo.evaluation.evaluate_models import evaluate_models
 
-        evaluate_models(model, benchmark, prompt, out, option or (), max_new_tokens)
+        with limited(gpus):
+            evaluate_models(model, benchmark, prompt, out, option or (), max_new_tokens)
     else:
         raise UserError("evaluate needs a recipe, or --model and --benchmark")
 
@@ -243,14 +260,6 @@ for _tool in TOOLS:
 
 
 @app.command()
-def fields(name: Annotated[str, typer.Argument(help="train, train.objective.beta, questions.jsonl …")] = "") -> None:
-    """Print the fields of a step, loader or benchmark: type, default, meaning; without a name, what there is."""
-    from mixpo.fields import show
-
-    show(name)
-
-
-@app.command()
 def plan(
     recipe: RecipePath,
     overrides: Overrides = None,
@@ -262,21 +271,9 @@ def plan(
     typer.echo(run_plan(recipe, overrides or (), machine))
 
 
-@app.command()
-def quickstart(
-    short: Annotated[bool, typer.Option(help="A few minutes less: fewer questions, a weaker result.")] = False,
-    seed: Annotated[int, typer.Option(help="Seed of questions, sampling and training.")] = 0,
-    out: Annotated[Path | None, typer.Option(help="Run folder.")] = None,
-) -> None:
-    """Sample, judge, pair, train and evaluate on drawn scenes with the model that ships with mixpo."""
-    from mixpo.quickstart import quickstart as run_quickstart
-
-    run_quickstart(short=short, seed=seed, out=out)
-
-
 def main() -> NoReturn:
     """Entry point: a UserError becomes one sentence and exit status 2; an interrupt says how to go on."""
-    logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s")
+    show_warnings()
     try:
         status = app(standalone_mode=False) or 0
     except UserError as error:

@@ -18,11 +18,12 @@ import yaml
 
 from mixpo import __version__
 from mixpo.config import plain
-from mixpo.errors import RecipeError, UserError
+from mixpo.devices import limited
+from mixpo.errors import FieldError, RecipeError, UserError
 from mixpo.files import RunFiles
 from mixpo.fingerprints import load, named_files, named_models, save
 from mixpo.lock import held
-from mixpo.progress import say
+from mixpo.progress import be_silent, say
 from mixpo.recipe import Recipe, Section
 from mixpo.redo import finish, redone, refuse_stale, set_aside
 from mixpo.references import references
@@ -58,22 +59,35 @@ def run_recipe(
     cluster: Any = None,
     jobs: int = 1,
     redo: Sequence[str] | None = None,
+    gpus: int | None = None,
 ) -> RunFiles:
     """Does all sections in order, or those of the step (or of the name) `only`.
 
     `cluster`: a `mixpo.responses.cluster.driver.Cluster` that samples instead of this process. `jobs`: how many
     sections that follow one another, and do not build on one another, are done at a time, and how many models answer
     at a time. `redo`: the sections that are made anew with all that read them, empty: those whose recipe, data or
-    sources have changed; None: then UserError says so.
+    sources have changed; None: then UserError says so. `gpus`: how many of this machine's GPUs train and let models
+    write; None: all. With several, they do so in processes of their own; the records are the same.
     """
+    with limited(gpus):
+        return _run_recipe(recipe, only, cluster, jobs, redo, gpus)
+
+
+def _run_recipe(
+    recipe: Recipe, only: str | None, cluster: Any, jobs: int, redo: Sequence[str] | None, gpus: int | None
+) -> RunFiles:
     recipe, configs = planned(recipe)
     chosen = {name: s for name, s in recipe.sections.items() if only in (None, name, s.step)}
     if not chosen:
         raise RecipeError(f"{recipe.path}: the recipe has no section that uses the step {only!r}")
+    if gpus is not None:
+        _refuse_uneven(recipe, {name: configs[name] for name, one in chosen.items() if one.step == "train"}, gpus)
     if PROCESSES > 1 and any(section.step != "train" for section in chosen.values()):
         raise UserError("with several processes only `mixpo train` runs; do the recipe's other steps without torchrun")
     if PROCESSES > 1 and redo is not None:
         raise UserError("--redo sets results aside, which one process does: run it once without torchrun")
+    if RANK:
+        be_silent()
     files = RunFiles(recipe.run)
     with held(files.lock) if RANK == 0 else nullcontext():
         if RANK == 0:
@@ -114,6 +128,17 @@ def _refuse_missing(recipe: Recipe, configs: dict[str, Any], found: dict[str, St
                 f"{name} reads {reference.kind} of {other!r}, which has not run; run all steps with "
                 f"`mixpo run {recipe.path}`, or `mixpo {command} {recipe.path}` first"
             )
+
+
+def _refuse_uneven(recipe: Recipe, trainings: dict[str, Any], gpus: int) -> None:
+    """Raises RecipeError before anything begins when a training cannot be shared out among so many GPUs."""
+    from mixpo.training.launch import check
+
+    for name, config in trainings.items():
+        try:
+            check(config, gpus)
+        except FieldError as error:
+            raise RecipeError(f"{recipe.at(f'steps.{name}.{error.place}')}: {error.sentence}") from error
 
 
 def _refuse_absent(recipe: Recipe, name: str, config: Any) -> None:
@@ -171,6 +196,10 @@ def _runner(step: str, cluster: Any) -> Callable[[Any, RunFiles], None]:
         from mixpo.verdicts.truths import unanswerable
 
         return partial(run, doubt=unanswerable)
+    if step == "train":
+        from mixpo.training import launch
+
+        return launch.run
     if step != "sample":
         return run
     from mixpo.verdicts.verify import outcome

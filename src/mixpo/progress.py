@@ -1,5 +1,6 @@
 """Progress bars and one-line notes of what a step did (rich, on standard error)."""
 
+import logging
 import time
 from collections.abc import Iterable, Iterator
 from functools import cache
@@ -23,6 +24,18 @@ def console() -> Any:
 def say(text: str) -> None:
     """One line for the user, no markup."""
     console().print(text, markup=False)
+
+
+def show_warnings(level: int | str = logging.WARNING) -> None:
+    """What is logged from this level on, one line each on standard error."""
+    logging.basicConfig(format="%(levelname)s: %(message)s")
+    logging.getLogger().setLevel(level)
+
+
+def be_silent() -> None:
+    """Neither bars nor notes nor warnings from this process: another one does the same and says it."""
+    console().quiet = True
+    show_warnings(logging.ERROR)
 
 
 def hide_bars() -> None:

@@ -2,13 +2,14 @@
 
 import multiprocessing
 import os
-import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from typing import Any
 
+from mixpo.child import begin, share_of_cores
+from mixpo.devices import VARIABLE, shared_out, visible
 from mixpo.errors import UserError
 from mixpo.progress import hide_bars
 
@@ -18,13 +19,16 @@ def side_by_side(
 ) -> Iterator[tuple[str, float]]:
     """Calls every function of `work` with its arguments, `jobs` at a time; yields its name and seconds as each is done.
 
-    The cores are shared out among the processes, and a process ends with the one that started it, also when that one
-    is killed: two must never write the same files. Raises what a function raises, after those under way are done;
-    UserError when a process dies (out of memory, a kill).
+    The cores and the GPUs are shared out among the processes, and a process ends with the one that started it, also
+    when that one is killed: two must never write the same files. Raises what a function raises, after those under way
+    are done; UserError when a process dies (out of memory, a kill).
     """
-    threads = max(1, len(os.sched_getaffinity(0)) // jobs) if hasattr(os, "sched_getaffinity") else 1
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(jobs, mp_context=context, initializer=_begin, initargs=(threads,)) as pool:
+    shares = context.SimpleQueue()
+    for share in shared_out(visible(), jobs):
+        shares.put(share)
+    begins = (share_of_cores(jobs), shares)
+    with ProcessPoolExecutor(jobs, mp_context=context, initializer=_begin, initargs=begins) as pool:
         names = {pool.submit(_timed, function, given): name for name, (function, given) in work.items()}
         try:
             for future in as_completed(names):
@@ -35,19 +39,11 @@ def side_by_side(
             pool.shutdown(cancel_futures=True)
 
 
-def _begin(threads: int) -> None:
-    import torch
-
-    torch.set_num_threads(threads)
+def _begin(threads: int, shares: Any) -> None:
+    if not shares.empty():
+        os.environ[VARIABLE] = shares.get()
     hide_bars()
-    parent = multiprocessing.parent_process()
-    assert parent is not None
-    threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
-
-
-def _end_with(parent: Any) -> None:
-    parent.join()
-    os._exit(1)
+    begin(threads)
 
 
 def _timed(function: Callable[..., None], given: tuple[Any, ...]) -> float:

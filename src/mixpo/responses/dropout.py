@@ -14,7 +14,7 @@ from mixpo.progress import say, track
 from mixpo.records import Continuation, Dropped, DropReason, FinishReason, Question, Response
 from mixpo.references import Output, Responses
 from mixpo.responses.backend import Backend, Completion, Request
-from mixpo.responses.backends.make import make_backend
+from mixpo.responses.backends.make import is_spread, make_backend
 from mixpo.responses.ledger import Ledger, blocks
 from mixpo.responses.prefetch import read_ahead
 from mixpo.responses.sample import IMAGES_AHEAD
@@ -90,6 +90,8 @@ def dropout(
             yield _dropped(asked[completion.id][0], completion.reason, completion.detail)
         else:
             yield _continuation(*asked[completion.request_id], completion, backend, config)
+        while refused:
+            yield refused.pop()
     yield from refused
 
 
@@ -174,6 +176,7 @@ def run(config: Config, files: RunFiles) -> None:
         return
     backend = make_backend(config.backend, files.model(config.model))
     roots = ImageRoots.load(files.image_roots_file(config.questions))
-    work = ledger.commit(all_blocks(), lambda block: dropout(block, backend, roots, config))
+    commit = ledger.commit_in_one_stream if is_spread(backend) else ledger.commit
+    work = commit(all_blocks(), lambda cuts: dropout(cuts, backend, roots, config))
     for _ in track(work, config.name, total=ledger.total, done=ledger.finished):
         pass

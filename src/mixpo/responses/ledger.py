@@ -5,6 +5,7 @@ there; an unfinished block is done again as a whole and only what its files lack
 out follows its block's records: a `Dropped` record also says that its work is done.
 """
 
+from collections import deque
 from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from itertools import islice
 from typing import Generic, Protocol, TypeVar
@@ -86,8 +87,51 @@ class Ledger(Progress[Work], Generic[Work, Made]):
             except (UserError, KeyboardInterrupt):
                 self.records.append(kept.records(self.written))
                 raise
-            self.records.append(kept.records(self.written))
-            self.dropped.append(kept.left_out(self.left_out))
+            self._append(kept)
+
+    def commit_in_one_stream(
+        self, all_blocks: Iterable[Sequence[Work]], make: Callable[[Iterable[Work]], Iterator[Made | Dropped]]
+    ) -> Iterator[Made | Dropped]:
+        """The same files as `commit`, with the work of one block following that of the last without a break.
+
+        For a backend of several processes, which would wait for each other at the end of every block. `make` may be
+        ahead in another thread.
+        """
+        begun: deque[Whole[Work, Made]] = deque()
+        block_of: dict[str, Whole[Work, Made]] = {}
+        """Of a record's id."""
+        block_of_work: dict[str, Whole[Work, Made]] = {}
+
+        def all_work() -> Iterator[Work]:
+            for number, block in enumerate(all_blocks):
+                if number in self.todo:
+                    kept: Whole[Work, Made] = Whole(block, self.wanted)
+                    block_of_work.update((work.id, kept) for work in block)
+                    block_of.update((id, kept) for work in block for id in self.wanted(work))
+                    begun.append(kept)
+                    yield from block
+
+        try:
+            for record in make(all_work()):
+                block = (block_of_work if isinstance(record, Dropped) else block_of)[record.id]
+                block.add(record)
+                yield record
+                while begun and begun[0].is_whole():
+                    done = begun.popleft()
+                    self._append(done)
+                    for work in done.block:
+                        del block_of_work[work.id]
+                        for id in self.wanted(work):
+                            del block_of[id]
+        except (UserError, KeyboardInterrupt):
+            for kept in begun:
+                self.records.append(kept.records(self.written))
+            raise
+        assert not begun, f"neither made nor dropped: {begun[0].lost()[:3]}"
+
+    def _append(self, kept: "Whole[Work, Made]") -> None:
+        self.records.append(kept.records(self.written))
+        self.dropped.append(kept.left_out(self.left_out))
 
 
 class Whole(Generic[Work, Made]):
@@ -97,17 +141,33 @@ class Whole(Generic[Work, Made]):
         self.block, self.wanted = block, wanted
         self.made: dict[str, Made] = {}
         self.dropped: dict[str, Dropped] = {}
+        self._done = 0
 
     def collect(self, made: Iterable[Made | Dropped]) -> Iterator[Made | Dropped]:
         """Passes the records on and keeps them."""
         for record in made:
-            if isinstance(record, Dropped):
-                self.dropped[record.id] = record
-            else:
-                self.made[record.id] = record
+            self.add(record)
             yield record
-        lost = [w.id for w in self.block if w.id not in self.dropped and not self.made.keys() >= set(self.wanted(w))]
-        assert not lost, f"neither made nor dropped: {lost[:3]}"
+        assert not self.lost(), f"neither made nor dropped: {self.lost()[:3]}"
+
+    def add(self, record: Made | Dropped) -> None:
+        if isinstance(record, Dropped):
+            self.dropped[record.id] = record
+        else:
+            self.made[record.id] = record
+
+    def lost(self) -> list[str]:
+        """The ids of the work that lacks a record."""
+        return [work.id for work in self.block if not self._is_done(work)]
+
+    def is_whole(self) -> bool:
+        """Asked after every record: what was found done is not looked at again."""
+        while self._done < len(self.block) and self._is_done(self.block[self._done]):
+            self._done += 1
+        return self._done == len(self.block)
+
+    def _is_done(self, work: Work) -> bool:
+        return work.id in self.dropped or self.made.keys() >= set(self.wanted(work))
 
     def records(self, written: Container[str]) -> Iterator[Made]:
         """Those not written yet, in the order of the work."""

@@ -17,7 +17,7 @@ from mixpo.prompts import Style, resolve_style, user_text
 from mixpo.records import Dropped, DropReason, Question, Response
 from mixpo.references import Output
 from mixpo.responses.backend import Backend, Completion, Request
-from mixpo.responses.backends.make import make_backend
+from mixpo.responses.backends.make import is_spread, make_backend
 from mixpo.responses.backends.response_cache import Remembered
 from mixpo.responses.balance import Balance, Judge, until_balanced
 from mixpo.responses.ledger import Ledger, blocks
@@ -109,6 +109,8 @@ def draw(
             yield completion
             continue
         yield _response(*asked[completion.request_id], completion, config.style)
+        while refused:
+            yield refused.pop()
     yield from refused
 
 
@@ -164,7 +166,11 @@ def sample_into(config: Config, files: RunFiles, load: Callable[[], Backend], ju
         }
         backend = Remembered(backend, (r for r in files.responses(config.name) if r.question_id in begun))
     roots = ImageRoots.load(files.image_roots_file(config.questions))
-    work = ledger.commit(all_blocks(), lambda block: sample(block, backend, roots, config, judge))
+    if is_spread(backend) and config.stop_when_balanced is None:
+        numbers = range(config.n)
+        work = ledger.commit_in_one_stream(all_blocks(), lambda asked: draw(asked, numbers, backend, roots, config))
+    else:
+        work = ledger.commit(all_blocks(), lambda block: sample(block, backend, roots, config, judge))
     for _ in track(work, config.name, total=ledger.total, done=ledger.finished):
         pass
 

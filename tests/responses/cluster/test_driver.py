@@ -12,12 +12,14 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from mixpo.cli import main
 from mixpo.errors import DataError, ImageError, MissingExtra, UserError
 from mixpo.files import RunFiles, to_json
 from mixpo.images import ImageRoots
 from mixpo.records import AnswerKind, Question
 from mixpo.responses import sample
 from mixpo.responses.backends.config import BackendConfig
+from mixpo.responses.backends.vllm import VLLMConfig
 from mixpo.responses.balance import Balance
 from mixpo.responses.cluster import driver, storage
 from mixpo.verdicts.verify import outcome
@@ -251,3 +253,44 @@ def test_a_shard_is_named_by_what_it_holds():
     assert block.shard.startswith("part-00003-")
     assert block.shard == replace(block).shard
     assert len({block.shard, replace(block, size=3).shard, replace(block, written=("q-6/0",)).shard}) == 3
+
+
+@pytest.mark.parametrize(
+    ("nodes", "workers", "gpus", "device", "actors"),
+    [
+        ([{"CPU": 4.0}, {"CPU": 2.0}], 0, 1, {"num_cpus": 1}, 6),
+        ([{"CPU": 4.0}], 3, 1, {"num_cpus": 1}, 3),
+        ([{"CPU": 8.0, "GPU": 8.0}, {"CPU": 8.0, "GPU": 4.0}], 0, 1, {"num_gpus": 1}, 12),
+        ([{"CPU": 8.0, "GPU": 8.0}, {"CPU": 8.0, "GPU": 4.0}], 0, 2, {"num_gpus": 2}, 6),
+        ([{"CPU": 8.0, "GPU": 7.0}, {"CPU": 8.0, "GPU": 4.0}], 0, 4, {"num_gpus": 4}, 2),
+        ([{"CPU": 8.0, "GPU": 8.0}], 2, 2, {"num_gpus": 2}, 2),
+    ],
+)
+def test_an_actor_gets_as_many_gpus_of_a_node_as_the_model_is_spread_over(nodes, workers, gpus, device, actors):
+    assert driver._devices(nodes, workers, gpus) == (device, actors)
+
+
+@pytest.mark.parametrize(("nodes", "most"), [([{"GPU": 2.0}, {"GPU": 2.0}], 2), ([{"CPU": 8.0}], 0)])
+def test_a_cluster_whose_nodes_have_too_few_gpus_is_a_sentence(nodes, most):
+    with pytest.raises(UserError, match=f"needs 4 GPUs of one node .* the cluster's nodes have {most} at most"):
+        driver._devices(nodes, 0, 4)
+
+
+def test_the_gpus_of_an_actor_are_those_of_vllms_engine():
+    values = {"vllm": VLLMConfig(tensor_parallel_size=4)}
+    assert driver._gpus_of_an_actor(BackendConfig(name="vllm", **values)) == 4
+    assert driver._gpus_of_an_actor(BackendConfig(name="transformers", **values)) == 1
+
+
+@pytest.mark.parametrize(
+    ("word", "message"), [("--ray", "with --ray, --workers says"), ("", "no GPU that torch can use")]
+)
+def test_gpus_are_of_this_machine(word, message, tmp_path, monkeypatch, capsys):
+    recipe = tmp_path / "r.yaml"
+    recipe.write_text("steps: {questions: {sources: {a: {loader: scenes}}}, sample: {}}\n")
+    monkeypatch.setattr("mixpo.devices.visible", list)
+    monkeypatch.setattr("sys.argv", ["mixpo", "sample", str(recipe), "--gpus", "2", *([word, "local"] if word else [])])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == 2
+    assert message in capsys.readouterr().err

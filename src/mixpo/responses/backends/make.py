@@ -1,13 +1,14 @@
 """A backend by name; its module, and the library behind it, is imported here and only then."""
 
+from mixpo.devices import grouped, visible
 from mixpo.responses.backend import Backend
 from mixpo.responses.backends.config import BackendConfig, BackendName
 from mixpo.responses.backends.server.openai_server import OpenAIServerBackend
 from mixpo.responses.backends.vllm import VLLMBackend
 
 
-def make_backend(config: BackendConfig, model: str) -> Backend:
-    """The backend serving `model` (a folder or hub name). Raises UserError when it cannot serve."""
+def load_backend(config: BackendConfig, model: str) -> Backend:
+    """The backend serving `model` (a folder or hub name), in this process. Raises UserError when it cannot serve."""
     if config.name == BackendName.SCRIPTED:
         from mixpo.responses.backends.scripted import ScriptedBackend
 
@@ -20,3 +21,30 @@ def make_backend(config: BackendConfig, model: str) -> Backend:
     from mixpo.responses.backends.embedded.transformers import TransformersBackend
 
     return TransformersBackend.load(model, config)
+
+
+def make_backend(config: BackendConfig, model: str) -> Backend:
+    """The same, spread over this machine's GPUs where it is embedded and there are several."""
+    groups = _groups(config)
+    if len(groups) < 2:
+        return load_backend(config, model)
+    from mixpo.responses.backends.spread import SpreadBackend
+
+    return SpreadBackend(config, model, groups)
+
+
+def is_spread(backend: Backend) -> bool:
+    """Whether it works in several processes: what is in a batch with what is then a matter of chance."""
+    from mixpo.responses.backends.spread import SpreadBackend
+
+    return isinstance(backend, SpreadBackend)
+
+
+def _groups(config: BackendConfig) -> list[str]:
+    """The GPUs of each process, as CUDA_VISIBLE_DEVICES names them: one, or as many as vLLM's tensor parallelism takes.
+
+    None for a backend that has no device of its own, or was told which.
+    """
+    if config.name == BackendName.VLLM:
+        return grouped(visible(), config.vllm.tensor_parallel_size)
+    return visible() if config.name == BackendName.TRANSFORMERS and config.device == "auto" else []

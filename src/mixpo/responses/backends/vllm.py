@@ -12,6 +12,9 @@ from mixpo.responses.backends import canaries
 
 AHEAD = 4
 """Times as many samples are given to the engine as it decodes together: it must never wait for prompts."""
+REFUSALS = ("VLLMValidationError", "VLLMClientError")
+"""Names of what vLLM raises for a request that it cannot take (`vllm.exceptions`): early versions have neither, in some
+the first is a ValueError, in later ones it comes from the second, which is none."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,9 +107,12 @@ class VLLMBackend:
         for samples in consecutive(request.samples):
             name = str(self.numbers)
             self.numbers += 1
+            sampling = self._sampling(params, request, samples)
             try:
-                self.engine.add_request(name, prompt, self._sampling(params, request, samples))
-            except ValueError as error:
+                self.engine.add_request(name, prompt, sampling)
+            except Exception as error:
+                if not _refuses(error):
+                    raise
                 self.engine.abort_request(added)
                 for other in added:
                     del running[other]
@@ -162,3 +168,8 @@ class VLLMBackend:
     def decode(self, token_ids: Sequence[int]) -> str:
         """The tokens' text as the tokenizer writes it, special tokens left out."""
         return self.chat.tokenizer.decode(list(token_ids), skip_special_tokens=True, clean_up_tokenization_spaces=False)
+
+
+def _refuses(error: Exception) -> bool:
+    """Whether the engine says that it cannot take this request, rather than that something is wrong with the engine."""
+    return isinstance(error, ValueError) or any(kind.__name__ in REFUSALS for kind in type(error).__mro__)

@@ -12,7 +12,7 @@ import json
 import logging
 import os
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from itertools import islice
@@ -25,7 +25,8 @@ from mixpo.images import ImageRoots
 from mixpo.progress import say, track
 from mixpo.records import Dropped, Question, Response
 from mixpo.responses.backend import Backend
-from mixpo.responses.backends.make import make_backend
+from mixpo.responses.backends.config import BackendConfig, BackendName
+from mixpo.responses.backends.make import load_backend
 from mixpo.responses.balance import Judge
 from mixpo.responses.cluster.storage import (
     Placed,
@@ -46,7 +47,8 @@ class Cluster:
     address: str = "auto"
     """`auto`: the running cluster, or else one on this machine; `local`: always one of its own; or an address."""
     workers: int = 0
-    """Actors; 0: one per GPU of the cluster, or per core where there is no GPU."""
+    """Actors; 0: one per GPU of the cluster (per `tensor_parallel_size` GPUs of a node with vLLM), or per core where
+    there is no GPU."""
     questions: str = ""
     """Path or address (s3://…) of questions as JSON lines or Parquet; empty: the run folder's."""
     out: str = ""
@@ -107,7 +109,7 @@ class SamplingActor:
 
     @cached_property
     def backend(self) -> Backend:
-        return make_backend(self.job.config.backend, self.job.model)
+        return load_backend(self.job.config.backend, self.job.model)
 
     @cached_property
     def images(self) -> ImageRoots:
@@ -172,7 +174,8 @@ def sample_on_ray(job: ActorSetup, todo: list[Block], cluster: Cluster) -> Itera
     with _connected(ray, cluster.address):
         context = ray.data.DataContext.get_current()
         context.enable_progress_bars = False
-        device, size = _devices(ray, cluster.workers)
+        nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+        device, size = _devices(nodes, cluster.workers, _gpus_of_an_actor(job.config.backend))
         rows = [{"block": json.dumps(asdict(block))} for block in todo]
         done = ray.data.from_items(rows, override_num_blocks=len(rows)).map(
             SamplingActor,
@@ -224,11 +227,26 @@ def _connected(ray: Any, address: str) -> Iterator[None]:
         ray.shutdown()
 
 
-def _devices(ray: Any, workers: int) -> tuple[dict[str, float], int]:
-    """What an actor asks the cluster for, and how many actors there are."""
-    resources = ray.cluster_resources()
-    gpus, cores = int(resources.get("GPU", 0)), int(resources.get("CPU", 1))
-    return ({"num_gpus": 1}, workers or gpus) if gpus else ({"num_cpus": 1}, workers or cores)
+def _gpus_of_an_actor(config: BackendConfig) -> int:
+    return config.vllm.tensor_parallel_size if config.name == BackendName.VLLM else 1
+
+
+def _devices(nodes: Sequence[Mapping[str, float]], workers: int, gpus: int) -> tuple[dict[str, float], int]:
+    """What an actor asks the cluster for, and how many actors there are, 1 at least.
+
+    `nodes`: each node's resources, as Ray names them; `gpus`: those of one actor, which are of one node. Raises
+    UserError when no node has so many.
+    """
+    most = [int(node.get("GPU", 0)) for node in nodes]
+    if not any(most) and gpus == 1:
+        return {"num_cpus": 1}, workers or max(1, sum(int(node.get("CPU", 0)) for node in nodes))
+    places = sum(count // gpus for count in most)
+    if not places:
+        raise UserError(
+            f"an actor needs {gpus} GPUs of one node (vllm.tensor_parallel_size), and the cluster's nodes have "
+            f"{max(most, default=0)} at most; set a smaller tensor_parallel_size, or use larger nodes"
+        )
+    return {"num_gpus": gpus}, workers or places
 
 
 def job_of(config: Config, files: RunFiles, cluster: Cluster, judge: Judge | None) -> ActorSetup:

@@ -1,0 +1,157 @@
+"""The step `train` on the GPUs of this machine: a process for each, as torchrun starts them, with no other command."""
+
+import json
+import logging
+import os
+import signal
+import tempfile
+import time
+import traceback
+import uuid
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import torch
+
+from mixpo.child import begin, end, share_of_cores
+from mixpo.devices import CPU, VARIABLE, visible
+from mixpo.errors import FieldError, UserError
+from mixpo.files import RunFiles
+from mixpo.progress import be_silent, say, show_warnings
+from mixpo.training import train
+
+AFTERMATH = 3.0
+"""Seconds that a process waits before it tells its error: that another one has died must be seen first."""
+STOPPED = (signal.SIGINT, signal.SIGTERM)
+
+
+def run(config: train.Config, files: RunFiles) -> None:
+    """Trains on as many of the visible GPUs as divide the step's micro-batches; `train.run` where there is one process.
+
+    That is: on a processor or one GPU, and in a process that torchrun or `accelerate launch` has started.
+    """
+    devices = [] if "WORLD_SIZE" in os.environ or config.trainer.get("use_cpu") else visible()
+    # With one of several, too: CUDA may have begun with all of them in this process, and Trainer would take them.
+    alone = len(devices) < 2 and torch.cuda.device_count() < 2
+    if not devices or alone or (files.checkpoints(config.name) / "model").exists():
+        train.run(config, files)
+        return
+    count = most(config, len(devices))
+    if count < len(devices):
+        say(
+            f"note: {config.name} runs on {count} of {len(devices)} GPUs: the {micro_batches(config)} micro-batches of "
+            "a step cannot be shared out evenly among more"
+        )
+    launched(config, files, devices[:count])
+
+
+def micro_batches(config: train.Config) -> int:
+    """Of an optimizer step, over all processes."""
+    return config.batch // config.micro_batch
+
+
+def most(config: train.Config, devices: int) -> int:
+    """The largest number of processes, up to `devices`, that share the micro-batches of a step evenly."""
+    return max(count for count in range(1, devices + 1) if micro_batches(config) % count == 0)
+
+
+def check(config: train.Config, gpus: int) -> None:
+    """Raises FieldError where a step's micro-batches cannot be shared out among `gpus` processes."""
+    if micro_batches(config) % gpus:
+        needed = f"a multiple of micro_batch ({config.micro_batch}) times --gpus ({gpus})"
+        raise FieldError(["batch"], f"batch ({config.batch}) must be {needed}, or use --gpus {most(config, gpus)}")
+
+
+def launched(config: train.Config, files: RunFiles, devices: Sequence[str]) -> None:
+    """Trains in a process for each device (names of `visible`, or `cpu`), and waits for them.
+
+    Raises UserError with what a process says that refuses, or when one dies; RuntimeError with the traceback of one
+    that fails; KeyboardInterrupt on SIGINT and SIGTERM. In any case no process is left.
+    """
+    from torch.distributed.elastic.multiprocessing import SignalException
+    from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
+    from torch.distributed.launcher.api import LaunchConfig, elastic_launch
+
+    how = LaunchConfig(
+        min_nodes=1, max_nodes=1, nproc_per_node=len(devices), run_id=uuid.uuid4().hex, max_restarts=0,
+        rdzv_backend="c10d", rdzv_endpoint="127.0.0.1:0", local_addr="127.0.0.1", start_method="spawn",
+    )  # fmt: skip
+    with tempfile.TemporaryDirectory(prefix="mixpo-") as folder, _own_handlers():
+        told = Path(folder) / "error.json"
+        try:
+            elastic_launch(how, process)(config, files, list(devices), told)
+        except SignalException:
+            raise KeyboardInterrupt from None
+        except ChildFailedError as error:
+            rank, failure = next(iter(error.failures.items()))
+            if -failure.exitcode in STOPPED:
+                raise KeyboardInterrupt from None
+            if told.exists():
+                raise _error(json.loads(told.read_text(encoding="utf-8"))) from None
+            raise UserError(
+                f"{config.name}: process {rank} of {len(devices)} died (exit status {failure.exitcode}: killed, or out "
+                "of memory); the same command goes on where this stopped"
+            ) from None
+
+
+def _error(told: dict[str, str]) -> Exception:
+    if "sentence" in told:
+        return UserError(told["sentence"])
+    return RuntimeError(f"process {told['rank']} of the training failed:\n{told['traceback']}")
+
+
+@contextmanager
+def _own_handlers() -> Iterator[None]:
+    """torch's own handlers of signals, and its messages on how processes end, for as long as it is at work."""
+    logger = logging.getLogger("torch.distributed.elastic")
+    before = {number: signal.getsignal(number) for number in (*STOPPED, signal.SIGHUP, signal.SIGQUIT)}
+    quiet, logger.propagate = logger.propagate, False
+    logger.addHandler(nowhere := logging.NullHandler())
+    try:
+        yield
+    finally:
+        logger.removeHandler(nowhere)
+        logger.propagate = quiet
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def process(config: train.Config, files: RunFiles, devices: Sequence[str], told: Path) -> None:
+    """What each process does; the first error of all is told in the file `told`."""
+    # The default action, not Python's: it ends a process that waits for the others, and leaves no traceback.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    begin(None if len(devices) == 1 or "OMP_NUM_THREADS" in os.environ else share_of_cores(len(devices)))
+    rank = os.environ["RANK"]
+    if rank == "0":
+        show_warnings()
+    else:
+        be_silent()
+    if devices[0] == CPU:
+        os.environ["ACCELERATE_USE_CPU"] = "true"
+    elif len(devices) == 1:
+        os.environ[VARIABLE] = devices[0]  # else Trainer would take all that it sees
+        for name in ("WORLD_SIZE", "RANK", "LOCAL_RANK"):
+            del os.environ[name]
+    try:
+        train.run(config, files)
+    except UserError as error:
+        _tell(told, {"rank": rank, "sentence": str(error)})
+    except Exception:
+        trace = traceback.format_exc()
+        time.sleep(AFTERMATH)
+        _tell(told, {"rank": rank, "traceback": trace})
+    else:
+        if torch.distributed.is_initialized():
+            torch.distributed.destroy_process_group()
+
+
+def _tell(told: Path, what: dict[str, str]) -> None:
+    """Ends this process; the others are stopped by the agent that started it."""
+    try:
+        staged = told.with_suffix(f".{os.getpid()}")
+        staged.write_text(json.dumps(what), encoding="utf-8")
+        os.link(staged, told)  # whole, and only the first
+    except FileExistsError:
+        pass
+    end()
