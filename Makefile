@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: quickstart test check docs bench base clean
+.PHONY: quickstart test check docs bench gpu gpu-bundle base clean
 
 .venv/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
@@ -30,6 +30,18 @@ bench: .venv/installed-dev  ## speed and memory of a training step beside TRL (a
 	$(BIN)/python benchmarks/memory.py --flat 10000
 	$(BIN)/python benchmarks/plan.py
 	$(BIN)/python benchmarks/scaling.py
+
+gpu: .venv/installed-dev  ## on a real GPU: exactness, first losses, sampling, speed and memory beside TRL (8 minutes)
+	$(BIN)/pip install --disable-pip-version-check -q -e ".[bench]" -c constraints.txt
+	$(BIN)/python benchmarks/gpu.py
+
+# What a machine with a GPU and without network may lack or have too old; `python benchmarks/gpu.py --wheels wheels` there.
+GPU_PYTHON ?= 3.12
+GPU_WHEELS ?= transformers tokenizers safetensors pydantic pydantic_core annotated-types typing-inspection \
+	typing_extensions trl==1.16.0 datasets dill multiprocess
+gpu-bundle:  ## wheels/, to be copied beside the checkout (20 MB)
+	$(PYTHON) -m pip download --disable-pip-version-check -q --no-deps --only-binary=:all: --python-version $(GPU_PYTHON) \
+		$(addprefix --platform manylinux,_2_28_x86_64 _2_17_x86_64 2014_x86_64) -c constraints.txt -d wheels $(GPU_WHEELS)
 
 docs: .venv/installed-dev  ## the documentation as a site, in site/; a broken link fails
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet

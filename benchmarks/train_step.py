@@ -44,18 +44,19 @@ def ours(folder: str, rows: list, pairs: int, model: Any, processor: Any, **give
     # TRL's variants of the losses, so that both do the same arithmetic.
     args = MPOConfig(
         output_dir=folder, per_device_train_batch_size=pairs, reward_shift="none", generation="sft_token_mean",
-        layout="shared", **COMMON, **given,
+        **{"layout": "shared", **COMMON, **given},
     )  # fmt: skip
     return MPOTrainer(model, args, train_dataset=rows, processing_class=processor)
 
 
-def trls(folder: str, rows: list, pairs: int, model: Any, processor: Any) -> Any:
+def trls(folder: str, rows: list, pairs: int, model: Any, processor: Any, **given: Any) -> Any:
     from datasets import Dataset
     from trl import DPOConfig, DPOTrainer
 
     args = DPOConfig(
         output_dir=folder, per_device_train_batch_size=pairs, loss_type=["sigmoid", "bco_pair", "sft"],
-        loss_weights=[0.8, 0.2, 1.0], beta=0.1, max_length=None, gradient_checkpointing=False, bf16=False, **COMMON,
+        loss_weights=[0.8, 0.2, 1.0], beta=0.1, max_length=None,
+        **{"gradient_checkpointing": False, "bf16": False, **COMMON, **given},
     )  # fmt: skip
     data = Dataset.from_list([{key: value for key, value in row.items() if key != "question_id"} for row in rows[:1]])
     return DPOTrainer(model, ref_model=copy.deepcopy(model), args=args, train_dataset=data, processing_class=processor)

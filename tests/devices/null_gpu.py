@@ -19,7 +19,7 @@ from typing import Any
 
 HERE = Path(__file__).parent
 SCRIPTS = HERE / "scripts"
-SOURCES = (HERE.parents[1] / "src", HERE.parent)
+SOURCES = (HERE.parents[1] / "src", HERE.parent, HERE.parents[1] / "benchmarks")
 
 
 def missing() -> str:
