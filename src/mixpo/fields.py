@@ -6,6 +6,7 @@ import importlib
 import inspect
 import json
 import textwrap
+import types
 import typing
 from collections.abc import Iterator, Mapping, Sequence
 from enum import StrEnum
@@ -206,6 +207,10 @@ def _kind(hint: Any) -> str:
     inner = without_none(hint)
     if inner is not hint:
         return f"{_kind(inner)} or null"
+    if typing.get_origin(hint) in (types.UnionType, typing.Union):
+        return " or ".join(map(_kind, typing.get_args(hint)))
+    if typing.get_origin(hint) is typing.Literal:
+        return " or ".join(typing.get_args(hint))
     if isinstance(hint, type) and issubclass(hint, StrEnum):
         return f"one of {', '.join(hint)}"
     if typing.get_origin(hint) is tuple:
