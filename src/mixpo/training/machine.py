@@ -90,6 +90,8 @@ def refuse_on_this_machine(words: Words) -> None:
             raise FieldError(["attention"], "flash-attn is not installed: pip install flash-attn, or say auto")
         if not accelerator:
             raise FieldError(["attention"], "flash_attention_2 needs a GPU, and here is none: say auto")
+        if words.precision == Precision.AUTO and not knows_bf16():
+            raise FieldError(["attention"], "flash_attention_2 knows bf16 and fp16 alone: say `precision: fp16`")
     if words.quantize != Quantize.NONE and not _installed("bitsandbytes"):
         raise MissingExtra("quantize: bitsandbytes", "quantize")
     if words.lora is not None and not _installed("peft"):
@@ -126,7 +128,7 @@ def refuse_optimizer(args: MPOConfig) -> None:
 
 def begin_alone(words: Words) -> None:
     """Sharding wants a process group: one process on a GPU becomes the only one of its own."""
-    if words.shard == Shard.NONE or "RANK" in os.environ:
+    if words.shard == Shard.NONE or "RANK" in os.environ or not on_accelerator(words.trainer):
         return
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))

@@ -1,10 +1,12 @@
 """The policy as a `train` section wants it: loaded, quantised, frozen in parts, what is frozen in 16 bits."""
 
 from collections.abc import Collection
+from types import MethodType
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
+from torch.nn.functional import linear
 from transformers.modeling_layers import GradientCheckpointingLayer
 
 from mixpo.errors import UserError
@@ -19,18 +21,38 @@ DTYPES = {"bf16": "bfloat16", "fp16": "float16"}
 def load_policy(path: str, words: Words, args: MPOConfig) -> nn.Module:
     """Trained weights are float32, whatever the precision of products: in bfloat16 a step of 5e-6 changes few of them.
 
-    Weights that are not trained are held in bfloat16 where the checkpoint has them so and products are taken so:
-    nothing is lost. Raises UserError for a part to freeze that the model does not have.
+    What is not trained is held in bfloat16 where the checkpoint has it so and products are taken so: all of the model
+    below an adapter, the matrices of frozen parts. Raises UserError for a part to freeze that the model does not have.
     """
     numbers = DTYPES.get(args.mixed_precision, "float32")
     halved = numbers == "bfloat16" and checkpoint_dtype(path) == torch.bfloat16
     whole = words.quantize != Quantize.NONE or (halved and words.lora is not None)
     model = load_model(path, numbers if whole else "float32", attention=words.attention, quantize=words.quantize)
     freeze(model, words.freeze)
-    for parameter in model.parameters() if halved and not whole else ():
-        if not parameter.requires_grad and not hasattr(parameter, "ds_id"):  # ZeRO-3 keeps weights in its own way
-            parameter.data = parameter.data.to(torch.bfloat16)
+    if halved and not whole:
+        halve_frozen(model)
     return model
+
+
+def halve_frozen(model: Any) -> None:
+    """Has the matrices of linear layers that are not trained in bfloat16, as autocast would cast them at each product.
+
+    Norms and embeddings stay: what flows between the layers keeps its type, which models do not expect to change.
+    """
+    embedded = {id(module.weight) for module in model.modules() if isinstance(module, nn.Embedding)}
+    for module in model.modules():
+        if type(module) is not nn.Linear or module.weight.requires_grad or id(module.weight) in embedded:
+            continue
+        if not hasattr(module.weight, "ds_id"):  # ZeRO-3 keeps weights in its own way
+            module.weight.data = module.weight.data.to(torch.bfloat16)
+            if module is not model.get_output_embeddings():  # scoring multiplies with its weights itself
+                module.forward = MethodType(_forward, module)  # type: ignore[method-assign]
+
+
+def _forward(layer: nn.Linear, input: Tensor) -> Tensor:
+    """Outside of autocast a product in the input's precision."""
+    autocast = torch.is_autocast_enabled(input.device.type)
+    return linear(input, layer.weight if autocast else layer.weight.to(input.dtype), layer.bias)
 
 
 def freeze(model: Any, parts: Collection[str]) -> None:

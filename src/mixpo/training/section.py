@@ -163,7 +163,9 @@ def arguments(config: Config, folder: Path, cache: Path | None = None, *, on_the
     if on_the_machine:
         refuse_on_this_machine(config)
         usual |= chosen(config)
-    return made(with_given(own, usual, said(config) | _told(config), config.trainer), on_the_machine=on_the_machine)
+    values = with_given(own, usual, said(config) | _told(config), config.trainer)
+    values.setdefault("dataloader_persistent_workers", values.get("dataloader_num_workers", 0) > 0)
+    return made(values, on_the_machine=on_the_machine)
 
 
 def _told(config: Config) -> dict[str, Said]:

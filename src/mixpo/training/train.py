@@ -60,6 +60,8 @@ def run(config: Config, files: RunFiles) -> None:
         raise FieldError((config.name, *error.path), error.sentence) from error
     check_installed(args.report_to)
     refuse_optimizer(args)
+    if args.layout != config.layout and first:
+        say(f"{config.name}: layout: {args.layout}, since {config.attention} takes no mask")
     model_path = files.model(config.model)
     processor = load_processor(model_path)
     dropped: list[Dropped] = []
