@@ -63,6 +63,8 @@ def test_nothing_is_left_out(everything):
         ("train.objective.beta", "number", "0.1", "Scale of the rewards"),  # a base's field
         ("train.learning_rate", "number", "5e-06", "Peak"),
         ("train.max_records", "whole number or null", "null", "drawn with the seed"),
+        ("train.workers", "whole number or auto", "auto", "encode images"),
+        ("train.gradient_checkpointing", "one of auto, true, false", "auto", "computed again"),
         ("train.layout", "one of shared, paired, auto", "auto", "memory"),
         ("sample.block", "whole number", "2048", "Responses"),  # said again of a base's field
         ("best-of.by", "list of one of majority, logp, reward, any", '["majority", "logp", "any"]', "chooses"),

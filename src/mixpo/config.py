@@ -22,7 +22,8 @@ def build(
 ) -> T:
     """A dataclass from plain values: nested dataclasses, tuples, enums, `int | None`.
 
-    YAML's own ways are taken: 5e-6 (text to YAML) for a number, a number for text, one value for a list of one.
+    YAML's own ways are taken: 5e-6 (text to YAML) for a number, a number for text, one value for a list of one, true
+    for an enum's "true".
     Raises FieldError with the path from `where` on for an unknown or missing key or a value of another type, and for
     the ValueError of a dataclass's own `__post_init__`, whose sentence is passed on; what builds a part there
     (a source's or a benchmark's config) raises a FieldError of its own, which goes on from the dataclass's place.
@@ -63,6 +64,8 @@ def _as_meant(values: Any, found: Mapping[str, Any]) -> bool:
             return False
     elif kind == "string_type" and type(value) in (int, float):
         value = str(value)
+    elif kind == "enum" and isinstance(value, bool):
+        value = str(value).lower()
     elif kind == "tuple_type" and isinstance(value, str | int | float):
         value = [value]
     else:

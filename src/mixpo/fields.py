@@ -6,6 +6,7 @@ import importlib
 import inspect
 import json
 import textwrap
+import types
 import typing
 from collections.abc import Iterator, Mapping, Sequence
 from enum import StrEnum
@@ -206,8 +207,8 @@ def _kind(hint: Any) -> str:
     inner = without_none(hint)
     if inner is not hint:
         return f"{_kind(inner)} or null"
-    if typing.get_origin(hint) is typing.Union:
-        return " or ".join(_kind(part) for part in typing.get_args(hint))
+    if typing.get_origin(hint) in (types.UnionType, typing.Union):
+        return " or ".join(map(_kind, typing.get_args(hint)))
     if typing.get_origin(hint) is typing.Literal:
         return " or ".join(typing.get_args(hint))
     if isinstance(hint, type) and issubclass(hint, StrEnum):

@@ -56,6 +56,10 @@ def mistake(wanted: type, error: ValidationError) -> FieldError:
             if isinstance(cause, FieldError)
             else FieldError(path, str(cause))
         )
+    words = [found["ctx"]["expected"].strip("'") for found in mistakes if found["type"] == "literal_error"]
+    if words and kind in KINDS:  # a field of either kind, as `int | Literal["auto"]`
+        near = closest(str(value), words)
+        return FieldError(path[:-1], f"must be {KINDS[kind]} or {words[0]}, not {value!r}{f'; {near}' if near else ''}")
     if kind == "enum":
         known = first["ctx"]["expected"].replace("'", "").replace(" or ", ", ")
         near = closest(str(value), known.split(", "))
@@ -92,6 +96,6 @@ def _type_at(hint: Any, path: Sequence[int | str]) -> Any:
 
 def without_none(hint: Any) -> Any:
     """`X` of `X | None`."""
-    if isinstance(hint, types.UnionType):
+    if isinstance(hint, types.UnionType) and types.NoneType in typing.get_args(hint):
         return next(part for part in typing.get_args(hint) if part is not type(None))
     return hint

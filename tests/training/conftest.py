@@ -1,5 +1,5 @@
 """The rows, the model and the run folder of `fixtures.pairs_run`."""
 
-from fixtures.pairs_run import model, processor, rows, run_folder
+from fixtures.pairs_run import checkpoint, model, processor, rows, run_folder
 
-__all__ = ["model", "processor", "rows", "run_folder"]
+__all__ = ["checkpoint", "model", "processor", "rows", "run_folder"]

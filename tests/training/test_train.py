@@ -26,13 +26,6 @@ steps:
 """
 
 
-@pytest.fixture
-def checkpoint(tmp_path, model, processor):
-    model.save_pretrained(tmp_path / "base")
-    processor.save_pretrained(tmp_path / "base")
-    return str(tmp_path / "base")
-
-
 def log(files, name="train"):
     path = files.checkpoints(name) / "log.jsonl"
     return [line for line in map(json.loads, path.read_text().splitlines()) if "loss" in line]
@@ -44,14 +37,16 @@ SECTION = {
     "seed": 7, "learning_rate": 0.125, "warmup": 0.25, "schedule": "linear", "epochs": 3.0, "batch": 12,
     "micro_batch": 3, "weight_decay": 0.5, "adam_beta2": 0.75, "max_grad_norm": 0.375, "layout": "paired",
     "pairs_per_group": 2, "row_tokens": 99, "held_out": 0.5, "save_steps": 6, "logging_steps": 2,
-    "reference_update_steps": 5, "reference_update_weight": 0.875, "report_to": "tensorboard",
+    "reference_update_steps": 5, "reference_update_weight": 0.875, "report_to": "tensorboard", "precision": "bf16",
+    "gradient_checkpointing": "true", "attention": "eager", "optimizer": "sgd", "workers": 2,
 }  # fmt: skip
 ARGUMENTS = {
     "seed": 7, "learning_rate": 0.125, "warmup_steps": 0.25, "lr_scheduler_type": "linear", "num_train_epochs": 3.0,
     "per_device_train_batch_size": 3, "gradient_accumulation_steps": 4, "weight_decay": 0.5, "adam_beta2": 0.75,
     "max_grad_norm": 0.375, "layout": "paired", "pairs_per_group": 2, "row_tokens": 99, "eval_strategy": "steps",
     "eval_steps": 6, "per_device_eval_batch_size": 3, "save_steps": 6, "logging_steps": 2,
-    "reference_update_steps": 5, "reference_update_weight": 0.875, "report_to": ["tensorboard"],
+    "reference_update_steps": 5, "reference_update_weight": 0.875, "report_to": ["tensorboard"], "bf16": True,
+    "gradient_checkpointing": True, "attention": "eager", "optim": "sgd", "dataloader_num_workers": 2,
 }  # fmt: skip
 
 
@@ -65,7 +60,7 @@ def test_every_field_of_a_section_becomes_an_argument(tmp_path):
     untold = {field.name for field in fields(Config)} - SECTION.keys()
     assert untold == {
         "name", "model", "pairs", "demonstrations", "questions", "max_records", "objective", "max_completion_length",
-        "reference", "lora", "trainer",
+        "reference", "lora", "trainer", "freeze", "quantize", "shard", "offload",
     }  # fmt: skip
 
 
@@ -220,7 +215,7 @@ def test_an_optimizer_that_is_not_installed_is_a_sentence(run_folder, checkpoint
     if importlib.util.find_spec("galore_torch"):
         pytest.skip("galore_torch is installed")
     given = {"optim": "galore_adamw", "optim_target_modules": ["attn"]}
-    with pytest.raises(UserError, match="train: .*galore_torch"):
+    with pytest.raises(UserError, match="optimizer: .*galore_torch"):
         run(Config(model=checkpoint, batch=1, micro_batch=1, trainer=given), run_folder)
 
 

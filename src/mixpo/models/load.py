@@ -1,5 +1,7 @@
 """Loading what is trained, and making it deterministic."""
 
+import logging
+from enum import StrEnum
 from typing import Any
 
 import torch
@@ -8,16 +10,93 @@ from torch import nn
 from mixpo.errors import UserError, first_line
 
 
-def load_model(path: str, dtype: str = "float32", trust_remote_code: bool = False) -> nn.Module:
-    """A vision-language model from a folder or by hub name. Raises UserError when it is none."""
+class Attention(StrEnum):
+    AUTO = "auto"
+    SDPA = "sdpa"
+    """torch's scaled_dot_product_attention, by parts of a shared row."""
+    FLASH = "flash_attention_2"
+    """The package flash-attn; in the paired layout alone, since it takes no mask."""
+    FLEX = "flex"
+    """FlexAttention for the language model; on a GPU."""
+    EAGER = "eager"
+    """Plain products, for comparison."""
+
+
+class Quantize(StrEnum):
+    NONE = "none"
+    FOUR = "4bit"
+    """NF4 with double quantisation (QLoRA, arXiv 2305.14314)."""
+    EIGHT = "8bit"
+    """LLM.int8 (arXiv 2208.07339)."""
+
+
+CHECKPOINT_DTYPE = "checkpoint_dtype"
+"""The attribute of a loaded model that holds the torch.dtype of its checkpoint's weights: what to save it in, whatever
+it is trained in. A copy of the model has it, too, and so has what peft makes of it."""
+
+
+def load_model(
+    path: str,
+    dtype: str = "float32",
+    trust_remote_code: bool = False,
+    attention: str = Attention.AUTO,
+    quantize: str = Quantize.NONE,
+) -> nn.Module:
+    """A vision-language model from a folder or by hub name, its weights in `dtype`; "checkpoint": in the checkpoint's.
+
+    Quantised weights (of linear layers but the head) are bitsandbytes', multiplied in `dtype`. The model has one
+    attribute more, `CHECKPOINT_DTYPE`. Raises UserError when it is none, or does not know the attention.
+    """
     from transformers import AutoModelForImageTextToText
 
+    given: dict[str, Any] = {"trust_remote_code": trust_remote_code}
+    if attention != Attention.AUTO:
+        # FlexAttention is for the language model; few vision towers know it.
+        given["attn_implementation"] = {"text_config": "flex_attention"} if attention == Attention.FLEX else attention
+    own = checkpoint_dtype(path, trust_remote_code)
+    numbers = own if dtype == "checkpoint" else getattr(torch, dtype)
     try:
-        return AutoModelForImageTextToText.from_pretrained(
-            path, dtype=getattr(torch, dtype), trust_remote_code=trust_remote_code
-        )
+        if quantize != Quantize.NONE:
+            given["quantization_config"] = _bits(quantize, numbers)
+        model = AutoModelForImageTextToText.from_pretrained(path, dtype=numbers, **given)
+    except (OSError, ValueError, ImportError) as error:
+        raise _refused(path, error) from error
+    for module in model.modules() if quantize == Quantize.FOUR else ():
+        module.support_avx512bf16_for_cpu = False  # other products in eval mode, which some widths do not fit into
+    setattr(model, CHECKPOINT_DTYPE, own)
+    return model
+
+
+def checkpoint_dtype(path: str, trust_remote_code: bool = False) -> torch.dtype:
+    """The type of a checkpoint's weights, by its config; float32 where that says none. Raises UserError."""
+    from transformers import AutoConfig
+
+    try:
+        config = AutoConfig.from_pretrained(path, trust_remote_code=trust_remote_code)
     except (OSError, ValueError) as error:
-        raise UserError(f"model {path!r} cannot be loaded as a vision-language model: {first_line(error)}") from error
+        raise _refused(path, error) from error
+    return config.dtype or config.get_text_config().dtype or torch.float32
+
+
+def _refused(path: str, error: Exception) -> UserError:
+    return UserError(f"model {path!r} cannot be loaded as a vision-language model: {first_line(error)}")
+
+
+def _bits(quantize: str, dtype: torch.dtype) -> Any:
+    """Bits are stored in numbers of `dtype`, too: FSDP and ZeRO-3 divide weights of one type only (peft's advice)."""
+    from transformers import BitsAndBytesConfig
+
+    if quantize == Quantize.EIGHT:
+        # It says at every product that its input is rounded, which is what was asked for.
+        logging.getLogger("bitsandbytes.autograd._functions").setLevel(logging.ERROR)
+        return BitsAndBytesConfig(load_in_8bit=True)
+    return BitsAndBytesConfig(
+        load_in_4bit=True,
+        bnb_4bit_quant_type="nf4",
+        bnb_4bit_use_double_quant=True,
+        bnb_4bit_compute_dtype=dtype,
+        bnb_4bit_quant_storage=dtype,
+    )
 
 
 def load_processor(path: str, trust_remote_code: bool = False) -> Any:

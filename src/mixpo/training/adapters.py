@@ -1,25 +1,63 @@
 """LoRA and other adapters, through peft."""
 
+import copy
+import re
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from torch import nn
 
-from mixpo.errors import MissingExtra
+from mixpo.errors import MissingExtra, UserError, first_line
+from mixpo.models.load import load_model
 
 
 def with_adapter(model: nn.Module, peft_config: Any) -> nn.Module:
-    """The model with a new adapter; only its weights are trained. Raises MissingExtra without peft."""
+    """The model with a new adapter, in float32 whatever the model is in; only its weights are trained.
+
+    Raises MissingExtra without peft, UserError where it finds no layer to adapt.
+    """
+    if peft_config is None:
+        return model
     try:
         from peft import get_peft_model
     except ImportError as error:
         raise MissingExtra("peft", "peft") from error
-    return get_peft_model(model, peft_config)
+    try:
+        return get_peft_model(model, peft_config, autocast_adapter_dtype=True)
+    except ValueError as error:
+        raise UserError(f"lora: {first_line(error)}") from error
 
 
-def lora_config(*, r: int, alpha: int, target_modules: str) -> Any:
-    """A LoRA configuration on the linear layers (LoRA, arXiv 2106.09685). Raises MissingExtra without peft."""
+def lora_config(*, r: int, alpha: int, target_modules: Sequence[str], frozen: Iterable[str] = ()) -> Any:
+    """A LoRA configuration on linear layers (LoRA, arXiv 2106.09685), none of them among the modules `frozen`.
+
+    Raises MissingExtra without peft.
+    """
     try:
         from peft import LoraConfig
     except ImportError as error:
         raise MissingExtra("peft", "peft") from error
-    return LoraConfig(r=r, lora_alpha=alpha, target_modules=target_modules, lora_dropout=0.0)
+    # peft takes a text alone for a pattern of whole names, and the entries of a list for ends of names.
+    pattern = len(target_modules) == 1 and not re.fullmatch(r"[\w.]+", target_modules[0])
+    return LoraConfig(
+        r=r,
+        lora_alpha=alpha,
+        target_modules=target_modules[0] if pattern else list(target_modules),
+        exclude_modules=list(frozen) or None,
+        lora_dropout=0.0,
+    )
+
+
+def merged(policy: Any) -> nn.Module:
+    """The trained model without an adapter: its weights, changed by what was learned.
+
+    Quantised weights cannot be changed so: the checkpoint is read again in its own precision, and changed.
+    """
+    if not getattr(policy, "is_quantized", False):
+        return policy.merge_and_unload()
+    from peft import get_peft_model, get_peft_model_state_dict, set_peft_model_state_dict
+
+    config = copy.deepcopy(policy.active_peft_config)
+    whole = get_peft_model(load_model(policy.name_or_path, "checkpoint"), config)
+    set_peft_model_state_dict(whole, get_peft_model_state_dict(policy))
+    return whole.merge_and_unload()

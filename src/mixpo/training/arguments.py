@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from copy import deepcopy
 from enum import EnumType
 from types import NoneType
-from typing import Any, get_args, get_type_hints
+from typing import Any, NamedTuple, get_args, get_type_hints
 
 import torch
 
@@ -40,7 +40,16 @@ SECTION = {
 """What to write instead of a field that is set from another one of the section; others are called there as here."""
 TWICE = {"lr_scheduler_type": "schedule", "weight_decay": "weight_decay", "adam_beta2": "adam_beta2",
          "report_to": "report_to"}  # fmt: skip
-"""Fields that may stand in either place, and what the section calls them."""
+"""Fields that may stand in either place, and what the section calls them; there are words for more (`words.said`)."""
+RENAMED = {
+    old: new
+    for old, new in (
+        ("gradient_checkpointing", "activation_checkpointing"),
+        ("gradient_checkpointing_kwargs", "activation_checkpointing_kwargs"),
+    )
+    if new in HINTS
+}
+"""Fields that newer versions of transformers call otherwise."""
 FREE = (
     "activation_checkpointing", "dataloader_num_workers", "dataloader_persistent_workers", "dataloader_pin_memory",
     "dataloader_prefetch_factor", "disable_tqdm", "gradient_checkpointing", "gradient_checkpointing_kwargs",
@@ -58,8 +67,18 @@ NEVER = (
     "push_to_hub",
 )
 """Fields that would do nothing here, or make a training that was killed go on as another one."""
-ON_THE_MACHINE = ("tf32", "torch_compile", "torch_compile_backend", "torch_compile_mode", "deepspeed")
+ON_THE_MACHINE = (
+    "tf32", "torch_compile", "torch_compile_backend", "torch_compile_mode", "deepspeed", "fsdp", "fsdp_config",
+)  # fmt: skip
 """Fields that TrainingArguments sets up, for the whole process, as soon as it is made."""
+
+
+class Said(NamedTuple):
+    """An argument of the Trainer that a word of the section stands for."""
+
+    word: str
+    """As the section has it: `precision: fp16`."""
+    value: Any
 
 
 class Unplaced(MPOConfig):
@@ -68,11 +87,16 @@ class Unplaced(MPOConfig):
     device = torch.device("cpu")
 
 
-def with_given(own: dict[str, Any], usual: dict[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
+def with_given(
+    own: dict[str, Any], usual: dict[str, Any], said: Mapping[str, Said], given: Mapping[str, Any]
+) -> dict[str, Any]:
     """MPOConfig's arguments: `own`, which come from the section's other fields, and `given` over `usual`.
 
-    Raises FieldError for a field that is unknown, of another type, `own`, or said twice.
+    What words of the section have `said` may be given as well, but not otherwise.
+
+    Raises FieldError for a field that is unknown, of another type, `own`, or contradicts what is said.
     """
+    found = usual | {key: value for key, (_, value) in said.items()}
     for key, value in given.items():
         if key in NEVER:
             raise FieldError(["trainer", key], "cannot be set: mixpo saves, resumes and publishes in its own way")
@@ -81,10 +105,22 @@ def with_given(own: dict[str, Any], usual: dict[str, Any], given: Mapping[str, A
         if key not in HINTS:
             hint = closest(str(key), list(HINTS)) or "it is no field of transformers' TrainingArguments"
             raise FieldError(["trainer", key], f"unknown key; {hint}")
-        said = usual.get(key)
-        if key in TWICE and said not in (MPOConfig.__dataclass_fields__[key].default, value):
-            raise FieldError(["trainer", key], f"the section says `{TWICE[key]}: {said}` as well; say it once")
-    return {**usual, **{key: _typed(key, value) for key, value in given.items()}, **own}
+        found[key] = _beside(said.get(key), key, _typed(key, value))
+    for old in RENAMED.keys() & given.keys():  # what is given goes before what is usual, by whichever name
+        found[RENAMED[old]] = _beside(said.get(RENAMED[old]), old, found.pop(old))
+    return found | own
+
+
+def _beside(said: Said | None, key: str, value: Any) -> Any:
+    """A value given for what a word of the section has said, too: the same, or further entries of a mapping."""
+    if said is None:
+        return value
+    if isinstance(value, dict) and isinstance(said.value, dict):
+        if all(said.value.get(name, item) == item for name, item in value.items()):
+            return {**said.value, **value}
+    elif value == said.value:
+        return value
+    raise FieldError(["trainer", key], f"the section says `{said.word}` as well; say it once")
 
 
 def _typed(key: str, value: Any) -> Any:

@@ -9,6 +9,7 @@ import torch
 
 from mixpo.errors import UserError
 from mixpo.text_files import write_text
+from mixpo.training.adapters import merged
 
 STATE_FILE = "mpo_state.json"
 """Written last: a checkpoint folder without it was being written when the process died."""
@@ -73,7 +74,7 @@ def save_model(trainer: Any, folder: Path) -> None:
         (staged / "training_args.bin").unlink(missing_ok=True)
     elif first:
         if hasattr(model, "merge_and_unload"):
-            model = model.merge_and_unload()
+            model = merged(model)
         model.save_pretrained(staged)
     if first:
         trainer.processing_class.save_pretrained(staged)

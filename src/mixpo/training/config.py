@@ -4,13 +4,17 @@ import logging
 from dataclasses import dataclass, field
 from typing import Any
 
+import torch
 from transformers import TrainingArguments
 
 from mixpo.batches.layout import Layout
 from mixpo.errors import DataError, UserError
 from mixpo.losses.objective import Objective
+from mixpo.models.load import Attention
 
 log = logging.getLogger(__name__)
+COARSE = 1e-4
+"""Learning rate below which AdamW's steps are lost in 16-bit weights: a weight of 0.03 has neighbours 1e-4 away."""
 
 
 @dataclass
@@ -49,12 +53,17 @@ class MPOConfig(TrainingArguments, Objective):
             "(kept), auto (computed again on a CPU unless the model is small). See mixpo.training.recompute."
         },
     )
+    attention: str = field(
+        default="auto",
+        metadata={"help": "How a model given by name attends: auto, sdpa, flash_attention_2, flex or eager."},
+    )
     score_chunk: int = field(default=1024, metadata={"help": "Tokens per chunk of head and log-softmax."})
 
     def __post_init__(self) -> None:
         TrainingArguments.__post_init__(self)
         Objective.__post_init__(self)
         Layout(self.layout)
+        Attention(self.attention)
         if self.reference_update_steps < 0 or not 0 < self.reference_update_weight <= 1:
             raise ValueError("reference_update_steps must be at least 0, reference_update_weight above 0 and at most 1")
         if self.recompute not in ("auto", "elementwise", "none"):
@@ -84,3 +93,15 @@ def check(args: MPOConfig, processor: Any, rows: Any) -> None:
     check_together(args)
     if args.couples_pairs and args.gradient_accumulation_steps * args.world_size > 1:
         log.warning("the objective compares pairs with each other: its value depends on the micro-batches")
+
+
+def warn_of_coarse_weights(model: Any, learning_rate: float) -> None:
+    """Says it where trained weights have 16 bits, and steps are shorter than their spacing: most would never change."""
+    coarse = {p.dtype for p in model.parameters() if p.requires_grad and p.dtype in (torch.bfloat16, torch.float16)}
+    if coarse and learning_rate < COARSE:
+        log.warning(
+            "weights in %s hardly change at a learning rate of %g: load the model in float32 (dtype=torch.float32) and "
+            "set bf16=True, which computes in bfloat16 and keeps the weights in float32",
+            " and ".join(sorted(map(str, coarse))),
+            learning_rate,
+        )

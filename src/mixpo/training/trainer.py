@@ -42,7 +42,7 @@ from mixpo.models.head import output_head
 from mixpo.models.load import load_model, load_processor, switch_dropout_off
 from mixpo.training.adapters import with_adapter
 from mixpo.training.choose_layout import fits, is_shared_exact, telling, window
-from mixpo.training.config import MPOConfig, check
+from mixpo.training.config import MPOConfig, check, warn_of_coarse_weights
 from mixpo.training.distributed import Processes
 from mixpo.training.metrics import Means, logged
 from mixpo.training.optimizer_step import OptimizerStep, terms_of
@@ -78,10 +78,10 @@ class MPOTrainer(ResumableTrainer):
     ):
         if isinstance(model, str):
             processing_class = processing_class if processing_class is not None else load_processor(model)
-            model = load_model(model)
+            model = load_model(model, attention=args.attention)
         check(args, processing_class, train_dataset)
-        if peft_config is not None:
-            model = with_adapter(model, peft_config)
+        model = with_adapter(model, peft_config)
+        warn_of_coarse_weights(model, args.learning_rate)
         switch_dropout_off(model)
         self.objective: Objective = args
         encoder = Encoder(processing_class, args.max_completion_length, args.truncate_completions, args.needs_rejected)

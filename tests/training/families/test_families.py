@@ -17,8 +17,10 @@ from mixpo.models.load import load_model, switch_dropout_off
 from mixpo.training import recompute
 from mixpo.training.config import MPOConfig
 from mixpo.training.optimizer_step import terms_of
+from mixpo.training.policy import freeze, halve_frozen, parameters_of
 from mixpo.training.scoring import score
 from mixpo.training.trainer import MPOTrainer
+from mixpo.training.words import Part
 
 CHOSEN = {"gemma3": Layout.PAIRED, "paligemma": Layout.PAIRED}
 """What `auto` chooses; shared for the others. Both attend in both directions within the image, or the prompt."""
@@ -137,3 +139,39 @@ def test_a_row_that_the_processor_refuses_is_a_sentence(family, rows):
         pytest.skip("takes text alone")
     with pytest.raises(DataError, match="PaliGemmaProcessor refuses a row: `images` are expected"):
         Encoder(family.processor)(rows[6])
+
+
+WITHIN = {"qwen2_5_vl": "visual.merger", "qwen3_vl": "merger"}
+"""Where the projector is part of the tower."""
+
+
+@pytest.mark.parametrize("part", list(Part))
+def test_a_part_that_is_frozen_stays_and_the_others_move(family, rows, tmp_path, part):
+    """Every parameter is in one part; bfloat16 on a CPU, as `precision: bf16` and `freeze` have it."""
+    model = copy.deepcopy(family.model)
+    found = parameters_of(model)
+    assert sum(map(len, found.values())) == len(list(model.parameters()))
+    names = {one: name for name, one in model.named_parameters()}
+    between = {names[one] for one in found[Part.PROJECTOR]}
+    words = (WITHIN.get(family.name, "projector"), "connector", "image_newline", "linear_1", "merger")
+    assert between
+    assert all(any(word in name for word in words) for name in between)
+    freeze(model, [part])
+    halve_frozen(model)
+    assert part is Part.PROJECTOR or any(one.dtype == torch.bfloat16 for one in found[part])
+    assert {one.dtype for one in model.parameters() if one.requires_grad} == {torch.float32}
+    config = MPOConfig(
+        output_dir=str(tmp_path), per_device_train_batch_size=4, max_steps=2, learning_rate=1e-3, warmup_steps=0,
+        save_strategy="no", report_to="none", disable_tqdm=True, use_cpu=True, bf16=True, layout="paired",
+        lr_scheduler_type="constant",
+    )  # fmt: skip
+    taken = [row for row in rows if family.takes(row)]
+    trainer = MPOTrainer(model, config, train_dataset=taken, processing_class=family.processor)
+    before = {name: one.detach().clone() for name, one in model.named_parameters()}
+    trainer.train()
+    first = trainer.state.log_history[0]
+    assert first["loss"] == pytest.approx(first["expected_first_loss"], rel=1e-3)
+    still = {name for name, one in model.named_parameters() if torch.equal(one, before[name])}
+    assert still >= {names[one] for one in found[part]}
+    moved = {part for part, members in found.items() if any(names[one] not in still for one in members)}
+    assert moved == set(Part) - {part}
