@@ -9,13 +9,21 @@ from mixpo.errors import UserError, first_line
 
 
 def load_model(path: str, dtype: str = "float32", trust_remote_code: bool = False) -> nn.Module:
-    """A vision-language model from a folder or by hub name. Raises UserError when it is none."""
-    from transformers import AutoModelForImageTextToText
+    """A vision-language model from a folder or by hub name. Raises UserError when it is none.
+
+    Its `checkpoint_dtype` is the one that the checkpoint's config names, None where it names none: a model that is
+    trained in another is saved in that.
+    """
+    from transformers import AutoConfig, AutoModelForImageTextToText
 
     try:
-        return AutoModelForImageTextToText.from_pretrained(
-            path, dtype=getattr(torch, dtype), trust_remote_code=trust_remote_code
+        config = AutoConfig.from_pretrained(path, trust_remote_code=trust_remote_code)
+        own = config.dtype
+        model = AutoModelForImageTextToText.from_pretrained(
+            path, config=config, dtype=getattr(torch, dtype), trust_remote_code=trust_remote_code
         )
+        model.checkpoint_dtype = own
+        return model
     except (OSError, ValueError) as error:
         raise UserError(f"model {path!r} cannot be loaded as a vision-language model: {first_line(error)}") from error
 

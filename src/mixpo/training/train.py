@@ -23,8 +23,9 @@ from mixpo.references import Model, Output, Pairs, Questions, Reads
 from mixpo.text_files import read_json, write_text
 from mixpo.training.arguments import FREE, made, with_given
 from mixpo.training.callbacks import LogFile, ProgressBar
-from mixpo.training.checkpoints import drop_checkpoints, save_model
+from mixpo.training.checkpoints import drop_checkpoints
 from mixpo.training.config import MPOConfig
+from mixpo.training.final_model import save_model
 from mixpo.training.rows import RowDataset
 from mixpo.training.selection import at_most, split_held_out, usable
 from mixpo.training.tracking import check_installed
@@ -255,8 +256,6 @@ def make_trainer(
         peft_config=_lora(config.lora),
         callbacks=[LogFile(folder / "log.jsonl"), ProgressBar(config.name), Watch(config.name, folder)],
     )
-    if config.lora is not None and (trainer.is_fsdp_enabled or trainer.is_deepspeed_enabled):
-        raise UserError("lora is merged into the saved model, which needs whole weights on a process: use DDP")
     trainer.remove_callback(PrinterCallback)  # the bar shows the loss, the file holds every line
     return trainer
 
