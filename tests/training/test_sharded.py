@@ -10,9 +10,11 @@ import torch
 
 from fixtures.engines import ENGINES, given_by
 from fixtures.processes import two_processes
+from mixpo.models.base_model import make_model
 from mixpo.models.load import load_model, load_processor
 from mixpo.training.config import MPOConfig
 from mixpo.training.final_model import save_model
+from mixpo.training.scoring import plain
 from mixpo.training.sharding import numel
 from mixpo.training.trainer import MPOTrainer
 
@@ -21,18 +23,24 @@ CASES = {
     "cached, full": {"cache": True},
     "live, lora": {"lora": ["q_proj", "down_proj", "lm_head"]},
     "cached, lora": {"lora": "all-linear", "cache": True, "row_tokens": 200},
+    "tied embeddings": {"tied": True},
 }
+HALF = {"live": {}, "cached": {"cache": True}, "lora": {"lora": "all-linear"}}
+"""Computed in bfloat16, for a step."""
 
 
-def make(folder, base, rows, engine, *, cache=False, lora=None, **given):
+def make(folder, base, rows, engine, *, cache=False, lora=None, tied=False, **given):
     """A trainer on a few pairs a step, of which the second rank's may have no image; 16 tokens a chunk: the ranks have
     different numbers of chunks, and of rows."""
+    base = f"{base}/{'tied' if tied else 'untied'}"
+    told = given_by(engine, folder)
+    if tied and engine == "fsdp2":
+        told["fsdp_config"]["state_dict_type"] = "SHARDED_STATE_DICT"
     config = MPOConfig(
         output_dir=str(folder), per_device_train_batch_size=2, gradient_accumulation_steps=2 if engine else 4,
         train_sampling_strategy="sequential", report_to="none", disable_tqdm=True, use_cpu=True, score_chunk=16,
         learning_rate=1e-2, adam_epsilon=1e-2, warmup_steps=0, num_train_epochs=3, save_strategy="steps", save_steps=2,
-        layout="shared", reference_cache=str(folder / "cache") if cache else None, optim="adamw_torch",
-        **given, **given_by(engine, folder),
+        layout="shared", reference_cache=str(folder / "cache") if cache else None, optim="adamw_torch", **given, **told,
     )  # fmt: skip
     peft_config = None
     if lora:
@@ -84,16 +92,25 @@ def trained(folder, base, rows, engine, **given):
 
 
 def all_cases(folder, base, rows, engine):
-    return {name: trained(folder / name, base, rows, engine, **copy.deepcopy(case)) for name, case in CASES.items()}
+    found = {name: trained(folder / name, base, rows, engine, **copy.deepcopy(case)) for name, case in CASES.items()}
+    for name, case in HALF.items():
+        trainer = make(folder / f"half, {name}", base, rows, engine, bf16=True, max_steps=1, **copy.deepcopy(case))
+        trainer.train()
+        reference = getattr(trainer.reference, "model", None)
+        bits = None if reference is None else plain(reference).lm_head.weight.dtype.itemsize * 8
+        found[f"half, {name}"] = {"whole": lines(trainer), "bits": bits}
+    return found
 
 
 @pytest.fixture(scope="module")
 def base(tmp_path_factory, processor):
-    from mixpo.models.base_model import make_model
-
     folder = tmp_path_factory.mktemp("base")
-    make_model(processor.tokenizer, seed=0).save_pretrained(folder)
-    processor.save_pretrained(folder)
+    model = make_model(processor.tokenizer, seed=0)
+    for name in ("untied", "tied"):
+        model.save_pretrained(folder / name)
+        processor.save_pretrained(folder / name)
+        model.config.tie_word_embeddings = model.config.text_config.tie_word_embeddings = True
+        model.tie_weights()
     return str(folder)
 
 
@@ -115,12 +132,20 @@ def test_an_engine_trains_as_one_process_does(tmp_path, base, mixed, one, engine
         pytest.skip("deepspeed is not installed")
     folder, alone = one
     two = two_processes(tmp_path, all_cases, tmp_path, base, mixed, engine)
-    start = load_model(base).state_dict()
-    for case, wanted in alone.items():
-        found = two[case]
+    for case in HALF:
+        (line,), (expected,) = two[f"half, {case}"]["whole"], alone[f"half, {case}"]["whole"]
+        # The reference says what the policy says, in the same precision; neither is rounded to it on its way out.
+        assert line["loss"] == pytest.approx(line["expected_first_loss"], abs=1e-5), case
+        assert line["rewards/chosen"] == pytest.approx(0, abs=1e-5), case
+        assert line["logps/chosen"] == pytest.approx(expected["logps/chosen"], rel=2e-3), case
+        assert line["logps/chosen"] * 7 % 1 > 1e-3, "a mean over 7 pairs of whole nats"
+        assert two[f"half, {case}"]["bits"] == {"live": 16}.get(case), case
+    for case in CASES:
+        found, wanted = two[case], alone[case]
+        start = load_model(f"{base}/{'tied' if CASES[case].get('tied') else 'untied'}").state_dict()
         assert found["wrapped"].startswith("FSDP" if engine == "fsdp2" else "DeepSpeedEngine"), case
         assert found["share"] == pytest.approx([1 if engine == "zero2" else 0.5] * len(found["share"]), abs=0.01), case
-        assert len(found["share"]) == 1 + (case == "live, full")
+        assert len(found["share"]) == 1 + (case in ("live, full", "tied embeddings"))
         for line, expected in zip(found["whole"], wanted["whole"], strict=True):
             assert line == pytest.approx(expected, rel=1e-5, abs=1e-5), case
         assert found["resumed"] == found["whole"], case
