@@ -10,6 +10,7 @@ import torch
 
 from fixtures.engines import ENGINES, given_by
 from fixtures.processes import two_processes
+from mixpo.errors import UserError
 from mixpo.models.base_model import make_model
 from mixpo.models.load import load_model, load_processor
 from mixpo.training.config import MPOConfig
@@ -93,6 +94,9 @@ def trained(folder, base, rows, engine, **given):
 
 def all_cases(folder, base, rows, engine):
     found = {name: trained(folder / name, base, rows, engine, **copy.deepcopy(case)) for name, case in CASES.items()}
+    if engine:
+        with pytest.raises(UserError, match="whole weights on each process"):
+            make(folder / "refused", base, rows, engine, reference_update_steps=1)
     for name, case in HALF.items():
         trainer = make(folder / f"half, {name}", base, rows, engine, bf16=True, max_steps=1, **copy.deepcopy(case))
         trainer.train()
@@ -153,3 +157,10 @@ def test_an_engine_trains_as_one_process_does(tmp_path, base, mixed, one, engine
         moved = max((same[name] - start[name]).abs().max() for name in same)
         for name, value in load_model(str(tmp_path / case / "model")).state_dict().items():
             assert (value - same[name]).abs().max() <= 1e-4 * moved, f"{case}: {name}"
+
+
+def test_an_engine_that_accelerate_has_not_taken_is_a_sentence(tmp_path, model, processor, rows):
+    """On CPUs accelerate takes DDP, or nothing, without a word."""
+    config = MPOConfig(output_dir=str(tmp_path), fsdp=True, report_to="none", use_cpu=True)
+    with pytest.raises(UserError, match="FSDP was asked for, but accelerate has not taken it"):
+        MPOTrainer(model, config, train_dataset=rows, processing_class=processor)

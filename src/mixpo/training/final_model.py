@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from mixpo.errors import UserError
 from mixpo.training.checkpoints import drop_checkpoints
 from mixpo.training.sharding import Sharding, skeleton
 
@@ -18,14 +19,19 @@ class FinalModel:
         """`model` is not prepared yet."""
         self.dtype: torch.dtype = getattr(model, "checkpoint_dtype", None) or model.dtype
         """Of the weights on disk (`load_model`); of a model that was given, of its weights as they are."""
-        self._frame = skeleton(model)
+        self._frame: Any = None if _quantized(model) else skeleton(model)
 
     def of(self, model: nn.Module, sharding: Sharding) -> Any:
         """The whole model on the first process's CPU, an adapter beside its weights; None on the others.
 
         All processes take part. Weights are gathered one at a time on the device; the first process needs CPU memory
         for all of them in the checkpoint's precision, the others for none. An adapter's own weights stay as they are.
+        Raises UserError for quantised weights that an engine divides.
         """
+        if self._frame is None:
+            if sharding.engine:
+                raise UserError("quantised weights cannot be gathered from an engine: train them in one process or DDP")
+            return model if sharding.accelerator.is_main_process else None
         adapted = hasattr(model, "peft_config")
         weights = {}
         for name, value in sharding.whole(model):
@@ -48,6 +54,8 @@ class FinalModel:
         """Without its adapter, which is added to each layer's weights in float32, and then rounded once."""
         if not hasattr(model, "merge_and_unload"):
             return model
+        if _quantized(model):
+            return model.merge_and_unload()
         from peft.tuners.tuners_utils import BaseTunerLayer
 
         for layer in model.modules():
@@ -56,6 +64,10 @@ class FinalModel:
                 layer.merge()
                 layer.to(self.dtype)
         return model.unload().to(self.dtype)
+
+
+def _quantized(model: Any) -> bool:
+    return getattr(model, "quantization_method", None) is not None
 
 
 def save_model(trainer: Any, folder: Path) -> None:

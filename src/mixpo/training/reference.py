@@ -100,6 +100,11 @@ class MovingReference(FrozenCopy, TrainerCallback):
         self.steps = steps
         self.weight = weight
 
+    def place(self, sharding: Sharding) -> None:
+        """Its weights stay float32: it is blended with the policy, which is."""
+        self.sharding = sharding
+        self.model.to(sharding.accelerator.device)
+
     def on_step_end(self, args: Any, state: Any, control: Any, model: Any = None, **kwargs: Any) -> None:
         """What the Trainer calls after an optimizer step, before it saves a checkpoint."""
         if state.global_step % self.steps == 0:

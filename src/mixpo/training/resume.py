@@ -75,7 +75,8 @@ class ResumableTrainer(Trainer):
         """
         if _internal_call and self.sharding.engine:
             return
-        if _internal_call or not (self.sharding.engine or self.final.dtype != self.model.dtype):
+        as_it_is = hasattr(self.model, "peft_config") or self.final.dtype == self.model.dtype
+        if _internal_call or (as_it_is and not self.sharding.engine):
             super().save_model(output_dir, _internal_call)
             return
         model = self.final.of(self.model, self.sharding)

@@ -173,7 +173,7 @@ def hold(model: nn.Module, dtype: torch.dtype, *, everything: bool) -> None:
 
     Buffers stay: rotary frequencies rounded to 16 bits are other positions.
     """
-    products = (nn.Linear, nn.modules.conv._ConvNd)
+    products = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)
     kept = {
         id(weight)
         for module in model.modules()
