@@ -1,10 +1,14 @@
 """The ready-made configurations for accelerate say what they are meant to."""
 
+import re
 from pathlib import Path
 
 import pytest
+import torch
 from accelerate.commands.config.config_args import load_config_from_file
 from accelerate.utils import DistributedType
+
+from mixpo.training.config import MPOConfig
 
 FOLDER = Path(__file__).parents[2] / "recipes" / "accelerate"
 
@@ -40,3 +44,45 @@ def test_deepspeed_builds_the_stage(stage):
     given = load_config_from_file(str(FOLDER / f"zero{stage}.yaml")).deepspeed_config
     plugin = DeepSpeedPlugin(zero_stage=given["zero_stage"], zero3_init_flag=given["zero3_init_flag"])
     assert plugin.deepspeed_config["zero_optimization"]["stage"] == stage
+
+
+@pytest.mark.parametrize("said", ["arguments", "accelerate", "both"])
+def test_the_precision_is_said_in_one_place(tmp_path, monkeypatch, said):
+    if said != "arguments":
+        monkeypatch.setenv("ACCELERATE_MIXED_PRECISION", "bf16")
+    args = MPOConfig(output_dir=str(tmp_path), use_cpu=True, **({} if said == "accelerate" else {"bf16": True}))
+    assert (args.bf16, args.mixed_precision) == (True, "bf16")
+
+
+@pytest.mark.parametrize(
+    ("launched", "given", "sentence"),
+    [
+        ("bf16", {"fp16": True}, "two precisions are asked for, fp16: true and `mixed_precision: bf16` of accelerate"),
+        ("no", {"fp16": True, "deepspeed": {"bf16": {"enabled": True}}}, "fp16: true and `bf16` of DeepSpeed"),
+        ("bf16", {"deepspeed": {"bf16": {"enabled": False}}}, "DeepSpeed's configuration switches bf16 off"),
+    ],
+)
+def test_two_precisions_are_a_sentence(tmp_path, monkeypatch, launched, given, sentence):
+    monkeypatch.setenv("ACCELERATE_MIXED_PRECISION", launched)
+    with pytest.raises(ValueError, match=re.escape(sentence)):
+        MPOConfig(output_dir=str(tmp_path), use_cpu=True, **given)
+
+
+@pytest.mark.parametrize("stage", [2, 3])
+def test_deepspeed_launched_in_bf16_agrees_with_the_arguments(tmp_path, monkeypatch, stage):
+    """As `accelerate launch` says it: DeepSpeed's own configuration then has what transformers compares with."""
+    pytest.importorskip("deepspeed", reason="deepspeed is not installed")
+    from transformers.integrations.deepspeed import HfTrainerDeepSpeedConfig, unset_hf_deepspeed_config
+
+    recipe = load_config_from_file(str(FOLDER / f"zero{stage}.yaml"))
+    monkeypatch.setenv("ACCELERATE_MIXED_PRECISION", recipe.mixed_precision)
+    monkeypatch.setenv("ACCELERATE_USE_DEEPSPEED", "true")
+    monkeypatch.setenv("ACCELERATE_DEEPSPEED_ZERO_STAGE", str(stage))
+    try:
+        args = MPOConfig(output_dir=str(tmp_path), use_cpu=True)
+        config = HfTrainerDeepSpeedConfig(args.deepspeed_plugin.deepspeed_config)
+        config.trainer_config_process(args)
+    finally:
+        unset_hf_deepspeed_config()
+    assert config.mismatches == []
+    assert config.dtype() == torch.bfloat16

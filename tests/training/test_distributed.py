@@ -2,14 +2,12 @@
 
 import copy
 import json
-import multiprocessing
-import os
 import shutil
 
 import pytest
 import torch
-from accelerate.state import AcceleratorState
 
+from fixtures.processes import two_processes
 from mixpo.errors import UserError
 from mixpo.files import RunFiles
 from mixpo.models.load import load_model
@@ -53,35 +51,6 @@ def one_step(folder, model, processor, rows, accumulation, **given):
         "gradients": gradients, "logged": first, "evaluated": last, "layout": str(trainer.layout), "shift": shift,
         "wrapped": type(trainer.model_wrapped).__name__, "steps": trainer.state.global_step,
     }  # fmt: skip
-
-
-def as_rank(rank, folder, function, args, given):
-    """In a process of its own: one of two ranks, which meet in a file: a free port may be taken before it is used."""
-    address = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "0", "WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "2"}
-    os.environ.update({**address, "RANK": str(rank), "LOCAL_RANK": str(rank), "ACCELERATE_USE_CPU": "true"})
-    AcceleratorState._reset_state(reset_partial_state=True)
-    torch.distributed.init_process_group("gloo", init_method=f"file://{folder}/meeting", rank=rank, world_size=2)
-    found = function(*args, **given)
-    if rank == 0:
-        torch.save(found, folder / "found.pt")
-    torch.distributed.destroy_process_group()
-
-
-def two_processes(folder, function, *args, **given):
-    """What rank 0 gets from the function."""
-    (folder / "meeting").unlink(missing_ok=True)
-    fork = multiprocessing.get_context("fork")  # everything heavy is imported already
-    ranks = [fork.Process(target=as_rank, args=(rank, folder, function, args, given)) for rank in range(2)]
-    for rank in ranks:
-        rank.start()
-    for rank in ranks:
-        rank.join(600)
-    alive = [rank for rank in ranks if rank.is_alive()]
-    for rank in alive:
-        rank.kill()
-    assert not alive, "the ranks wait for each other"
-    assert [rank.exitcode for rank in ranks] == [0, 0]
-    return torch.load(folder / "found.pt")
 
 
 @pytest.mark.parametrize(

@@ -143,9 +143,9 @@ def test_images_are_prepared_in_other_processes_alike(tmp_path, checkpoint, proc
         ("trainer: {bf16: maybe}", ":6: steps.train.trainer.bf16: must be true or false, not 'maybe'"),
         ("trainer: {weight_decay: much}", "weight_decay: must be a number, not 'much'"),
         ("trainer: {optim: adamx}", "'adamx' is none of adamw_torch"),
-        ("trainer: {bf16: true, fp16: true}", "At most one of fp16 and bf16"),
+        ("trainer: {bf16: true, fp16: true}", "two precisions are asked for, bf16: true and fp16: true"),
         ("trainer: {accelerator_config: {nope: 1}}", "unexpected keyword argument 'nope'"),
-        ("trainer: {deepspeed: a.json}\n    row_tokens: 100", "row_tokens needs whole weights on each process"),
+        ("trainer: {deepspeed: a.json}\n    reference_update_steps: 4", "whole weights on each process: no FSDP"),
         ("schedule: linear\n    trainer: {lr_scheduler_type: constant}", "says `schedule: linear` as well"),
     ],
 )

@@ -34,8 +34,9 @@ def completion_logps(
     hidden: (N, D), the states that predict the targets (already shifted); targets: (N,) int64 token
     ids; segments: (N,) int64, which of the `count` completions each token belongs to.
 
-    A plain `nn.Linear` goes through a hand-written backward. Any other head (LoRA, quantised, sharded,
-    with hooks) is called on each chunk as the module it is, and again in the backward pass.
+    A plain `nn.Linear` goes through a hand-written backward. Any other head (LoRA, quantised, with hooks) is called on
+    each chunk as the module it is, and again in the backward pass. Of a sharded head this is to be called within its
+    own call, where its weights are gathered, with its own `forward` in place.
     """
     module = head.module
     if _is_plain(module):
@@ -55,17 +56,24 @@ def completion_logps(
 def _is_plain(module: nn.Module) -> TypeGuard[nn.Linear]:
     """Whether the head computes `hidden @ weight.T + bias` and nothing else, with its weights at hand.
 
-    A module of another class, with hooks or with a replaced `forward` (peft, quantisation, offloading) may do more.
-    Sharded weights (FSDP's DTensor, DeepSpeed's ZeRO-3) are gathered by the module's own call only.
+    A module with another `forward`, its own or a replaced one (peft, quantisation, offloading), or with hooks may do
+    more; the hooks of an engine that shards only gather the weights.
     """
     hooks = (module._forward_hooks, module._forward_pre_hooks, module._backward_hooks, module._backward_pre_hooks)
     return (
-        type(module) is nn.Linear
+        isinstance(module, nn.Linear)
         and getattr(module.forward, "__func__", None) is nn.Linear.forward
         and type(module.weight) is nn.Parameter
-        and not hasattr(module.weight, "ds_id")
-        and not any(hooks)
+        and module.weight.shape == (module.out_features, module.in_features)
+        and (is_sharded(module) or not any(hooks))
     )
+
+
+def is_sharded(module: nn.Module) -> bool:
+    """Whether FSDP2 or DeepSpeed's ZeRO-3 divides the module's weights, and gathers them when it is called."""
+    from torch.distributed.fsdp import FSDPModule
+
+    return isinstance(module, FSDPModule) or any(hasattr(weight, "ds_id") for weight in module.parameters())
 
 
 class _Settings(NamedTuple):
@@ -200,15 +208,26 @@ def _add_product(total: Tensor, left: Tensor, right: Tensor, operands: torch.dty
 
 
 def _logps_through_module(hidden: Tensor, targets: Tensor, head: Head, chunk: int) -> Tensor:
-    """The same for a head that must be called: each chunk's logits are dropped and computed again for the gradient."""
+    """The same for a head that must be called: each chunk's logits are dropped and computed again for the gradient.
+
+    Of a sharded head the inner `forward` is called, since the gathering has happened, and equally often in all
+    processes: layers within it may be gathered one by one.
+    """
+    sharded = is_sharded(head.module)
+    call = head.module.forward if sharded else head.module
 
     def logps(states: Tensor, wanted: Tensor) -> Tensor:
-        raw = head.module(states)
+        raw = call(states)
         logits = head.logits(raw.to(_wide(raw.dtype)))
         return logits.log_softmax(dim=1).gather(1, wanted[:, None]).squeeze(1)
 
+    slices = _parts(len(hidden), chunk)
+    if sharded:
+        count = torch.tensor(len(slices), device=hidden.device)
+        torch.distributed.all_reduce(count, torch.distributed.ReduceOp.MAX)
+        slices += [slice(0, 0)] * (int(count) - len(slices))
     parts = []
-    for part in _parts(len(hidden), chunk):
+    for part in slices:
         if torch.is_grad_enabled():
             parts.append(checkpoint(logps, hidden[part], targets[part], use_reentrant=False))
         else:

@@ -48,16 +48,11 @@ def lora_config(*, r: int, alpha: int, target_modules: Sequence[str], frozen: It
     )
 
 
-def merged(policy: Any) -> nn.Module:
-    """The trained model without an adapter: its weights, changed by what was learned.
-
-    Quantised weights cannot be changed so: the checkpoint is read again in its own precision, and changed.
-    """
-    if not getattr(policy, "is_quantized", False):
-        return policy.merge_and_unload()
+def merged_quantized(policy: Any) -> nn.Module:
+    """The trained model without its adapter, which quantised weights cannot take in: the checkpoint is read again in its
+    own precision, and changed."""
     from peft import get_peft_model, get_peft_model_state_dict, set_peft_model_state_dict
 
-    config = copy.deepcopy(policy.active_peft_config)
-    whole = get_peft_model(load_model(policy.name_or_path, "checkpoint"), config)
+    whole = get_peft_model(load_model(policy.name_or_path, "checkpoint"), copy.deepcopy(policy.active_peft_config))
     set_peft_model_state_dict(whole, get_peft_model_state_dict(policy))
     return whole.merge_and_unload()

@@ -9,7 +9,6 @@ import torch
 
 from mixpo.errors import UserError
 from mixpo.text_files import write_text
-from mixpo.training.adapters import merged
 
 STATE_FILE = "mpo_state.json"
 """Written last: a checkpoint folder without it was being written when the process died."""
@@ -59,28 +58,6 @@ def load_weights(model: Any, checkpoint: str) -> None:
             "delete it to go on from the checkpoint before, or train in another folder"
         )
     model.load_state_dict(loaded.state_dict(), strict=True)
-
-
-def save_model(trainer: Any, folder: Path) -> None:
-    """The final model appears whole or not at all; the checkpoints for resuming are then deleted."""
-    staged = folder / "model.staged"
-    first = trainer.is_world_process_zero()
-    if first:
-        shutil.rmtree(staged, ignore_errors=True)
-    trainer.accelerator.wait_for_everyone()
-    model: Any = trainer.model
-    if trainer.is_fsdp_enabled or trainer.is_deepspeed_enabled:
-        trainer.save_model(str(staged))  # all processes take part: each has a share of the weights
-        (staged / "training_args.bin").unlink(missing_ok=True)
-    elif first:
-        if hasattr(model, "merge_and_unload"):
-            model = merged(model)
-        model.save_pretrained(staged)
-    if first:
-        trainer.processing_class.save_pretrained(staged)
-        staged.rename(folder / "model")
-        drop_checkpoints(folder)
-    trainer.accelerator.wait_for_everyone()
 
 
 def drop_checkpoints(folder: Path) -> None:

@@ -1,7 +1,10 @@
 """What can be said of an MPO training, on top of transformers' `TrainingArguments`."""
 
+import json
 import logging
+import os
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -60,6 +63,7 @@ class MPOConfig(TrainingArguments, Objective):
     score_chunk: int = field(default=1024, metadata={"help": "Tokens per chunk of head and log-softmax."})
 
     def __post_init__(self) -> None:
+        self._agree_on_precision()
         TrainingArguments.__post_init__(self)
         Objective.__post_init__(self)
         Layout(self.layout)
@@ -73,13 +77,49 @@ class MPOConfig(TrainingArguments, Objective):
             if value is not None and value < 1:
                 raise ValueError(f"{name} must be at least 1, not {value}")
 
+    def _agree_on_precision(self) -> None:
+        """bf16 or fp16 may be said here, in accelerate's configuration or in DeepSpeed's; it then holds for all."""
+        said = {name: [f"{name}: true"] for name in ("bf16", "fp16") if getattr(self, name)}
+        launched = os.environ.get("ACCELERATE_MIXED_PRECISION", "no")
+        if launched != "no":
+            said.setdefault(launched, []).append(f"`mixed_precision: {launched}` of accelerate's configuration")
+        for name in ("bf16", "fp16"):
+            if _deepspeed_section(self.deepspeed, name).get("enabled") is True:
+                said.setdefault(name, []).append(f"`{name}` of DeepSpeed's configuration")
+        if len(said) > 1:
+            both = " and ".join(places[0] for places in said.values())
+            raise ValueError(f"two precisions are asked for, {both}; say one of them")
+        for name in said:
+            if _deepspeed_section(self.deepspeed, name).get("enabled") is False:
+                raise ValueError(f"{said[name][0]}, but DeepSpeed's configuration switches {name} off; say it once")
+            if hasattr(self, name):
+                setattr(self, name, True)
+
+
+def _deepspeed_section(given: Any, name: str) -> dict[str, Any]:
+    """A section of DeepSpeed's configuration, given as a dictionary or as a JSON file; empty where there is none."""
+    if isinstance(given, str):
+        try:
+            given = json.loads(Path(given).read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return {}  # TrainingArguments says it
+    found = given.get(name) if isinstance(given, dict) else None
+    return found if isinstance(found, dict) else {}
+
 
 def check_together(args: MPOConfig) -> None:
     """Raises UserError for arguments that cannot work together."""
-    if args.row_tokens is not None and (args.deepspeed or args.fsdp):
-        raise UserError("row_tokens needs whole weights on each process; set a smaller micro-batch instead")
-    if args.reference_update_steps and (args.reference_cache or args.deepspeed or args.fsdp):
-        raise UserError("reference_update_steps needs a live reference with whole weights: no cache, no sharding")
+    if args.reference_update_steps and args.reference_cache:
+        raise UserError("reference_update_steps needs a live reference: no cache")
+    check_sharded(args, bool(args.deepspeed or args.fsdp))
+
+
+def check_sharded(args: MPOConfig, sharded: bool) -> None:
+    """The same for what FSDP or DeepSpeed cannot do: their sharing is known for sure when the accelerator is made."""
+    if sharded and args.reference_update_steps:
+        raise UserError(
+            "reference_update_steps needs a live reference with whole weights on each process: no FSDP, no DeepSpeed"
+        )
 
 
 def check(args: MPOConfig, processor: Any, rows: Any) -> None:

@@ -32,6 +32,12 @@ class Processes:
         exact = torch.float32 if self.args.device.type == "mps" else torch.float64
         return self.accelerator.reduce(torch.tensor(numbers, dtype=exact, device=self.args.device), "sum").tolist()
 
+    def most(self, number: int) -> int:
+        """The largest of the processes' numbers."""
+        if self.args.world_size == 1:
+            return number
+        return int(self.accelerator.gather(torch.tensor([number], device=self.args.device)).max())
+
     def share(self, rows: Any, batch: int) -> RankShare | None:
         """None in one process, and for a stream without length, whose last rows may count twice."""
         if self.args.world_size == 1 or not has_length(rows):

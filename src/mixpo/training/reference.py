@@ -1,6 +1,5 @@
 """The reference policy's log-probabilities: a frozen copy, the policy without its adapter, a copy that follows it."""
 
-import copy
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, Protocol
@@ -19,6 +18,7 @@ from mixpo.models.load import switch_dropout_off
 from mixpo.training.checkpoints import load_weights
 from mixpo.training.config import MPOConfig
 from mixpo.training.scoring import score
+from mixpo.training.sharding import Sharding, copied
 
 FOLDER = "reference"
 """Where a checkpoint keeps the reference's weights."""
@@ -27,7 +27,8 @@ FOLDER = "reference"
 class Reference(Protocol):
     """batch -> log-probabilities of its completions, (C,) float32, without gradient."""
 
-    def to(self, device: torch.device) -> None: ...
+    def place(self, sharding: Sharding) -> None:
+        """Once, when it is known how the policy will be computed."""
 
     def __call__(self, batch: Batch, chunk: int) -> Tensor: ...
 
@@ -36,7 +37,7 @@ class FrozenCopy:
     """A second model whose weights never change; a copy of the policy as it was at the start, unless given."""
 
     def __init__(self, policy: nn.Module, given: nn.Module | None = None):
-        self.model = given if given is not None else copy.deepcopy(policy)
+        self.model = given if given is not None else copied(policy)
         self.model.requires_grad_(False).eval()
         # A model that was given is attended to like the policy.
         decoder(self.model).config._attn_implementation = decoder(policy).config._attn_implementation
@@ -44,12 +45,15 @@ class FrozenCopy:
         self.head = output_head(self.model)
         speed_up(self.model, but=self.head.module)
 
-    def to(self, device: torch.device) -> None:
-        self.model.to(device)
+    def place(self, sharding: Sharding) -> None:
+        self.sharding = sharding
+        self.model = sharding.frozen(self.model)
 
     @torch.no_grad()
     def __call__(self, batch: Batch, chunk: int) -> Tensor:
-        return score(self.model, batch, self.head, chunk)
+        # accelerate wraps the policy's forward alone: without this the reference would run in another precision.
+        with self.sharding.autocast():
+            return score(self.model, batch, self.head, chunk)
 
 
 class AsItIs:
@@ -64,16 +68,19 @@ class AsItIs:
         self.adapter = adapter
         self.head = output_head(policy)
 
-    def to(self, device: torch.device) -> None:
-        """The policy moves itself."""
+    def place(self, sharding: Sharding) -> None:
+        """The policy is placed by its trainer."""
+        self.sharding = sharding
 
     @torch.no_grad()
     def __call__(self, batch: Batch, chunk: int) -> Tensor:
         training = self.policy.training
         self.policy.eval()
         try:
-            with self.policy.disable_adapter() if self.adapter else nullcontext():
-                return score(self.policy, batch, self.head, chunk)
+            with self.policy.disable_adapter() if self.adapter else nullcontext(), self.sharding.autocast():
+                logps = score(self.policy, batch, self.head, chunk)
+                self.sharding.release(self.policy)
+                return logps
         finally:
             self.policy.train(training)
 
@@ -92,6 +99,11 @@ class MovingReference(FrozenCopy, TrainerCallback):
             raise UserError("reference_update_steps needs a reference of the policy's own architecture; drop ref_model")
         self.steps = steps
         self.weight = weight
+
+    def place(self, sharding: Sharding) -> None:
+        """Its weights stay float32: it is blended with the policy, which is."""
+        self.sharding = sharding
+        self.model.to(sharding.accelerator.device)
 
     def on_step_end(self, args: Any, state: Any, control: Any, model: Any = None, **kwargs: Any) -> None:
         """What the Trainer calls after an optimizer step, before it saves a checkpoint."""

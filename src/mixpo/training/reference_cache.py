@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from accelerate.utils import broadcast_object_list
 from torch import Tensor
 from torch.utils.data import ConcatDataset
 
@@ -21,6 +22,7 @@ from mixpo.batches.layout import Batch
 from mixpo.errors import DataError, UserError
 from mixpo.progress import track
 from mixpo.text_files import read_json, write_text
+from mixpo.training.sharding import Sharding
 
 RECORD = np.dtype([("key", "<u8"), ("logps", "<f4")])
 
@@ -62,26 +64,27 @@ class ReferenceCache:
     def __len__(self) -> int:
         return len(self._keys)
 
-    def has(self, keys: Sequence[int]) -> bool:
-        wanted = np.array(keys, dtype=np.uint64)
+    def has(self, batch: Batch) -> bool:
+        wanted = np.array(batch.keys, dtype=np.uint64)[_scored(batch)]
         return bool(np.isin(wanted, self._keys).all())
 
     def append(self, batch: Batch, logps: Tensor) -> None:
         """Writes the completions' log-probabilities, (C,); `load` makes them known."""
-        records = np.empty(len(batch.keys), RECORD)
-        records["key"], records["logps"] = batch.keys, logps.float().cpu().numpy()
+        scored = _scored(batch)
+        records = np.empty(len(scored), RECORD)
+        records["key"] = np.array(batch.keys, dtype=np.uint64)[scored]
+        records["logps"] = logps.float().cpu().numpy()[scored]
         with self.path.open("ab") as file:
             file.write(records.tobytes())
 
-    def to(self, device: torch.device) -> None:
+    def place(self, sharding: Sharding) -> None:
         """Nothing of it is on a device."""
 
     def __call__(self, batch: Batch, chunk: int) -> Tensor:
         wanted = np.array(batch.keys, dtype=np.uint64)
         places = np.searchsorted(self._keys, wanted).clip(max=max(len(self._keys) - 1, 0))
-        # Completions of no pair (`Example.counted`) need no entry: nothing is done with their value.
-        scored = torch.cat([index for index in (batch.chosen, batch.rejected) if index is not None]).cpu().numpy()
-        if not len(self._keys) or (self._keys[places] != wanted)[scored].any():
+        scored = _scored(batch)
+        if len(scored) and (not len(self._keys) or (self._keys[places] != wanted)[scored].any()):
             raise DataError(
                 f"a pair is missing from the cached reference log-probabilities in {self.folder}: the training set has "
                 "changed; delete the folder or name another one"
@@ -89,31 +92,72 @@ class ReferenceCache:
         return torch.from_numpy(self._logps[places]).to(batch.targets.device)
 
 
-def fill(
-    cache: ReferenceCache,
-    datasets: Sequence[Any],
-    compute: Callable[[list[Any]], tuple[Batch, Callable[[], Tensor]]],
-    size: int,
-    processes: int,
-) -> None:
-    """Computes what the cache does not have yet, `size` rows at a time, each process its share of the rows.
+def _scored(batch: Batch) -> np.ndarray:
+    """Numbers of the completions of pairs. Others (`Example.counted`) need no entry: nothing reads it."""
+    return np.unique(torch.cat([index for index in (batch.chosen, batch.rejected) if index is not None]).cpu().numpy())
+
+
+class Scorer:
+    """Scores rows for a cache with a reference that is there now, as the trainer lays them out.
+
+    Processes that share the weights compute together (`together`): equally many batches, with an example that does not
+    count where one has no more rows.
+    """
+
+    def __init__(self, trainer: Any, reference: Any):
+        self.trainer = trainer
+        self.reference = reference
+        self.size = trainer.args.per_device_train_batch_size
+        self.processes = trainer.args.world_size
+        self.together = trainer.sharding.weights
+
+    def any(self, here: bool) -> bool:
+        """Whether it is so here, or on any process that computes together with this one."""
+        return bool(self.trainer.processes.most(int(here))) if self.together else here
+
+    def batch(self, rows: list[Any]) -> Batch:
+        trainer = self.trainer
+        examples = [trainer.continuation(example) for example in trainer.collator(rows)]
+        if self.together:
+            examples = trainer.processes.with_vision(examples)
+        # Processes that have other rows and do not compute together cannot agree on a layout.
+        if self.together or self.processes == 1:
+            trainer.choose_layout(examples, self.any(any(example.image_inputs for example in examples)))
+        return trainer._prepare_inputs(examples)
+
+    def logps(self, batch: Batch) -> Tensor:
+        return self.reference(batch, self.trainer.args.score_chunk)
+
+
+def fill(cache: ReferenceCache, datasets: Sequence[Any], scorer: Scorer) -> None:
+    """Computes what the cache does not have yet, each process its share of the rows.
 
     A data set is known again by its length and fingerprint (`datasets.Dataset` has one): it is then not read at all.
-    `compute` takes rows and gives their batch, and a function that scores it.
     """
     parts = [dataset for one in datasets for dataset in _sized(one)]
     rows: Any = ConcatDataset(parts)
     data = [[len(part), str(getattr(part, "_fingerprint", ""))] for part in parts]
-    done = cache.folder / f"complete-{cache.rank}-of-{processes}.json"
-    if read_json(done) == {"data": data}:
+    done = cache.folder / f"complete-{cache.rank}-of-{scorer.processes}.json"
+    if not scorer.any(read_json(done) != {"data": data}):
         return
-    mine = range(cache.rank, len(rows), processes)
-    starts = range(0, len(mine), size)
+    mine = range(cache.rank, len(rows), scorer.processes)
+    first = range(0 if scorer.together else cache.rank, len(rows), scorer.processes)  # no process has more rows
+    starts = range(0, len(first), scorer.size)
     for start in track(starts, "reference", len(starts)):
-        batch, logps = compute([rows[index] for index in mine[start : start + size]])
-        if not cache.has(batch.keys):
-            cache.append(batch, logps())
+        batch = scorer.batch([rows[index] for index in mine[start : start + scorer.size]])
+        if scorer.any(not cache.has(batch)):
+            cache.append(batch, scorer.logps(batch))
     write_text(done, json.dumps({"data": data}))
+
+
+def cached(trainer: Any, live: Any, made: dict[str, str]) -> ReferenceCache:
+    """The live reference's log-probabilities of all rows, computed now as far as they are not on disk yet."""
+    args = trainer.args
+    cache = ReferenceCache(Path(args.reference_cache), made, args.process_index)
+    fill(cache, [trainer.train_dataset, trainer.eval_dataset], Scorer(trainer, live))
+    trainer.accelerator.wait_for_everyone()
+    cache.load()
+    return cache
 
 
 def _sized(dataset: Any) -> list[Any]:
@@ -124,8 +168,12 @@ def _sized(dataset: Any) -> list[Any]:
     return found
 
 
-def made_with(model: Any, processor: Any, precision: str) -> dict[str, str]:
-    """Digests of what the reference's log-probabilities follow from."""
+def made_with(model: Any, processor: Any, sharding: Sharding) -> dict[str, str]:
+    """Digests of what the reference's log-probabilities follow from; `model` is not prepared yet.
+
+    With an engine the first process says it: others may have loaded no weights, or a share of them.
+    """
+    weights = weights_digest(model, sharding.gathered)
     tokenizer = getattr(processor, "tokenizer", processor)
     images = getattr(processor, "image_processor", None)
     backend = getattr(tokenizer, "backend_tokenizer", None)
@@ -134,26 +182,28 @@ def made_with(model: Any, processor: Any, precision: str) -> dict[str, str]:
         images.to_json_string() if images is not None else "",
     ]
     return {
-        "weights": weights_digest(model),
+        "weights": broadcast_object_list([weights])[0] if sharding.engine else weights,
         "processor": _digest(described),
         "template": _digest([str(getattr(processor, "chat_template", None))]),
-        "precision": precision,
+        "precision": sharding.precision,
     }
 
 
-def weights_digest(model: Any) -> str:
-    """Of every parameter and buffer in the checkpoint but a new adapter's, which changes nothing yet."""
+def weights_digest(model: Any, gathered: Callable[[Tensor], Tensor]) -> str:
+    """Of every parameter and buffer in the checkpoint but a new adapter's, which changes nothing yet; each is
+    `gathered` when its turn comes."""
     digest = hashlib.blake2b(digest_size=16)
     adapted = hasattr(model, "peft_config")
     weights = {}
-    for name, tensor in model.state_dict().items():
+    for name, tensor in model.state_dict(keep_vars=True).items():
         if adapted and model.base_model.prefix in name:
             continue
         # peft wraps the layers that it adapts.
         weights[name.removeprefix("base_model.model.").replace(".base_layer.", ".") if adapted else name] = tensor
-    for name, tensor in sorted(weights.items()):
-        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
-        digest.update(tensor.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy())
+    for name, weight in sorted(weights.items(), key=lambda item: item[0]):
+        whole: Any = gathered(weight)
+        digest.update(f"{name} {whole.dtype} {tuple(whole.shape)}".encode())
+        digest.update(whole.cpu().contiguous().view(-1).view(torch.uint8).numpy())
     return digest.hexdigest()
 
 

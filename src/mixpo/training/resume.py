@@ -5,13 +5,19 @@ from typing import Any
 
 from torch import nn
 from transformers import Trainer
+from transformers.integrations.deepspeed import deepspeed_load_checkpoint
 from transformers.trainer_utils import rotate_checkpoints
 
 from mixpo.training import checkpoints
+from mixpo.training.final_model import FinalModel
+from mixpo.training.sharding import Sharding
 
 
 class ResumableTrainer(Trainer):
     """transformers' Trainer with strict weights, whole checkpoints, and a state of its own beside the weights."""
+
+    sharding: Sharding
+    final: FinalModel
 
     def own_state(self, checkpoint: Path) -> dict[str, Any]:
         """What a subclass must have back on resume (JSON); it may write files of its own to the checkpoint's folder."""
@@ -31,6 +37,54 @@ class ResumableTrainer(Trainer):
             checkpoint = Path(resume_from_checkpoint)
             self.load_own_state(checkpoints.load_state(checkpoint), checkpoint)
         return super().train(resume_from_checkpoint=resume_from_checkpoint or None, **kwargs)
+
+    def before_loading(self) -> None:
+        """What is to be done with the first weights once an engine has them, before a checkpoint's take their place."""
+
+    def create_accelerator_and_postprocess(self) -> None:
+        """Raises UserError for arguments with which what accelerate was told cannot work."""
+        super().create_accelerator_and_postprocess()
+        self.sharding = Sharding(self.accelerator)
+        self.sharding.settle(self.args)
+
+    def _prepare_for_training(self, max_steps: int, train_dataloader: Any, resume_from_checkpoint: Any) -> Any:
+        if not self.sharding.engine:
+            return super()._prepare_for_training(max_steps, train_dataloader, resume_from_checkpoint)
+        prepared = super()._prepare_for_training(max_steps, train_dataloader, None)
+        self.before_loading()
+        if resume_from_checkpoint is not None:
+            self._load_prepared(resume_from_checkpoint)
+        return prepared
+
+    def _load_prepared(self, checkpoint: str) -> None:
+        """What Trainer loads after an engine has taken the model over."""
+        if self.is_deepspeed_enabled:
+            deepspeed_load_checkpoint(
+                self.model_wrapped, checkpoint, load_module_strict=not hasattr(self.model, "peft_config")
+            )
+        else:
+            self._load_from_checkpoint(checkpoint, self.model_wrapped)
+        self._load_optimizer_and_scheduler(checkpoint)
+        self._load_scaler(checkpoint)
+
+    def save_model(self, output_dir: str | None = None, _internal_call: bool = False) -> None:
+        """As Trainer's, in the precision of the checkpoint that the model was loaded from, and whole.
+
+        A checkpoint of an engine (`_internal_call`) holds the engine's own files alone: whole weights beside them would
+        be gathered and written at every `save_steps`, and nothing reads them.
+        """
+        if _internal_call and self.sharding.engine:
+            return
+        as_it_is = hasattr(self.model, "peft_config") or self.final.dtype == self.model.dtype
+        if _internal_call or (as_it_is and not self.sharding.engine):
+            super().save_model(output_dir, _internal_call)
+            return
+        model = self.final.of(self.model, self.sharding)
+        if model is not None:
+            folder = output_dir or self.args.output_dir
+            model.save_pretrained(folder)
+            self.processing_class.save_pretrained(folder)
+        self.accelerator.wait_for_everyone()
 
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model: nn.Module | None = None) -> None:
         """Strictly, through `from_pretrained`: Trainer's own way skips renamed keys and goes on from other weights."""

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from mixpo.batches.layout import Batch
@@ -16,9 +17,14 @@ def score(model: nn.Module, batch: Batch, head: Head, chunk: int) -> Tensor:
 
     `model` is the transformers model as it is, or what DDP, FSDP or DeepSpeed made of it; `head` is its output
     embedding (`output_head`). While the model runs, the head scores the completion tokens instead of producing
-    (R, T, vocabulary) logits, so that everything still happens inside the wrapper's own forward.
+    (R, T, vocabulary) logits, so that everything still happens inside the wrapper's own forward, and inside the head's
+    own call: an engine that shards the weights gathers the head's once a row, whatever the number of its chunks.
     """
     inputs = dict(batch.inputs)
+    if not torch.is_autocast_enabled(batch.targets.device.type):
+        # DeepSpeed casts weights, not what goes in.
+        dtype = plain(model).dtype
+        inputs = {name: value.to(dtype) if value.is_floating_point() else value for name, value in inputs.items()}
     if batch.prefixes is not None:
         dtype = next(head.module.parameters()).dtype
         inputs["attention_mask"] = mask_for(plain(model), batch.prefixes, dtype, inputs["input_ids"].device)

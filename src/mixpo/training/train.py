@@ -19,8 +19,9 @@ from mixpo.references import Output
 from mixpo.text_files import read_json, write_text
 from mixpo.training.adapters import lora_config
 from mixpo.training.callbacks import LogFile, ProgressBar
-from mixpo.training.checkpoints import drop_checkpoints, save_model
+from mixpo.training.checkpoints import drop_checkpoints
 from mixpo.training.config import MPOConfig
+from mixpo.training.final_model import save_model
 from mixpo.training.machine import begin_alone, refuse_optimizer
 from mixpo.training.policy import load_policy, modules_of
 from mixpo.training.rows import RowDataset
@@ -111,8 +112,6 @@ def make_trainer(
         peft_config=adapter,
         callbacks=[LogFile(folder / "log.jsonl"), ProgressBar(config.name), Watch(config.name, folder)],
     )
-    if config.lora is not None and (trainer.is_fsdp_enabled or trainer.is_deepspeed_enabled):
-        raise UserError("lora is merged into the saved model, which needs whole weights on a process: use DDP")
     trainer.remove_callback(PrinterCallback)  # the bar shows the loss, the file holds every line
     return trainer
 

@@ -7,10 +7,10 @@ and needs neither a rejected column nor a reference.
 What happens in one optimizer step, in order (T: Trainer's own):
 
     get_batch_samples       all micro-batches of the step: rows in `_get_train_sampler`'s order, encoded by `Collator`;
-                            counted on all ranks; the layout chosen (`_choose_layout`), once; like lengths together
+                            counted on all ranks; the layout chosen (`choose_layout`), once; like lengths together
     training_step           each micro-batch, in rows of at most `row_tokens` (`rows_within`); each row:
         _prepare_inputs         its examples laid out as a `Batch`
-        compute_loss            `_reference_logps`, `_score` (the policy's), `mix`: the sum over the step's pairs
+        compute_loss            log-probabilities (the reference's; `_score`: the policy's), `mix`: the pairs' sum
         backward            T
     _shift_rewards          after the last micro-batch: the step's rewards enter the reward shift
     _clip_grad_norm         T, then the optimizer's step and the scheduler's
@@ -19,8 +19,7 @@ What happens in one optimizer step, in order (T: Trainer's own):
     _save_checkpoint        every `save_steps` (`ResumableTrainer`): weights, T's state, then `own_state`
 """
 
-from collections.abc import Callable, Iterator
-from contextlib import nullcontext
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -44,13 +43,15 @@ from mixpo.training.adapters import with_adapter
 from mixpo.training.choose_layout import fits, is_shared_exact, telling, window
 from mixpo.training.config import MPOConfig, check, warn_of_coarse_weights
 from mixpo.training.distributed import Processes
+from mixpo.training.final_model import FinalModel
 from mixpo.training.metrics import Means, logged
 from mixpo.training.optimizer_step import OptimizerStep, terms_of
 from mixpo.training.recompute import manage_memory
-from mixpo.training.reference import MovingReference, Reference, make_reference
-from mixpo.training.reference_cache import ReferenceCache, fill, made_with
+from mixpo.training.reference import MovingReference, make_reference
+from mixpo.training.reference_cache import cached, made_with
 from mixpo.training.resume import ResumableTrainer
 from mixpo.training.scoring import score
+from mixpo.training.sharding import numel
 
 
 class MPOTrainer(ResumableTrainer):
@@ -102,15 +103,18 @@ class MPOTrainer(ResumableTrainer):
             eval_dataset=eval_dataset, processing_class=processing_class, **kwargs,
         )  # fmt: skip
         self.processes.accelerator = self.accelerator
+        self.final = FinalModel(model)
         # compute_loss divides by the pairs of the whole step itself.
         self.loss_is_scaled_for_ga = True
         self.model_accepts_loss_kwargs = False
         self._means = {"train": Means(), "eval": Means()}
         self._step = OptimizerStep()
         if self.reference is not None:
-            self.reference.to(self.args.device)
             if args.reference_cache:
-                self.reference = self._cached(self.reference, Path(args.reference_cache))
+                self._cached_with = made_with(getattr(self.reference, "model", model), processing_class, self.sharding)
+            self.reference.place(self.sharding)
+            if not self.sharding.engine:
+                self.before_loading()
         if isinstance(self.reference, MovingReference):
             self.add_callback(self.reference)
 
@@ -143,14 +147,16 @@ class MPOTrainer(ResumableTrainer):
         ]
         pairs, tokens, pictured = self.processes.total(counts)
         self._step.begin(len(groups), tokens / max(pairs, 1))
-        if self.layout is Layout.AUTO and pictured:
-            self._choose_layout(examples)
+        self.choose_layout(examples, bool(pictured))
         micro_batches = split(examples, len(groups)) if groups else []
         return micro_batches, torch.tensor(pairs, device=device)
 
     @torch.no_grad()
-    def _choose_layout(self, examples: list[Example]) -> None:
-        """Text-only examples cannot show what images change: until a step has one, AUTO stays, and rows are paired."""
+    def choose_layout(self, examples: list[Example], pictured: bool) -> None:
+        """Text-only examples cannot show what images change: until some are `pictured`, on any process, AUTO stays, and
+        rows are paired."""
+        if self.layout is not Layout.AUTO or not pictured:
+            return
         training = self.model.training
         self.model.eval()
         probe = self.processes.with_vision(telling(examples, self.args.per_device_train_batch_size))
@@ -168,17 +174,19 @@ class MPOTrainer(ResumableTrainer):
         """6 FLOPs a parameter and token, and 2 more for the reference (Kaplan et al. 2020, section 2.1)."""
         factor = 8 if self.reference is not None else 6
         tokens = sum(example.length for example in inputs)
-        return factor * tokens * sum(parameter.numel() for parameter in self.model.parameters())
+        return factor * tokens * sum(numel(parameter) for parameter in self.model.parameters())
 
     def training_step(
         self, model: nn.Module, inputs: list[Example], num_items_in_batch: Tensor | int | None = None
     ) -> Tensor:
         """A micro-batch in rows of at most `row_tokens`, one after the other."""
         rows = [inputs] if self.args.row_tokens is None else rows_within(inputs, self.args.row_tokens) or [inputs]
+        if self.sharding.engine and self.args.row_tokens is not None:
+            rows += [[]] * (self.processes.most(len(rows)) - len(rows))  # `with_vision` makes something of nothing
         losses = []
         for number, row in enumerate(rows, 1):
-            # Processes may have other numbers of rows: gradients are averaged over them in the last one only.
-            with nullcontext() if number == len(rows) else self.accelerator.no_sync(model):
+            # Without an engine, processes may have other numbers of rows: gradients are averaged in the last one only.
+            with self.sharding.before_last(model, number == len(rows)):
                 losses.append(super().training_step(model, self.processes.with_vision(row), num_items_in_batch))
         if self._step.end_batch() and self.reference is not None:
             self._shift_rewards()
@@ -198,7 +206,7 @@ class MPOTrainer(ResumableTrainer):
         Times the number of ranks, because gradients are averaged over them.
         """
         # The reference first: what it needs on the way is free again when the policy's activations are kept.
-        reference = None if self.reference is None else self._reference_logps(self.reference, inputs)
+        reference = None if self.reference is None else self.reference(inputs, self.args.score_chunk)
         logps = self._score(model, inputs)
         mean_length = self._step.mean_length if model.training else inputs.lengths[inputs.chosen].mean().item()
         terms = terms_of(inputs, logps, reference)
@@ -212,30 +220,6 @@ class MPOTrainer(ResumableTrainer):
         if num_items_in_batch is not None:
             loss = loss * self.accelerator.num_processes
         return (loss, logps) if return_outputs else loss
-
-    def _cached(self, live: Reference, folder: Path) -> ReferenceCache:
-        """The reference's log-probabilities of all rows, computed now as far as they are not on disk yet."""
-
-        def compute(rows: list[Any]) -> tuple[Batch, Callable[[], Tensor]]:
-            examples = [self.continuation(example) for example in self.collator(rows)]
-            alone = self.args.world_size == 1  # processes have other rows, and cannot agree while they compute
-            if alone and self.layout is Layout.AUTO and any(example.image_inputs for example in examples):
-                self._choose_layout(examples)
-            batch = self._prepare_inputs(examples)
-            return batch, lambda: self._reference_logps(live, batch)
-
-        made = made_with(getattr(live, "model", self.model), self.processing_class, self.args.mixed_precision)
-        cache = ReferenceCache(folder, made, self.args.process_index)
-        args = self.args
-        fill(cache, [self.train_dataset, self.eval_dataset], compute, args.per_device_train_batch_size, args.world_size)
-        self.accelerator.wait_for_everyone()
-        cache.load()
-        return cache
-
-    def _reference_logps(self, reference: Reference, batch: Batch) -> Tensor:
-        # accelerate wraps the policy's forward alone: without this the reference would run in another precision.
-        with self.accelerator.autocast():
-            return reference(batch, self.args.score_chunk)
 
     def _score(self, model: nn.Module, batch: Batch) -> Tensor:
         return score(model, batch.to(self.args.device), self.head, self.args.score_chunk)
@@ -285,7 +269,12 @@ class MPOTrainer(ResumableTrainer):
                 logs["expected_first_loss"] = expected + weight * logs.get("loss/generation", 0.0)
         super().log(logs, start_time)
 
-    # -- checkpoints -----------------------------------------------------------------------------------------------
+    # -- start and checkpoints ---------------------------------------------------------------------------------------
+
+    def before_loading(self) -> None:
+        """A live reference makes the cache that is asked for, and is let go."""
+        if self.args.reference_cache and self.reference is not None:
+            self.reference = cached(self, self.reference, self._cached_with)
 
     def own_state(self, checkpoint: Path) -> dict[str, Any]:
         if isinstance(self.reference, MovingReference):
