@@ -28,7 +28,7 @@ def with_adapter(model: nn.Module, peft_config: Any) -> nn.Module:
         raise UserError(f"lora: {first_line(error)}") from error
 
 
-def lora_config(*, r: int, alpha: int, target_modules: Sequence[str], frozen: Iterable[str] = ()) -> Any:
+def lora_config(*, r: int, alpha: int, target_modules: str | Sequence[str], frozen: Iterable[str] = ()) -> Any:
     """A LoRA configuration on linear layers (LoRA, arXiv 2106.09685), none of them among the modules `frozen`.
 
     Raises MissingExtra without peft.
@@ -37,12 +37,13 @@ def lora_config(*, r: int, alpha: int, target_modules: Sequence[str], frozen: It
         from peft import LoraConfig
     except ImportError as error:
         raise MissingExtra("peft", "peft") from error
+    names = [target_modules] if isinstance(target_modules, str) else list(target_modules)
     # peft takes a text alone for a pattern of whole names, and the entries of a list for ends of names.
-    pattern = len(target_modules) == 1 and not re.fullmatch(r"[\w.]+", target_modules[0])
+    pattern = len(names) == 1 and not re.fullmatch(r"[\w.]+", names[0])
     return LoraConfig(
         r=r,
         lora_alpha=alpha,
-        target_modules=target_modules[0] if pattern else list(target_modules),
+        target_modules=names[0] if pattern else names,
         exclude_modules=list(frozen) or None,
         lora_dropout=0.0,
     )
