@@ -191,7 +191,8 @@ LONGER_FUNCTIONS: set[str] = set()
 PARAMETERS = 6
 MORE_PARAMETERS = {
     # transformers prescribes what an attention function takes.
-    "models/attention.py:_attention_function",
+    "models/attention.py:shared_prefix",
+    "models/attention.py:flex_attention",
     "models/cpu_attention.py:attention_function",
     "responses/backends/embedded/attention.py:_attention_function",
     # typer makes an option of each parameter: of an evaluation without a recipe, and of sampling here or on a cluster.

@@ -109,7 +109,7 @@ def test_loss_and_gradient_do_not_depend_on_what_is_shared(tmp_path, model, proc
 
 def test_the_vision_tower_sees_each_image_once(model, processor, grouped):
     """16 pairs of 6 questions about 5 images: 5 tiles instead of 32, in both layouts."""
-    prepare(model)
+    prepare(model, torch.device("cpu"))
     seen = []
     model.get_encoder(modality="image").register_forward_hook(
         lambda _tower, _inputs, output: seen.append(len(output.last_hidden_state))

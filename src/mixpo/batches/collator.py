@@ -14,14 +14,16 @@ class Collator:
     loss does not depend on how pairs are split into micro-batches, so pairs of one question can share one.
     """
 
-    def __init__(self, encoder: Encoder):
+    def __init__(self, encoder: Encoder, multiple: int = 1):
+        """`multiple`: what shared rows are padded to (`mixpo.models.attention.row_multiple`)."""
         self.encoder = encoder
+        self.multiple = multiple
 
     def __call__(self, rows: Sequence[Mapping[str, Any]]) -> list[Example]:
         return [self.encoder(row) for row in rows]
 
     def batch(self, examples: Sequence[Example], layout: Layout) -> Batch:
-        return lay_out(examples, layout, self.pad_id)
+        return lay_out(examples, layout, self.pad_id, self.multiple)
 
     @property
     def pad_id(self) -> int:

@@ -1,6 +1,6 @@
 """Examples to model inputs: one packed shared-prefix row, or the usual row per completion.
 
-    shared   [prompt A][A1][A2][A3][prompt B][B1][B2]     one row: each prompt, image and completion once, no padding
+    shared   [prompt A][A1][A2][A3][prompt B][B1][B2]     one row: each prompt, image and completion once
     paired   [prompt A][A1]                               one row per completion: what every other trainer does
              [prompt A][A2] …
 
@@ -10,7 +10,7 @@ that it computes what it would alone. Only hidden states that predict a completi
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from enum import StrEnum
 from itertools import accumulate
 from typing import Any
@@ -21,6 +21,7 @@ from torch import Tensor
 from mixpo.batches.encode import Example
 from mixpo.batches.grouping import PromptGroup, group
 from mixpo.batches.pixels import distinct_images
+from mixpo.models.upload import upload
 
 
 class Layout(StrEnum):
@@ -60,6 +61,11 @@ class Batch:
     """Tokens of the rows, padding excluded."""
     keys: list[int]
     """Digest of each completion with its prompt and images, 64 bits."""
+    host_ids: Tensor | None = None
+    """`input_ids` on the host, of a batch that `to` brought to a GPU: nobody has to wait to look at them."""
+    masks: dict[Any, Any] = field(default_factory=dict)
+    """What `mixpo.models.attention` made of `prefixes`, by implementation and device: the reference and the policy,
+    and all layers, take the same."""
 
     @property
     def pairs(self) -> int:
@@ -67,20 +73,23 @@ class Batch:
 
     def to(self, device: torch.device) -> "Batch":
         moved: dict[str, Any] = {
-            item.name: value.to(device)
+            item.name: upload(value, device)
             for item in fields(self)
-            if item.name != "prefixes" and isinstance(value := getattr(self, item.name), Tensor)
+            if item.name not in ("prefixes", "host_ids") and isinstance(value := getattr(self, item.name), Tensor)
         }
-        return replace(self, inputs={name: value.to(device) for name, value in self.inputs.items()}, **moved)
+        ids = self.inputs["input_ids"]
+        if device.type == "cuda" and ids.device.type == "cpu":
+            moved["host_ids"] = ids
+        return replace(self, inputs={name: upload(value, device) for name, value in self.inputs.items()}, **moved)
 
 
-def lay_out(examples: Sequence[Example], layout: Layout, pad_id: int) -> Batch:
-    """A batch of the examples; `layout` is SHARED or PAIRED.
+def lay_out(examples: Sequence[Example], layout: Layout, pad_id: int, multiple: int = 1) -> Batch:
+    """A batch of the examples; `layout` is SHARED or PAIRED. A shared row is padded to a `multiple` of tokens.
 
     Examples with the same prompt and images share it, and completions that several of them have stand once.
     """
     groups, chosen, rejected = group(examples)
-    inputs, prefixes, starts = _packed(groups) if layout is Layout.SHARED else _padded(groups, pad_id)
+    inputs, prefixes, starts = _packed(groups, pad_id, multiple) if layout is Layout.SHARED else _padded(groups, pad_id)
     prompts = [one.prompt for one in groups for _ in one.completions[: 1 if layout is Layout.SHARED else None]]
     images, tiles = distinct_images(
         [prompt.image_inputs for prompt in prompts], [prompt.image_key for prompt in prompts]
@@ -117,8 +126,8 @@ Starts = list[tuple[int, int]]
 """For each completion, where in the flattened rows its prompt's last token is, and its own first one."""
 
 
-def _packed(groups: Sequence[PromptGroup]) -> tuple[dict[str, Tensor], Tensor, Starts]:
-    """One row of all groups, none of it padding."""
+def _packed(groups: Sequence[PromptGroup], pad_id: int, multiple: int) -> tuple[dict[str, Tensor], Tensor, Starts]:
+    """One row of all groups; `prefixes` says nothing of its padding, which stands behind them."""
     ids: list[int] = []
     axes = max(1 if one.prompt.positions is None else len(one.prompt.positions) for one in groups)
     position_ids = []
@@ -141,6 +150,9 @@ def _packed(groups: Sequence[PromptGroup]) -> tuple[dict[str, Tensor], Tensor, S
         counts = [len(one.prompt.prompt_ids), *map(len, one.completions)]
         prefixes[number, : len(counts)] = torch.tensor(counts)
     begins = [0, *accumulate(prefixes.sum(1).tolist())][:-1]
+    padding = -len(ids) % multiple
+    ids += [pad_id] * padding
+    position_ids.append(torch.zeros(axes, padding, dtype=torch.long))
     inputs = {
         "input_ids": torch.tensor([ids]),
         "position_ids": torch.cat(position_ids, dim=1) if axes == 1 else torch.cat(position_ids, dim=1)[:, None],

@@ -1,22 +1,28 @@
-"""The vision tower sees each distinct image of a batch once."""
+"""The vision tower sees each distinct image of a batch once, and nobody waits to learn where images belong."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
+import torch
 from torch import Tensor
+from torch.utils._pytree import tree_map_only
+
+from mixpo.models.upload import upload
+
+PLACES = "get_placeholder_mask"
 
 
 @contextmanager
-def each_image_once(model: Any, tiles: Tensor | None) -> Iterator[None]:
-    """Within it, the tower's outputs for the distinct tiles are repeated as `tiles` (`Batch.tiles`) says.
+def each_image_once(model: Any, tiles: Tensor | None, count: int) -> Iterator[None]:
+    """Within it, the tower's outputs for the `count` distinct tiles are repeated as `tiles` (`Batch.tiles`) says.
 
     `model` is a transformers model; everything after its tower (projector, language model) is computed as ever.
     """
     if tiles is None:
         yield
         return
-    count = int(tiles.max()) + 1
 
     def repeated(value: Any) -> Any:
         if isinstance(value, Tensor):
@@ -33,3 +39,32 @@ def each_image_once(model: Any, tiles: Tensor | None) -> Iterator[None]:
         yield
     finally:
         handle.remove()
+
+
+@contextmanager
+def placed_on_host(model: Any, ids: Tensor | None) -> Iterator[None]:
+    """Within it, the model looks for the places of its images in `ids`, the row as it is on the host.
+
+    Models compare the number of image tokens with that of the tower's outputs before the language model begins: on a
+    GPU the host would wait for all that came before. Without `ids` all is as ever.
+    """
+    owners = [module for module in model.modules() if hasattr(type(module), PLACES)] if ids is not None else []
+
+    def on_host(places: Any, *given: Any, **named: Any) -> Any:
+        device = next(value.device for value in (*given, *named.values()) if isinstance(value, Tensor))
+
+        def here(value: Any) -> Any:
+            if not isinstance(value, Tensor):
+                return value
+            return torch.empty((), dtype=value.dtype).expand(value.shape) if value.is_floating_point() else ids
+
+        found = places(*map(here, given), **{name: here(value) for name, value in named.items()})
+        return tree_map_only(Tensor, lambda mask: upload(mask, device), found)
+
+    for owner in owners:
+        setattr(owner, PLACES, partial(on_host, getattr(owner, PLACES)))
+    try:
+        yield
+    finally:
+        for owner in owners:
+            delattr(owner, PLACES)

@@ -50,8 +50,8 @@ def lora_config(*, r: int, alpha: int, target_modules: str | Sequence[str], froz
 
 
 def merged_quantized(policy: Any) -> nn.Module:
-    """The trained model without its adapter, which quantised weights cannot take in: the checkpoint, read again in its own
-    precision, with what was learned."""
+    """The trained model without its adapter, which quantised weights cannot take in: the checkpoint, read again in its
+    own precision, with what was learned."""
     from peft import get_peft_model, get_peft_model_state_dict, set_peft_model_state_dict
 
     whole = get_peft_model(load_model(policy.name_or_path, "checkpoint"), copy.deepcopy(policy.active_peft_config))

@@ -2,18 +2,43 @@
 
 import logging
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+from torch.distributed.fsdp import FSDPModule
 
 from mixpo.batches.encode import Example
 from mixpo.batches.layout import Layout
+from mixpo.errors import UserError
+from mixpo.models.attention import decoder, takes_shared_rows
+from mixpo.training.distributed import Processes
+from mixpo.training.mask_watch import MaskWatch
 
 log = logging.getLogger(__name__)
 TOLERANCE = 1e-4
-"""Relative difference of log-probabilities up to which the layouts count as equal."""
+"""Relative difference of log-probabilities up to which the layouts count as equal, in float32."""
+ROUNDINGS = 4
+"""The same for a model that computes in 16 bits, in units of its type's last place; a float32 model on a GPU counts as
+one of 10 bits where its products are rounded to TF32."""
+ATTENDING = {"full_attention", "sliding_attention", "chunked_attention"}
+
+
+def possible(layout: Layout, model: Any) -> Layout:
+    """`layout`, or PAIRED for AUTO where the attention that was chosen for the model cannot be told who sees whom.
+
+    Raises UserError for SHARED there.
+    """
+    if takes_shared_rows(model):
+        return layout
+    chosen = decoder(model).config._attn_implementation
+    if layout is Layout.SHARED:
+        raise UserError(
+            f"layout: shared needs attention that takes a mask, which {chosen} does not: sdpa, or layout: paired"
+        )
+    return Layout.PAIRED
 
 
 def window(config: Any) -> float:
@@ -31,14 +56,70 @@ def fits(examples: Sequence[Example], window: float) -> bool:
     return max(lengths, default=0) <= window
 
 
-def telling(examples: Sequence[Example], count: int) -> list[Example]:
-    """The `count` examples that can show a difference: with images, and the longest."""
-    return sorted(examples, key=lambda example: (bool(example.image_inputs), example.length))[-count:]
+def telling(examples: Sequence[Example], count: int, window: float) -> list[Example]:
+    """The `count` examples that can show a difference, of those that fit: with images, and the longest."""
+    fitting = [example for example in examples if fits([example], window)]
+    return sorted(fitting, key=lambda example: (bool(example.image_inputs), example.length))[-count:]
 
 
-def is_shared_exact(score: Callable[[Layout], Tensor]) -> bool:
-    """Whether `score(SHARED)` gives the log-probabilities of `score(PAIRED)`; if not, a warning says why."""
-    paired = score(Layout.PAIRED)
+def attends_everywhere(config: Any) -> bool:
+    """Whether all layers attend, by a model's config: recurrent ones and convolutions know no mask of ours."""
+    return set(getattr(config.get_text_config(), "layer_types", None) or ()) <= ATTENDING
+
+
+@contextmanager
+def measured(model: Any, device: torch.device) -> Iterator[None]:
+    """Within it, `model` is in eval mode and computes in the type of its weights, also where accelerate has put
+    autocast into it."""
+    training, own = model.training, model.forward
+    plain = model.__dict__.get("_original_forward")
+    if plain is not None:
+        model.forward = plain
+    model.eval()
+    try:
+        with torch.autocast(device.type, enabled=False):
+            yield
+    finally:
+        if plain is not None:
+            model.forward = own
+        model.train(training)
+
+
+def tolerance(model: nn.Module, device: torch.device) -> float:
+    """Relative difference up to which two ways to compute the same log-probabilities count as equal.
+
+    Follows from the coarsest type of the weights; quantised ones, and those that FSDP gathers in another type, count
+    as bfloat16.
+    """
+    types = {parameter.dtype for parameter in model.parameters()}
+    if any(not one.is_floating_point or one.itemsize == 1 for one in types) or isinstance(model, FSDPModule):
+        types.add(torch.bfloat16)
+    coarsest = max(torch.finfo(one).eps for one in types if one.is_floating_point and one.itemsize > 1)
+    if device.type == "cuda" and torch.backends.cuda.matmul.fp32_precision == "tf32":
+        coarsest = max(coarsest, 2.0**-10)
+    return max(TOLERANCE, ROUNDINGS * coarsest)
+
+
+def is_shared_exact(score: Callable[[Layout], Tensor], model: Any, processes: Processes) -> bool:
+    """Whether `score(SHARED)` gives the log-probabilities of `score(PAIRED)` under `model`, whatever its weights; if
+    not, a warning says why. All processes call `score` as often, and come to the same."""
+
+    def agreed(own: bool) -> bool:
+        return processes.total([own]) == [processes.args.world_size]
+
+    device = processes.args.device
+    with measured(model, device):
+        with MaskWatch(model) as watch:
+            paired = score(Layout.PAIRED)
+        if not agreed(watch.causal and attends_everywhere(model.config)):
+            log.warning(
+                "layout: paired, since tokens see later ones (of an image, of a prompt), or layers do not attend"
+            )
+            return False
+        return agreed(_equal(score, paired, tolerance(model, device)))
+
+
+def _equal(score: Callable[[Layout], Tensor], paired: Tensor, tolerance: float) -> bool:
     try:
         shared = score(Layout.SHARED)
     except torch.OutOfMemoryError:
@@ -47,11 +128,9 @@ def is_shared_exact(score: Callable[[Layout], Tensor]) -> bool:
         log.warning("layout: paired, since the model does not take shared-prefix rows (%s)", error)
         return False
     worst = ((shared - paired).abs() / paired.abs().clamp(min=1)).max().item()
-    if worst <= TOLERANCE:
+    if worst <= tolerance:
         return True
     log.warning(
-        "layout: paired, since shared-prefix rows change log-probabilities by up to %.1e relative "
-        "(positions, attention in both directions, or layers that do not attend)",
-        worst,
+        "layout: paired, since shared-prefix rows change log-probabilities by up to %.1e relative (positions?)", worst
     )
     return False

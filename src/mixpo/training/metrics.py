@@ -3,6 +3,7 @@
 from collections import defaultdict
 from collections.abc import Callable, Mapping
 
+import torch
 from torch import Tensor
 
 from mixpo.losses.mix import Mixed
@@ -13,24 +14,41 @@ class Means:
     """Means over pairs: every pair counts once, whatever micro-batch or rank it was in."""
 
     def __init__(self) -> None:
-        self._sums: defaultdict[str, float] = defaultdict(float)
+        self._begin()
+
+    def _begin(self) -> None:
+        self._sums: dict[tuple[str, ...], Tensor] = {}
+        """(names,) by the names; they stay on the device until somebody asks."""
+        self._pairs = self._tokens = 0
 
     def add(self, values: Mapping[str, Tensor], pairs: int, tokens: int) -> None:
-        for name, value in values.items():
-            self._sums[name] += value.detach().sum().item()
-        self._sums["pairs"] += pairs
-        self._sums["tokens"] += tokens
+        names = tuple(values)
+        sums = exact(torch.stack([value.detach() for value in values.values()]).sum(dim=1))
+        self._sums[names] = self._sums[names] + sums if names in self._sums else sums
+        self._pairs += pairs
+        self._tokens += tokens
 
     def drain(self, reduce: Callable[[list[float]], list[float]]) -> dict[str, float]:
         """The means since the last call, and `tokens`, their sum; empty when nothing was added.
 
         `reduce` sums a list of numbers over the ranks, all of which must call this.
         """
-        names = sorted(self._sums)
-        sums = dict(zip(names, reduce([self._sums[name] for name in names]), strict=True))
-        self._sums.clear()
+        own: defaultdict[str, float] = defaultdict(float)
+        for added, values in self._sums.items():
+            for name, value in zip(added, values.tolist(), strict=True):
+                own[name] += value
+        if self._sums:
+            own.update(pairs=self._pairs, tokens=self._tokens)
+        self._begin()
+        names = sorted(own)
+        sums = dict(zip(names, reduce([own[name] for name in names]), strict=True))
         pairs, tokens = sums.pop("pairs", 0.0), sums.pop("tokens", 0.0)
         return {**{name: value / pairs for name, value in sums.items()}, "tokens": tokens} if pairs else {}
+
+
+def exact(values: Tensor) -> Tensor:
+    """In float64, where the device has it: so that sums over many batches lose nothing."""
+    return values if values.device.type == "mps" else values.double()
 
 
 def logged(parts: Mixed, terms: Terms) -> dict[str, Tensor]:

@@ -4,6 +4,7 @@ from torch import Tensor
 
 from mixpo.batches.layout import Batch
 from mixpo.losses.mix import Mixed, Terms
+from mixpo.training.metrics import exact
 
 
 class OptimizerStep:
@@ -16,7 +17,7 @@ class OptimizerStep:
         """`batches`, the same on every process; `mean_length`, the mean tokens of a chosen completion over them."""
         self.batches_left = batches
         self.mean_length = mean_length
-        self.rewards = 0.0
+        self.rewards: Tensor | None = None
         self.count = 0
 
     def end_batch(self) -> bool:
@@ -25,11 +26,16 @@ class OptimizerStep:
         return self.batches_left == 0
 
     def add(self, parts: Mixed) -> None:
-        """Adds the rewards of a micro-batch, or of a part of one."""
+        """Adds the rewards of a micro-batch, or of a part of one; they stay on the device."""
         for rewards in (parts.chosen_rewards, parts.rejected_rewards):
             if rewards is not None:
-                self.rewards += rewards.sum().item()
+                total = exact(rewards.detach().sum())
+                self.rewards = total if self.rewards is None else self.rewards + total
                 self.count += len(rewards)
+
+    def total(self) -> tuple[float, int]:
+        """The sum of the rewards, which is waited for, and their number."""
+        return 0.0 if self.rewards is None else self.rewards.item(), self.count
 
 
 def terms_of(batch: Batch, logps: Tensor, reference: Tensor | None) -> Terms:

@@ -36,14 +36,15 @@ class Reference(Protocol):
 class FrozenCopy:
     """A second model whose weights never change; a copy of the policy as it was at the start, unless given."""
 
-    def __init__(self, policy: nn.Module, given: nn.Module | None = None):
+    def __init__(self, policy: nn.Module, given: nn.Module | None = None, device: torch.device | None = None):
+        """`device`: where it will run (`speed_up`)."""
         self.model = given if given is not None else copied(policy)
         self.model.requires_grad_(False).eval()
         # A model that was given is attended to like the policy.
         decoder(self.model).config._attn_implementation = decoder(policy).config._attn_implementation
         switch_dropout_off(self.model)
         self.head = output_head(self.model)
-        speed_up(self.model, but=self.head.module)
+        speed_up(self.model, but=self.head.module, device=device)
 
     def place(self, sharding: Sharding) -> None:
         self.sharding = sharding
@@ -133,4 +134,4 @@ def make_reference(
         return MovingReference(policy, given, args.reference_update_steps, args.reference_update_weight)
     if given is None and (fresh_adapter or args.reference_cache):
         return AsItIs(policy, fresh_adapter)
-    return FrozenCopy(policy, given)
+    return FrozenCopy(policy, given, args.device)

@@ -6,10 +6,10 @@ import torch
 from torch import Tensor, nn
 
 from mixpo.batches.layout import Batch
-from mixpo.models.attention import mask_for
+from mixpo.models.attention import decoder, mask_for
 from mixpo.models.head import Head
 from mixpo.models.logprobs import completion_logps
-from mixpo.models.vision import each_image_once
+from mixpo.models.vision import each_image_once, placed_on_host
 
 
 def score(model: nn.Module, batch: Batch, head: Head, chunk: int) -> Tensor:
@@ -26,8 +26,7 @@ def score(model: nn.Module, batch: Batch, head: Head, chunk: int) -> Tensor:
         dtype = plain(model).dtype
         inputs = {name: value.to(dtype) if value.is_floating_point() else value for name, value in inputs.items()}
     if batch.prefixes is not None:
-        dtype = next(head.module.parameters()).dtype
-        inputs["attention_mask"] = mask_for(plain(model), batch.prefixes, dtype, inputs["input_ids"].device)
+        inputs["attention_mask"] = _mask(plain(model), batch, next(head.module.parameters()).dtype)
     own = head.module.forward
 
     def logps(hidden: Tensor) -> Tensor:
@@ -36,8 +35,20 @@ def score(model: nn.Module, batch: Batch, head: Head, chunk: int) -> Tensor:
         sums = completion_logps(flat, batch.targets, batch.segments, len(batch.lengths), head, chunk)
         return sums * head.passing
 
-    with head.replaced(logps), each_image_once(plain(model), batch.tiles):
+    tiles = 0 if batch.tiles is None else len(batch.inputs["pixel_values"])
+    once = each_image_once(plain(model), batch.tiles, tiles)
+    with head.replaced(logps), once, placed_on_host(plain(model), batch.host_ids):
         return head.passed(model(**inputs, use_cache=False).logits)
+
+
+def _mask(model: Any, batch: Batch, dtype: torch.dtype) -> Any:
+    """The shared row's mask, made once a row."""
+    assert batch.prefixes is not None
+    ids = batch.inputs["input_ids"]
+    made_for = decoder(model).config._attn_implementation, dtype, ids.device
+    if made_for not in batch.masks:
+        batch.masks[made_for] = mask_for(model, batch.prefixes, ids.shape[1], dtype, ids.device)
+    return batch.masks[made_for]
 
 
 def plain(model: Any) -> Any:

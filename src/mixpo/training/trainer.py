@@ -35,12 +35,13 @@ from mixpo.errors import UserError
 from mixpo.losses.mix import mix
 from mixpo.losses.objective import Objective
 from mixpo.losses.reward_shift import RewardShift
-from mixpo.models.attention import prepare
+from mixpo.models.attention import prepare, row_multiple
 from mixpo.models.cpu_model import speed_up
 from mixpo.models.head import output_head
 from mixpo.models.load import load_model, load_processor, switch_dropout_off
+from mixpo.models.upload import upload
 from mixpo.training.adapters import with_adapter
-from mixpo.training.choose_layout import fits, is_shared_exact, telling, window
+from mixpo.training.choose_layout import fits, is_shared_exact, possible, telling, window
 from mixpo.training.config import MPOConfig, check, warn_of_coarse_weights
 from mixpo.training.distributed import Processes
 from mixpo.training.final_model import FinalModel
@@ -86,15 +87,15 @@ class MPOTrainer(ResumableTrainer):
         switch_dropout_off(model)
         self.objective: Objective = args
         encoder = Encoder(processing_class, args.max_completion_length, args.truncate_completions, args.needs_rejected)
-        self.collator = Collator(encoder)
         self.shift = RewardShift(args.reward_shift, args.reward_shift_decay)
-        self.layout = Layout(args.layout)
+        self.layout = possible(Layout(args.layout), model)
         self.head = output_head(model)
-        speed_up(model, but=self.head.module)
+        speed_up(model, but=self.head.module, device=args.device)
         self.continuation = PositionAssigner(model)
         self.processes = Processes(args, lambda: self.continuation(encoder.filler()))
         if self.layout is not Layout.PAIRED:
-            prepare(model)
+            prepare(model, args.device)
+        self.collator = Collator(encoder, row_multiple(model, args.device))
         manage_memory(model, args)
         self.reference = make_reference(model, ref_model, args, peft_config is not None)
         self._starts_at_reference = ref_model is None
@@ -143,13 +144,13 @@ class MPOTrainer(ResumableTrainer):
         counts = [
             len(examples),
             sum(len(example.completions[0]) for example in examples),
-            sum(bool(example.image_inputs) for example in examples),
+            sum(bool(example.image_inputs) and fits([example], window(self.model.config)) for example in examples),
         ]
         pairs, tokens, pictured = self.processes.total(counts)
         self._step.begin(len(groups), tokens / max(pairs, 1))
         self.choose_layout(examples, bool(pictured))
         micro_batches = split(examples, len(groups)) if groups else []
-        return micro_batches, torch.tensor(pairs, device=device)
+        return micro_batches, upload(torch.tensor(pairs), device)
 
     @torch.no_grad()
     def choose_layout(self, examples: list[Example], pictured: bool) -> None:
@@ -157,13 +158,12 @@ class MPOTrainer(ResumableTrainer):
         rows are paired."""
         if self.layout is not Layout.AUTO or not pictured:
             return
-        training = self.model.training
-        self.model.eval()
-        probe = self.processes.with_vision(telling(examples, self.args.per_device_train_batch_size))
-        exact = is_shared_exact(lambda layout: self._score(self.model, self.collator.batch(probe, layout)))
-        self.model.train(training)
-        (agreeing,) = self.processes.total([int(exact)])
-        self.layout = Layout.SHARED if agreeing == self.args.world_size else Layout.PAIRED
+        chosen = telling(examples, self.args.per_device_train_batch_size, window(self.model.config))
+        probe = self.processes.with_vision(chosen)
+        shared = is_shared_exact(
+            lambda layout: self._score(self.model, self.collator.batch(probe, layout)), self.model, self.processes
+        )
+        self.layout = Layout.SHARED if shared else Layout.PAIRED
 
     def _prepare_inputs(self, inputs: list[Example]) -> Batch:
         shared = self.layout is Layout.SHARED and fits(inputs, window(self.model.config))
@@ -226,7 +226,7 @@ class MPOTrainer(ResumableTrainer):
 
     def _shift_rewards(self) -> None:
         """The step's rewards enter the shift only after its last micro-batch, once, from all ranks."""
-        total, count = self.processes.total([self._step.rewards, self._step.count])
+        total, count = self.processes.total(self._step.total())
         try:
             self.shift.update(total, int(count))
         except FloatingPointError as error:
