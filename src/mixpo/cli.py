@@ -1,6 +1,7 @@
 """The command line: step name -> module. Nothing heavy is imported before a step is called."""
 
 import logging
+import os
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -24,6 +25,7 @@ Overrides = Annotated[list[str] | None, typer.Argument(help="section.field=value
 Redo = Annotated[
     bool, typer.Option("--redo", help="Make anew what has changed, or the sections named, and all that read them.")
 ]
+Force = Annotated[bool, typer.Option("--force", help="Train even where `mixpo plan` says that it does not fit.")]
 
 INTERRUPTED = 130
 """Exit status after Ctrl-C, as shells have it (128 + SIGINT)."""
@@ -51,9 +53,11 @@ def run(
     overrides: Overrides = None,
     redo: Redo = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be done.")] = False,
+    force: Force = False,
 ) -> None:
     """Do all steps of a recipe in order; what is done already is not done again."""
     values, sections = _parted(overrides, redo)
+    _force(force)
     if dry_run:
         _status(recipe, values, sections)
     else:
@@ -110,8 +114,23 @@ def _add_step(step: str) -> None:
 
 
 for _step in STEP_HELP:
-    if _step not in ("sample", "verify", "evaluate", "import", "relabel"):
+    if _step not in ("sample", "verify", "train", "evaluate", "import", "relabel"):
         _add_step(_step)
+
+
+@app.command(help=STEP_HELP["train"])
+def train(recipe: RecipePath, overrides: Overrides = None, force: Force = False) -> None:
+    """Trains the recipe's models, where their memory fits."""
+    _force(force)
+    _run(recipe, overrides, "train")
+
+
+def _force(force: bool) -> None:
+    """The processes that are started for a training are to see it, too."""
+    if force:
+        from mixpo.pipeline import FORCE
+
+        os.environ[FORCE] = "1"
 
 
 @app.command(help=STEP_HELP["sample"])
@@ -243,35 +262,15 @@ for _tool in TOOLS:
 
 
 @app.command()
-def fields(name: Annotated[str, typer.Argument(help="train, train.objective.beta, questions.jsonl …")] = "") -> None:
-    """Print the fields of a step, loader or benchmark: type, default, meaning; without a name, what there is."""
-    from mixpo.fields import show
-
-    show(name)
-
-
-@app.command()
 def plan(
     recipe: RecipePath,
     overrides: Overrides = None,
-    machine: Annotated[str, typer.Option(help="8xh100, 64xa100, or cpu: this machine, measured for a second.")] = "cpu",
+    machine: Annotated[str, typer.Option(help="8xh100, rtx4090, cpu …; without it this machine, with its GPUs.")] = "",
 ) -> None:
     """Print tokens, FLOPs, memory and hours of a recipe's training, from the lengths of its pairs."""
     from mixpo.plan.plan import plan as run_plan
 
     typer.echo(run_plan(recipe, overrides or (), machine))
-
-
-@app.command()
-def quickstart(
-    short: Annotated[bool, typer.Option(help="A few minutes less: fewer questions, a weaker result.")] = False,
-    seed: Annotated[int, typer.Option(help="Seed of questions, sampling and training.")] = 0,
-    out: Annotated[Path | None, typer.Option(help="Run folder.")] = None,
-) -> None:
-    """Sample, judge, pair, train and evaluate on drawn scenes with the model that ships with mixpo."""
-    from mixpo.quickstart import quickstart as run_quickstart
-
-    run_quickstart(short=short, seed=seed, out=out)
 
 
 def main() -> NoReturn:

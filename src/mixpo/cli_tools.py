@@ -1,4 +1,4 @@
-"""The commands that work on run folders and files instead of recipes; `cli` puts them on the command line."""
+"""The commands that take no recipe, but run folders, files or nothing; `cli` puts them on the command line."""
 
 from pathlib import Path
 from typing import Annotated
@@ -118,4 +118,22 @@ def doctor(
         raise typer.Exit(1)
 
 
-TOOLS = (export, score, judge_check, convert, pass_rates, view, publish, doctor)
+def fields(name: Annotated[str, typer.Argument(help="train, train.objective.beta, questions.jsonl …")] = "") -> None:
+    """Print the fields of a step, loader or benchmark: type, default, meaning; without a name, what there is."""
+    from mixpo.fields import show
+
+    show(name)
+
+
+def quickstart(
+    short: Annotated[bool, typer.Option(help="A few minutes less: fewer questions, a weaker result.")] = False,
+    seed: Annotated[int, typer.Option(help="Seed of questions, sampling and training.")] = 0,
+    out: Annotated[Path | None, typer.Option(help="Run folder.")] = None,
+) -> None:
+    """Sample, judge, pair, train and evaluate on drawn scenes with the model that ships with mixpo."""
+    from mixpo.quickstart import quickstart as run_quickstart
+
+    run_quickstart(short=short, seed=seed, out=out)
+
+
+TOOLS = (export, score, judge_check, convert, pass_rates, view, publish, doctor, fields, quickstart)

@@ -38,6 +38,10 @@ SIDE_BY_SIDE = ("sample", "dropout", "train")
 PROCESSES, RANK = int(os.environ.get("WORLD_SIZE", "1")), int(os.environ.get("RANK", "0"))
 """As torchrun and `accelerate launch` set them."""
 
+FORCE = "MIXPO_FORCE"
+"""In the environment: a training is begun even where the plan says that it cannot fit. The processes that are started
+for it see it, too."""
+
 RECORDED = ("torch", "transformers", "accelerate", "tokenizers", "Pillow")
 
 
@@ -171,6 +175,10 @@ def _runner(step: str, cluster: Any) -> Callable[[Any, RunFiles], None]:
         from mixpo.verdicts.truths import unanswerable
 
         return partial(run, doubt=unanswerable)
+    if step == "train" and FORCE not in os.environ:
+        from mixpo.plan.fits import refuse_what_cannot_fit
+
+        return partial(run, fits=refuse_what_cannot_fit)
     if step != "sample":
         return run
     from mixpo.verdicts.verify import outcome

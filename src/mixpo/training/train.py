@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+from collections.abc import Callable
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Annotated, Any, ClassVar
@@ -152,8 +153,10 @@ class Config:
         arguments(self, Path("checked"), on_the_machine=False)
 
 
-def run(config: Config, files: RunFiles) -> None:
+def run(config: Config, files: RunFiles, fits: Callable[[Config, str, Any, RowDataset], Any] | None = None) -> None:
     """Trains, or goes on with a training that was killed, and saves the model to `checkpoints/<name>/model`.
+
+    `fits` is asked before the model is loaded (config, model, processor, rows), and may raise UserError.
 
     With torchrun or `accelerate launch`, every process calls it, and the first one writes.
     """
@@ -189,7 +192,10 @@ def run(config: Config, files: RunFiles) -> None:
     if first:
         write_text(folder / "data.json", json.dumps({"sha256": fingerprint, "records": len(records)}))
     unseen = RowDataset(held_out, roots) if held_out else None
-    trainer = make_trainer(config, args, model_path, processor, RowDataset(records, roots, fingerprint), unseen)
+    rows = RowDataset(records, roots, fingerprint)
+    if fits is not None:
+        fits(config, model_path, processor, rows)
+    trainer = make_trainer(config, args, model_path, processor, rows, unseen)
     try:
         trainer.train(resume_from_checkpoint=True)
     except ImportError as error:  # the library of an optimizer: `trainer: {optim: …}`
