@@ -81,7 +81,7 @@ def _table(config: Config, files: RunFiles, machine: Machine) -> str:
     ]
     lines += [_line(variant, planned, steps, machine) for variant in OBJECTIVES]
     memory = planned.memory()
-    lines += ["", f"this section: {_parts(memory)}"]
+    lines += ["", f"this section, GiB a device: {_parts(memory)}"]
     if machine.memory is not None:
         lines.append(verdict(planned, machine.memory))
     return "\n".join([*(line.rstrip() for line in lines), "", NOTE])
@@ -91,7 +91,7 @@ def _said(planned: Planned) -> str:
     """What memory and time depend on, in the recipe's words."""
     setup = planned.setup
     if setup.cpu:
-        return "float32, what is cheap is computed again" if setup.recompute != "none" else "float32"
+        return "float32"
     words = [
         setup.precision,
         f"{'with' if setup.gradient_checkpointing else 'without'} gradient checkpointing",
@@ -119,7 +119,7 @@ def _speed(planned: Planned, machine: Machine) -> str:
 def _parts(memory: StepMemory) -> str:
     parts = [(item.name, getattr(memory, item.name)) for item in fields(memory)]
     shown = [f"{name} {gib(size)}" for name, size in parts if size]
-    return f"{', '.join(shown)}: {gib(memory.total)} GiB a device"
+    return f"{', '.join(shown)}; together {gib(memory.total)}"
 
 
 def _line(variant: tuple[str, str], planned: Planned, steps: float, machine: Machine) -> str:

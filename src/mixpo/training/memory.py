@@ -260,8 +260,11 @@ class _Step:
         forward = max(gathered, matrix) + self._logits(several if kept else 1 + several)
         if not trained:
             return forward, 0
-        slopes = self._logits(several) + self._logits(1, HALF) * half
-        return forward, matrix + slopes + max(2 * FLOAT * weight, FLOAT * weight + self._logits(several))
+        cast = self._logits(1, HALF) * half
+        products = self._logits(several) + max(2 * FLOAT * weight, FLOAT * weight + self._logits(several))
+        if gathered and half:  # and the gradient in the type of the gathered weight
+            products = max(products, (2 * FLOAT + HALF) * weight)
+        return forward, matrix + cast + products
 
     def _layer(self, stack: Transformer, training: Gradients, tokens: int) -> int:
         """The backward pass of one layer: what it keeps, computed again if checkpointed, and its gradients."""

@@ -144,9 +144,11 @@ def _said(config: Any, word: str, otherwise: str) -> str:
 
 
 def _precision(config: Any, cpu: bool) -> str:
+    if cpu:  # what bf16 takes on a CPU is not counted
+        return "float32"
     given = next((name for name in ("bf16", "fp16") if config.trainer.get(name)), None)
     launched = os.environ.get("ACCELERATE_MIXED_PRECISION", "no")
-    usual = "bf16" if hasattr(config, "precision") and not cpu else "float32"
+    usual = "bf16" if hasattr(config, "precision") else "float32"
     return _said(config, "precision", given or (launched if launched in ("bf16", "fp16") else usual))
 
 
