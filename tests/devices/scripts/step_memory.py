@@ -13,6 +13,7 @@ from typing import Any
 
 import torch
 import torch.distributed as dist
+from peft import LoraConfig
 from torch import Tensor, nn
 
 from devices import on_null_gpu  # noqa: F401 (switches off what the null GPU does not take in)
@@ -24,7 +25,7 @@ from mixpo.models import attention
 from mixpo.models.head import output_head
 from mixpo.models.load import switch_dropout_off
 from mixpo.training.activations import HALF
-from mixpo.training.adapters import lora_config, with_adapter
+from mixpo.training.adapters import with_adapter
 from mixpo.training.optimizer_step import terms_of
 from mixpo.training.scoring import score
 from mixpo.training.setup import Setup
@@ -126,7 +127,7 @@ class Training:
             self.model.get_decoder().requires_grad_(False)
             self.model.get_output_embeddings().requires_grad_(False)
         if setup.lora:
-            adapter = lora_config(r=setup.lora, alpha=32, target_modules="all-linear")
+            adapter = LoraConfig(r=setup.lora, lora_alpha=32, target_modules="all-linear")
             self.model = with_adapter(self.model, adapter).cuda()
         if setup.gradient_checkpointing:
             self.model.gradient_checkpointing_enable({"use_reentrant": False})
