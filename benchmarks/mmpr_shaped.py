@@ -20,7 +20,7 @@ from transformers import (
 
 from mixpo.batches.encode import Encoder
 from mixpo.models.base_model import make_tokenizer
-from mixpo.plan.cost import Prompt
+from mixpo.models.shape import Prompt
 
 TILE, PATCH = 448, 14
 TOKENS_A_TILE = 256

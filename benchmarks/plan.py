@@ -6,8 +6,11 @@ python benchmarks/plan.py        after train_step.py and memory.py, whose result
 import json
 from pathlib import Path
 
-from mixpo.plan.cost import FLOAT, shape_of, step_bytes, step_flops
-from mixpo.plan.plan import CPU_EFFICIENCY
+from mixpo.models.shape import shape_of
+from mixpo.plan.cost import step_flops
+from mixpo.plan.machines import CPU_EFFICIENCY
+from mixpo.training.activations import FLOAT
+from mixpo.training.memory import Setup, device_bytes
 from mmpr_shaped import make_model, make_processor, make_rows, prompt_of
 
 RESULTS = Path(__file__).parent / "results"
@@ -22,6 +25,7 @@ def main() -> None:
         pairs = found["pairs"]
         prompt = prompt_of(processor, make_rows(questions=1, pairs=pairs))
         for kind, live in (("mixpo", True), ("mixpo_cached", False)):
+            setup = Setup(cpu=True, reference="live" if live else "none")
             resident = memory[f"pairs_{pairs}"][kind]
             # `before` has the libraries and the model's weights, which the plan counts.
             measured = {
@@ -30,7 +34,7 @@ def main() -> None:
             }
             planned = {
                 "s": step_flops(shape, [prompt], live) / (found["gflops"]["onednn"] * 1e9 * CPU_EFFICIENCY),
-                "GiB": step_bytes(shape, [prompt], live, recompute=True) / 2**30,
+                "GiB": device_bytes(shape, [prompt], setup).total / 2**30,
             }
             for unit, value in planned.items():
                 off = value / measured[unit] - 1

@@ -28,7 +28,8 @@ import torch
 
 from mixpo.models.cpu_memory import keep_freed_memory
 from mixpo.models.cpu_products import product
-from mixpo.plan.cost import shape_of, step_flops
+from mixpo.models.shape import shape_of
+from mixpo.plan.cost import step_flops
 from mixpo.training.config import MPOConfig
 from mixpo.training.trainer import MPOTrainer
 from mmpr_shaped import make_model, make_processor, make_rows, prompt_of

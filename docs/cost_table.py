@@ -5,8 +5,9 @@ from pathlib import Path
 import torch
 from transformers import InternVLConfig, InternVLForConditionalGeneration
 
-from mixpo.plan.cost import Prompt, Shape, paired, shape_of, step_flops
-from mixpo.plan.plan import MACHINES
+from mixpo.models.shape import Prompt, Shape, paired, shape_of
+from mixpo.plan.cost import step_flops
+from mixpo.plan.machines import machine_named
 
 PAGE = Path(__file__).parent / "cost.md"
 BEGIN, END = "<!-- table -->\n", "<!-- end of table -->"
@@ -39,8 +40,8 @@ def shape(vision: dict, language: dict) -> Shape:
 
 
 def table() -> str:
-    machine = MACHINES["64xa100"]
-    hours = PAIRS / (machine.devices * machine.peak * machine.efficiency) / 3600
+    machine = machine_named("64xa100")
+    hours = PAIRS / (machine.devices * (machine.peak("bf16") or 0) * machine.efficiency) / 3600
     lines = [
         "| model | parameters | SFT | MPO, paired, live | MPO, shared, live | MPO, shared, cached |",
         "| --- | --- | --- | --- | --- | --- |",

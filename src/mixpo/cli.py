@@ -1,5 +1,6 @@
 """The command line: step name -> module. Nothing heavy is imported before a step is called."""
 
+import os
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -24,6 +25,7 @@ Overrides = Annotated[list[str] | None, typer.Argument(help="section.field=value
 Redo = Annotated[
     bool, typer.Option("--redo", help="Make anew what has changed, or the sections named, and all that read them.")
 ]
+Force = Annotated[bool, typer.Option("--force", help="Train even where `mixpo plan` says that it does not fit.")]
 
 Gpus = Annotated[
     int | None, typer.Option("--gpus", min=1, help="GPUs of this machine to use: a process on each; default: all.")
@@ -56,9 +58,11 @@ def run(
     redo: Redo = False,
     gpus: Gpus = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be done.")] = False,
+    force: Force = False,
 ) -> None:
     """Do all steps of a recipe in order; what is done already is not done again."""
     values, sections = _parted(overrides, redo)
+    _force(force)
     if dry_run:
         _status(recipe, values, sections)
     else:
@@ -117,12 +121,27 @@ def _add_step(step: str) -> None:
         _run(recipe, overrides, step, gpus=gpus)
 
     add = app.command(name=step.replace("_", "-"), help=STEP_HELP[step])
-    add(on_gpus if step in ("dropout", "train", "best_of") else command)
+    add(on_gpus if step in ("dropout", "best_of") else command)
 
 
 for _step in STEP_HELP:
-    if _step not in ("sample", "verify", "evaluate", "import", "relabel"):
+    if _step not in ("sample", "verify", "train", "evaluate", "import", "relabel"):
         _add_step(_step)
+
+
+@app.command(help=STEP_HELP["train"])
+def train(recipe: RecipePath, overrides: Overrides = None, gpus: Gpus = None, force: Force = False) -> None:
+    """Trains the recipe's models, where their memory fits."""
+    _force(force)
+    _run(recipe, overrides, "train", gpus=gpus)
+
+
+def _force(force: bool) -> None:
+    """The processes that are started for a training are to see it, too."""
+    if force:
+        from mixpo.pipeline import FORCE
+
+        os.environ[FORCE] = "1"
 
 
 @app.command(help=STEP_HELP["sample"])
@@ -257,18 +276,6 @@ def ablate(
 
 for _tool in TOOLS:
     app.command()(_tool)
-
-
-@app.command()
-def plan(
-    recipe: RecipePath,
-    overrides: Overrides = None,
-    machine: Annotated[str, typer.Option(help="8xh100, 64xa100, or cpu: this machine, measured for a second.")] = "cpu",
-) -> None:
-    """Print tokens, FLOPs, memory and hours of a recipe's training, from the lengths of its pairs."""
-    from mixpo.plan.plan import plan as run_plan
-
-    typer.echo(run_plan(recipe, overrides or (), machine))
 
 
 def main() -> NoReturn:

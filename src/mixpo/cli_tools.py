@@ -1,4 +1,4 @@
-"""The commands that do not work on a recipe; `cli` puts them on the command line."""
+"""The commands that run no step; `cli` puts them on the command line."""
 
 from pathlib import Path
 from typing import Annotated
@@ -136,4 +136,15 @@ def quickstart(
     run_quickstart(short=short, seed=seed, out=out)
 
 
-TOOLS = (export, score, judge_check, convert, pass_rates, view, publish, doctor, fields, quickstart)
+def plan(
+    recipe: Annotated[Path, typer.Argument(help="A YAML recipe, or a run folder.")],
+    overrides: Annotated[list[str] | None, typer.Argument(help="section.field=value, as often as you like.")] = None,
+    machine: Annotated[str, typer.Option(help="8xh100, rtx4090, cpu …; without it this machine, with its GPUs.")] = "",
+) -> None:
+    """Print tokens, FLOPs, memory and hours of a recipe's training, from the lengths of its pairs."""
+    from mixpo.plan.plan import plan as run_plan
+
+    typer.echo(run_plan(recipe, overrides or (), machine))
+
+
+TOOLS = (plan, export, score, judge_check, convert, pass_rates, view, publish, doctor, fields, quickstart)

@@ -39,6 +39,10 @@ SIDE_BY_SIDE = ("sample", "dropout", "train")
 PROCESSES, RANK = int(os.environ.get("WORLD_SIZE", "1")), int(os.environ.get("RANK", "0"))
 """As torchrun and `accelerate launch` set them."""
 
+FORCE = "MIXPO_FORCE"
+"""In the environment: a training is begun even where the plan says that it cannot fit. The processes that are started
+for it see it, too."""
+
 RECORDED = ("torch", "transformers", "accelerate", "tokenizers", "Pillow")
 
 
@@ -197,9 +201,10 @@ def _runner(step: str, cluster: Any) -> Callable[[Any, RunFiles], None]:
 
         return partial(run, doubt=unanswerable)
     if step == "train":
+        from mixpo.plan.fits import refuse_what_cannot_fit
         from mixpo.training import launch
 
-        return launch.run
+        return launch.run if FORCE in os.environ else partial(launch.run, fits=refuse_what_cannot_fit)
     if step != "sample":
         return run
     from mixpo.verdicts.verify import outcome

@@ -7,28 +7,27 @@ import pytest
 import torch
 
 from mixpo.batches.encode import Encoder
-from mixpo.plan.cost import (
-    Flops,
-    Prompt,
-    Shape,
-    Transformer,
-    forward_flops,
-    paired,
-    shape_of,
-    step_bytes,
-    step_flops,
-    tower_tokens,
-    visible,
-)
+from mixpo.models.shape import Layer, Prompt, Shape, Transformer, paired, shape_of, tower_tokens
+from mixpo.plan.cost import Flops, forward_flops, step_flops, visible
+from mixpo.training.memory import Setup, StepMemory, device_bytes
 
+LAYER = Layer(
+    hidden=7, key_width=5, inner=16, gated=True, readers=3, norms=2, rms=True, normed_heads=0, scaled=False,
+    parameters=500, matrices=7,
+)  # fmt: skip
 SHAPE = Shape(
-    language=Transformer(layers=2, width=10, weights=1000, kept=50, kept_lean=9),
-    vision=Transformer(layers=1, width=4, weights=100, kept=20, kept_lean=3),
+    language=Transformer(
+        layers=2, width=10, heads=2, weights=1000, kept=50, kept_lean=9, parameters=1200, wide=True, layer=LAYER
+    ),
+    vision=Transformer(
+        layers=1, width=4, heads=1, weights=100, kept=20, kept_lean=3, parameters=190, wide=True, layer=LAYER
+    ),
     projector=30,
+    projector_kept=10,
     hidden=7,
     vocabulary=11,
+    tied=False,
     parameters=1500,
-    trainable=1500,
     patch=588,
 )
 PROMPT = Prompt(tokens=5, completions=(2, 3), images=(4, 4), image_tokens=2)
@@ -61,13 +60,17 @@ def test_paired_rows_repeat_the_prompt_and_not_the_images():
 
 def test_bytes_by_hand():
     """State 4 x 4 x 1500 = 24,000; copy 6,000; kept 4 x (50 x 10 + 20 x 8) = 2,640; logits 2 x 4 x 5 x 11 = 440."""
-    assert step_bytes(SHAPE, [PROMPT], copy=True, recompute=False) == 24000 + 6000 + 2640 + 440
-    assert step_bytes(SHAPE, [PROMPT], copy=False, recompute=False, devices=2, chunk=3) == 12000 + 2640 + 264
+    found = device_bytes(SHAPE, [PROMPT], Setup(cpu=True, recompute="none", reference="live"))
+    assert found == StepMemory(
+        weights=6000, gradients=6000, optimizer=12000, reference=6000, activations=2640, working=440
+    )
+    assert device_bytes(SHAPE, [PROMPT], Setup(cpu=True, chunk=3)).total == 24000 + 2640 + 264
 
 
 def test_bytes_with_activations_computed_again_by_hand():
     """A layer in whole, 50 / 2 and 20 / 1, and what is kept of all: 4 x ((9 + 25) x 10 + (3 + 20) x 8) = 2,096."""
-    assert step_bytes(SHAPE, [PROMPT], copy=True, recompute=True) == 24000 + 6000 + 2096 + 440
+    found = device_bytes(SHAPE, [PROMPT], Setup(cpu=True, recompute="elementwise", reference="live"))
+    assert found.total == 24000 + 6000 + 2096 + 440
 
 
 def test_the_shape_of_a_model(model, processor):

@@ -6,8 +6,10 @@ from mixpo.batches.encode import Encoder
 from mixpo.errors import UserError
 from mixpo.files import BASE_MODEL
 from mixpo.models.load import load_processor
-from mixpo.plan.cost import Prompt, paired, step_flops
-from mixpo.plan.plan import MACHINES, machine_named, plan, shape_on_paper
+from mixpo.models.shape import Prompt, paired
+from mixpo.plan.cost import forward_flops, step_flops
+from mixpo.plan.machines import machine_named
+from mixpo.plan.plan import plan, shape_on_paper
 
 RECIPE = """
 run: {run}
@@ -53,10 +55,32 @@ def test_tokens_flops_and_hours_follow_from_the_data(recipe, rows, layout):
     assert (name, reference) == ("MPO", "live")
     assert int(tokens) == round(sum(prompt.length for prompt in every) * 2 / 3)
     assert float(step) == pytest.approx(flops * 2 / 3 / 1e12, rel=5e-3)
-    machine = MACHINES["8xh100"]
-    assert float(hours) == pytest.approx(flops * 3 / (machine.devices * machine.peak * 0.4) / 3600, rel=5e-3)
+    assert float(hours) == pytest.approx(flops * 3 / (8 * 67e12 * 0.4) / 3600, rel=5e-3)  # in float32, as it says
+    assert lines[1].startswith(
+        "8 x h100: float32, without gradient checkpointing, adamw_torch_fused, a whole model on each"
+    )
+    assert any(line.startswith("this section, GiB a device: weights ") for line in lines)
+    assert any(line.startswith("fits (0.0") and line.endswith(" of 74.5 GiB)") for line in lines)
     sft = next(line for line in lines if line.startswith("SFT")).split()
     assert 0 < float(sft[3]) < 3 / 4 * float(step)  # no reference, and no rejected completions
+
+
+def test_checkpointing_costs_a_forward_pass_without_the_head(recipe, rows):
+    every = list(prompts(rows))
+    once = forward_flops(shape_on_paper(str(BASE_MODEL)), every)
+    again = plan(recipe(), ["train.trainer.gradient_checkpointing=true", "train.reference=cached"], "8xh100")
+    step = next(line for line in again.splitlines() if line.startswith("MPO        cached")).split()[3]
+    assert "with gradient checkpointing" in again
+    assert float(step) == pytest.approx((4 * once.forward - once.head) * 2 / 3 / 1e12, rel=5e-3)
+
+
+def test_hours_follow_the_precision(recipe):
+    def hours(*overrides):
+        lines = plan(recipe(), list(overrides), "1xh100").splitlines()
+        return float(next(line for line in lines if line.startswith("MPO")).split()[5])
+
+    assert hours() / hours("train.trainer.bf16=true") == pytest.approx(989 / 67, rel=1e-2)
+    assert hours() / hours("train.trainer.tf32=true") == pytest.approx(494 / 67, rel=1e-2)
 
 
 def test_users_mistakes_are_sentences(recipe, tmp_path):

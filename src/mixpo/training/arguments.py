@@ -50,6 +50,7 @@ RENAMED = {
     if new in HINTS
 }
 """Fields that newer versions of transformers call otherwise."""
+CHECKPOINTING = RENAMED.get("gradient_checkpointing", "gradient_checkpointing")
 FREE = (
     "activation_checkpointing", "dataloader_num_workers", "dataloader_persistent_workers", "dataloader_pin_memory",
     "dataloader_prefetch_factor", "disable_tqdm", "gradient_checkpointing", "gradient_checkpointing_kwargs",

@@ -11,6 +11,7 @@ import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -26,7 +27,7 @@ AFTERMATH = 3.0
 STOPPED = (signal.SIGINT, signal.SIGTERM)
 
 
-def run(config: train.Config, files: RunFiles) -> None:
+def run(config: train.Config, files: RunFiles, fits: train.Fits | None = None) -> None:
     """Trains on as many of the visible GPUs as divide the step's micro-batches; `train.run` where there is one process.
 
     That is: on a processor or one GPU, and in a process that torchrun or `accelerate launch` has started.
@@ -35,7 +36,7 @@ def run(config: train.Config, files: RunFiles) -> None:
     # With one of several, too: CUDA may have begun with all of them in this process, and Trainer would take them.
     alone = len(devices) < 2 and torch.cuda.device_count() < 2
     if not devices or alone or (files.checkpoints(config.name) / "model").exists():
-        train.run(config, files)
+        train.run(config, files, fits)
         return
     count = most(config, len(devices))
     if count < len(devices):
@@ -43,7 +44,7 @@ def run(config: train.Config, files: RunFiles) -> None:
             f"note: {config.name} runs on {count} of {len(devices)} GPUs: the {micro_batches(config)} micro-batches of "
             "a step cannot be shared out evenly among more"
         )
-    launched(config, files, devices[:count])
+    launched(config, files, devices[:count], fits)
 
 
 def micro_batches(config: train.Config) -> int:
@@ -63,7 +64,7 @@ def check(config: train.Config, gpus: int) -> None:
         raise FieldError(["batch"], f"batch ({config.batch}) must be {needed}, or use --gpus {most(config, gpus)}")
 
 
-def launched(config: train.Config, files: RunFiles, devices: Sequence[str]) -> None:
+def launched(config: train.Config, files: RunFiles, devices: Sequence[str], fits: train.Fits | None = None) -> None:
     """Trains in a process for each device (names of `visible`, or `cpu`), and waits for them.
 
     Raises UserError with what a process says that refuses, or when one dies; RuntimeError with the traceback of one
@@ -80,7 +81,7 @@ def launched(config: train.Config, files: RunFiles, devices: Sequence[str]) -> N
     with tempfile.TemporaryDirectory(prefix="mixpo-") as folder, _own_handlers():
         told = Path(folder) / "error.json"
         try:
-            elastic_launch(how, process)(config, files, list(devices), told)
+            elastic_launch(how, process)((config, files, fits), list(devices), told)
         except SignalException:
             raise KeyboardInterrupt from None
         except ChildFailedError as error:
@@ -117,8 +118,8 @@ def _own_handlers() -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def process(config: train.Config, files: RunFiles, devices: Sequence[str], told: Path) -> None:
-    """What each process does; the first error of all is told in the file `told`."""
+def process(work: tuple[Any, ...], devices: Sequence[str], told: Path) -> None:
+    """What each process does, with the arguments `work` of `train.run`; the first error of all is told in the file `told`."""
     # The default action, not Python's: it ends a process that waits for the others, and leaves no traceback.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     begin(None if len(devices) == 1 or "OMP_NUM_THREADS" in os.environ else share_of_cores(len(devices)))
@@ -134,7 +135,7 @@ def process(config: train.Config, files: RunFiles, devices: Sequence[str], told:
         for name in ("WORLD_SIZE", "RANK", "LOCAL_RANK"):
             del os.environ[name]
     try:
-        train.run(config, files)
+        train.run(*work)
     except UserError as error:
         _tell(told, {"rank": rank, "sentence": str(error)})
     except Exception:

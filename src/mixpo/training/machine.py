@@ -12,7 +12,7 @@ from transformers.utils import is_torch_bf16_gpu_available
 
 from mixpo.errors import FieldError, MissingExtra, UserError
 from mixpo.models.load import Attention, Quantize
-from mixpo.training.arguments import RENAMED
+from mixpo.training.arguments import CHECKPOINTING
 from mixpo.training.config import MPOConfig
 from mixpo.training.words import Precision, Shard, Words
 
@@ -33,10 +33,14 @@ def knows_bf16() -> bool:
 
 
 def chosen(words: Words) -> dict[str, Any]:
-    """The Trainer's arguments for what the section leaves to the machine, this one."""
+    """The Trainer's arguments for what the section leaves to the machine, this one.
+
+    Layers are checkpointed on an accelerator, until `train.run` hears that they need not be; on a CPU `recompute`
+    serves better.
+    """
     accelerator, given = on_accelerator(words.trainer), words.trainer
     found: dict[str, Any] = {
-        RENAMED.get("gradient_checkpointing", "gradient_checkpointing"): checkpointing(words, accelerator),
+        CHECKPOINTING: accelerator,
         "dataloader_num_workers": workers() if accelerator else 0,
     }
     precision = _launched()
@@ -49,14 +53,6 @@ def chosen(words: Words) -> dict[str, Any]:
     if accelerator and words.shard == Shard.FSDP2 and torch.cuda.is_available():
         found["ddp_backend"] = "cuda:nccl,cpu:gloo"  # whole weights are gathered, and offloaded ones reduced, on CPUs
     return found
-
-
-def checkpointing(words: Words, accelerator: bool) -> bool:
-    """`gradient_checkpointing: auto`: whether whole layers are computed again in the backward pass.
-
-    On a CPU `recompute` serves better. On an accelerator always, so far: here is where to ask whether it fits without.
-    """
-    return accelerator
 
 
 def workers() -> int:

@@ -17,10 +17,9 @@ from transformers import TrainingArguments
 from mixpo.models.cpu_attention import attention
 from mixpo.models.cpu_memory import keep_freed_memory
 from mixpo.models.cpu_products import ONEDNN
+from mixpo.models.shape import SHORT
 from mixpo.training.config import MPOConfig
 
-SHORT = 256
-"""Terms of a sum: a product with fewer takes about as long as reading its result from memory."""
 aten = torch.ops.aten
 PRODUCTS = {aten.mm.default: (0, 1, 1), aten.addmm.default: (1, 2, 1), aten.bmm.default: (0, 1, 2), ONEDNN: (0, 1, 0)}
 """Operator -> which argument is the left matrix (…, terms), which the right one, and which axis of that the results."""

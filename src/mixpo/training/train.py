@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from mixpo.records import Dropped
 from mixpo.references import Output
 from mixpo.text_files import read_json, write_text
 from mixpo.training.adapters import lora_config
+from mixpo.training.arguments import CHECKPOINTING
 from mixpo.training.callbacks import LogFile, ProgressBar
 from mixpo.training.checkpoints import drop_checkpoints
 from mixpo.training.config import MPOConfig
@@ -27,6 +29,7 @@ from mixpo.training.policy import load_policy, modules_of
 from mixpo.training.rows import RowDataset
 from mixpo.training.section import Config, arguments
 from mixpo.training.selection import at_most, split_held_out, usable
+from mixpo.training.setup import checkpoints
 from mixpo.training.tracking import check_installed
 from mixpo.training.trainer import MPOTrainer
 from mixpo.training.warning_signs import Watch
@@ -37,7 +40,12 @@ __all__ = ["Config", "Lora", "arguments", "make_trainer", "run"]
 WRITES = (Output.MODEL,)
 
 
-def run(config: Config, files: RunFiles) -> None:
+Fits = Callable[[Config, str, Any, RowDataset], bool | None]
+"""Asked with the section, its model, its processor and its rows, before the model is loaded: whether layers must be
+checkpointed to fit the GPU's memory; None where that is not known. Raises UserError where they do not fit even so."""
+
+
+def run(config: Config, files: RunFiles, fits: Fits | None = None) -> None:
     """Trains, or goes on with a training that was killed, and saves the model to `checkpoints/<name>/model`.
 
     With torchrun or `accelerate launch`, every process calls it, and the first one writes.
@@ -81,7 +89,10 @@ def run(config: Config, files: RunFiles) -> None:
     if first:
         write_text(folder / "data.json", json.dumps({"sha256": fingerprint, "records": len(records)}))
     unseen = RowDataset(held_out, roots) if held_out else None
-    trainer = make_trainer(config, args, model_path, processor, RowDataset(records, roots, fingerprint), unseen)
+    rows = RowDataset(records, roots, fingerprint)
+    if fits is not None and fits(config, model_path, processor, rows) is False and checkpoints(config) is None:
+        setattr(args, CHECKPOINTING, False)
+    trainer = make_trainer(config, args, model_path, processor, rows, unseen)
     trainer.train(resume_from_checkpoint=True)
     save_model(trainer, folder)
     say(f"{config.name}: {len(records)} records, {trainer.state.global_step} steps; model in {folder / 'model'}")
