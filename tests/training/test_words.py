@@ -366,7 +366,6 @@ REFUSED = [
     ("{workers: 2, trainer: {dataloader_num_workers: 3}}", "the section says `workers: 2` as well"),
     ("{shard: zero3, trainer: {deepspeed: mine.json}}", "the section says `shard: zero3` as well"),
     ("{shard: fsdp2, trainer: {fsdp_config: {version: 1}}}", "the section says `shard: fsdp2` as well"),
-    ("{shard: fsdp2, row_tokens: 100}", "row_tokens needs whole weights"),
 ]  # fmt: skip
 
 

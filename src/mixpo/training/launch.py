@@ -119,7 +119,7 @@ def _own_handlers() -> Iterator[None]:
 
 
 def process(work: tuple[Any, ...], devices: Sequence[str], told: Path) -> None:
-    """What each process does, with the arguments `work` of `train.run`; the first error of all is told in the file `told`."""
+    """What each process does: `train.run` with the arguments `work`; the first error of all goes to the file `told`."""
     # The default action, not Python's: it ends a process that waits for the others, and leaves no traceback.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     begin(None if len(devices) == 1 or "OMP_NUM_THREADS" in os.environ else share_of_cores(len(devices)))

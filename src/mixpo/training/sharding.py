@@ -168,16 +168,16 @@ class Sharding:
 
 @torch.no_grad()
 def hold(model: nn.Module, dtype: torch.dtype, *, everything: bool) -> None:
-    """Keeps a frozen model's float32 weights in `dtype`: all of them, or those of linear and convolution layers alone,
-    which autocast would cast before each product (embeddings and norms it computes as they are).
+    """Keeps a frozen model's float32 weights in `dtype`: all of them, or those of linear layers alone, which autocast
+    would cast before each product (embeddings and norms it computes as they are).
 
-    Buffers stay: rotary frequencies rounded to 16 bits are other positions.
+    Buffers stay: rotary frequencies rounded to 16 bits are other positions. So does the convolution that a vision tower
+    begins with: models take the type of their first weight for that of all (SmolVLM).
     """
-    products = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)
     kept = {
         id(weight)
         for module in model.modules()
-        if not everything and not isinstance(module, products)
+        if not everything and not isinstance(module, nn.Linear)
         for weight in module.parameters(recurse=False)
     }
     for weight in model.parameters():
