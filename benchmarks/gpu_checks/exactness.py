@@ -8,8 +8,8 @@ import torch
 
 from gpu_checks.data import base, trainer
 from gpu_checks.run import Row, Setting
-from mixpo.models.attention import FLEX
 from mixpo.models.attention import NAME as BY_PARTS
+from mixpo.models.attention import OWN_FLEX
 from mixpo.models.head import Head
 from mixpo.models.logprobs import completion_logps
 
@@ -66,7 +66,7 @@ def relative(one: Any, other: Any) -> float:
 def layouts(setting: Setting) -> Iterator[Row]:
     """One step of the base model in all layouts, attentions and precisions: loss, log-probabilities, gradient."""
     exact = one_step("paired", "eager", dtype=torch.float64, use_cpu=setting.device == "cpu")
-    flex = [FLEX] if setting.device == "cuda" else []  # has no backward on a CPU
+    flex = [OWN_FLEX] if setting.device == "cuda" else []  # has no backward on a CPU
     for bf16, bounds in ((False, FLOAT32), (True, BF16)):
         for layout, attention in (
             *(("paired", name) for name in ("sdpa", "eager")),
@@ -86,6 +86,7 @@ def one_step(layout: str, attention: str, dtype: torch.dtype = torch.float32, **
     """Loss, mean log-probability of a chosen completion and the whole gradient of a first step."""
     model = base().to(dtype)
     model.get_decoder().config._attn_implementation = attention
+    given["attention"] = "sdpa" if attention == BY_PARTS else "auto"  # a GPU takes FlexAttention in its place
     with tempfile.TemporaryDirectory() as folder:
         made = trainer(folder, model, layout=layout, max_steps=1, max_grad_norm=0, **given)
         made.create_optimizer()

@@ -17,7 +17,8 @@ from transformers import TrainerCallback
 
 from gpu_checks.run import Row, Setting
 from gpu_checks.shapes import config, make
-from mixpo.plan.cost import Prompt, paired, shape_of, step_bytes
+from mixpo.models.shape import Prompt, shape_of
+from mixpo.training.memory import Setup, device_bytes
 from mmpr_shaped import make_processor, make_rows, prompt_of
 from train_step import ours, trls
 
@@ -55,7 +56,7 @@ def step(setting: Setting, name: str, kind: str) -> Iterator[Row]:
             found = {"out of memory": str(error).splitlines()[0][:200]}
     if kind != "trl":
         prompt = prompt_of(processor, rows)
-        found["GiB planned"] = planned(model, prompt, kind) / 2**30
+        found["GiB planned"] = planned(trainer, prompt, kind) / 2**30
     yield Row(f"{sum(weight.numel() for weight in model.parameters()) / 1e9:.2f} B parameters", found)
 
 
@@ -98,7 +99,16 @@ def measured(trainer: Any, setting: Setting) -> dict[str, Any]:
     return found
 
 
-def planned(model: Any, prompt: Prompt, kind: str) -> int:
+def planned(trainer: Any, prompt: Prompt, kind: str) -> int:
     """Bytes that `mixpo plan` expects of this step."""
-    prompts = paired([prompt]) if kind == "paired" else [prompt]
-    return step_bytes(shape_of(model), prompts, kind != "cached", False)
+    model, args = trainer.model, trainer.args
+    width = model.dtype.itemsize
+    setup = Setup(
+        precision="bf16", gradient_checkpointing=True, attention="flex", layout=trainer.layout,
+        optimizer=str(args.optim.value), accumulates=False, reference="none" if kind == "cached" else "live",
+        reference_bytes=2,
+    )  # fmt: skip
+    found = device_bytes(shape_of(model), [prompt], setup)
+    # The plan knows trained weights of float32; those of 16 bits have gradients of 16 bits, and need no casts.
+    spared = (4 - width) * 2 * sum(weight.numel() for weight in model.parameters())
+    return found.total - spared

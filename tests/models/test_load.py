@@ -35,7 +35,6 @@ def test_attention_by_its_name(halved):
 
     assert chosen(load_model(halved)) == ["sdpa", "sdpa"]
     assert chosen(load_model(halved, attention="eager")) == ["eager", "eager"]
-    assert chosen(load_model(halved, attention="flex")) == ["flex_attention", "sdpa"]
 
 
 def test_what_cannot_be_loaded_is_a_sentence(tmp_path):

@@ -10,7 +10,7 @@ from torch.nn.attention.flex_attention import create_block_mask
 from mixpo.batches.encode import Example
 from mixpo.batches.layout import Layout
 from mixpo.errors import UserError
-from mixpo.training.choose_layout import attends_everywhere, possible, telling, tolerance
+from mixpo.training.choose_layout import attends_everywhere, possible, refuse_without_flex, telling, tolerance
 from mixpo.training.mask_watch import shows_later_tokens
 
 CAUSAL = torch.ones(1, 1, 4, 4, dtype=torch.bool).tril()
@@ -81,3 +81,9 @@ def test_attention_that_takes_no_mask_is_paired():
         possible(Layout.SHARED, model)
     config._attn_implementation = "eager"
     assert possible(Layout.AUTO, model) is Layout.AUTO
+
+
+def test_flex_attention_that_cannot_be_had_is_refused(internvl):
+    refuse_without_flex("auto", internvl[0])
+    with pytest.raises(UserError, match="attention: flex needs a GPU"):
+        refuse_without_flex("flex", internvl[0])

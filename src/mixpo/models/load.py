@@ -17,7 +17,7 @@ class Attention(StrEnum):
     FLASH = "flash_attention_2"
     """The package flash-attn; in the paired layout alone, since it takes no mask."""
     FLEX = "flex"
-    """FlexAttention for the language model; on a GPU."""
+    """FlexAttention for the language model in shared rows; on a GPU, where the model takes it."""
     EAGER = "eager"
     """Plain products, for comparison."""
 
@@ -50,9 +50,8 @@ def load_model(
     from transformers import AutoModelForImageTextToText
 
     given: dict[str, Any] = {"trust_remote_code": trust_remote_code}
-    if attention != Attention.AUTO:
-        # FlexAttention is for the language model; few vision towers know it.
-        given["attn_implementation"] = {"text_config": "flex_attention"} if attention == Attention.FLEX else attention
+    if attention not in (Attention.AUTO, Attention.FLEX):  # FlexAttention is `models.attention.prepare`'s
+        given["attn_implementation"] = attention
     own = checkpoint_dtype(path, trust_remote_code)
     numbers = own if dtype == "checkpoint" else getattr(torch, dtype)
     try:

@@ -13,7 +13,8 @@ from torch.distributed.fsdp import FSDPModule
 from mixpo.batches.encode import Example
 from mixpo.batches.layout import Layout
 from mixpo.errors import UserError
-from mixpo.models.attention import decoder, takes_shared_rows
+from mixpo.models.attention import FLEX, decoder, takes_shared_rows
+from mixpo.models.load import Attention
 from mixpo.training.distributed import Processes
 from mixpo.training.mask_watch import MaskWatch
 
@@ -39,6 +40,14 @@ def possible(layout: Layout, model: Any) -> Layout:
             f"layout: shared needs attention that takes a mask, which {chosen} does not: sdpa, or layout: paired"
         )
     return Layout.PAIRED
+
+
+def refuse_without_flex(attention: str, model: Any) -> None:
+    """Raises UserError where FlexAttention was asked for, and the model is not attended to by it."""
+    if attention == Attention.FLEX and decoder(model).config._attn_implementation not in FLEX:
+        raise UserError(
+            "attention: flex needs a GPU, shared rows and a model that knows FlexAttention; say auto, or sdpa"
+        )
 
 
 def window(config: Any) -> float:

@@ -38,10 +38,10 @@ from mixpo.losses.reward_shift import RewardShift
 from mixpo.models.attention import prepare, row_multiple
 from mixpo.models.cpu_model import speed_up
 from mixpo.models.head import output_head
-from mixpo.models.load import load_model, load_processor, switch_dropout_off
+from mixpo.models.load import Attention, load_model, load_processor, switch_dropout_off
 from mixpo.models.upload import upload
 from mixpo.training.adapters import with_adapter
-from mixpo.training.choose_layout import fits, is_shared_exact, possible, telling, window
+from mixpo.training.choose_layout import fits, is_shared_exact, possible, refuse_without_flex, telling, window
 from mixpo.training.config import MPOConfig, check, warn_of_coarse_weights
 from mixpo.training.distributed import Processes
 from mixpo.training.final_model import FinalModel
@@ -94,7 +94,8 @@ class MPOTrainer(ResumableTrainer):
         self.continuation = PositionAssigner(model)
         self.processes = Processes(args, lambda: self.continuation(encoder.filler()))
         if self.layout is not Layout.PAIRED:
-            prepare(model, args.device)
+            prepare(model, args.device, flex=args.attention != Attention.SDPA)
+        refuse_without_flex(args.attention, model)
         self.collator = Collator(encoder, row_multiple(model, args.device))
         manage_memory(model, args)
         self.reference = make_reference(model, ref_model, args, peft_config is not None)

@@ -89,9 +89,9 @@ class Words:
     """In what the model's products are taken, under FSDP2 and DeepSpeed, too."""
     gradient_checkpointing: Switch = Switch.AUTO
     """Whether whole layers are computed again in the backward pass instead of being kept; no gradient changes. auto:
-    on a GPU yes; on a CPU no, but what is cheap (`recompute`)."""
+    on a GPU where it does not fit without; on a CPU no, but what is cheap (`recompute`)."""
     attention: Attention = Attention.AUTO
-    """How attention is computed. auto: sdpa, or what suits the GPU better."""
+    """How attention is computed. auto: sdpa; on a GPU flex for shared rows, where the model takes it."""
     optimizer: str = AUTO
     """By the name that transformers has for it: adamw_torch_fused, adamw_8bit and paged_adamw_8bit (bitsandbytes),
     adafactor, sgd … auto: transformers' own choice, AdamW."""
