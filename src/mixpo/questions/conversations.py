@@ -30,19 +30,16 @@ def is_conversation(value: Any) -> bool:
 def only_turn(value: Any, images: int | None) -> tuple[str, str | None]:
     """The text of the one question, its marks for pictures aside, and the reply, where there is one.
 
-    `images`: how many pictures the row has; None: not known. Raises UnsupportedTurns for several turns, a system prompt and
-    pictures between the words, BadRow for what is no conversation.
+    `images`: how many pictures the row has; None: not known. Raises UnsupportedTurns for several turns, a system
+    prompt and pictures between the words, BadRow for what is no conversation.
     """
     turns = [_turn(turn) for turn in parsed(value)]
     roles = [role for role, _ in turns]
-    if any(role not in (*ASKS, *REPLIES) for role in roles):
-        raise UnsupportedTurns(
-            f"a conversation with a turn of {next(r for r in roles if r not in (*ASKS, *REPLIES))!r}"
-        )
-    if sum(role in ASKS for role in roles) > 1:
-        raise UnsupportedTurns(
-            f"a conversation of {sum(role in ASKS for role in roles)} turns; give one question a row"
-        )
+    other = next((role for role in roles if role not in (*ASKS, *REPLIES)), None)
+    if other is not None:
+        raise UnsupportedTurns(f"a conversation with a turn of {other!r}")
+    if (asked := sum(role in ASKS for role in roles)) > 1:
+        raise UnsupportedTurns(f"a conversation of {asked} turns; give one question a row")
     if not roles or roles[0] not in ASKS or len(roles) > 2:
         raise BadRow(f"a conversation is a question and perhaps its reply, not {short(roles)}")
     text = turns[0][1]

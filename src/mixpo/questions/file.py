@@ -30,9 +30,13 @@ def image_root(config: RowsConfig) -> Path | None:
     return None if config.fetch_images else folder(config).resolve()
 
 
-def load(config: Config, name: str, seed: int) -> Iterator[Item | Dropped]:
-    """Every row's question, in the order of the file. Raises DataError when the file cannot be read."""
-    return read(config, name, [data_path(config.path)], reading(config, name, folder(config), ids=IDS))
+def load(config: Config, name: str, seed: int, pictures: bool = True) -> Iterator[Item | Dropped]:
+    """Every row's question, in the order of the file; without `pictures` none is looked for.
+
+    Raises DataError when the file cannot be read.
+    """
+    options = reading(config, name, folder(config), ids=IDS, pictures=pictures)
+    return read(config, name, [data_path(config.path)], options)
 
 
 def folder(config: RowsConfig) -> Path:
@@ -42,19 +46,26 @@ def folder(config: RowsConfig) -> Path:
 
 
 def reading(
-    config: RowsConfig, name: str, root: Path, *, store: bool | None = None, ids: Sequence[str] = ("id",)
+    config: RowsConfig,
+    name: str,
+    root: Path,
+    *,
+    store: bool | None = None,
+    ids: Sequence[str] = ("id",),
+    pictures: bool = True,
 ) -> ReadOptions:
     """How the rows of a source are read; `store`: whether images by path are copied, None: as the config has it."""
     return ReadOptions(
         source=name, root=root, store=config.fetch_images if store is None else store, fields=config.fields,
         fetch=config.fetch_images, ids=tuple(ids), numbering=Numbering(name, config.answer_index), unused={},
+        pictures=pictures,
     )  # fmt: skip
 
 
 def read(config: RowsConfig, name: str, paths: Sequence[Path], options: ReadOptions) -> Iterator[Item | Dropped]:
     """The questions of files that are read as one, numbered through, up to the config's limit."""
     assert options.numbering is not None
-    options.numbering.survey = lambda: _survey(paths, name, options)
+    options.numbering.survey = lambda: survey(paths, name, options)
     found = (
         item(row.content, number, where, options)
         for number, (where, row) in enumerate(_rows(paths, name))
@@ -80,7 +91,7 @@ def _rows(paths: Sequence[Path], name: str, only: Callable[[str], bool] | None =
             yield f"{name}/{path.name}:{row.line}", row
 
 
-def _survey(paths: Sequence[Path], name: str, options: ReadOptions) -> Iterator[Numbered]:
+def survey(paths: Sequence[Path], name: str, options: ReadOptions) -> Iterator[Numbered]:
     """The numbered answers of all rows: a pass of its own, over the columns that it needs where a file has columns."""
     wanted = survey_columns(options)
     found = _rows(paths, name, lambda column: column in wanted)
