@@ -112,6 +112,8 @@ class Question:
     """Paths `<root name>/<relative path>` (`mixpo.images.ImageRoots`), in the order the prompt shows them."""
     answer: str | None = None
     """The ground truth as text ("3", "yes", "B"); None when there is none (DropoutNTP)."""
+    accepted: tuple[str, ...] = ()
+    """Further ground truths, each as right as `answer`: a response is right when it gives any of them."""
     kind: AnswerKind | None = None
     """How an answer is judged; None: the verifier infers it, conservatively."""
     choices: tuple[str, ...] = ()

@@ -29,6 +29,10 @@ FIELD_LIMIT = 1 << 30
 """Characters of a cell: a picture in base64 is one."""
 
 
+Wanted = Callable[[str], bool]
+"""Whether a column is read."""
+
+
 class BadLine(ValueError):
     """A line of JSON lines that holds no row; the message says why."""
 
@@ -44,14 +48,18 @@ class Row(NamedTuple):
     """The row, in tables a mapping of columns; or a BadLine."""
 
 
-def rows(path: Path, *, strict: bool = False) -> Iterator[Row]:
+def rows(path: Path, *, strict: bool = False, only: Wanted | None = None) -> Iterator[Row]:
     """Every row, in the order of the file; `strict`: a bad line is an error, too.
+
+    `only`: the columns that are read, where a file keeps them apart (Parquet, Arrow); others have them all.
 
     Raises DataError when the file cannot be read (with the line, where its text is not UTF-8), MissingExtra.
     """
-    reader = _folder if path.is_dir() else READERS.get(ending(path))
+    by_column = _folder if path.is_dir() else BY_COLUMN.get(ending(path))
+    reader = READERS.get(ending(path))
     try:
-        for row in json_lines(path) if reader is None else map(Row, count(1), count(1), reader(path)):
+        found = by_column(path, only) if by_column else reader(path) if reader else None
+        for row in json_lines(path) if found is None else map(Row, count(1), count(1), found):
             if strict and isinstance(row.content, BadLine):
                 raise DataError(f"{path}:{row.line}: {row.content}; mend or remove the line")
             yield row
@@ -137,6 +145,9 @@ def _table(delimiter: str) -> Callable[[Path], Iterator[Any]]:
         try:
             with _open(path) as file, io.TextIOWrapper(file, encoding="utf-8-sig", newline="") as text:
                 for row in csv.DictReader(text, delimiter=delimiter):
+                    if any(row.pop(None, ())):
+                        yield BadLine("more cells than columns; a cell that holds the delimiter goes in quotes")
+                        continue
                     yield {column: cell for column, cell in row.items() if column and cell not in (None, "")}
         except UnicodeDecodeError as error:
             raise _not_utf8(path) from error
@@ -158,29 +169,30 @@ def _xlsx(path: Path) -> Iterator[Any]:
     except (BadZipFile, KeyError) as error:
         raise DataError(f"{path} is no Excel file ({first_line(error)}); check it") from error
     lines = book.worksheets[0].iter_rows(values_only=True)
-    heads = [str(head) for head in next(lines, ())]
+    heads = [None if head is None else str(head) for head in next(lines, ())]
     for cells in lines:
-        row = {head: cell for head, cell in zip(heads, cells) if cell is not None}
+        row = {head: cell for head, cell in zip(heads, cells) if head is not None and cell is not None}
         if row:
             yield row
     book.close()
 
 
-def _parquet(path: Path) -> Iterator[Any]:
+def _parquet(path: Path, only: Wanted | None = None) -> Iterator[Any]:
     import pyarrow
     import pyarrow.parquet
 
     try:
         # Page after page, instead of a whole row group: one of pictures may be gigabytes.
         with pyarrow.parquet.ParquetFile(path, pre_buffer=False, buffer_size=READ_BYTES) as file:
-            for batch in file.iter_batches(BATCH_ROWS):
-                yield from batch.to_pylist()
+            columns = [name for name in file.schema_arrow.names if only is None or only(name)]
+            for batch in file.iter_batches(BATCH_ROWS, columns=columns):
+                yield from _named(batch, file.schema_arrow)
     except (pyarrow.ArrowException, OSError) as error:
         reason = first_line(error)
         raise DataError(f"{path}: cannot be read as Parquet ({reason}); check or download it again") from error
 
 
-def _arrow(path: Path) -> Iterator[Any]:
+def _arrow(path: Path, only: Wanted | None = None) -> Iterator[Any]:
     import pyarrow
 
     try:
@@ -191,13 +203,25 @@ def _arrow(path: Path) -> Iterator[Any]:
                 whole = pyarrow.ipc.open_file(file)
                 batches = map(whole.get_batch, range(whole.num_record_batches))
             for batch in batches:
+                kept = batch.select([name for name in batch.schema.names if only is None or only(name)])
                 for start in range(0, len(batch), BATCH_ROWS):
-                    yield from batch.slice(start, BATCH_ROWS).to_pylist()
+                    yield from _named(kept.slice(start, BATCH_ROWS), batch.schema)
     except (pyarrow.ArrowException, OSError) as error:
         raise DataError(f"{path}: cannot be read as Arrow ({first_line(error)}); check or save it again") from error
 
 
-def _folder(path: Path) -> Iterator[Any]:
+def _named(batch: Any, schema: Any) -> Iterator[dict[str, Any]]:
+    """A batch's rows; a class label of `datasets` by its name, not by the number that is stored (-1: none)."""
+    about = json.loads((schema.metadata or {}).get(b"huggingface", b"{}")).get("info", {}).get("features", {})
+    kinds = {name: kind["names"] for name, kind in about.items() if isinstance(kind, dict) and "names" in kind}
+    for row in batch.to_pylist():
+        for name, names in kinds.items():
+            if isinstance(number := row.get(name), int):
+                row[name] = names[number] if 0 <= number < len(names) else None
+        yield row
+
+
+def _folder(path: Path, only: Wanted | None = None) -> Iterator[Any]:
     if (path / "dataset_dict.json").exists():
         raise DataError(f"{path} holds several splits; name the folder of one of them")
     if (path / "state.json").exists():
@@ -211,7 +235,7 @@ def _folder(path: Path) -> Iterator[Any]:
     if not files:
         raise DataError(f"{path} holds no Parquet file; name the folder that does")
     for file in files:
-        yield from _arrow(file) if file.suffix == ".arrow" else _parquet(file)
+        yield from _arrow(file, only) if file.suffix == ".arrow" else _parquet(file, only)
 
 
 READERS: dict[str, Callable[[Path], Iterator[Any]]] = {
@@ -219,11 +243,10 @@ READERS: dict[str, Callable[[Path], Iterator[Any]]] = {
     ".csv": _table(","),
     ".tsv": _table("\t"),
     ".xlsx": _xlsx,
-    ".parquet": _parquet,
-    ".arrow": _arrow,
 }
+BY_COLUMN: dict[str, Callable[[Path, Wanted | None], Iterator[Any]]] = {".parquet": _parquet, ".arrow": _arrow}
 """Ending -> reader; all others are JSON lines."""
-ENDINGS = (".jsonl", *READERS)
+ENDINGS = (".jsonl", *READERS, *BY_COLUMN)
 
 
 def write_jsonl(rows: Iterable[dict[str, Any]], path: Path) -> int:

@@ -116,6 +116,60 @@ def test_several_models_are_compared_and_verdicts_written(tmp_path, data, capsys
     assert "100.0" in capsys.readouterr().err
 
 
+def test_an_empty_prediction_is_an_unanswered_question(tmp_path):
+    """VLMEvalKit's xlsx has an empty cell where a model gave nothing."""
+    openpyxl = pytest.importorskip("openpyxl")
+    book = openpyxl.Workbook()
+    book.active.append(["index", "question", "A", "B", "answer", "category", "prediction"])
+    for index, prediction in enumerate([None, "A", "   ", "B"]):
+        book.active.append([index, "What flies?", "hawk", "cow", "A", "birds", prediction])
+    book.save(tmp_path / "m_AI2D.xlsx")
+    found = score(tmp_path / "m_AI2D.xlsx", "ai2d")
+    assert accuracies(found) == {"m_AI2D": 0.25}
+    assert [s.value for s in found[0] if s.metric == "unanswered"] == [0.5]
+    assert len(found[2]) == 2
+
+
+def test_circular_evaluation_of_mmbench(tmp_path):
+    """VLMEvalKit's rows of one question in two rotations: both must be right."""
+    rows = [
+        {"index": index, "question": "?", "A": a, "B": b, "answer": answer, "category": "x", "prediction": prediction}
+        for index, a, b, answer, prediction in (
+            (3, "x", "y", "A", "A"), (1_000_003, "y", "x", "B", "B"), (4, "x", "y", "A", "A"),
+            (1_000_004, "y", "x", "B", "A"),
+        )
+    ]  # fmt: skip
+    found = score(write_lines(tmp_path / "m.jsonl", rows), "mmbench")
+    assert accuracies(found) == {"m": 0.75}
+    assert [s.value for s in found[0] if s.metric == "consistency"] == [0.5]
+
+
+def test_questions_of_one_s_own(tmp_path):
+    """`--benchmark file`: with the questions beside, pictures or not, or in the rows themselves."""
+    asked = [
+        {"question_id": n, "image": "gone.png", "problem": "Which?", "options": ["cat", "dog"], "answer": n % 2}
+        for n in range(4)
+    ]
+    data = write_lines(tmp_path / "q.jsonl", asked)
+    given = [{"question_id": n, "response": text} for n, text in enumerate(["A", "B", "B", None])]
+    found = score(write_lines(tmp_path / "r.jsonl", given), "file", data=data)
+    assert accuracies(found) == {"r": 0.5}
+    assert [s.value for s in found[0] if s.metric == "unanswered"] == [0.25]
+    whole = [{**row, **response} for row, response in zip(asked, given)]
+    assert accuracies(score(write_lines(tmp_path / "whole.jsonl", whole), "file")) == {"whole": 0.5}
+
+
+def test_an_id_of_several_files_is_asked_about(tmp_path):
+    folder = tmp_path / "copy"
+    folder.mkdir()
+    for name in ("a", "b"):
+        write_lines(folder / f"{name}.jsonl", [{"pid": "10", **ROW}, {"pid": f"{name}1", **ROW}])
+    assert accuracies(score(write_lines(tmp_path / "r.jsonl", [{"pid": "b1", "response": "4"}]), "mathvista",
+                            data=folder)) == {"r": 0.25}  # fmt: skip
+    with pytest.raises(DataError, match=r"several files of .*copy have a question 10; give one file as --data"):
+        score(write_lines(tmp_path / "r.jsonl", [{"pid": "10", "response": "4"}]), "mathvista", data=folder)
+
+
 @pytest.mark.parametrize(
     ("row", "message"),
     [

@@ -88,3 +88,27 @@ def test_the_users_mistakes_are_one_sentence(tmp_path, data, monkeypatch):
     monkeypatch.setitem(sys.modules, "datasets", None)
     with pytest.raises(MissingExtra, match=r"pip install 'mixpo\[datasets\]'"):
         load(tmp_path / "rows")
+
+
+def numbered(tmp_path, answers):
+    """A data set whose pictures the survey has no need of, and the bytes of its Parquet file."""
+    rows = [{"question": "?", "choices": ["cat", "dog", "cow"], "answer": answer} for answer in answers]
+    (tmp_path / "rows").mkdir()
+    datasets.Dataset.from_list(rows).to_parquet(str(tmp_path / "rows" / "train.parquet"))
+    return tmp_path / "rows"
+
+
+@pytest.mark.parametrize("streaming", [False, True])
+def test_numbers_as_answers_are_decided_from_rows_further_on(tmp_path, streaming, capsys):
+    found = load(numbered(tmp_path, [1] * 70 + [3]), streaming=streaming)
+    assert [entry.question.answer for entry in found] == ["A"] * 70 + ["C"]
+    assert "counted from 1 (hf/train:71 has" in " ".join(capsys.readouterr().err.split())
+
+
+def test_a_stream_that_contradicts_its_first_rows_is_refused(tmp_path, monkeypatch):
+    folder = numbered(tmp_path, [1, 3, 1, 0])
+    with pytest.raises(DataError, match="hf/train:4 has a 0, and in hf/train:2 it is as large"):
+        load(folder)
+    monkeypatch.setattr(huggingface, "SURVEYED", 3)
+    with pytest.raises(DataError, match=r"counted from 1 \(hf/train:2 .*, but hf/train:4 has 0; say `answer_index: "):
+        load(folder, streaming=True)

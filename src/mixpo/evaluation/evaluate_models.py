@@ -1,5 +1,6 @@
 """`mixpo evaluate --model M --benchmark mathvista --prompt cot,direct`: an evaluation without a recipe."""
 
+import difflib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,9 @@ from mixpo.files import RunFiles
 from mixpo.prompts import Style
 from mixpo.registry import chosen
 
+ALIKE = 0.85
+"""A name so like a benchmark's is a slip of the pen, not a name of one's own."""
+
 
 def evaluate_models(
     models: Sequence[str],
@@ -22,6 +26,8 @@ def evaluate_models(
     max_new_tokens: int | None = None,
 ) -> None:
     """Evaluates models, each a path, a hub name or `name=path`, on benchmarks, each `name` or `name=path to a copy`.
+
+    A name that no benchmark has, with a path, is a file of questions of one's own (`mixpo.questions.file`).
 
     `options` are further fields of the benchmarks, `split=test` or `mathvista.limit=100`. Raises UserError.
     """
@@ -52,7 +58,10 @@ def _benchmarks(benchmarks: Sequence[str], options: Sequence[str]) -> dict[str, 
     found: dict[str, dict] = {}
     for text in benchmarks:
         name, equals, path = text.partition("=")
-        found[chosen(name, source.BENCHMARKS, "--benchmark")] = {"loader": name, **({"path": path} if equals else {})}
+        known = name in source.BENCHMARKS
+        if not known and (not path or difflib.get_close_matches(name, source.BENCHMARKS, 1, ALIKE)):
+            chosen(name, source.BENCHMARKS, "--benchmark")
+        found[name] = {"loader": name if known else "file", **({"path": path} if equals else {})}
     for option in options:
         key, equals, value = option.partition("=")
         of, dot, field = key.rpartition(".")

@@ -29,7 +29,8 @@ class Prediction:
 
     where: str
     """`<file>:<row>`."""
-    text: str
+    text: str | None
+    """None: the row has no response, the question was not answered."""
     names: dict[str, str]
     """What the row calls its question: column -> value."""
     number: int | None
@@ -41,11 +42,28 @@ class Prediction:
 
 
 def predictions(path: Path) -> Iterator[Prediction]:
-    """Every response of a file. Raises DataError when it cannot be read or a row holds no response."""
+    """Every response of a file; where some rows have one, a row without is a question that was not answered.
+
+    Raises DataError when the file cannot be read, or no row holds a response.
+    """
     if ending(path) not in ENDINGS:
         raise DataError(f"{path}: responses come as {', '.join(ENDINGS)}; convert the file")
+    missing: list[Prediction] = []
+    answered = False
     for _, line, row in rows(path, strict=True):
-        yield _prediction(row, f"{path.name}:{line}")
+        found = _prediction(row, f"{path.name}:{line}")
+        if found.text is None and not answered:
+            missing.append(found)
+            continue
+        if not answered:
+            answered = True
+            yield from missing
+        yield found
+    if missing and not answered:
+        raise DataError(
+            f"{missing[0].where}: none of the columns {', '.join(TEXTS)} holds a response, in any row; rename the one "
+            "that does"
+        )
 
 
 def _prediction(row: Any, where: str) -> Prediction:
@@ -53,15 +71,23 @@ def _prediction(row: Any, where: str) -> Prediction:
         raise DataError(f"{where}: a response is a row of columns; mend the file")
     if "doc_id" in row:
         return _lmms_eval(row, where)
-    text = next((row[name] for name in TEXTS if row.get(name) is not None and row[name] == row[name]), None)
-    if text is None:
-        raise DataError(f"{where}: none of the columns {', '.join(TEXTS)} holds a response; rename the one that does")
+    column = response_column(row)
     names = {name: _name(row[name]) for name in IDS if row.get(name) is not None}
     if not names:
         raise DataError(f"{where}: none of the columns {', '.join(IDS)} says which question was answered; add one")
     reason = FinishReason.LENGTH if row.get("finish_reason") == "length" else FinishReason.STOP
     model = str(row.get("source") or row.get("model") or "")
-    return Prediction(where, str(text), names, None, model, reason, row)
+    return Prediction(where, None if column is None else str(row[column]), names, None, model, reason, row)
+
+
+def response_column(row: dict[str, Any]) -> str | None:
+    """The column that holds the response; None where all are empty."""
+    return next((name for name in TEXTS if row.get(name) == row.get(name) and _said(row.get(name))), None)
+
+
+def _said(value: Any) -> str | None:
+    """A response's text; None where there is nothing in it."""
+    return str(value) if value is not None and str(value).strip() else None
 
 
 def _lmms_eval(row: dict[str, Any], where: str) -> Prediction:
@@ -75,7 +101,7 @@ def _lmms_eval(row: dict[str, Any], where: str) -> Prediction:
         raise DataError(f"{where}: doc_id is the question's place in the split, not {row['doc_id']!r}; log them again")
     doc = row.get("doc") if isinstance(row.get("doc"), dict) else {}
     names = {name: _name(doc[name]) for name in IDS if doc and doc.get(name) is not None}
-    return Prediction(where, given, names, int(row["doc_id"]), row=doc or {})
+    return Prediction(where, _said(given), names, int(row["doc_id"]), row=doc or {})
 
 
 def _name(value: Any) -> str:

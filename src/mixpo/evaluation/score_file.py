@@ -13,18 +13,23 @@ from mixpo.errors import DataError, RecipeError
 from mixpo.evaluation import warning_signs
 from mixpo.evaluation.benchmarks import source
 from mixpo.evaluation.benchmarks.benchmark import Benchmark
-from mixpo.evaluation.predictions import IDS, Prediction, predictions
+from mixpo.evaluation.benchmarks.own_files import REPEATED
+from mixpo.evaluation.predictions import IDS, Prediction, predictions, response_column
 from mixpo.evaluation.scores import Answers, BenchmarkQuestions, comparisons, numbered_answers, scores
 from mixpo.evaluation.table import show
 from mixpo.files import to_json
 from mixpo.progress import say
-from mixpo.questions.rows import ReadOptions
+from mixpo.questions import file
+from mixpo.questions.rows import ReadOptions, item
 from mixpo.records import Comparison, Dropped, Question, Response, Score, Verdict
 from mixpo.text_files import write_text
 from mixpo.verdicts import verify
 
 STYLE = "given"
 """The prompt style in the table: how the model was asked is not known."""
+FILE = "file"
+"""The name under which questions of one's own are scored (`mixpo.questions.file`)."""
+OWN = Benchmark(title="questions of one's own", loader=FILE)
 PICTURES = ("image", "images", "decoded_image", "image_path", "imgname", "imagename", "image_src")
 
 
@@ -45,17 +50,20 @@ def score(
 ) -> tuple[list[Score], list[Comparison], list[Verdict]]:
     """Scores and comparisons of the models in a file of responses, and the verdicts.
 
-    A question that a model left out counts as unanswered when the questions come from `data`; otherwise the
-    questions are those that the model answered.
+    A question whose response is empty counts as unanswered; when the questions come from `data`, so does one that a
+    model left out. Otherwise the questions are those of the file.
     """
-    declared = source.benchmark(name)
-    if declared is None or declared.columns is None:
+    declared = OWN if name == FILE else source.benchmark(name)
+    if declared is None or (declared.columns is None and declared is not OWN):
         names = [each for each in source.BENCHMARKS if (listed := source.benchmark(each)) and listed.columns]
-        raise RecipeError(f"benchmark {name!r} is none of {', '.join(names)}")
+        raise RecipeError(f"benchmark {name!r} is none of {', '.join([*names, FILE])}")
     known = Known(declared, name, data, split) if data else None
-    by_model: dict[str, dict[str, tuple[Question, Response]]] = {}
+    own = file.reading(file.Config(path=str(path)), name, path.parent, ids=file.IDS, pictures=False)
+    assert own.numbering is not None
+    own.numbering.survey = lambda: file.survey([path], name, own)
+    by_model: dict[str, dict[str, tuple[Question, Response | None]]] = {}
     for prediction in predictions(path):
-        question = known.question(prediction) if known else _from_row(declared, name, prediction)
+        question = known.question(prediction) if known else _from_row(declared, name, prediction, own)
         rows = by_model.setdefault(model or prediction.model or path.name.split(".")[0], {})
         if question.id in rows:
             raise DataError(f"{prediction.where}: {question.id} was answered before; give one response a question")
@@ -68,7 +76,7 @@ def score(
 def _tables(
     declared: Benchmark,
     name: str,
-    by_model: dict[str, dict[str, tuple[Question, Response]]],
+    by_model: dict[str, dict[str, tuple[Question, Response | None]]],
     questions: list[Question] | None,
 ) -> tuple[list[Score], list[Comparison], list[Verdict]]:
     found: list[Score] = []
@@ -81,7 +89,7 @@ def _tables(
         if not mine:
             raise DataError(f"{name}: no ground truth is known for the questions of {model!r}; give --data")
         kept = {question.id for question in mine}
-        responses = [response for question, response in rows.values() if question.id in kept]
+        responses = [response for question, response in rows.values() if response and question.id in kept]
         verdicts = list(verify.judge(mine, responses, verify.Config()))
         asked[model] = BenchmarkQuestions(mine, declared.metrics, declared.open_ended)
         answers.append(Answers(model, name, STYLE, numbered_answers(mine, responses, verdicts)))
@@ -91,17 +99,25 @@ def _tables(
     return found, list(comparisons(same, {name: asked[same[0].model]})), judged
 
 
-def _response(question: Question, prediction: Prediction) -> Response:
+def _response(question: Question, prediction: Prediction) -> Response | None:
+    if prediction.text is None:
+        return None
     return Response(
         id=f"{question.id}/0", question_id=question.id, sample=0, text=prediction.text, style=STYLE,
         finish_reason=prediction.finish_reason, completion_tokens=int(prediction.row.get("completion_tokens") or 0),
     )  # fmt: skip
 
 
-def _from_row(declared: Benchmark, name: str, prediction: Prediction) -> Question:
+def _from_row(declared: Benchmark, name: str, prediction: Prediction, own: ReadOptions) -> Question:
+    """The question that a row of responses repeats; `own`: how one that is no benchmark's is read."""
     row = {key: value for key, value in prediction.row.items() if key not in PICTURES}
-    options = ReadOptions(source=name, root=Path(), store=True)
-    found = source.question_of(declared, row, prediction.number or 0, prediction.where, options)
+    number = prediction.number or 0
+    if declared is OWN:
+        row.pop(response_column(row) or "", None)
+        found = item(row, number, prediction.where, own)
+    else:
+        options = ReadOptions(source=name, root=Path(), store=True)
+        found = source.question_of(declared, row, number, prediction.where, options)
     if isinstance(found, Dropped):
         raise DataError(f"{found.id}: the question cannot be told from this row ({found.detail}); give --data")
     return found.question
@@ -115,16 +131,23 @@ class Known:
         self.data = data
         self.by_number: dict[int, Question] = {}
         self.by_id: dict[str, Question] = {}
-        for found in _without_pictures(declared, config, name):
-            self.by_number[found.meta["row"]] = found
+        self.repeated: set[str] = set()
+        """Ids that several files of the copy give."""
+        for number, found in enumerate(_without_pictures(declared, config, name)):
+            self.by_number[found.meta.get("row", number)] = found
             self.by_id[found.id.removeprefix(f"{name}-")] = found
             self.by_id[found.id] = found
+            self.repeated |= {found.meta[REPEATED]} if REPEATED in found.meta else set()
         if not self.by_id:
             raise DataError(f"{data}: no question of {name} could be read there")
 
     def question(self, prediction: Prediction) -> Question:
-        """Raises DataError when the copy has no such question."""
+        """Raises DataError when the copy has no such question, or several."""
         for column in IDS:
+            if (given := prediction.names.get(column, "")) in self.repeated and prediction.number is None:
+                raise DataError(
+                    f"{prediction.where}: several files of {self.data} have a question {given}; give one file as --data"
+                )
             if (found := self.by_id.get(prediction.names.get(column, ""))) is not None:
                 return found
         found = self.by_number.get(prediction.number) if prediction.number is not None else None
@@ -142,7 +165,11 @@ def _without_pictures(declared: Benchmark, config: source.Config, name: str) -> 
         return {key: value for key, value in declared.columns(row).items() if key != "images"}
 
     left_out = 0
-    for found in source.load(replace(declared, columns=columns), config, name):
+    if declared is OWN:
+        entries = file.load(file.Config(path=config.path), name, 0, pictures=False)
+    else:
+        entries = source.load(replace(declared, columns=columns), config, name)
+    for found in entries:
         if isinstance(found, Dropped):
             left_out += found.count
         else:

@@ -8,7 +8,7 @@ questions:
 
 import json
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
@@ -19,14 +19,16 @@ from mixpo.errors import DataError, FieldError, ImageError
 from mixpo.files import RunFiles, divert, to_json
 from mixpo.images import fetch, inside
 from mixpo.progress import say, track
+from mixpo.questions.pictures import STORED
 from mixpo.questions.source import Item, left_out
 from mixpo.records import Dropped, DropReason, Question
 from mixpo.references import Output
 from mixpo.registry import module
-from mixpo.text_files import write_bytes, write_text
+from mixpo.text_files import read_json, write_bytes, write_text
 
 LOADERS = {
     "scenes": "mixpo.questions.scenes.source",
+    "file": "mixpo.questions.file",
     "jsonl": "mixpo.questions.jsonl",
     "parquet": "mixpo.questions.parquet",
     "huggingface": "mixpo.questions.huggingface",
@@ -115,36 +117,83 @@ def collect_into(config: Config, files: RunFiles, doubt: Doubt | None = None) ->
 
 
 def store(items: Iterable[Item | Dropped], roots: dict[str, str], name: str, files: RunFiles) -> Counter[str]:
-    """`collect_into` for items that are read elsewhere; `roots` says where their images lie, by source."""
+    """`collect_into` for items that are read elsewhere; `roots` says where their images lie, by source.
+
+    What was left out is said on the screen, with the first row's reason.
+    """
+    before = read_json(files.image_roots_file(name)) or {}
+    known = {root: place for root, place in before.items() if root.removesuffix(STORED) in roots} | roots
+    _write_roots(known, name, files)
+    tally = _Tally(list(roots))
+    try:
+        found = _missing(_rooted(items, known, name, files), name, files, tally)
+        files.questions(name).append(divert(found, files.dropped(name)))
+    finally:
+        tally.tell()
+    return tally.counts
+
+
+def _write_roots(roots: dict[str, str], name: str, files: RunFiles) -> None:
     write_text(files.image_roots_file(name), json.dumps(roots, indent=1) + "\n")
-    counts: Counter[str] = Counter()
-    files.questions(name).append(divert(_missing(items, name, files, counts), files.dropped(name)))
-    return counts
+
+
+def _rooted(
+    items: Iterable[Item | Dropped], known: dict[str, str], name: str, files: RunFiles
+) -> Iterator[Item | Dropped]:
+    """The items; an image root is written down before the first question that needs it (`Place.stored`)."""
+    for entry in items:
+        for path in entry.pictures if isinstance(entry, Item) else ():
+            root = path.partition("/")[0]
+            if root not in known:
+                known[root] = f"images/{root}"
+                _write_roots(known, name, files)
+        yield entry
+
+
+class _Tally:
+    """How many questions there are and what was left out, by reason; of every source how much, and the first."""
+
+    def __init__(self, sources: Sequence[str]):
+        self.sources = sorted(sources, key=len, reverse=True)
+        self.counts: Counter[str] = Counter()
+        self.left_out: Counter[str] = Counter()
+        self.first: dict[str, Dropped] = {}
+
+    def drop(self, entry: Dropped) -> None:
+        self.counts[entry.reason] += entry.count
+        source = next((name for name in self.sources if entry.id.startswith((f"{name}/", f"{name}-"))), entry.id)
+        self.left_out[source] += entry.count
+        self.first.setdefault(source, entry)
+
+    def tell(self) -> None:
+        for source, first in self.first.items():
+            count = self.left_out[source]
+            rows = "1 row" if count == 1 else f"{count:,} rows"
+            which = "" if count == 1 else ", the first"
+            say(f"source {source!r}: {rows} left out{which} because {first.detail} ({first.id})")
 
 
 def _missing(
-    items: Iterable[Item | Dropped], name: str, files: RunFiles, counts: Counter[str]
+    items: Iterable[Item | Dropped], name: str, files: RunFiles, tally: _Tally
 ) -> Iterator[Question | Dropped]:
     """Questions and drops that the run does not hold yet; images are stored on the way."""
     there = files.questions(name).ids()
     dropped = {(record.id, record.reason) for record in files.dropped(name)}
     folder = files.pictures(name)
     for entry in track(items, name):
-        if isinstance(entry, Dropped):
-            counts[entry.reason] += entry.count
-            if (entry.id, entry.reason) not in dropped:
-                yield entry
-            continue
-        if entry.question.id not in there:
+        if isinstance(entry, Item) and entry.question.id not in there:
             try:
                 _store(entry, folder)
             except ImageError as error:
-                counts[DropReason.BAD_IMAGE] += 1
-                if (entry.question.id, DropReason.BAD_IMAGE) not in dropped:
-                    yield left_out(entry.question.id, DropReason.BAD_IMAGE, str(error))
-                continue
-            yield entry.question
-        counts["questions"] += 1
+                entry = left_out(entry.question.id, DropReason.BAD_IMAGE, str(error))
+            else:
+                yield entry.question
+        if isinstance(entry, Item):
+            tally.counts["questions"] += 1
+            continue
+        tally.drop(entry)
+        if (entry.id, entry.reason) not in dropped:
+            yield entry
 
 
 def _store(entry: Item, folder: Path) -> None:
@@ -174,6 +223,4 @@ def run(config: Config, files: RunFiles, doubt: Doubt | None = None) -> None:
     counts = collect_into(config, files, doubt)
     questions = counts.pop("questions")
     left_out = f" ({_list(counts)} left out)" if counts else ""
-    first = next(iter(files.dropped(config.name)), None) if counts else None
-    why = f"; the first, {first.id}: {first.detail}" if first else ""
-    say(f"{config.name}: {questions:,} questions{left_out}{why}")
+    say(f"{config.name}: {questions:,} questions{left_out}")

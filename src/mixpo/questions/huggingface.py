@@ -3,17 +3,23 @@
 Columns as in `mixpo.questions.rows`. Images stay undecoded on the way and are copied into the run folder.
 """
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from mixpo.errors import DataError, MissingExtra, first_line
-from mixpo.questions.rows import RowsConfig, item
+from mixpo.questions.file import noted, reading, survey_columns
+from mixpo.questions.numbering import Numbered, numbered
+from mixpo.questions.rows import ReadOptions, RowsConfig, item, numbered_answer
 from mixpo.questions.source import Item, data_path, first
 from mixpo.records import Dropped
 
 BATCH_ROWS = 64
+SURVEYED = 2_000
+"""Rows of a data set that is streamed from which it is decided what numbers as answers mean; a later row that
+contradicts them is an error."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,9 +48,21 @@ def load(config: Config, name: str, seed: int) -> Iterator[Item | Dropped]:
 def _items(config: Config, name: str) -> Iterator[Item | Dropped]:
     folder = _folder(config.path)
     root = data_path(config.image_root) if config.image_root else folder or Path()
-    options = config.reading(name, root)
-    for number, row in enumerate(rows(config, folder)):
-        yield item(row, number, f"{name}/{config.split}:{number + 1}", options)
+    options = reading(config, name, root, store=True)
+    assert options.numbering is not None
+    options.numbering.survey = lambda: _survey(config, name, folder, options)
+    found = (
+        item(row, number, f"{name}/{config.split}:{number + 1}", options)
+        for number, row in enumerate(rows(config, folder))
+    )
+    return noted(found, name, options)
+
+
+def _survey(config: Config, name: str, folder: Path | None, options: ReadOptions) -> Iterator[Numbered]:
+    found = rows(config, folder, only=survey_columns(options))
+    some = islice(found, SURVEYED if config.streaming else None)
+    placed = ((f"{name}/{config.split}:{number}", row) for number, row in enumerate(some, 1))
+    return numbered(placed, lambda row: numbered_answer(row, options.fields))
 
 
 def _folder(path: str) -> Path | None:
@@ -54,8 +72,11 @@ def _folder(path: str) -> Path | None:
     return None
 
 
-def rows(config: Config, folder: Path | None) -> Iterator[dict[str, Any]]:
-    """The rows as they are stored, images undecoded; `folder` None: from the hub. Raises DataError or MissingExtra."""
+def rows(config: Config, folder: Path | None, only: Collection[str] = ()) -> Iterator[dict[str, Any]]:
+    """The rows as they are stored, images undecoded; `folder` None: from the hub; `only`: columns, where not all.
+
+    Raises DataError or MissingExtra.
+    """
     try:
         import datasets
     except ImportError as error:
@@ -64,6 +85,8 @@ def rows(config: Config, folder: Path | None) -> Iterator[dict[str, Any]]:
 
     try:
         data = _open(config, folder)
+        if only and data.column_names:
+            data = data.select_columns([column for column in data.column_names if column in only])
         kinds = data.features or {}
         labels = {column: kind.names for column, kind in kinds.items() if isinstance(kind, datasets.ClassLabel)}
         # In Arrow's format nothing is decoded: images come as {"bytes": …, "path": …}.

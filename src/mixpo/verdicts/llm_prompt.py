@@ -30,9 +30,14 @@ RUBRICS = {
 """What else a benchmark may ask of the judge: its question's `meta["rubric"]`."""
 
 
+def reference(question: Question) -> str:
+    """The ground truth for the judge to read: where several are accepted, with "<OR>" between them, as MM-Vet does."""
+    return " <OR> ".join((question.answer or "", *question.accepted))
+
+
 def cache_key(model: str, question: Question, answer: str) -> str:
     """SHA-256 (hex) of model, prompt version, question, ground truth, answer and, where it has one, its rubric."""
-    parts = [model, PROMPT_VERSION, question.text, question.answer, answer]
+    parts = [model, PROMPT_VERSION, question.text, reference(question), answer]
     if (rubric := question.meta.get("rubric")) is not None:
         parts.append(rubric)
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
@@ -40,7 +45,7 @@ def cache_key(model: str, question: Question, answer: str) -> str:
 
 def messages(question: Question, answer: str, key: str) -> list[dict[str, str]]:
     """The chat to send. The marks hold part of the key, a hash of the answer, which no answer can contain."""
-    parts = {"question": question.text, "reference answer": question.answer or "", "response": answer}
+    parts = {"question": question.text, "reference answer": reference(question), "response": answer}
     mark = key[:12]
     material = "\n".join(f"--- {name} {mark} ---\n{text}" for name, text in parts.items())
     instruction = RUBRICS.get(str(question.meta.get("rubric")), INSTRUCTION)

@@ -57,12 +57,26 @@ def verify(question: Question, response: Response, thoughts: tuple[str, ...] = (
     """
     if question.answer is None:
         return _verdict(question, response, Outcome.UNDECIDED, None, reason="no ground truth")
+    start_clock()
+    first = _verified(question, response, thoughts)
+    if first.outcome is Outcome.CORRECT or not question.accepted:
+        return first
+    others = []
+    for truth in question.accepted:
+        others.append(_verified(replace(question, answer=truth, accepted=()), response, thoughts))
+        if others[-1].outcome is Outcome.CORRECT:
+            return others[-1]
+    # One that could not be compared may have been the right one.
+    return next((verdict for verdict in (first, *others) if verdict.outcome is Outcome.UNDECIDED), first)
+
+
+def _verified(question: Question, response: Response, thoughts: tuple[str, ...]) -> Verdict:
+    """The verdict by `question.answer` alone."""
     kind = question.kind or infer_kind(question)
     if kind is AnswerKind.FREE_FORM:
         return _verdict(
             question, response, Outcome.UNDECIDED, kind, reason="free-form answers are not judged by string"
         )
-    start_clock()
     try:
         return _judged(question, response, kind, thoughts)
     except Undecided as reason:

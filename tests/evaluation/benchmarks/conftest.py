@@ -99,6 +99,11 @@ PARQUET = {
             "explanation": "", "image_1": PICTURE, "image_2": {"bytes": png("blue"), "path": None}, "img_type": "[]",
             "answer": "12", "topic_difficulty": "Hard", "question_type": "open", "subfield": "Algebra",
         },
+        {
+            "id": "validation_Accounting_9", "question": "What is the cost in <image 1>?", "options": "[]",
+            "explanation": "?", "image_1": PICTURE, "image_2": None, "img_type": "['Tables']",
+            "answer": "['$6', '6 dollars']", "topic_difficulty": "Easy", "question_type": "open", "subfield": "Costs",
+        },
     ],
     "ai2d": [{"question": "What eats grass?", "options": ["hawk", "rabbit"], "answer": "1", "image": PICTURE}],
     "chartqa": [{"type": "human_test", "question": "What is the peak?", "answer": "14", "image": PICTURE}],
@@ -118,6 +123,24 @@ PARQUET = {
         {
             "question_id": "3", "question": "Describe it.", "image": PICTURE, "category": "detail", "image_id": "001",
             "gpt_answer": "A beach.", "caption": "A beach with a dog.",
+        }
+    ],
+    "mmbench": [
+        {
+            "index": 241 + rotation, "question": "Identify the question that the experiment can best answer.",
+            "hint": "Two paths were marked." if rotation else "nan", "answer": letter, "A": first, "B": second,
+            "C": "nan", "D": "nan", "category": "identity_reasoning", "image": PICTURE, "source": "scienceqa",
+            "L2-category": "attribute_reasoning", "comment": "nan", "split": "dev",
+        }
+        for rotation, first, second, letter in ((0, "Snow?", "Wood?", "B"), (1_000_000, "Wood?", "Snow?", "A"))
+    ],
+    "mmstar": [
+        {
+            "index": 0,
+            "question": "Which option describe the object relationship in the image correctly?\nOptions: A: The "
+            "suitcase is on the book., B: The suitcase is beneath the cat., C: beneath the bed, D: the cat, too.",
+            "image": PICTURE, "answer": "A", "category": "coarse perception", "l2_category": "image scene and topic",
+            "meta_info": {"source": "MMBench", "split": "val", "image_path": "images/0.jpg"},
         }
     ],
     "crpe": [],

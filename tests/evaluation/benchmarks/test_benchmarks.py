@@ -72,6 +72,19 @@ EXPECTED = {
     "mmmu": [
         ("mmmu-validation_Art_1", "Who painted <image 1>?", "A", "choice", ("Monet", "d'Orsay"), "Art"),
         ("mmmu-validation_Math_7", "Find x in <image 1> and <image 2>.", "12", None, (), "Math"),
+        ("mmmu-validation_Accounting_9", "What is the cost in <image 1>?", "$6", None, (), "Accounting"),
+    ],
+    "mmbench": [
+        ("mmbench-241", "Identify the question that the experiment can best answer.", "B", "choice",
+         ("Snow?", "Wood?"), "identity_reasoning"),
+        ("mmbench-1000241",
+         "Two paths were marked.\nIdentify the question that the experiment can best answer.", "A", "choice",
+         ("Wood?", "Snow?"), "identity_reasoning"),
+    ],
+    "mmstar": [
+        ("mmstar-0", "Which option describe the object relationship in the image correctly?", "A", "choice",
+         ("The suitcase is on the book.", "The suitcase is beneath the cat.", "beneath the bed", "the cat, too."),
+         "coarse perception"),
     ],
     "ai2d": [("ai2d-0", "What eats grass?", "B", "choice", ("hawk", "rabbit"), "")],
     "chartqa": [("chartqa-0", "What is the peak?", "14", "relaxed", (), "human")],
@@ -134,7 +147,9 @@ RIGHT_AND_WRONG = {
     "m3cot": [("Answer: (B)", "Answer: (A)")],
     "scienceqa": [("A", "B"), ("B. whale", "A. trout")],
     "pope": [("Yes", "No")],
-    "mmmu": [("A", "B"), ("Final answer: 12", "Final answer: 21")],
+    "mmmu": [("A", "B"), ("Final answer: 12", "Final answer: 21"), ("6 dollars", "Final answer: $7")],
+    "mmbench": [("B", "A"), ("A. Wood?", "(B)")],
+    "mmstar": [("A", "D")],
     "ai2d": [("B", "A")],
     "chartqa": [("14.5", "15.5")],  # 5 % of 14 is 0.7
     "docvqa": [("0.28", "Brown & Williamson")],

@@ -25,6 +25,9 @@ class Benchmark:
     """Its name for people, with the paper."""
     columns: Callable[[Row], dict[str, Any]] | None = None
     """A row -> the columns of a question. Raises `mixpo.errors.BadRow` for one that is no question."""
+    marks: tuple[str, ...] = ()
+    """Columns that tell its rows from another data set's, several forms of them: "level subject" is a form whose rows
+    have both. A file whose rows have those of no form is refused."""
     hub: str = ""
     """Its name on the Hugging Face hub; with `subset`, the data set's configuration."""
     subset: str = ""

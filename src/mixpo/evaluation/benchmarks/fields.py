@@ -2,7 +2,7 @@
 
 import ast
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from string import ascii_uppercase
 from typing import Any
 
@@ -12,6 +12,8 @@ from mixpo.prompts import letter
 
 LETTER = "Answer with the option's letter from the given choices directly."
 SHORT = "Answer the question using a single word or phrase."
+INLINE = re.compile(r"\s*\bOptions:\s*(?=A: )", re.IGNORECASE)
+NEXT = re.compile(r",\s*(?=([B-H]): )")
 OPTION = re.compile(r"^\s*\(?([A-H])(?:[.:)]|\))\s*(\S.*?)\s*$", re.MULTILINE)
 
 
@@ -33,11 +35,17 @@ def options(row: Row) -> list[str]:
     """The options that VLMEvalKit keeps in the columns A, B, C … of a row; [] when there are none."""
     found = []
     for name in ascii_uppercase:
-        value = row.get(name)
-        if value is None or value == "" or value != value:
+        if (value := given(row, name)) is None:
             break
-        found.append(str(value))
+        found.append(value)
     return found
+
+
+def given(row: Row, name: str) -> str | None:
+    """What a column holds as text; None where nothing, also as pandas writes that ("nan")."""
+    value = row.get(name)
+    text = "" if value is None else str(value)
+    return None if text in ("", "nan") else text
 
 
 def split_options(text: str) -> tuple[str, list[str]]:
@@ -51,6 +59,22 @@ def split_options(text: str) -> tuple[str, list[str]]:
         return text.strip(), []
     stem = re.sub(r"(?:Choices|Options)\s*:?\s*$", "", text[: found[0].start()].strip(), flags=re.IGNORECASE)
     return stem.strip(), [match[2] for match in found]
+
+
+def inline_options(text: str) -> tuple[str, list[str]]:
+    """The same where the options stand in one line, as in MMStar: "Options: A: a cat, B: two, or three, C: none"."""
+    heads = list(INLINE.finditer(text))
+    if not heads:
+        return split_options(text)
+    stem, listing = text[: heads[-1].start()].strip(), text[heads[-1].end() :].strip()
+    edges: list[tuple[int, int]] = []
+    place = 0
+    for match in NEXT.finditer(listing):
+        if match[1] == ascii_uppercase[len(edges) + 1]:  # the next letter, not one within an option
+            edges.append((place, match.start()))
+            place = match.end()
+    parts = [listing[start:end] for start, end in (*edges, (place, len(listing)))]
+    return stem, [part.partition(":")[2].strip() for part in parts]
 
 
 def lettered(choices: Iterable[str], form: str = "{letter}. {text}") -> str:
@@ -77,6 +101,14 @@ def letter_at(index: Any) -> str:
     if not re.fullmatch(r"\d+(?:\.0)?", text):
         raise BadRow(f"{text[:20]!r} is no number of an option")
     return letter(int(float(text)))
+
+
+def letter_of(answer: Any, choices: Sequence[str]) -> str | None:
+    """The letter that a row gives as its answer; None where the publisher hides it. Raises BadRow for any other."""
+    text = truth(answer)
+    if text is not None and (len(text) != 1 or text not in ascii_uppercase[: len(choices)]):
+        raise BadRow(f"{text[:20]!r} is the letter of none of {len(choices)} options")
+    return text
 
 
 def needed(row: Row, *names: str) -> Any:

@@ -124,15 +124,18 @@ def llava_bench(row: Row) -> dict[str, Any]:
 BENCHMARKS = {
     "mmvet": Benchmark(
         title="MM-Vet (arXiv 2308.02490)", hub="lmms-lab/MMVet", columns=mmvet, metrics=(mean("score", judged),),
+        marks=("answer capability", "index answer category"),
         by_llm=True,
     ),
     "mmhal": Benchmark(
         title="MMHal-Bench (arXiv 2309.14525)", hub="Shengcao1006/MMHal-Bench", columns=mmhal,
+        marks=("question_type gt_answer", "question_type image_content"),
         metrics=(mean("rating", lambda a: HIGHEST * judged(a)), mean("hallucination", hallucinates)),
         by_llm=True,
     ),
     "llava_bench": Benchmark(
         title="LLaVA-Bench in the wild (arXiv 2304.08485)", hub="lmms-lab/llava-bench-in-the-wild", split="train",
-        read=read, columns=llava_bench, metrics=(mean("score", judged),), by_llm=True,
+        read=read, columns=llava_bench,
+        marks=("gpt_answer", "gpt4_ans", "question answer caption"), metrics=(mean("score", judged),), by_llm=True,
     ),
 }  # fmt: skip

@@ -114,14 +114,19 @@ def mathverse(row: Row) -> dict[str, Any]:
 
 BENCHMARKS = {
     "mathvista": Benchmark(
-        title="MathVista (arXiv 2310.02255)", hub="AI4Math/MathVista", split="testmini", columns=mathvista
+        title="MathVista (arXiv 2310.02255)", hub="AI4Math/MathVista", split="testmini", columns=mathvista,
+        marks=("question_type answer_type",),
     ),
-    "mathvision": Benchmark(title="MATH-Vision (arXiv 2402.14804)", hub="MathLLMs/MathVision", columns=mathvision),
+    "mathvision": Benchmark(
+        title="MATH-Vision (arXiv 2402.14804)", hub="MathLLMs/MathVision", columns=mathvision,
+        marks=("level subject", "index category"),
+    ),
     "mathverse": Benchmark(
         title="MathVerse (arXiv 2403.14624)",
         hub="AI4Math/MathVerse",
         subset="testmini",
         split="testmini",
         columns=mathverse,
+        marks=("problem_version question_type",),
     ),
 }  # fmt: skip

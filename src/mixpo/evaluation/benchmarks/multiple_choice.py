@@ -1,13 +1,17 @@
-"""Questions with options: AI2D, ScienceQA, M3CoT, MMMU, CRPE."""
+"""Questions with options: MMBench, MMStar, AI2D, ScienceQA, M3CoT, MMMU, CRPE."""
 
 import re
 from typing import Any
 
+from mixpo.errors import BadRow
 from mixpo.evaluation.benchmarks.benchmark import Benchmark, Row
 from mixpo.evaluation.benchmarks.fields import (
     LETTER,
     SHORT,
+    given,
+    inline_options,
     letter_at,
+    letter_of,
     lettered,
     lines,
     listed,
@@ -16,6 +20,7 @@ from mixpo.evaluation.benchmarks.fields import (
     split_options,
     truth,
 )
+from mixpo.questions.values import whole
 
 
 def ai2d(row: Row) -> dict[str, Any]:
@@ -29,7 +34,7 @@ def ai2d(row: Row) -> dict[str, Any]:
         "id": row.get("index"),
         "text": question,
         "images": row.get("image"),
-        "answer": letter_at(needed(row, "answer")),
+        "answer": letter_of(letter_at(needed(row, "answer")), choices),
         "kind": "choice",
         "choices": choices,
         "domain": "science",
@@ -52,7 +57,7 @@ def scienceqa(row: Row) -> dict[str, Any]:
         "id": row.get("key", row.get("index")),
         "text": lines(context, question),
         "images": row.get("image"),
-        "answer": letter_at(needed(row, "answer")),
+        "answer": letter_of(letter_at(needed(row, "answer")), choices),
         "kind": "choice",
         "choices": choices,
         "domain": "science",
@@ -110,9 +115,9 @@ def mmmu(row: Row) -> dict[str, Any]:
     choices = [str(choice) for choice in listed(row.get("options"))] or options(row)
     question = str(needed(row, "question"))
     pictures = [row[f"image_{n}"] for n in range(1, PICTURES + 1) if row.get(f"image_{n}") is not None]
-    answer = truth(row.get("answer"))
+    answer: Any = truth(row.get("answer"))
     if not choices and answer and answer.startswith("["):
-        answer = str(listed(answer)[0])  # several spellings of one answer: the first
+        answer = [str(each) for each in listed(answer)]  # several spellings of one answer, each accepted
     own_id = str(needed(row, "id", "index"))
     subject = SUBJECT.match(own_id)
     instruction = LETTER if choices else SHORT
@@ -142,6 +147,8 @@ def crpe(row: Row) -> dict[str, Any]:
     """
     asked = str(needed(row, "text", "question"))
     text, choices = split_options(asked.replace(LETTER, "").strip())
+    if len(choices) < 2:
+        raise BadRow("the question has no options")
     picture = row.get("image")
     # Rotations of one question share picture, words and the options in another order.
     same = [str(row.get("image")) if isinstance(picture, str) else "", text, *sorted(choices)]
@@ -158,10 +165,89 @@ def crpe(row: Row) -> dict[str, Any]:
     }
 
 
+ROTATIONS = 1_000_000
+
+
+def mmbench(row: Row) -> dict[str, Any]:
+    """MMBench: 20 abilities, from perception to reasoning (Liu et al., ECCV 2024, arXiv 2307.06281).
+
+    Publisher: `MMBench_DEV_EN.tsv` and others, as VLMEvalKit reads them; on the hub `lmms-lab/MMBench` (`en`, `cn`).
+    A question stands in every rotation of its options (index + 1,000,000 for each) and counts when all of them are
+    answered rightly (CircularEval): the official score is consistency. `test` hides its answers.
+
+    Fields: index question hint A B C D answer category image source L2-category (or l2-category) comment split.
+    """
+    choices = options(row)
+    hint, question = given(row, "hint"), str(needed(row, "question"))
+    own_id = whole(needed(row, "index"))
+    if own_id is None or len(choices) < 2:
+        raise BadRow("a row of MMBench has a whole number as its index, and options A, B …")
+    return {
+        "id": own_id,
+        "text": lines(hint, question),
+        "images": row.get("image"),
+        "answer": letter_of(row.get("answer"), choices),
+        "kind": "choice",
+        "choices": choices,
+        "category": needed(row, "category"),
+        "group": str(own_id % ROTATIONS),
+        "ability": row.get("L2-category") or row.get("l2-category"),
+        "prompts": {"direct": lines(hint, question, lettered(choices), LETTER)},
+    }
+
+
+def mmstar(row: Row) -> dict[str, Any]:
+    """MMStar: questions that need the picture (Chen et al., NeurIPS 2024, arXiv 2403.20330).
+
+    Publisher: `Lin-Chen/MMStar` on the hub, `val`: options in the question's text ("Options: A: …, B: …"); VLMEvalKit's
+    table may have them in columns. Official metric: accuracy of the letter.
+
+    Fields: index question image answer category l2_category meta_info (VLMEvalKit: index question A B C D answer …).
+    """
+    asked = str(needed(row, "question"))
+    text, choices = (asked, options(row)) if given(row, "A") else inline_options(asked)
+    if len(choices) < 2:
+        raise BadRow("the question has no options")
+    return {
+        "id": needed(row, "index"),
+        "text": text,
+        "images": row.get("image"),
+        "answer": letter_of(needed(row, "answer"), choices),
+        "kind": "choice",
+        "choices": choices,
+        "category": needed(row, "category"),
+        "ability": row.get("l2_category") or row.get("l2-category"),
+        "prompts": {"direct": lines(text, lettered(choices), LETTER)},
+    }
+
+
 BENCHMARKS = {
-    "ai2d": Benchmark(title="AI2D (arXiv 1603.07396)", hub="lmms-lab/ai2d", columns=ai2d),
-    "scienceqa": Benchmark(title="ScienceQA (arXiv 2209.09513)", hub="derek-thomas/ScienceQA", columns=scienceqa),
-    "m3cot": Benchmark(title="M3CoT (arXiv 2405.16473)", hub="LightChen2333/M3CoT", columns=m3cot),
-    "mmmu": Benchmark(title="MMMU (arXiv 2311.16502)", hub="MMMU/MMMU", split="validation", columns=mmmu),
-    "crpe": Benchmark(title="CRPE (arXiv 2402.19474)", hub="OpenGVLab/CRPE", split="relation", columns=crpe),
+    "mmbench": Benchmark(
+        title="MMBench (arXiv 2307.06281)", hub="lmms-lab/MMBench", subset="en", split="dev", columns=mmbench,
+        marks=("index category L2-category", "index category l2-category"),
+    ),
+    "mmstar": Benchmark(
+        title="MMStar (arXiv 2403.20330)", hub="Lin-Chen/MMStar", split="val", columns=mmstar,
+        marks=("index category l2_category", "index category l2-category"),
+    ),
+    "ai2d": Benchmark(
+        title="AI2D (arXiv 1603.07396)", hub="lmms-lab/ai2d", columns=ai2d,
+        marks=("question options answer image", "index A B answer"),
+    ),
+    "scienceqa": Benchmark(
+        title="ScienceQA (arXiv 2209.09513)", hub="derek-thomas/ScienceQA", columns=scienceqa,
+        marks=("choices hint subject", "index A B category"),
+    ),
+    "m3cot": Benchmark(
+        title="M3CoT (arXiv 2405.16473)", hub="LightChen2333/M3CoT", columns=m3cot,
+        marks=("choices domain topic", "index A B category"),
+    ),
+    "mmmu": Benchmark(
+        title="MMMU (arXiv 2311.16502)", hub="MMMU/MMMU", split="validation", columns=mmmu,
+        marks=("options question_type subfield", "index category l2-category", "index category split"),
+    ),
+    "crpe": Benchmark(
+        title="CRPE (arXiv 2402.19474)", hub="OpenGVLab/CRPE", split="relation", columns=crpe,
+        marks=("text correct_option category", "index question answer category"),
+    ),
 }  # fmt: skip

@@ -1,19 +1,14 @@
 """Rows of a benchmark as they were published: a file's (`mixpo.tables`), VLMEvalKit's pictures in it, or the hub's."""
 
-import base64
-import binascii
-import json
 import re
-from collections.abc import Iterator
 from pathlib import Path
 
 from mixpo.errors import DataError
 from mixpo.evaluation.benchmarks.benchmark import Rows
 from mixpo.questions import huggingface
-from mixpo.tables import ENDINGS, Row, ending, rows
+from mixpo.questions.pictures import with_pictures
+from mixpo.tables import ENDINGS, ending, rows
 
-POINTER = 64
-"""VLMEvalKit writes a picture that an earlier row has as that row's index: text of at most so many characters."""
 KINDS = (".parquet", ".tsv", ".jsonl", ".json")
 """What a folder's data is looked for in; where it has several kinds, the first stands."""
 
@@ -25,7 +20,7 @@ def local_rows(path: Path, split: str) -> Rows:
     """
     for file in files(path, split):
         found = rows(file)
-        for _, line, row in _with_pictures(found) if ending(file) == ".tsv" else found:
+        for _, line, row in with_pictures(found) if ending(file) == ".tsv" else found:
             yield f"{file.name}:{line}", {"file": file.stem, **row} if isinstance(row, dict) else row
 
 
@@ -51,22 +46,3 @@ def hub_rows(name: str, subset: str, split: str) -> Rows:
     config = huggingface.Config(path=name, subset=subset, split=split)
     for number, row in enumerate(huggingface.rows(config, None), 1):
         yield f"{split}:{number}", row
-
-
-def _with_pictures(found: Iterator[Row]) -> Iterator[Row]:
-    """VLMEvalKit's table: `image` holds a picture in base64, a list of them, or the index of a row that has it."""
-    seen: dict[str, list[bytes]] = {}
-    for row in found:
-        if "image" in row.content:
-            row.content["image"] = seen[row.content.get("index", "")] = _pictures(row.content["image"], seen)
-        yield row
-
-
-def _pictures(text: str, seen: dict[str, list[bytes]]) -> list[bytes]:
-    if len(text) <= POINTER:
-        return seen.get(text.strip(), [])
-    parts = json.loads(text.replace("'", '"')) if text.startswith("[") else [text]
-    try:
-        return [base64.b64decode(part, validate=True) for part in parts]
-    except (binascii.Error, ValueError):
-        return [b""]  # an image that cannot be read drops the row, with its reason

@@ -3,6 +3,7 @@
 import re
 from typing import Any
 
+from mixpo.errors import BadRow
 from mixpo.evaluation.benchmarks.benchmark import Benchmark, Row
 from mixpo.evaluation.benchmarks.fields import SHORT, listed, needed
 from mixpo.evaluation.metrics import Answered, Metric, mean, ratio
@@ -89,13 +90,16 @@ def pope(row: Row) -> dict[str, Any]:
     category = str(row.get("category") or row.get("file") or "")
     found = KIND_OF_NEGATIVES.search(category)
     negatives = found[0] if found else category
+    answer = str(needed(row, "label", "answer")).strip().lower()
+    if answer not in ("yes", "no"):
+        raise BadRow(f"{answer[:20]!r} is neither yes nor no")
     own_id = row.get("index", row.get("id"))
     return {
         # The three original files number their questions alike.
         "id": f"{negatives}-{needed(row, 'question_id')}" if own_id is None else own_id,
         "text": question,
         "images": picture,
-        "answer": str(needed(row, "label", "answer")).strip().lower(),
+        "answer": answer,
         "kind": "yes_no",
         "category": negatives,
         "picture": row.get("image_source"),
@@ -119,10 +123,16 @@ METRICS = (
     Metric("yes_share", counts, lambda s: ratio(s[3], s[4])),
 )
 BENCHMARKS = {
-    "chartqa": Benchmark(title="ChartQA (arXiv 2203.10244)", hub="lmms-lab/ChartQA", columns=chartqa),
+    "chartqa": Benchmark(
+        title="ChartQA (arXiv 2203.10244)", hub="lmms-lab/ChartQA", columns=chartqa,
+        marks=("type question answer", "query label", "index question answer"),
+    ),
     "docvqa": Benchmark(
         title="DocVQA (arXiv 2007.00398)", hub="lmms-lab/DocVQA", subset="DocVQA", split="validation", columns=docvqa,
-        metrics=(mean("anls", anls),),
+        metrics=(mean("anls", anls),), marks=("answers questionId", "answers question_id", "index question answer"),
     ),
-    "pope": Benchmark(title="POPE (arXiv 2305.10355)", hub="lmms-lab/POPE", columns=pope, metrics=METRICS),
+    "pope": Benchmark(
+        title="POPE (arXiv 2305.10355)", hub="lmms-lab/POPE", columns=pope, metrics=METRICS,
+        marks=("question answer category", "question_id text label image"),
+    ),
 }  # fmt: skip

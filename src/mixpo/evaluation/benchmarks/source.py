@@ -15,6 +15,7 @@ from mixpo.config import build
 from mixpo.errors import BadRow, FieldError
 from mixpo.evaluation.benchmarks import from_loaders, llm_judged, mathematics, multiple_choice, short_answers
 from mixpo.evaluation.benchmarks.benchmark import Benchmark, Row
+from mixpo.evaluation.benchmarks.own_files import only_its_own, unrepeated
 from mixpo.evaluation.benchmarks.published import hub_rows, local_rows
 from mixpo.files import RunFiles
 from mixpo.questions import collect
@@ -93,8 +94,11 @@ def _items(found: Benchmark, config: Config, name: str) -> Iterator[Item | Dropp
     else:
         root, rows = Path(), hub_rows(found.hub, found.subset, split)
     options = ReadOptions(source=name, root=root, store=True)
-    for number, (where, row) in enumerate(rows):
-        yield question_of(found, row, number, f"{name}/{where}", options, config.wording)
+    read = (
+        (where, row, question_of(found, row, number, f"{name}/{where}", options, config.wording))
+        for number, (where, row) in enumerate(rows)
+    )
+    yield from unrepeated(only_its_own(found, read), name)
 
 
 def question_of(

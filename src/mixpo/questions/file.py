@@ -1,0 +1,104 @@
+"""Questions from a file of any common kind: JSON lines, JSON, CSV, TSV, xlsx, Parquet, Arrow, a `save_to_disk` folder.
+
+Columns as in `mixpo.questions.rows`, kinds of files as in `mixpo.tables`.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from mixpo.progress import say
+from mixpo.questions.numbering import Numbered, Numbering, numbered
+from mixpo.questions.options import COLUMNS
+from mixpo.questions.pictures import with_pictures
+from mixpo.questions.rows import NAMES, ReadOptions, RowsConfig, item, numbered_answer
+from mixpo.questions.source import Item, data_path, first
+from mixpo.records import Dropped
+from mixpo.tables import Row, ending, rows
+
+IDS = ("id", "question_id", "qid", "index", "pid")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config(RowsConfig):
+    """A file of any common kind, or a folder that `save_to_disk` wrote or that holds Parquet files. Images by path stay
+    where they are, unless `fetch_images` copies all into the run."""
+
+
+def image_root(config: RowsConfig) -> Path | None:
+    """Where the images stay; None when they are copied into the run."""
+    return None if config.fetch_images else folder(config).resolve()
+
+
+def load(config: Config, name: str, seed: int, pictures: bool = True) -> Iterator[Item | Dropped]:
+    """Every row's question, in the order of the file; without `pictures` none is looked for.
+
+    Raises DataError when the file cannot be read.
+    """
+    options = reading(config, name, folder(config), ids=IDS, pictures=pictures)
+    return read(config, name, [data_path(config.path)], options)
+
+
+def folder(config: RowsConfig) -> Path:
+    """Where image paths start."""
+    path = data_path(config.path)
+    return data_path(config.image_root) if config.image_root else path if path.is_dir() else path.parent
+
+
+def reading(
+    config: RowsConfig,
+    name: str,
+    root: Path,
+    *,
+    store: bool | None = None,
+    ids: Sequence[str] = ("id",),
+    pictures: bool = True,
+) -> ReadOptions:
+    """How the rows of a source are read; `store`: whether images by path are copied, None: as the config has it."""
+    return ReadOptions(
+        source=name, root=root, store=config.fetch_images if store is None else store, fields=config.fields,
+        fetch=config.fetch_images, ids=tuple(ids), numbering=Numbering(name, config.answer_index), unused={},
+        pictures=pictures,
+    )  # fmt: skip
+
+
+def read(config: RowsConfig, name: str, paths: Sequence[Path], options: ReadOptions) -> Iterator[Item | Dropped]:
+    """The questions of files that are read as one, numbered through, up to the config's limit."""
+    assert options.numbering is not None
+    options.numbering.survey = lambda: survey(paths, name, options)
+    found = (
+        item(row.content, number, where, options)
+        for number, (where, row) in enumerate(_rows(paths, name))
+    )  # fmt: skip
+    return first(noted(found, name, options), config.limit)
+
+
+def noted(found: Iterator[Item | Dropped], name: str, options: ReadOptions) -> Iterator[Item | Dropped]:
+    """The same, and at its end a word on the screen of what was decided, and of columns that were not used."""
+    try:
+        yield from found
+    finally:
+        if options.numbering is not None and options.numbering.said:
+            say(options.numbering.said)
+        if options.unused:
+            say(f"source {name!r}: columns that are not used (kept in `meta`): {', '.join(options.unused)}")
+
+
+def _rows(paths: Sequence[Path], name: str, only: Callable[[str], bool] | None = None) -> Iterator[tuple[str, Row]]:
+    for path in paths:
+        found = rows(path, only=only)
+        for row in with_pictures(found) if ending(path) == ".tsv" and only is None else found:
+            yield f"{name}/{path.name}:{row.line}", row
+
+
+def survey(paths: Sequence[Path], name: str, options: ReadOptions) -> Iterator[Numbered]:
+    """The numbered answers of all rows: a pass of its own, over the columns that it needs where a file has columns."""
+    wanted = survey_columns(options)
+    found = _rows(paths, name, lambda column: column in wanted)
+    return numbered(((where, row.content) for where, row in found), lambda row: numbered_answer(row, options.fields))
+
+
+def survey_columns(options: ReadOptions) -> set[str]:
+    """Columns that tell what a row's answer is."""
+    fields = {options.fields.get(name, name) for name in ("answer", "kind", "choices")}
+    return {*fields, *NAMES["choices"], *COLUMNS}

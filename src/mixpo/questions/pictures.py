@@ -1,0 +1,181 @@
+"""The pictures that a row names or carries: paths, addresses, bytes, base64, data URLs, and mappings of these.
+
+Nothing is decoded here; what is no picture shows when it is opened.
+"""
+
+import base64
+import binascii
+import hashlib
+import io
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mixpo.errors import BadRow, ImageError
+from mixpo.images import inside, is_url
+from mixpo.questions.values import parsed, short
+from mixpo.tables import Row
+
+EXTENSIONS = {b"\x89PNG": ".png", b"\xff\xd8\xff": ".jpg", b"GIF8": ".gif", b"RIFF": ".webp", b"BM": ".bmp"}
+STARTS = (*EXTENSIONS, b"II*\0", b"MM\0*")
+"""How files of pictures begin; TIFF last."""
+STORED = ".stored"
+"""Behind a source's name: the root of images that are written into the run while the source's others stay in place."""
+PNG_MODES = ("1", "L", "LA", "P", "RGB", "RGBA", "I", "I;16")
+POINTER = 64
+"""VLMEvalKit writes a picture that an earlier row has as that row's index: text of at most so many characters, which
+no picture in base64 is."""
+NAMED = ("path", "url", "image_url", "image")
+"""Keys under which a mapping names its picture, where it has no bytes."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Place:
+    """Where the pictures of a source lie, and where those that it carries go."""
+
+    source: str
+    """The source's name: image paths begin with it."""
+    root: Path
+    """Where pictures named by path lie; nothing outside it is opened."""
+    store: bool = True
+    """Whether pictures named by path are copied into the run too, or stay where they are."""
+    fetch: bool = False
+    """Whether pictures named by an http(s) address are fetched into the run, or refused."""
+
+    def stored(self, name: str) -> str:
+        """The path of a picture that is written into the run: under a root of its own where others stay in place."""
+        return f"{self.source}/{name}" if self.store else f"{self.source}{STORED}/{name}"
+
+
+def images_of(given: Any, place: Place) -> tuple[tuple[str, ...], dict[str, bytes | str]]:
+    """Image paths as records have them, and the bytes to be stored under them (or where to fetch them).
+
+    Raises ImageError for a picture that cannot be had, BadRow for what is none.
+    """
+    paths: list[str] = []
+    pictures: dict[str, bytes | str] = {}
+    for entry in _entries(given):
+        content, name = _content(entry)
+        if content is None and is_url(str(name)):
+            if not place.fetch:
+                raise ImageError(f"{name}: images are fetched from addresses only with `fetch_images: true`")
+            path = place.stored(f"{hashlib.sha256(str(name).encode()).hexdigest()[:20]}.img")
+            pictures[path] = str(name)
+        elif content is None and not place.store:
+            path = f"{place.source}/{_find(name, place)[1]}"
+        else:
+            content = _read(_find(name, place)[0]) if content is None else content
+            if not content:
+                raise ImageError("the image is empty")
+            # Named by its content: a picture that many questions share is stored once.
+            extension = next(
+                (extension for start, extension in EXTENSIONS.items() if content.startswith(start)), ".img"
+            )
+            path = place.stored(f"{hashlib.sha256(content).hexdigest()[:20]}{extension}")
+            pictures[path] = content
+        paths.append(path)
+    return tuple(paths), pictures
+
+
+def _entries(given: Any) -> list[Any]:
+    """The pictures one by one; a table's cell has a list of them as JSON text."""
+    if isinstance(given, str) and given.startswith("["):
+        given = parsed(given)
+    return list(given) if isinstance(given, list | tuple) else [] if given is None else [given]
+
+
+def _content(entry: Any) -> tuple[bytes | None, Any]:
+    """Encoded bytes, when the entry carries them, else what it is called; a Pillow image is encoded as PNG."""
+    if isinstance(entry, Mapping):
+        if (content := entry.get("bytes")) is not None:
+            return (_decoded(content) if isinstance(content, str) else bytes(content)), None
+        entry = next((entry[key] for key in NAMED if entry.get(key) is not None), entry.get("path"))
+        if isinstance(entry, Mapping):  # OpenAI's parts: {"image_url": {"url": …}}
+            entry = entry.get("url")
+    if isinstance(entry, bytes):
+        return entry, None
+    if isinstance(entry, str):
+        return (_decoded(entry) if is_encoded(entry) else None), entry
+    if not hasattr(entry, "convert"):
+        return None, entry
+    buffer = io.BytesIO()
+    try:
+        (entry if entry.mode in PNG_MODES else entry.convert("RGB")).save(buffer, "PNG")
+    except OSError as error:  # Pillow decodes on use
+        raise ImageError(f"the image cannot be decoded ({error})") from error
+    return buffer.getvalue(), None
+
+
+def is_encoded(text: str) -> bool:
+    """Whether a text is a picture itself (a data URL, or base64 of a file that begins as pictures do), not a name."""
+    if text.startswith("data:"):
+        return True
+    if len(text) <= POINTER:
+        return False
+    try:
+        return base64.b64decode(text[:8]).startswith(STARTS)
+    except (binascii.Error, ValueError):
+        return False
+
+
+def _decoded(text: str) -> bytes:
+    """The bytes of base64, or of a data URL (RFC 2397)."""
+    head, comma, body = text.partition(",") if text.startswith("data:") else ("", ",", text)
+    if not comma or (head and not head.endswith(";base64")):
+        raise ImageError(f"{short(text)}: a data URL of an image is data:image/…;base64,…")
+    try:
+        return base64.b64decode("".join(body.split()), validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise ImageError(f"{short(text)}: not whole base64 ({error})") from error
+
+
+def _read(file: Path) -> bytes:
+    try:
+        return file.read_bytes()
+    except OSError as error:
+        raise ImageError(f"{file.name}: cannot be read ({error.strerror})") from error
+
+
+def _find(path: Any, place: Place) -> tuple[Path, str]:
+    """The file a row names, and its path from the root. Raises ImageError when it is not a file under the root."""
+    if not isinstance(path, str) or not path:
+        raise BadRow(f"an image must be a path or bytes, not {short(path)}")
+    name, shown = path, path if len(path) <= 200 else f"{path[:200]}…"
+    if path.startswith("/"):
+        roots = (place.root.absolute(), place.root.resolve())
+        below = next((root for root in roots if Path(path).is_relative_to(root)), None)
+        if below is None:
+            raise ImageError(
+                f"{shown}: an absolute path is opened only under the folder that `image_root` names; write "
+                f"`image_root: {Path(shown).parent}`, or a folder above it"
+            )
+        name = Path(path).relative_to(below).as_posix()
+    try:
+        file = inside(place.root, name)
+        if not file.is_file():
+            raise ImageError(
+                f"{shown}: there is no such file under {place.root}; `image_root` says where image paths start"
+            )
+    except OSError as error:  # a name that the system cannot hold
+        raise ImageError(f"{shown}: cannot be read ({error.strerror})") from error
+    return file, name
+
+
+def with_pictures(found: Iterator[Row]) -> Iterator[Row]:
+    """VLMEvalKit's table: `image` holds a picture in base64, a list of them, or the index of a row that has it."""
+    seen: dict[str, Any] = {}
+    for row in found:
+        if isinstance(row.content, dict) and isinstance(text := row.content.get("image"), str):
+            if len(text) > POINTER:
+                seen[str(row.content.get("index"))] = text = _pictures(text)
+            row.content["image"] = seen.get(text.strip(), text) if isinstance(text, str) else text
+        yield row
+
+
+def _pictures(text: str) -> Any:
+    """The pictures of a cell as bytes; as it stands when they cannot be read, to be left out with the reason."""
+    try:
+        return [_decoded(part) for part in _entries(text)]
+    except (ImageError, AttributeError):
+        return text

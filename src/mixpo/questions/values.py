@@ -1,0 +1,64 @@
+"""Single values of a row as text and numbers, however a file writes them."""
+
+import ast
+import json
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from mixpo.errors import BadRow
+
+WHOLE = re.compile(r"[+-]?\d+(?:\.0+)?", re.ASCII)
+
+
+def line(name: str, value: Any) -> str:
+    """A value that people write as text or as a number, as text. Raises BadRow for anything else."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int | float):
+        return f"{value:g}" if isinstance(value, float) and value.is_integer() else str(value)
+    if isinstance(value, str) and value.strip():
+        return value.strip()
+    raise BadRow(f"{name} must be text or a number, not {short(value)}")
+
+
+def whole(value: Any) -> int | None:
+    """A whole number, also as a table writes it ("2", 2.0, "2.0"); None for what is none."""
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        return None
+    text = str(value).strip()
+    return int(float(text)) if WHOLE.fullmatch(text) and len(text) < 16 else None
+
+
+def parsed(value: Any) -> Any:
+    """What a list or a mapping written as JSON's or Python's text says; anything else as it stands.
+
+    Never evaluates anything.
+    """
+    if not isinstance(value, str) or value.strip()[:1] not in ("[", "{"):
+        return value
+    try:
+        return json.loads(value)
+    except (ValueError, RecursionError):
+        pass
+    try:
+        return ast.literal_eval(value.strip())
+    except (ValueError, SyntaxError, MemoryError, RecursionError):
+        return value
+
+
+def plain(value: Any) -> Any:
+    """What JSON can hold of a column's value: dates as text, bytes by their number."""
+    if isinstance(value, Mapping):
+        return {str(key): plain(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(inner) for inner in value]
+    if isinstance(value, bytes):
+        return f"<{len(value)} bytes>"
+    return value if isinstance(value, str | int | float | bool | None) else str(value)
+
+
+def short(value: Any) -> str:
+    """A value as it is quoted in a message."""
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:57]}…"
