@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -30,6 +32,27 @@ def test_shared_rows():
     assert batch.rejected.tolist() == [1, 3]
     assert batch.tokens == 12
     assert batch.inputs["pixel_values"].tolist() == [[1, 1, 1], [1, 1, 1], [0, 0, 0]]
+
+
+def test_shared_rows_are_padded_to_a_multiple():
+    """For a GPU's kernels: input ids, positions on all axes and token types; nothing of it is scored or counted."""
+    typed = [
+        replace(example, positions=torch.arange(len(example.prompt_ids)).expand(3, -1), token_types={"kind": kinds})
+        for example, kinds in zip(EXAMPLES, ([1, 1, 0], [1]), strict=True)
+    ]
+    plain, padded = (lay_out(typed, Layout.SHARED, pad_id=99, multiple=multiple) for multiple in (1, 8))
+    assert padded.inputs["input_ids"].tolist() == [[*plain.inputs["input_ids"][0].tolist(), 99, 99, 99, 99]]
+    assert padded.inputs["position_ids"].shape == (3, 1, 16)
+    for name in ("position_ids", "kind"):
+        assert torch.equal(padded.inputs[name][..., :12], plain.inputs[name])
+        assert padded.inputs[name][..., 12:].sum() == 0
+    assert padded.tokens == plain.tokens == 12
+    for name in ("prefixes", "positions", "targets", "segments", "lengths"):
+        assert torch.equal(getattr(padded, name), getattr(plain, name))
+    assert padded.inputs["kind"].shape == (1, 16)
+    exact = lay_out(typed, Layout.SHARED, pad_id=99, multiple=4)
+    assert torch.equal(exact.inputs["input_ids"], plain.inputs["input_ids"])
+    assert lay_out(typed, Layout.PAIRED, pad_id=99, multiple=8).inputs["input_ids"].shape == (4, 6)
 
 
 PAIRS_OF_ONE_QUESTION = [

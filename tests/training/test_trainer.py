@@ -277,8 +277,12 @@ def test_training_prefers_the_chosen(tmp_path, model, processor, rows):
     assert lines[-1]["rewards/margins"] > 0.5
 
 
-def test_resume_equals_uninterrupted(tmp_path, model, processor, rows):
-    given = {"num_train_epochs": 3, "save_strategy": "steps", "save_steps": 3, "save_total_limit": 2}
+@pytest.mark.parametrize("workers", [0, 2])
+def test_resume_equals_uninterrupted(tmp_path, model, processor, rows, workers):
+    given = {
+        "num_train_epochs": 3, "save_strategy": "steps", "save_steps": 3, "save_total_limit": 2,
+        "dataloader_num_workers": workers,
+    }  # fmt: skip
     whole = train(tmp_path / "whole", copy.deepcopy(model), processor, rows, **given)
     train(tmp_path / "cut", copy.deepcopy(model), processor, rows, **given)
     # As after a kill while the last checkpoint was being written: its weights are torn, its state file is missing.

@@ -38,7 +38,7 @@ class Means:
             for name, value in zip(added, values.tolist(), strict=True):
                 own[name] += value
         if self._sums:
-            own.update(pairs=self._pairs, tokens=self._tokens)
+            own.update(pairs=float(self._pairs), tokens=float(self._tokens))  # logged as 12.0, not 12
         self._begin()
         names = sorted(own)
         sums = dict(zip(names, reduce([own[name] for name in names]), strict=True))

@@ -77,6 +77,22 @@ def test_shared_rows_give_the_paired_gradient_of_every_parameter(family, rows):
             )
 
 
+def test_padding_of_shared_rows_changes_nothing(family, rows):
+    """As on a GPU, where FlexAttention takes whole blocks of tokens; here with a dense mask."""
+    if family.name in CHOSEN:
+        pytest.skip("auto chooses the paired layout")
+    model = copy.deepcopy(family.model)
+    model.get_decoder().config._attn_implementation = "eager"
+    found = []
+    for multiple in (1, 128):
+        batch = lay_out(encoded(family, rows), Layout.SHARED, 0, multiple)
+        logps = score(model, batch, output_head(model), chunk=64)
+        found.append([logps, *torch.autograd.grad(logps.sum(), model.get_input_embeddings().weight)])
+    for padded, plain in zip(*found, strict=True):
+        torch.testing.assert_close(padded, plain, rtol=1e-4, atol=1e-4)
+    assert batch.inputs["input_ids"].shape[1] % 128 == 0
+
+
 def test_activations_computed_again_give_the_same_gradient(family, rows, monkeypatch):
     monkeypatch.setattr(recompute, "SHORT", 8)  # tiny models have square products, too
     examples, found = encoded(family, rows), []
