@@ -102,7 +102,7 @@ def test_overrides(tmp_path):
         ("steps:\n  sample: {limit: 1.5}", r"r.yaml:2: steps.sample.limit: must be a whole number, not 1.5"),
         (
             "steps:\n  sample: {budget: much}",
-            r"r.yaml:2: steps.sample.budget: must be a whole number or 'auto', not 'much'",
+            r"r.yaml:2: steps.sample.budget: must be a whole number or auto, not 'much'",
         ),
         ("steps:\n  sample: {seed: true}", "must be a whole number, not True"),
         ("steps:\n  sample: {colours: [green]}", "'green' is none of red, blue"),

@@ -14,7 +14,7 @@ from typing import Any
 
 import torch
 from torch import nn
-from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.nn.attention import SDPBackend, bias, sdpa_kernel
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_flatten, tree_map, tree_unflatten
 
@@ -115,7 +115,7 @@ def _refuse_mixed(function: Any, args: Any, on_host: list[torch.Tensor]) -> None
 @contextlib.contextmanager
 def pretend() -> Iterator[None]:
     """Within, what is moved to cuda or made there is a `Pretended`."""
-    to, tensor, is_plain = nn.Module.to, torch.tensor, logprobs._is_plain
+    to, tensor, is_plain, bias_of = nn.Module.to, torch.tensor, logprobs._is_plain, bias.causal_lower_right
 
     def moved(self: nn.Module, *args: Any, **kwargs: Any) -> nn.Module:
         """Parameters become new ones; not where there is nothing to do: an optimizer would be left with the old."""
@@ -136,13 +136,17 @@ def pretend() -> Iterator[None]:
         own = type(module) is nn.Linear and isinstance(module.weight, Pretended)
         return (own and module.forward.__func__ is nn.Linear.forward) or is_plain(module)
 
+    def lower_right(rows: int, keys: int) -> torch.Tensor:
+        """torch's own is a tensor of a class of its own."""
+        return torch.ones(rows, keys, dtype=torch.bool, device="cuda").tril(keys - rows)
+
     torch._C._set_only_lift_cpu_tensors(True)  # torch.tensor(…, device="cuda") goes through the mode
     torch.__future__.set_overwrite_module_params_on_conversion(True)
-    nn.Module.to, torch.tensor, logprobs._is_plain = moved, made, plain
+    nn.Module.to, torch.tensor, logprobs._is_plain, bias.causal_lower_right = moved, made, plain, lower_right
     try:
         with _Mode(), sdpa_kernel(SDPBackend.MATH):
             yield
     finally:
-        nn.Module.to, torch.tensor, logprobs._is_plain = to, tensor, is_plain
+        nn.Module.to, torch.tensor, logprobs._is_plain, bias.causal_lower_right = to, tensor, is_plain, bias_of
         torch.__future__.set_overwrite_module_params_on_conversion(False)
         torch._C._set_only_lift_cpu_tensors(False)

@@ -55,9 +55,9 @@ def test_tokens_flops_and_hours_follow_from_the_data(recipe, rows, layout):
     assert (name, reference) == ("MPO", "live")
     assert int(tokens) == round(sum(prompt.length for prompt in every) * 2 / 3)
     assert float(step) == pytest.approx(flops * 2 / 3 / 1e12, rel=5e-3)
-    assert float(hours) == pytest.approx(flops * 3 / (8 * 67e12 * 0.4) / 3600, rel=5e-3)  # in float32, as it says
+    assert float(hours) == pytest.approx(flops * 3 / (8 * 989e12 * 0.4) / 3600, rel=5e-3)  # bf16, as a GPU chooses
     assert lines[1].startswith(
-        "8 x h100: float32, without gradient checkpointing, adamw_torch_fused, a whole model on each"
+        "8 x h100: bf16, without gradient checkpointing, adamw_torch_fused, a whole model on each"
     )
     assert any(line.startswith("this section, GiB a device: weights ") for line in lines)
     assert any(line.startswith("fits (0.0") and line.endswith(" of 74.5 GiB)") for line in lines)
@@ -79,8 +79,10 @@ def test_hours_follow_the_precision(recipe):
         lines = plan(recipe(), list(overrides), "1xh100").splitlines()
         return float(next(line for line in lines if line.startswith("MPO")).split()[5])
 
-    assert hours() / hours("train.trainer.bf16=true") == pytest.approx(989 / 67, rel=1e-2)
-    assert hours() / hours("train.trainer.tf32=true") == pytest.approx(494 / 67, rel=1e-2)
+    assert hours("train.precision=float32") / hours() == pytest.approx(989 / 67, rel=1e-2)
+    assert hours("train.precision=float32") / hours(
+        "train.precision=float32", "train.trainer.tf32=true"
+    ) == pytest.approx(494 / 67, rel=1e-2)
 
 
 def test_users_mistakes_are_sentences(recipe, tmp_path):

@@ -170,7 +170,7 @@ def test_a_batch_that_the_gpus_cannot_share():
 
 def test_as_many_gpus_as_share_a_step_evenly(run_folder, monkeypatch, capsys):
     done = []
-    monkeypatch.setattr(launch, "launched", lambda config, files, devices: done.append(devices))
+    monkeypatch.setattr(launch, "launched", lambda config, files, devices, fits: done.append(devices))
     monkeypatch.setattr(launch, "visible", lambda: ["0", "1", "2"])
     launch.run(train.Config(batch=4, micro_batch=1), run_folder)
     assert "note: train runs on 2 of 3 GPUs: the 4 micro-batches of a step" in " ".join(capsys.readouterr().err.split())
@@ -181,7 +181,7 @@ def test_as_many_gpus_as_share_a_step_evenly(run_folder, monkeypatch, capsys):
 
 def test_nothing_is_started_under_torchrun_or_for_the_processor(run_folder, monkeypatch):
     done = []
-    monkeypatch.setattr(train, "run", lambda config, files: done.append(config))
+    monkeypatch.setattr(train, "run", lambda config, files, fits: done.append(config))
     monkeypatch.setattr(launch, "visible", lambda: ["0", "1", "2"])
     launch.run(train.Config(trainer={"use_cpu": True}), run_folder)
     monkeypatch.setenv("WORLD_SIZE", "2")

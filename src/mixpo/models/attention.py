@@ -19,7 +19,6 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.attention.bias import causal_lower_right
 from torch.nn.functional import scaled_dot_product_attention
 from transformers import AttentionInterface, AttentionMaskInterface
 from transformers.integrations.sdpa_attention import repeat_kv, sdpa_attention_forward
@@ -119,6 +118,8 @@ def _causal(query: Tensor, key: Tensor, value: Tensor, scaling: float) -> Tensor
     if rows == keys:
         return scaled_dot_product_attention(query, key, value, is_causal=True, scale=scaling, enable_gqa=grouped)
     if query.is_cuda:  # no mask is made where the kernels know this one
+        from torch.nn.attention.bias import causal_lower_right  # a second's import of torch's compiler, for GPUs alone
+
         mask: Any = causal_lower_right(rows, keys)
     else:
         mask = torch.ones(rows, keys, dtype=torch.bool, device=query.device).tril(keys - rows)

@@ -31,5 +31,5 @@ def said(*words: str) -> str:
 
 
 recipe, fitting = sys.argv[1:]
-answers = [said(recipe), said(recipe, fitting)]
-print(json.dumps([*answers, said(recipe, "--force")]))
+kept = "train.gradient_checkpointing=false"
+print(json.dumps([said(recipe, kept), said(recipe), said(recipe, kept, fitting), said(recipe, kept, "--force")]))
