@@ -2,9 +2,9 @@
 
     python benchmarks/before_after.py BEFORE [AFTER] [--pairs 1 4] [--repeats 7] [--cores 2]
 
-BEFORE and AFTER are folders of the project (AFTER: this one). Each has a process of its own with its own `src` on the
-path and does what `train_step.py` times: collating, forward, backward, AdamW on the same rows; this file's `benchmarks`
-drive both. Medians, their ratio, and whether loss and gradients are the same bits.
+BEFORE and AFTER are folders of the project (AFTER: this one). Each has a process of its own with its own `src` and
+`benchmarks` on the path and does what `train_step.py` times: collating, forward, backward, AdamW on the same rows.
+Medians, their ratio, and whether losses and weights are the same bits.
 """
 
 import argparse
@@ -46,8 +46,8 @@ def work(pairs: int, cores: int, folder: str, out: Any) -> None:
 
 
 def started(checkout: Path, pairs: int, cores: int, folder: str) -> subprocess.Popen[str]:
-    command = [sys.executable, __file__, "--work", folder, "--pairs", str(pairs), "--cores", str(cores)]
-    env = {**os.environ, "PYTHONPATH": f"{checkout.resolve() / 'src'}:{HERE}"}
+    command = [sys.executable, "-P", __file__, "--work", folder, "--pairs", str(pairs), "--cores", str(cores)]
+    env = {**os.environ, "PYTHONPATH": f"{checkout.resolve() / 'src'}:{checkout.resolve() / 'benchmarks'}"}
     return subprocess.Popen(command, env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
 
