@@ -25,7 +25,7 @@ import torch.distributed as dist
 import torch.nn.parallel.distributed as ddp
 from torch.testing._internal.distributed.fake_pg import FakeStore
 
-from devices import on_null_gpu  # noqa: F401  (the null GPU's settings)
+from devices.on_null_gpu import waits
 from fixtures.pairs_run import TEXTS, picture
 from mixpo.models.base_model import make_model, make_processor, make_tokenizer
 from mixpo.models.load import load_model
@@ -58,14 +58,15 @@ processor = make_processor(make_tokenizer(TEXTS * 5, vocab_size=300))
 make_model(processor.tokenizer, seed=0).save_pretrained(folder)
 config = MPOConfig(
     output_dir=folder, per_device_train_batch_size=2, max_steps=STEPS, save_strategy="no", report_to="none",
-    layout="paired", disable_tqdm=True, row_tokens=100, ddp_find_unused_parameters=False,
+    layout="shared", attention="sdpa", disable_tqdm=True, row_tokens=100, ddp_find_unused_parameters=False,
 )  # fmt: skip
 rows = [
     {"images": [picture(n // 2)], "prompt": TEXTS[0], "chosen": TEXTS[1], "rejected": TEXTS[n % 4]} for n in range(8)
 ]
 trainer = MPOTrainer(load_model(folder), config, train_dataset=rows, processing_class=processor)
 scored = trainer.reference.model, trainer.model
-trainer.train()
+with waits() as places:
+    trainer.train()
 head = scored[0].lm_head.weight
 print(
     json.dumps(
@@ -73,6 +74,8 @@ print(
             "steps": trainer.state.global_step,
             "wrapped": type(trainer.model_wrapped).__name__,
             "bf16": config.bf16,
+            "attention": trainer.model.get_decoder().config._attn_implementation,
+            "waits": dict(places),
             "policy": str(next(trainer.model.parameters()).dtype),
             "reference": [str(head.dtype), str(head.device), list(getattr(head, "to_local", lambda: head)().shape)],
         }
