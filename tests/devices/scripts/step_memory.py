@@ -16,8 +16,8 @@ import torch.distributed as dist
 from peft import LoraConfig
 from torch import Tensor, nn
 
-from devices import on_null_gpu  # noqa: F401 (switches off what the null GPU does not take in)
 from devices.cases import MODELS, examples, make, setup_from
+from devices.on_null_gpu import counted
 from mixpo.batches.layout import Batch, Layout, lay_out
 from mixpo.losses.mix import mix
 from mixpo.losses.objective import Objective
@@ -160,7 +160,7 @@ class Training:
             model.set_reshard_after_forward(True)  # no backward pass follows for which to keep the last units
         elif self.setup.reference_bytes == HALF:
             for module in model.modules():
-                if isinstance(module, nn.Linear | nn.Conv2d | nn.Conv3d):
+                if isinstance(module, nn.Linear):
                     module.to(torch.bfloat16)
         return model
 
@@ -185,12 +185,14 @@ class Training:
     def micro_batch(self, notes: dict[str, float]) -> None:
         reference = self.referred()
         note(notes, "reference")
-        logps = self.logps(self.model)
-        notes["kept"] = torch.cuda.memory_allocated()
-        note(notes, "forward")
-        terms = terms_of(self.batch, logps, logps.detach() if reference is None else reference)
-        mix(terms, Objective(), shift=0.0, mean_length=300.0).total.sum().backward()
+        with counted() as found:
+            logps = self.logps(self.model)
+            notes["kept"] = torch.cuda.memory_allocated()
+            note(notes, "forward")
+            terms = terms_of(self.batch, logps, logps.detach() if reference is None else reference)
+            mix(terms, Objective(), shift=0.0, mean_length=300.0).total.sum().backward()
         note(notes, "backward")
+        notes["launches"] = found["launches"]
 
     def step(self) -> dict[str, float]:
         torch.cuda.synchronize()
