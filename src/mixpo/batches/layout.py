@@ -61,6 +61,8 @@ class Batch:
     """Tokens of the rows, padding excluded."""
     keys: list[int]
     """Digest of each completion with its prompt and images, 64 bits."""
+    scored: list[int]
+    """Numbers of the completions of pairs, on the host; those of other examples (`Example.counted`) are not in it."""
     host_ids: Tensor | None = None
     """`input_ids` on the host, of a batch that `to` brought to a GPU: nobody has to wait to look at them."""
     masks: dict[Any, Any] = field(default_factory=dict)
@@ -110,6 +112,7 @@ def lay_out(examples: Sequence[Example], layout: Layout, pad_id: int, multiple: 
         lengths=torch.tensor(lengths, dtype=torch.float32),
         chosen=torch.tensor(chosen, dtype=torch.long),
         rejected=None if rejected is None else torch.tensor(rejected, dtype=torch.long),
+        scored=sorted({*chosen, *(rejected or ())}),
         keys=[_key(one.prompt, completion) for one in groups for completion in one.completions],
         tokens=int((inputs["attention_mask"] if prefixes is None else prefixes).sum()),
     )

@@ -65,12 +65,12 @@ class ReferenceCache:
         return len(self._keys)
 
     def has(self, batch: Batch) -> bool:
-        wanted = np.array(batch.keys, dtype=np.uint64)[_scored(batch)]
+        wanted = np.array(batch.keys, dtype=np.uint64)[batch.scored]
         return bool(np.isin(wanted, self._keys).all())
 
     def append(self, batch: Batch, logps: Tensor) -> None:
         """Writes the completions' log-probabilities, (C,); `load` makes them known."""
-        scored = _scored(batch)
+        scored = batch.scored
         records = np.empty(len(scored), RECORD)
         records["key"] = np.array(batch.keys, dtype=np.uint64)[scored]
         records["logps"] = logps.float().cpu().numpy()[scored]
@@ -83,18 +83,13 @@ class ReferenceCache:
     def __call__(self, batch: Batch, chunk: int) -> Tensor:
         wanted = np.array(batch.keys, dtype=np.uint64)
         places = np.searchsorted(self._keys, wanted).clip(max=max(len(self._keys) - 1, 0))
-        scored = _scored(batch)
+        scored = batch.scored
         if len(scored) and (not len(self._keys) or (self._keys[places] != wanted)[scored].any()):
             raise DataError(
                 f"a pair is missing from the cached reference log-probabilities in {self.folder}: the training set has "
                 "changed; delete the folder or name another one"
             )
         return torch.from_numpy(self._logps[places]).to(batch.targets.device)
-
-
-def _scored(batch: Batch) -> np.ndarray:
-    """Numbers of the completions of pairs. Others (`Example.counted`) need no entry: nothing reads it."""
-    return np.unique(torch.cat([index for index in (batch.chosen, batch.rejected) if index is not None]).cpu().numpy())
 
 
 class Scorer:
