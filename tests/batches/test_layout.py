@@ -161,3 +161,12 @@ def test_questions_of_the_same_words_keep_their_own_pictures(layout):
     assert shown.tolist() == [1] * rows + [2] * rows + [1] * rows  # … and every prompt sees its own
     # The same tokens after other pictures are other completions: their reference must not be taken from the cache.
     assert len(set(batch.keys)) == 6
+
+
+def test_what_is_scored_is_known_on_the_host():
+    """Completions of pairs, each once; none of an example that is no pair."""
+    again = replace(EXAMPLES[0], completions=[[30, 31, 32], [20, 21]])  # the same two completions, the other way round
+    filler = replace(EXAMPLES[1], counted=False)
+    assert lay_out([EXAMPLES[0], filler, again], Layout.SHARED, pad_id=0).scored == [0, 1, 4, 5]
+    keyed = [replace(example, key=b"one") for example in (EXAMPLES[0], again)]
+    assert lay_out([*keyed, filler], Layout.PAIRED, pad_id=0).scored == [0, 1]
