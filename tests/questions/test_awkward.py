@@ -49,6 +49,12 @@ def test_options_go_on_behind_h(tmp_path):
     assert not read(tmp_path, text="How many?", answer="3", N="7", I="x").question.choices
 
 
+@pytest.mark.parametrize("empty", [[], "[]", {}])
+def test_an_empty_list_of_options_beside_columns_of_them(tmp_path, empty):
+    question = read(tmp_path, text="Which?", options=empty, A="red", B="blue", answer="B").question
+    assert question.choices == ("red", "blue")
+
+
 def test_a_list_of_answers_written_as_text(tmp_path):
     question = read(tmp_path, text="What sport?", answer="['ski', 'skis']").question
     assert (question.answer, question.accepted) == ("ski", ("skis",))

@@ -153,8 +153,9 @@ def _column(
 
 def _choices(row: Mapping[str, Any], given: Any) -> tuple[Options, dict[str, Any]]:
     """A row's options, and the columns A to H, where they stand in these."""
-    columns = in_columns(row) if given is None else {}
-    return options_of(columns or given or []), columns
+    choices = options_of([] if given is None else given)
+    columns = {} if choices.texts else in_columns(row)
+    return (options_of(columns) if columns else choices), columns
 
 
 def _is_missing(value: Any) -> bool:
