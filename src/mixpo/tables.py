@@ -144,17 +144,28 @@ def _table(delimiter: str) -> Callable[[Path], Iterator[Any]]:
         csv.field_size_limit(FIELD_LIMIT)
         try:
             with _open(path) as file, io.TextIOWrapper(file, encoding="utf-8-sig", newline="") as text:
-                for row in csv.DictReader(text, delimiter=delimiter):
-                    if any(row.pop(None, ())):
+                lines = (cells for cells in csv.reader(text, delimiter=delimiter) if cells)
+                heads = next(lines, [])
+                for cells in lines:
+                    if any(cells[len(heads) :]):
                         yield BadLine("more cells than columns; a cell that holds the delimiter goes in quotes")
-                        continue
-                    yield {column: cell for column, cell in row.items() if column and cell not in (None, "")}
+                    else:
+                        yield _by_head((head, cell) for head, cell in zip(heads, cells) if head and cell != "")
         except UnicodeDecodeError as error:
             raise _not_utf8(path) from error
         except csv.Error as error:
             raise DataError(f"{path}: cannot be read as a table ({error}); check or download it again") from error
 
     return read
+
+
+def _by_head(cells: Iterable[tuple[str, Any]]) -> dict[str, Any] | BadLine:
+    """A table's row; a BadLine where two columns of one name say different things."""
+    row: dict[str, Any] = {}
+    for head, cell in cells:
+        if row.setdefault(head, cell) != cell:
+            return BadLine(f"two columns are called {head!r}, and differ; rename one")
+    return row
 
 
 def _xlsx(path: Path) -> Iterator[Any]:
@@ -165,16 +176,24 @@ def _xlsx(path: Path) -> Iterator[Any]:
     from zipfile import BadZipFile
 
     try:
-        book = openpyxl.load_workbook(path, read_only=True, data_only=True)
+        books = [openpyxl.load_workbook(path, read_only=True, data_only=values) for values in (True, False)]
     except (BadZipFile, KeyError) as error:
         raise DataError(f"{path} is no Excel file ({first_line(error)}); check it") from error
-    lines = book.worksheets[0].iter_rows(values_only=True)
-    heads = [None if head is None else str(head) for head in next(lines, ())]
-    for cells in lines:
-        row = {head: cell for head, cell in zip(heads, cells) if head is not None and cell is not None}
-        if row:
+    lines = zip(*(each.worksheets[0].iter_rows() for each in books))
+    heads = ["" if cell.value is None else str(cell.value) for cell in next(lines, ((), ()))[0]]
+    for cells, written in lines:
+        named = [each for each in zip(heads, cells, written) if each[0]]
+        if bad := next((head for head, cell, formula in named if _no_value(cell, formula)), None):
+            yield BadLine(f"{bad!r} holds a formula without a value; save the file in a spreadsheet program")
+        elif row := _by_head((head, cell.value) for head, cell, _ in named if cell.value is not None):
             yield row
-    book.close()
+    for book in books:
+        book.close()
+
+
+def _no_value(cell: Any, formula: Any) -> bool:
+    """Whether a cell is a formula whose value isn't stored, or an error (#N/A)."""
+    return cell.data_type == "e" or (cell.value is None and formula.data_type == "f")
 
 
 def _parquet(path: Path, only: Wanted | None = None) -> Iterator[Any]:
@@ -227,7 +246,7 @@ def _folder(path: Path, only: Wanted | None = None) -> Iterator[Any]:
     if (path / "state.json").exists():
         try:
             saved = json.loads((path / "state.json").read_text(encoding="utf-8"))["_data_files"]
-            files = [path / file["filename"] for file in saved]
+            files = [path / Path(file["filename"]).name for file in saved]
         except (ValueError, KeyError, TypeError) as error:
             raise DataError(f"{path / 'state.json'} is not what `datasets` saves; save the data set again") from error
     else:

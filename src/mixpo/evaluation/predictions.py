@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from mixpo.errors import DataError
+from mixpo.questions.values import number
 from mixpo.records import FinishReason
 from mixpo.tables import ENDINGS, ending, rows
 
@@ -39,6 +40,8 @@ class Prediction:
     finish_reason: FinishReason = FinishReason.STOP
     row: dict[str, Any] = field(default_factory=dict)
     """The benchmark's own columns, as far as the file repeats them."""
+    column: str = ""
+    """The one that holds the response."""
 
 
 def predictions(path: Path) -> Iterator[Prediction]:
@@ -50,8 +53,9 @@ def predictions(path: Path) -> Iterator[Prediction]:
         raise DataError(f"{path}: responses come as {', '.join(ENDINGS)}; convert the file")
     missing: list[Prediction] = []
     answered = False
+    texts = _texts(path)
     for _, line, row in rows(path, strict=True):
-        found = _prediction(row, f"{path.name}:{line}")
+        found = _prediction(row, f"{path.name}:{line}", texts)
         if found.text is None and not answered:
             missing.append(found)
             continue
@@ -66,23 +70,31 @@ def predictions(path: Path) -> Iterator[Prediction]:
         )
 
 
-def _prediction(row: Any, where: str) -> Prediction:
+def _texts(path: Path) -> tuple[str, ...]:
+    """The columns that may hold a response: `text` is the question's where any row has its response elsewhere."""
+    said = (row.content for row in rows(path) if isinstance(row.content, dict))
+    return TEXTS[:-1] if any(_response_column(row, TEXTS[:-1]) for row in said) else TEXTS
+
+
+def _prediction(row: Any, where: str, texts: tuple[str, ...]) -> Prediction:
     if not isinstance(row, dict):
         raise DataError(f"{where}: a response is a row of columns; mend the file")
     if "doc_id" in row:
         return _lmms_eval(row, where)
-    column = response_column(row)
-    names = {name: _name(row[name]) for name in IDS if row.get(name) is not None}
+    column = _response_column(row, texts)
+    names = {name: name_of(row[name]) for name in IDS if row.get(name) is not None}
     if not names:
         raise DataError(f"{where}: none of the columns {', '.join(IDS)} says which question was answered; add one")
     reason = FinishReason.LENGTH if row.get("finish_reason") == "length" else FinishReason.STOP
     model = str(row.get("source") or row.get("model") or "")
-    return Prediction(where, None if column is None else str(row[column]), names, None, model, reason, row)
+    return Prediction(
+        where, None if column is None else str(row[column]), names, None, model, reason, row, column or ""
+    )
 
 
-def response_column(row: dict[str, Any]) -> str | None:
+def _response_column(row: dict[str, Any], texts: tuple[str, ...]) -> str | None:
     """The column that holds the response; None where all are empty."""
-    return next((name for name in TEXTS if row.get(name) == row.get(name) and _said(row.get(name))), None)
+    return next((name for name in texts if row.get(name) == row.get(name) and _said(row.get(name))), None)
 
 
 def _said(value: Any) -> str | None:
@@ -100,10 +112,10 @@ def _lmms_eval(row: dict[str, Any], where: str) -> Prediction:
     if not str(row["doc_id"]).isdecimal():
         raise DataError(f"{where}: doc_id is the question's place in the split, not {row['doc_id']!r}; log them again")
     doc = row.get("doc") if isinstance(row.get("doc"), dict) else {}
-    names = {name: _name(doc[name]) for name in IDS if doc and doc.get(name) is not None}
+    names = {name: name_of(doc[name]) for name in IDS if doc and doc.get(name) is not None}
     return Prediction(where, _said(given), names, int(row["doc_id"]), row=doc or {})
 
 
-def _name(value: Any) -> str:
-    """A spreadsheet turns 17 into 17.0."""
-    return f"{value:g}" if isinstance(value, float) and value.is_integer() else str(value).strip()
+def name_of(value: Any) -> str:
+    """What a question is called, as text. A spreadsheet turns 17 into 17.0."""
+    return number(value) if isinstance(value, float) else str(value).strip()

@@ -14,7 +14,7 @@ from mixpo.evaluation import warning_signs
 from mixpo.evaluation.benchmarks import source
 from mixpo.evaluation.benchmarks.benchmark import Benchmark
 from mixpo.evaluation.benchmarks.own_files import REPEATED
-from mixpo.evaluation.predictions import IDS, Prediction, predictions, response_column
+from mixpo.evaluation.predictions import IDS, Prediction, name_of, predictions
 from mixpo.evaluation.scores import Answers, BenchmarkQuestions, comparisons, numbered_answers, scores
 from mixpo.evaluation.table import show
 from mixpo.files import to_json
@@ -113,7 +113,7 @@ def _from_row(declared: Benchmark, name: str, prediction: Prediction, own: ReadO
     row = {key: value for key, value in prediction.row.items() if key not in PICTURES}
     number = prediction.number or 0
     if declared is OWN:
-        row.pop(response_column(row) or "", None)
+        row.pop(prediction.column, None)
         found = item(row, number, prediction.where, own)
     else:
         options = ReadOptions(source=name, root=Path(), store=True)
@@ -133,8 +133,11 @@ class Known:
         self.by_id: dict[str, Question] = {}
         self.repeated: set[str] = set()
         """Ids that several files of the copy give."""
-        for number, found in enumerate(_without_pictures(declared, config, name)):
-            self.by_number[found.meta.get("row", number)] = found
+        for number, found in _without_pictures(declared, config, name):
+            if found.id in self.by_id:
+                say(f"{name}: row {number + 1} of {data} is left out: an earlier one has the id {found.id}")
+                continue
+            self.by_number[number] = found
             self.by_id[found.id.removeprefix(f"{name}-")] = found
             self.by_id[found.id] = found
             self.repeated |= {found.meta[REPEATED]} if REPEATED in found.meta else set()
@@ -148,7 +151,8 @@ class Known:
                 raise DataError(
                     f"{prediction.where}: several files of {self.data} have a question {given}; give one file as --data"
                 )
-            if (found := self.by_id.get(prediction.names.get(column, ""))) is not None:
+            # Of a column that the copy has beside the id, it may be another question's id.
+            if (found := self.by_id.get(given)) is not None and name_of(found.meta.get(column, given)) == given:
                 return found
         found = self.by_number.get(prediction.number) if prediction.number is not None else None
         if found is None:
@@ -157,8 +161,8 @@ class Known:
         return found
 
 
-def _without_pictures(declared: Benchmark, config: source.Config, name: str) -> Iterator[Question]:
-    """The questions; what the copy lacks of pictures does not matter here."""
+def _without_pictures(declared: Benchmark, config: source.Config, name: str) -> Iterator[tuple[int, Question]]:
+    """The questions and their places in the split, from 0; what the copy lacks of pictures does not matter here."""
 
     def columns(row: Any) -> dict[str, Any]:
         assert declared.columns is not None
@@ -169,10 +173,10 @@ def _without_pictures(declared: Benchmark, config: source.Config, name: str) -> 
         entries = file.load(file.Config(path=config.path), name, 0, pictures=False)
     else:
         entries = source.load(replace(declared, columns=columns), config, name)
-    for found in entries:
+    for number, found in enumerate(entries):
         if isinstance(found, Dropped):
             left_out += found.count
         else:
-            yield found.question
+            yield number if declared is OWN else found.question.meta["row"], found.question
     if left_out:
         say(f"{name}: {left_out} rows of {config.path} are no questions")

@@ -6,10 +6,10 @@ Columns as in `mixpo.questions.rows`, kinds of files as in `mixpo.tables`.
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from string import ascii_uppercase
 
 from mixpo.progress import say
 from mixpo.questions.numbering import Numbered, Numbering, numbered
-from mixpo.questions.options import COLUMNS
 from mixpo.questions.pictures import with_pictures
 from mixpo.questions.rows import NAMES, ReadOptions, RowsConfig, item, numbered_answer
 from mixpo.questions.source import Item, data_path, first
@@ -101,4 +101,4 @@ def survey(paths: Sequence[Path], name: str, options: ReadOptions) -> Iterator[N
 def survey_columns(options: ReadOptions) -> set[str]:
     """Columns that tell what a row's answer is."""
     fields = {options.fields.get(name, name) for name in ("answer", "kind", "choices")}
-    return {*fields, *NAMES["choices"], *COLUMNS}
+    return {*fields, *NAMES["choices"], *ascii_uppercase}

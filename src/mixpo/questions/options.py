@@ -5,8 +5,10 @@ options   a list of texts; {"A": "red", "B": "blue"}; {"text": […], "label": [
 answer    a letter, an option's text, a label of the options, or an option's number (`mixpo.questions.numbering`)
 """
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import takewhile
 from string import ascii_uppercase
 from typing import Any
 
@@ -15,6 +17,7 @@ from mixpo.prompts import letter
 from mixpo.questions.values import line, parsed, short, whole
 
 COLUMNS = "ABCDEFGH"
+OWN_LETTER = re.compile(r"\(?([A-Z])[.):]\s*\S")
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,15 +77,20 @@ def _whole_list(found: list[Any] | tuple[Any, ...]) -> list[Any]:
 
 
 def in_columns(row: Mapping[str, Any]) -> dict[str, Any]:
-    """The columns A to H of a row, as far as they hold options: {} where it has not both A and B.
+    """The columns A to H of a row, and on while they go on, as far as they hold options: {} where one at most does.
 
     Raises BadRow for a gap between them.
     """
-    found = [row.get(name) for name in COLUMNS]
-    if any(each is None or each != each or each == "" for each in found[:2]):
+    cells = {name: None if _empty(row.get(name)) else row[name] for name in COLUMNS}
+    if len([each for each in cells.values() if each is not None]) < 2:
         return {}
-    cells = [None if each == "" else each for each in found]
-    return dict(zip(COLUMNS, _whole_list(cells)))
+    more = takewhile(lambda name: cells["H"] is not None and not _empty(row.get(name)), ascii_uppercase[len(COLUMNS) :])
+    cells |= {name: row[name] for name in more}
+    return dict(zip(cells, _whole_list(list(cells.values()))))
+
+
+def _empty(cell: Any) -> bool:
+    return cell is None or cell == "" or cell != cell
 
 
 def only(answer: Any) -> Any:
@@ -94,6 +102,19 @@ def number_among(answer: Any, options: Options) -> int | None:
     """The number that answers a question with options, where it may count them; None where it is a label, too."""
     number = whole(only(answer))
     return None if number is None or not options.texts or options.label(number) is not None else number
+
+
+def misnamed(answer: str, options: Options) -> bool:
+    """Whether a letter answers options whose texts begin with letters of their own in another order: "B. red"."""
+    own = [match[1] for text in options.texts if (match := OWN_LETTER.match(text))]
+    letters = list(ascii_uppercase[: len(options.texts)])
+    return own != letters and sorted(own) == letters and answer.strip("(). ").upper() in letters
+
+
+def quoted(answer: Any) -> Any:
+    """A list of texts that a table writes as text ("['ski', 'skis']"); any other answer as it stands."""
+    found = parsed(answer)
+    return found if isinstance(found, list) and found and all(isinstance(each, str) for each in found) else answer
 
 
 def answers_of(answer: Any) -> Iterator[str]:

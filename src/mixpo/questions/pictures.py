@@ -89,7 +89,7 @@ def _content(entry: Any) -> tuple[bytes | None, Any]:
     """Encoded bytes, when the entry carries them, else what it is called; a Pillow image is encoded as PNG."""
     if isinstance(entry, Mapping):
         if (content := entry.get("bytes")) is not None:
-            return (_decoded(content) if isinstance(content, str) else bytes(content)), None
+            return (_decoded(content) if isinstance(content, str) else _bytes(content)), None
         entry = next((entry[key] for key in NAMED if entry.get(key) is not None), entry.get("path"))
         if isinstance(entry, Mapping):  # OpenAI's parts: {"image_url": {"url": …}}
             entry = entry.get("url")
@@ -105,6 +105,14 @@ def _content(entry: Any) -> tuple[bytes | None, Any]:
     except OSError as error:  # Pillow decodes on use
         raise ImageError(f"the image cannot be decoded ({error})") from error
     return buffer.getvalue(), None
+
+
+def _bytes(content: Any) -> bytes:
+    """The bytes that a mapping holds; in JSON they are a list of numbers."""
+    try:
+        return bytes(content if isinstance(content, bytes | bytearray | memoryview) else list(content))
+    except (TypeError, ValueError) as error:
+        raise BadRow(f"the bytes of an image must be bytes or base64, not {short(content)}") from error
 
 
 def is_encoded(text: str) -> bool:
@@ -168,7 +176,9 @@ def with_pictures(found: Iterator[Row]) -> Iterator[Row]:
     for row in found:
         if isinstance(row.content, dict) and isinstance(text := row.content.get("image"), str):
             if len(text) > POINTER:
-                seen[str(row.content.get("index"))] = text = _pictures(text)
+                text = _pictures(text)
+                if (index := row.content.get("index")) is not None:
+                    seen[str(index).strip()] = text
             row.content["image"] = seen.get(text.strip(), text) if isinstance(text, str) else text
         yield row
 

@@ -19,7 +19,7 @@ from typing import Any
 from mixpo.errors import BadRow, FieldError, ImageError
 from mixpo.questions.conversations import UnsupportedTurns, is_conversation, only_turn
 from mixpo.questions.numbering import AnswerIndex, Numbering
-from mixpo.questions.options import Options, answers_of, in_columns, number_among, only, options_of
+from mixpo.questions.options import Options, answers_of, in_columns, misnamed, number_among, only, options_of, quoted
 from mixpo.questions.pictures import Place, images_of
 from mixpo.questions.source import Item, left_out
 from mixpo.questions.values import line, parsed, plain, short, whole
@@ -153,8 +153,9 @@ def _column(
 
 def _choices(row: Mapping[str, Any], given: Any) -> tuple[Options, dict[str, Any]]:
     """A row's options, and the columns A to H, where they stand in these."""
-    columns = in_columns(row) if given is None else {}
-    return options_of(columns or given or []), columns
+    choices = options_of([] if given is None else given)
+    columns = {} if choices.texts else in_columns(row)
+    return (options_of(columns) if columns else choices), columns
 
 
 def _is_missing(value: Any) -> bool:
@@ -186,12 +187,14 @@ def _answered(values: dict[str, Any], where: str, options: ReadOptions) -> dict[
     answer = values.pop("answer", None)
     if answer is None or answer == []:
         return read
-    texts = list(answers_of(answer))
+    texts = list(answers_of(answer if choices.texts or kind is not None else quoted(answer)))
     if kind in LISTS:
         texts = [", ".join(texts)]
     elif choices.texts and kind in (None, AnswerKind.CHOICE):
         if len(texts) > 1:
             raise BadRow(f'answer has {len(texts)} for one choice; write "A, C" where all of them are to be chosen')
+        if misnamed(texts[0], choices):
+            raise BadRow(f"answer {texts[0]} for options that call themselves otherwise; give the option's text")
         number = number_among(answer, choices)
         meant = choices.label(texts[0])
         if number is not None and options.numbering is not None:

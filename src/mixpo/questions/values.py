@@ -9,6 +9,8 @@ from typing import Any
 from mixpo.errors import BadRow
 
 WHOLE = re.compile(r"[+-]?\d+(?:\.0+)?", re.ASCII)
+EXACT = 1e15
+"""Below it a float is the whole number that was written."""
 
 
 def line(name: str, value: Any) -> str:
@@ -16,10 +18,15 @@ def line(name: str, value: Any) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, int | float):
-        return f"{value:g}" if isinstance(value, float) and value.is_integer() else str(value)
+        return number(value)
     if isinstance(value, str) and value.strip():
         return value.strip()
     raise BadRow(f"{name} must be text or a number, not {short(value)}")
+
+
+def number(value: int | float) -> str:
+    """A number as people write it: a table has 17 as 17.0, and 1234567 as 1234567.0."""
+    return str(int(value)) if isinstance(value, float) and value.is_integer() and abs(value) < EXACT else str(value)
 
 
 def whole(value: Any) -> int | None:
