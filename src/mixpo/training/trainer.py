@@ -139,7 +139,7 @@ class MPOTrainer(ResumableTrainer):
         if self.state.global_step >= self.state.max_steps:
             # Resumed after the last step of an epoch that was to be left half-way.
             return [], torch.zeros((), device=device)
-        groups = [group for _, group in zip(range(num_batches), epoch_iterator)]
+        groups = [taken_over(group) for _, group in zip(range(num_batches), epoch_iterator)]
         own = self.processes.own(groups, self.train_dataset, self.state.global_step)
         examples = [self.continuation(example) for group in own for example in group]
         counts = [
