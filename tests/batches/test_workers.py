@@ -7,7 +7,7 @@ import torch
 from PIL import Image
 from torch.utils.data import DataLoader
 
-from mixpo.batches.collator import Collator
+from mixpo.batches.collator import Collator, taken_over
 from mixpo.batches.encode import Encoder, Example
 from mixpo.batches.layout import Layout
 from mixpo.errors import DataError
@@ -56,3 +56,17 @@ def test_a_row_that_a_worker_cannot_encode_is_its_sentence(internvl, rows):
     workers = DataLoader([{**rows[0], "chosen": ""}], collate_fn=Collator(Encoder(internvl[1])), num_workers=1)
     with pytest.raises(DataError, match="a completion is empty"):
         list(workers)
+
+
+def test_nothing_of_what_workers_hand_over_stays_an_open_file(internvl, rows):
+    """256 pairs with two tensors each, of two optimizer steps, would be as many files as Linux lets a process open."""
+    workers = DataLoader(rows, batch_size=6, collate_fn=Collator(Encoder(internvl[1])), num_workers=1)
+    given = next(iter(workers))
+    own = taken_over(given)
+    for pair in zip(own, given, strict=True):
+        equal(*pair)
+    pictures = [example.image_inputs["pixel_values"] for example in own]
+    assert given[0].image_inputs["pixel_values"].is_shared()
+    assert not any(picture.is_shared() for picture in pictures)
+    assert len({picture.data_ptr() for picture in pictures}) == 2
+    assert taken_over(own)[0].image_inputs["pixel_values"] is pictures[0]

@@ -39,7 +39,7 @@ def planned(model="internvl3-8b", pairs=16, section=None, **setup):
         ("internvl3-8b", 80, {"devices": 8}, ("gradient_checkpointing: true", "shard: fsdp2")),
         ("internvl3-8b", 80, {}, ("gradient_checkpointing: true", "shard: fsdp2", "offload: all")),
         ("internvl3-8b", 16, {"devices": 8, "shard": "zero2", "gradient_checkpointing": True},
-         ("lora: {}", "quantize: 4bit", "micro_batch: 8")),
+         ("lora: {}", "shard: none", "quantize: 4bit", "micro_batch: 8")),
     ],
 )  # fmt: skip
 def test_the_first_change_that_makes_it_fit(model, memory, setup, changes):

@@ -14,6 +14,7 @@ from mixpo.models.load import load_model
 from mixpo.training import train
 from mixpo.training.config import MPOConfig
 from mixpo.training.trainer import MPOTrainer
+from training.families import conftest as families
 
 
 @pytest.fixture
@@ -101,3 +102,35 @@ def test_a_batch_that_processes_cannot_share_is_a_sentence(run_folder, monkeypat
     monkeypatch.setenv("WORLD_SIZE", "4")
     with pytest.raises(UserError, match=r"times the processes \(4\)"):
         train.run(train.Config(batch=2, micro_batch=1), run_folder)
+
+
+def three_steps(folder, model, processor, rows):
+    config = MPOConfig(
+        output_dir=str(folder), use_cpu=True, per_device_train_batch_size=1, gradient_checkpointing=True, max_steps=3,
+        save_strategy="no", report_to="none", disable_tqdm=True,
+    )  # fmt: skip
+    trainer = MPOTrainer(model, config, train_dataset=rows, processing_class=processor)
+    trainer.train()
+    return trainer.state.global_step
+
+
+def test_a_tower_whose_last_layer_nobody_reads_and_checkpointed_layers(tmp_path, rows, monkeypatch):
+    """LLaVA as it is published, as a GPU trains it by default."""
+    monkeypatch.setitem(families.CLIP, "num_hidden_layers", 2)
+    kind, config, processor = families.llava()
+    config.vision_feature_layer = -2
+    torch.manual_seed(0)
+    assert two_processes(tmp_path, three_steps, tmp_path, kind(config), processor, rows[:6]) == 3
+
+
+def test_examples_of_a_step_are_no_longer_the_workers(tmp_path, model, processor, rows):
+    config = MPOConfig(
+        output_dir=str(tmp_path), use_cpu=True, per_device_train_batch_size=2, gradient_accumulation_steps=2,
+        dataloader_num_workers=1, report_to="none",
+    )  # fmt: skip
+    trainer = MPOTrainer(model, config, train_dataset=rows, processing_class=processor)
+    trainer.state.max_steps = 1
+    micro_batches, _ = trainer.get_batch_samples(iter(trainer.get_train_dataloader()), 2, config.device)
+    tensors = [one for group in micro_batches for example in group for one in example.image_inputs.values()]
+    assert tensors
+    assert not any(one.is_shared() for one in tensors)

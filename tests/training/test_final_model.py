@@ -1,14 +1,16 @@
 """What is saved: the precision of the checkpoint that training began with, from one process or from an adapter."""
 
 import json
+from types import SimpleNamespace
 
 import pytest
 import torch
 from safetensors.torch import load_file
 
+from mixpo.errors import UserError
 from mixpo.models.load import load_model
 from mixpo.training.config import MPOConfig
-from mixpo.training.final_model import save_model
+from mixpo.training.final_model import FinalModel, save_model
 from mixpo.training.trainer import MPOTrainer
 
 
@@ -77,3 +79,10 @@ def test_weights_that_autocast_would_cast_are_cast_once(tmp_path, model, process
     assert {weight.dtype for weight in trainer.model.parameters()} == {torch.float32}
     trainer.train()
     assert trainer.state.log_history[0]["rewards/chosen"] == trainer.state.log_history[0]["rewards/rejected"] == 0
+
+
+def test_what_could_not_be_saved_is_refused_before_it_is_trained(model):
+    model.quantization_method = "bitsandbytes"
+    FinalModel(model, SimpleNamespace(engine=False))
+    with pytest.raises(UserError, match="cannot be gathered from an engine"):
+        FinalModel(model, SimpleNamespace(engine=True))

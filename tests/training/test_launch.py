@@ -8,17 +8,20 @@ import subprocess
 import sys
 import time
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
+import torch
 import yaml
 
 from mixpo.cli import main
+from mixpo.devices import VARIABLE
 from mixpo.errors import RecipeError, UserError
 from mixpo.files import RunFiles
 from mixpo.models.base_model import make_model
 from mixpo.models.load import load_model
-from mixpo.training import launch, train
+from mixpo.training import launch, machine, train
 
 TWO = ["cpu", "cpu"]
 KEYS = {"loss", "loss/generation", "loss/quality", "rewards/margins", "grad_norm", "reward_shift"}
@@ -80,6 +83,7 @@ import mixpo.training.launch
 devices = ["cpu"] * int(sys.argv.pop(1))
 mixpo.training.launch.visible = lambda: devices
 from mixpo.cli import main
+from mixpo.devices import VARIABLE
 main()
 """
 
@@ -205,3 +209,29 @@ def test_gpus_that_a_training_cannot_use_are_refused_before_anything_begins(tmp_
         "r.yaml:5: steps.train.batch: batch (24) must be a multiple of micro_batch (2) times" in capsys.readouterr().err
     )
     assert not (tmp_path / "run").exists()
+
+
+def test_one_of_several_gpus_begins_a_group_of_its_own(run_folder, monkeypatch, tmp_path):
+    """Where CUDA had begun with all of them, or a step is a single micro-batch, with `shard`."""
+    for name in ("LOCAL_RANK", "LOCAL_WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT", "RANK", "WORLD_SIZE", VARIABLE):
+        monkeypatch.setenv(name, "0" if "RANK" in name else "1")
+    monkeypatch.setenv("TORCHELASTIC_USE_AGENT_STORE", "True")
+    monkeypatch.setattr(machine, "on_accelerator", lambda given: True)
+    monkeypatch.setattr(launch, "begin", lambda threads: None)
+    monkeypatch.setattr(launch, "_tell", lambda *given: None)
+    monkeypatch.setattr(launch, "show_warnings", lambda: None)
+    sizes = []
+
+    def run(config, *_):
+        machine.begin_alone(config)
+        torch.distributed.init_process_group("gloo", timeout=timedelta(seconds=5))
+        sizes.append(torch.distributed.get_world_size())
+
+    monkeypatch.setattr(train, "run", run)
+    before = signal.getsignal(signal.SIGINT)
+    try:
+        launch.process((replace(CONFIG, shard="zero2"), run_folder, None), ["0"], tmp_path / "told")
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert sizes == [1]
+    assert not torch.distributed.is_initialized()

@@ -331,6 +331,23 @@ def test_one_process_on_a_gpu_is_a_group_of_its_own(on_a_gpu, monkeypatch):
     assert (os.environ["RANK"], os.environ["WORLD_SIZE"]) == ("0", "1")
 
 
+def test_what_a_training_says_in_the_environment_ends_with_it(run_folder, monkeypatch):
+    """Else the next section of a recipe, with `shard: none`, would be trained under FSDP."""
+    from mixpo.training import train
+
+    def arguments(*_):
+        os.environ.update(ACCELERATE_USE_FSDP="true", OMP_NUM_THREADS="7")
+        raise FieldError(["shard"], "not today")
+
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    monkeypatch.delenv("ACCELERATE_USE_FSDP", raising=False)
+    monkeypatch.setattr(train, "arguments", arguments)
+    with pytest.raises(FieldError, match="not today"):
+        run(Config(), run_folder)
+    assert "ACCELERATE_USE_FSDP" not in os.environ
+    assert os.environ["OMP_NUM_THREADS"] == "1"
+
+
 def test_flash_attention_takes_the_paired_layout(tmp_path):
     assert unplaced(tmp_path, attention="flash_attention_2").layout == "paired"
 
@@ -350,7 +367,8 @@ REFUSED = [
     ("{freeze: [visoin]}", "freeze.0: 'visoin' is none of vision, projector, language; did you mean 'vision'"),
     ("{freeze: [vision, projector, language]}", "train.freeze: .* nothing is left to train"),
     ("{quantize: 4bit}", "train.quantize: 4bit weights cannot be trained themselves: say `lora: {}` too"),
-    ("{quantize: 8bit, lora: {}, shard: zero3}", "train.quantize: 8bit weights cannot be divided by zero3"),
+    ("{quantize: 8bit, lora: {}, shard: zero3}", "train.quantize: .* 8bit weights under zero3 cannot be gathered"),
+    ("{quantize: 4bit, lora: {}, shard: fsdp2}", "train.quantize: .* 4bit weights under fsdp2 cannot be gathered"),
     ("{shard: zero1}", "train.shard: 'zero1' is none of none, fsdp2, zero2, zero3"),
     ("{offload: all}", "train.offload: `shard: none` has no `offload: all`: say `shard: fsdp2 or zero3`"),
     ("{shard: zero2, offload: all}", "train.offload: `shard: zero2` has no"),

@@ -1,7 +1,10 @@
 """Rows to encoded examples, and examples to the micro-batches of one optimizer step."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
+
+from torch import Tensor
 
 from mixpo.batches.encode import Encoder, Example
 from mixpo.batches.layout import Batch, Layout, lay_out
@@ -29,3 +32,24 @@ class Collator:
     def pad_id(self) -> int:
         tokenizer = self.encoder.tokenizer
         return tokenizer.pad_token_id if tokenizer.pad_token_id is not None else tokenizer.eos_token_id
+
+
+def taken_over(examples: Sequence[Example]) -> list[Example]:
+    """Examples of a DataLoader's worker, with images in memory of this process's own.
+
+    What a worker hands over is an open file in /dev/shm for each tensor. An optimizer step's examples are all there
+    before it begins, and those of the step before as well: more files than a process may open (1024, usually).
+    """
+    copies: dict[int, Tensor] = {}
+
+    def own(tensor: Tensor) -> Tensor:
+        if not tensor.is_shared():
+            return tensor
+        if id(tensor) not in copies:  # pairs of a question have theirs in common
+            copies[id(tensor)] = tensor.clone()
+        return copies[id(tensor)]
+
+    return [
+        replace(example, image_inputs={name: own(value) for name, value in example.image_inputs.items()})
+        for example in examples
+    ]

@@ -89,7 +89,10 @@ def _lora(planned: Planned, _memory: float) -> Planned:
 def _quantized(planned: Planned, memory: float) -> Planned:
     if planned.setup.quantize != "none":
         return planned
-    return _lora(planned, memory).having("quantize: 4bit", quantize="4bit")
+    planned = _lora(planned, memory)
+    if planned.setup.shard != "none":  # not together (`training.words`)
+        planned = planned.having("shard: none", shard="none", offload="none", reference_sharded=False)
+    return planned.having("quantize: 4bit", quantize="4bit")
 
 
 HARMLESS: tuple[Change, ...] = (_checkpointing, _micro_batch, _cached, _sharded, _offloaded)

@@ -11,6 +11,12 @@ from mixpo.batches.encode import Example
 from mixpo.batches.ranks import RankShare
 
 
+def _reentrant(args: Any) -> bool:
+    """Whether layers are checkpointed in the old way, which DDP cannot look through."""
+    given = (getattr(args, f"{word}_checkpointing_kwargs", None) for word in ("activation", "gradient"))
+    return any(one and one.get("use_reentrant") for one in given)
+
+
 class Processes:
     """This process among all of them."""
 
@@ -20,6 +26,10 @@ class Processes:
         args.accelerator_config.dispatch_batches = False
         args.accelerator_config.split_batches = False  # `RankShare` knows how batches go to the ranks
         args.accelerator_config.even_batches = True
+        if args.ddp_find_unused_parameters is None and not _reentrant(args):
+            # Trainer says no where layers are checkpointed. Towers end before their last layer (LLaVA), or keep a
+            # pooling head that nothing reads: DDP waits for their gradients, and fails at the second step.
+            args.ddp_find_unused_parameters = True
         self.args = args
         self.accelerator: Any = None
         """The trainer's, once it has one."""

@@ -17,10 +17,13 @@ from mixpo.training.sharding import Sharding, skeleton
 class FinalModel:
     """What is saved of a model that is trained in float32, and perhaps in shares."""
 
-    def __init__(self, model: Any):
-        """`model` is not prepared yet."""
+    def __init__(self, model: Any, sharding: Sharding):
+        """`model` is not prepared yet. Raises UserError for quantised weights that an engine divides: before they are
+        trained, since what is learned on them could not be saved."""
         self.dtype: torch.dtype = getattr(model, CHECKPOINT_DTYPE, None) or model.dtype
         """Of the weights on disk (`load_model`); of a model that was given, of its weights as they are."""
+        if _quantized(model) and sharding.engine:
+            raise UserError("quantised weights cannot be gathered from an engine: train them in one process or DDP")
         self._frame: Any = None if _quantized(model) else skeleton(model)
 
     def of(self, model: nn.Module, sharding: Sharding) -> Any:
@@ -28,11 +31,8 @@ class FinalModel:
 
         All processes take part. Weights are gathered one at a time on the device; the first process needs CPU memory
         for all of them in the checkpoint's precision, the others for none. An adapter's own weights stay as they are.
-        Raises UserError for quantised weights that an engine divides.
         """
         if self._frame is None:
-            if sharding.engine:
-                raise UserError("quantised weights cannot be gathered from an engine: train them in one process or DDP")
             return model if sharding.accelerator.is_main_process else None
         adapted = hasattr(model, "peft_config")
         weights = {}

@@ -24,6 +24,8 @@ from mixpo.training import train
 
 AFTERMATH = 3.0
 """Seconds that a process waits before it tells its error: that another one has died must be seen first."""
+AGENT = "TORCHELASTIC_USE_AGENT_STORE"
+"""Says that torchrun's agent keeps the store in which processes meet; one that begins a group of its own keeps it."""
 STOPPED = (signal.SIGINT, signal.SIGTERM)
 
 
@@ -132,8 +134,8 @@ def process(work: tuple[Any, ...], devices: Sequence[str], told: Path) -> None:
         os.environ["ACCELERATE_USE_CPU"] = "true"
     elif len(devices) == 1:
         os.environ[VARIABLE] = devices[0]  # else Trainer would take all that it sees
-        for name in ("WORLD_SIZE", "RANK", "LOCAL_RANK"):
-            del os.environ[name]
+        for name in ("WORLD_SIZE", "RANK", "LOCAL_RANK", AGENT):
+            os.environ.pop(name, None)
     try:
         train.run(*work)
     except UserError as error:

@@ -3,7 +3,8 @@
 import importlib.util
 import os
 import socket
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -132,3 +133,16 @@ def begin_alone(words: Words) -> None:
     ranks = {"RANK": 0, "LOCAL_RANK": 0, "WORLD_SIZE": 1, "LOCAL_WORLD_SIZE": 1}
     os.environ.update({name: str(value) for name, value in ranks.items()})
     os.environ.update(MASTER_ADDR="127.0.0.1", MASTER_PORT=str(port))
+
+
+@contextmanager
+def own_environment() -> Iterator[None]:
+    """Afterwards the process's environment is what it was: accelerate says in it that FSDP is used (and
+    `begin_alone` who is alone), and would use it for the next section's model, too."""
+    before = dict(os.environ)
+    try:
+        yield
+    finally:
+        for name in os.environ.keys() - before.keys():
+            del os.environ[name]
+        os.environ.update(before)

@@ -24,7 +24,7 @@ from mixpo.training.callbacks import LogFile, ProgressBar
 from mixpo.training.checkpoints import drop_checkpoints
 from mixpo.training.config import MPOConfig
 from mixpo.training.final_model import save_model
-from mixpo.training.machine import begin_alone, refuse_optimizer
+from mixpo.training.machine import begin_alone, own_environment, refuse_optimizer
 from mixpo.training.policy import load_policy, modules_of
 from mixpo.training.rows import RowDataset
 from mixpo.training.section import Config, arguments
@@ -45,6 +45,7 @@ Fits = Callable[[Config, str, Any, RowDataset], bool | None]
 checkpointed to fit the GPU's memory; None where that is not known. Raises UserError where they do not fit even so."""
 
 
+@own_environment()
 def run(config: Config, files: RunFiles, fits: Fits | None = None) -> None:
     """Trains, or goes on with a training that was killed, and saves the model to `checkpoints/<name>/model`.
 

@@ -26,7 +26,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from mixpo.batches.collator import Collator
+from mixpo.batches.collator import Collator, taken_over
 from mixpo.batches.encode import Encoder, Example
 from mixpo.batches.grouping import GroupedSampler, question_ids, rows_within, split
 from mixpo.batches.layout import Batch, Layout
@@ -105,7 +105,7 @@ class MPOTrainer(ResumableTrainer):
             eval_dataset=eval_dataset, processing_class=processing_class, **kwargs,
         )  # fmt: skip
         self.processes.accelerator = self.accelerator
-        self.final = FinalModel(model)
+        self.final = FinalModel(model, self.sharding)
         # compute_loss divides by the pairs of the whole step itself.
         self.loss_is_scaled_for_ga = True
         self.model_accepts_loss_kwargs = False
@@ -139,7 +139,7 @@ class MPOTrainer(ResumableTrainer):
         if self.state.global_step >= self.state.max_steps:
             # Resumed after the last step of an epoch that was to be left half-way.
             return [], torch.zeros((), device=device)
-        groups = [group for _, group in zip(range(num_batches), epoch_iterator)]
+        groups = [taken_over(group) for _, group in zip(range(num_batches), epoch_iterator)]
         own = self.processes.own(groups, self.train_dataset, self.state.global_step)
         examples = [self.continuation(example) for group in own for example in group]
         counts = [

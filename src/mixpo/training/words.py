@@ -198,8 +198,9 @@ def _refuse_contradictions(words: Words) -> None:
             raise FieldError(["attention"], "flash_attention_2 knows bf16 and fp16 alone: say another precision")
     if words.quantize != Quantize.NONE and words.lora is None:
         raise FieldError(["quantize"], f"{words.quantize} weights cannot be trained themselves: say `lora: {{}}` too")
-    if words.quantize == Quantize.EIGHT and words.shard in (Shard.FSDP2, Shard.ZERO3):
-        raise FieldError(["quantize"], f"8bit weights cannot be divided by {words.shard}: say 4bit, or another shard")
+    if words.quantize != Quantize.NONE and words.shard != Shard.NONE:
+        raise FieldError(["quantize"], f"what is trained on {words.quantize} weights under {words.shard} cannot be "
+                         "gathered to be saved: say `shard: none`, which has them whole on every GPU")  # fmt: skip
     possible = {
         Shard.NONE: (Offload.NONE,),
         Shard.FSDP2: (Offload.NONE, Offload.ALL),
