@@ -1,5 +1,8 @@
 """DropoutNTP: cuts in tokens, continuations, what is left out and why."""
 
+import gc
+from dataclasses import replace
+
 import pytest
 from PIL import Image
 
@@ -46,6 +49,17 @@ def test_ratio_of_the_tokens_rounded_down(ratio, kept):
 def test_29_percent_of_100_tokens_is_29():
     """0.29 * 100 = 28.999999999999996 in binary."""
     assert len(step.cut(tuple(range(256, 356)), 0.29, ScriptedBackend(str))) == 29
+
+
+def test_what_is_continued_is_not_kept():
+    """A stream of responses may be a whole step's."""
+    backend = ScriptedBackend(lambda request, sample: "A red circle and nothing else")
+    cuts = (step.Cut(replace(response(), id=f"d-{number}/0"), ()) for number in range(400))
+    most = 0
+    for record in step.dropout(cuts, backend, NO_IMAGES, step.Config()):
+        if record.id in ("d-300/0/cut", "d-399/0/cut"):
+            most = max(most, sum(type(one) is Response for one in gc.get_objects()))
+    assert 0 < most < 200
 
 
 def test_the_model_does_not_see_the_image():

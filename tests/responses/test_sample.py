@@ -1,5 +1,7 @@
 """Questions to responses: what is written, what is left out, what a rerun does."""
 
+import gc
+
 import pytest
 from PIL import Image
 
@@ -39,6 +41,16 @@ def test_response_fields():
 def test_auto_style_is_resolved():
     (response,) = step.sample(questions(1), WORDS, NO_IMAGES, step.Config(n=1))
     assert response.style == "cot"
+
+
+def test_what_is_answered_is_not_kept():
+    """A stream of questions may be a whole step's."""
+    asked = (question for number in range(400) for question in [Question(id=f"q-{number}", text="?")])
+    most = 0
+    for response in step.draw(asked, range(2), WORDS, NO_IMAGES, step.Config(n=2)):
+        if response.id in ("q-300/1", "q-399/1"):
+            most = max(most, sum(type(one) is Question for one in gc.get_objects()))
+    assert 0 < most < 200
 
 
 @pytest.fixture

@@ -87,9 +87,9 @@ def dropout(
 
     for completion in backend.complete(read_ahead(requests(), IMAGES_AHEAD), config.sampling()):
         if isinstance(completion, Dropped):
-            yield _dropped(asked[completion.id][0], completion.reason, completion.detail)
+            yield _dropped(asked.pop(completion.id)[0], completion.reason, completion.detail)
         else:
-            yield _continuation(*asked[completion.request_id], completion, backend, config)
+            yield _continuation(*asked.pop(completion.request_id), completion, backend, config)
         while refused:
             yield refused.pop()
     yield from refused

@@ -14,6 +14,9 @@ from mixpo.errors import UserError
 from mixpo.files import Shards
 from mixpo.records import Dropped
 
+AHEAD = 32
+"""Blocks of one stream that are begun at most while the first of them is not whole: what a kill can cost."""
+
 
 class Named(Protocol):
     """Anything with an id."""
@@ -95,39 +98,48 @@ class Ledger(Progress[Work], Generic[Work, Made]):
         """The same files as `commit`, with the work of one block following that of the last without a break.
 
         For a backend of several processes, which would wait for each other at the end of every block. `make` may be
-        ahead in another thread.
+        ahead in another thread. What a backend puts off until its stream ends (rows that gave way for lack of memory,
+        requests of a process that died) holds back every later block, so a stream ends when it is `AHEAD` blocks ahead,
+        and another one begins.
         """
+        blocks_left = (block for number, block in enumerate(all_blocks) if number in self.todo)
         begun: deque[Whole[Work, Made]] = deque()
         block_of: dict[str, Whole[Work, Made]] = {}
         """Of a record's id."""
         block_of_work: dict[str, Whole[Work, Made]] = {}
+        more = True
 
-        def all_work() -> Iterator[Work]:
-            for number, block in enumerate(all_blocks):
-                if number in self.todo:
-                    kept: Whole[Work, Made] = Whole(block, self.wanted)
-                    block_of_work.update((work.id, kept) for work in block)
-                    block_of.update((id, kept) for work in block for id in self.wanted(work))
-                    begun.append(kept)
-                    yield from block
+        def some_work() -> Iterator[Work]:
+            nonlocal more
+            while len(begun) < AHEAD:
+                block = next(blocks_left, None)
+                if block is None:
+                    more = False
+                    return
+                kept: Whole[Work, Made] = Whole(block, self.wanted)
+                block_of_work.update((work.id, kept) for work in block)
+                block_of.update((id, kept) for work in block for id in self.wanted(work))
+                begun.append(kept)
+                yield from block
 
         try:
-            for record in make(all_work()):
-                block = (block_of_work if isinstance(record, Dropped) else block_of)[record.id]
-                block.add(record)
-                yield record
-                while begun and begun[0].is_whole():
-                    done = begun.popleft()
-                    self._append(done)
-                    for work in done.block:
-                        del block_of_work[work.id]
-                        for id in self.wanted(work):
-                            del block_of[id]
+            while more:
+                for record in make(some_work()):
+                    block = (block_of_work if isinstance(record, Dropped) else block_of)[record.id]
+                    block.add(record)
+                    yield record
+                    while begun and begun[0].is_whole():
+                        done = begun.popleft()
+                        self._append(done)
+                        for work in done.block:
+                            del block_of_work[work.id]
+                            for id in self.wanted(work):
+                                del block_of[id]
+                assert not begun, f"neither made nor dropped: {begun[0].lost()[:3]}"
         except (UserError, KeyboardInterrupt):
-            for kept in begun:
+            for kept in tuple(begun):  # a thread may still begin another one
                 self.records.append(kept.records(self.written))
             raise
-        assert not begun, f"neither made nor dropped: {begun[0].lost()[:3]}"
 
     def _append(self, kept: "Whole[Work, Made]") -> None:
         self.records.append(kept.records(self.written))

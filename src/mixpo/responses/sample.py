@@ -91,6 +91,8 @@ def draw(
 ) -> Iterator[Response | Dropped]:
     """The numbered samples of each question, as they finish; one `Dropped` for a question that cannot be asked."""
     asked: dict[str, tuple[Question, str]] = {}
+    left: dict[str, int] = {}
+    """Samples of each question that have not come; with the last one it is forgotten: a stream may be a whole step."""
     refused: list[Dropped] = []
 
     def requests() -> Iterator[Request]:
@@ -101,14 +103,18 @@ def draw(
                 refused.append(Dropped(id=question.id, step="sample", reason=DropReason.BAD_IMAGE, detail=str(error)))
                 continue
             prompt = user_text(question, config.style)
-            asked[question.id] = question, prompt
+            asked[question.id], left[question.id] = (question, prompt), len(numbers)
             yield Request(id=question.id, prompt=prompt, images=images, samples=tuple(numbers))
 
     for completion in backend.complete(read_ahead(requests(), IMAGES_AHEAD), config.sampling(logps=config.logps)):
         if isinstance(completion, Dropped):
             yield completion
             continue
-        yield _response(*asked[completion.request_id], completion, config.style)
+        question, prompt = asked[completion.request_id]
+        left[question.id] -= 1
+        if not left[question.id]:
+            del asked[question.id], left[question.id]
+        yield _response(question, prompt, completion, config.style)
         while refused:
             yield refused.pop()
     yield from refused

@@ -263,7 +263,7 @@ def test_every_step_that_lets_a_model_write(tmp_path):
         ({"device": "cuda:1"}, []),
         ({"name": "vllm"}, ["0", "1", "2", "3", "4"]),
         ({"name": "vllm", "vllm": VLLMConfig(tensor_parallel_size=2)}, ["0,1", "2,3"]),
-        ({"name": "vllm", "vllm": VLLMConfig(tensor_parallel_size=4)}, ["0,1,2,3"]),
+        ({"name": "vllm", "vllm": VLLMConfig(extra={"pipeline_parallel_size": 4})}, ["0,1,2,3"]),
         ({"name": "scripted", "script": "answers.jsonl"}, []),
     ],
 )

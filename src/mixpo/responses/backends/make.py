@@ -41,10 +41,10 @@ def is_spread(backend: Backend) -> bool:
 
 
 def _groups(config: BackendConfig) -> list[str]:
-    """The GPUs of each process, as CUDA_VISIBLE_DEVICES names them: one, or as many as vLLM's tensor parallelism takes.
+    """The GPUs of each process, as CUDA_VISIBLE_DEVICES names them: one, or as many as an engine of vLLM takes.
 
     None for a backend that has no device of its own, or was told which.
     """
     if config.name == BackendName.VLLM:
-        return grouped(visible(), config.vllm.tensor_parallel_size)
+        return grouped(visible(), config.vllm.gpus)
     return visible() if config.name == BackendName.TRANSFORMERS and config.device == "auto" else []

@@ -26,6 +26,8 @@ class Line:
 
     def __init__(self, connection: Connection):
         self.connection = connection
+        # A process forked from this one (an engine's) would keep the pipe open, and this one's death unnoticed.
+        os.register_at_fork(after_in_child=connection.close)
         self.lock = threading.Lock()
         self.told: SimpleQueue[tuple[Any, ...]] = SimpleQueue()
         threading.Thread(target=self._read, daemon=True).start()

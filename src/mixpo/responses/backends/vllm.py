@@ -40,6 +40,11 @@ class VLLMConfig:
         if min(self.max_num_seqs, self.tensor_parallel_size, self.images) < 1:
             raise ValueError("max_num_seqs, tensor_parallel_size and images must be at least 1")
 
+    @property
+    def gpus(self) -> int:
+        """Devices that one engine takes."""
+        return self.tensor_parallel_size * int(self.extra.get("pipeline_parallel_size", 1))
+
 
 class VLLMBackend:
     """Completes prompts with vLLM; prompts are written by the checkpoint's own chat template."""

@@ -228,7 +228,7 @@ def _connected(ray: Any, address: str) -> Iterator[None]:
 
 
 def _gpus_of_an_actor(config: BackendConfig) -> int:
-    return config.vllm.tensor_parallel_size if config.name == BackendName.VLLM else 1
+    return config.vllm.gpus if config.name == BackendName.VLLM else 1
 
 
 def _devices(nodes: Sequence[Mapping[str, float]], workers: int, gpus: int) -> tuple[dict[str, float], int]:

@@ -46,6 +46,23 @@ def test_static_rows_join_leave_and_give_way(internvl, plain, budget):
     same(plain, by_sample(made(internvl, budget, static=True), UNEVEN, LONG))
 
 
+def test_rows_that_wait_for_others_stay_within_the_context(internvl):
+    """Learned positions (BLIP-2's OPT) end there: a GPU that reads behind them stops the whole process."""
+    backend = TransformersBackend(*internvl)
+    backend.static, backend.end_ids = True, frozenset([0])
+    first = replace(REQUESTS[1], id="long", prompt="circle " * 400, samples=(0,))
+    backend.context = backend.encoder([first])["input_ids"].shape[1] + 3
+    seen = []
+    hook = backend.model.get_decoder().register_forward_pre_hook(
+        lambda module, given, options: seen.append(int(options["position_ids"].max())), with_kwargs=True
+    )
+    try:
+        assert len(by_sample(backend, [first, *UNEVEN], LONG)) == 21
+    finally:
+        hook.remove()
+    assert max(seen) < backend.context
+
+
 @pytest.mark.parametrize("rows", [4, 12])
 def test_what_was_begun_goes_on_when_memory_is_short(internvl, plain, caplog, rows):
     """A device on which more than so many prompts or rows do not fit: nothing is lost or done twice."""

@@ -72,7 +72,8 @@ class PlainSteps:
             use_cache=True,
             return_dict=True,
         )
-        rows.positions += 1
+        # Those of finished rows stay within the model's context.
+        rows.positions += (~rows.finished)[:, None]
         rows.write(self.drawing(rows, outputs.logits[:, -1].float()), self.end_ids)
 
 
