@@ -193,6 +193,10 @@ main()
 """A machine with as many devices as the first argument says."""
 
 
+MANY = 240
+"""Questions: so many that a run of them is not over before it is killed."""
+
+
 def pretended(devices: int, *words) -> list[str]:
     return [sys.executable, "-c", PRETENDED, str(devices), *map(str, words)]
 
@@ -207,7 +211,7 @@ def write_recipe(path: Path, model: str, steps: dict) -> Path:
 def test_killed_and_resumed_with_another_number(model, tmp_path, how):
     """No worker is left, and the run comes out as if it had been one process from the start."""
     drawn = {"n": 4, "max_new_tokens": 60, "temperature": 2.0, "top_k": 0, "block": 16}
-    steps = {"questions": {"sources": {"scenes": {"loader": "scenes", "count": 40}}}, "sample": drawn}
+    steps = {"questions": {"sources": {"scenes": {"loader": "scenes", "count": MANY}}}, "sample": drawn}
     recipe = write_recipe(tmp_path / "r.yaml", model, steps)
     run, whole = RunFiles(tmp_path / "run"), RunFiles(tmp_path / "whole")
     subprocess.run(pretended(1, "run", recipe, f"run={whole.root}"), check=True)
@@ -225,7 +229,7 @@ def test_killed_and_resumed_with_another_number(model, tmp_path, how):
     while any(Path(f"/proc/{pid}").exists() for pid in workers) and time.monotonic() < until:
         time.sleep(0.05)
     assert not any(Path(f"/proc/{pid}").exists() for pid in workers)
-    assert 0 < len(run.responses("sample").ids()) < 40 * 4
+    assert 0 < len(run.responses("sample").ids()) < MANY * 4
     subprocess.run(pretended(1 if how == signal.SIGKILL else 3, "run", recipe, f"run={run.root}"), check=True)
     lines = [sorted(b"".join(written(files).values()).splitlines()) for files in (run, whole)]
     assert lines[0] == lines[1]
