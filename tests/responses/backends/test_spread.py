@@ -193,7 +193,7 @@ main()
 """A machine with as many devices as the first argument says."""
 
 
-MANY = 240
+MANY = 120
 """Questions: so many that a run of them is not over before it is killed."""
 
 
