@@ -130,6 +130,16 @@ def setup_of(config: Any, devices: int = 1, *, cpu: bool = False) -> Setup:
     )
 
 
+def computed_as(config: Any, precision: str) -> str:
+    """What the first policy's log-probabilities depend on besides its checkpoint, in a few words: the precision (as
+    accelerate names it) and what is held in it. Empty in float32."""
+    words = [config.quantize] if config.quantize != "none" else []
+    if precision != "no":
+        words += [precision, *["weights"] * (_shard(config) != "none"), *["lora"] * (config.lora is not None)]
+        words += sorted(set(map(str, config.freeze)))
+    return "-".join(words)
+
+
 def checkpoints(config: Any) -> bool | None:
     """`gradient_checkpointing` of a config; None: auto, where it does not fit without."""
     given = config.trainer
