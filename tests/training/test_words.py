@@ -182,6 +182,8 @@ def test_layers_to_adapt_are_named_as_peft_does(trained, checkpoint):
     assert one == {name for name in heads if name.endswith("q_proj")}
     with pytest.raises(UserError, match=r"lora: .*nowhere.* not found"):
         trained(checkpoint, lora=Lora(r=2, target_modules=("nowhere",)))
+    with pytest.raises(UserError, match=r"lora: target_modules: 'nowhere' is not found"):
+        trained(checkpoint, lora=Lora(r=2, target_modules=("q_proj", "nowhere")))
 
 
 def test_frozen_parts_get_no_adapter(trained, checkpoint):
@@ -360,6 +362,11 @@ REFUSED = [
     ("{attention: flash_attention_2, layout: shared}", "train.layout: shared rows need a mask"),
     ("{attention: flash_attention_2, precision: float32}", "train.attention: flash_attention_2 knows bf16 and fp16"),
     ("{lora: {target_modules: []}}", "train.lora: target_modules names no layer"),
+    ("{lora: {target_modules: ['.*(']}}", "train.lora.target_modules: '.*(' is no regular expression: missing )"),
+    ("{lora: {target_modules: [all-linear, q_proj]}}", "train.lora.target_modules: 'all-linear' stands alone"),
+    ("{lora: {target_modules: [q_proj, '.*v_proj']}}", "train.lora.target_modules: '.*v_proj' stands alone"),
+    ("{lora: {}, reference_update_steps: 4}", "train.reference_update_steps: needs a live copy of the whole model: no"),
+    ("{reference: cached, reference_update_steps: 4}", "train.reference_update_steps: needs a live copy"),
     ("{precision: fp16, trainer: {bf16: true}}", "trainer.bf16: the section says `precision: fp16` as well; say it"),
     ("{gradient_checkpointing: false, trainer: {gradient_checkpointing: true}}", "trainer.gradient_checkpointing: the"),
     ("{optimizer: sgd, trainer: {optim: adafactor}}", "trainer.optim: the section says `optimizer: sgd` as well"),
@@ -420,6 +427,7 @@ def test_a_missing_library_is_a_sentence(tmp_path, monkeypatch, said, module, me
     ("said", "message"),
     [
         ({"precision": "fp16"}, "precision: fp16 needs a GPU"),
+        ({"trainer": {"fp16": True}}, "trainer.fp16: fp16 needs a GPU"),
         ({"attention": "flex"}, "attention: FlexAttention has no backward pass on a CPU"),
         ({"shard": "fsdp2"}, "shard: fsdp2 needs GPUs: on CPUs accelerate would take DDP"),
         ({"shard": "zero2"}, "shard: zero2 divides a model among processes, and here is one"),
@@ -428,6 +436,44 @@ def test_a_missing_library_is_a_sentence(tmp_path, monkeypatch, said, module, me
 def test_what_a_cpu_cannot_do_is_a_sentence(tmp_path, said, message):
     with pytest.raises(FieldError, match=message):
         arguments(Config(**said), tmp_path)
+
+
+def test_the_first_weights_of_an_adapter_follow_from_the_seed_alone(tmp_path, checkpoint, processor, rows):
+    """Whatever the process drew before: a training that was killed at its beginning begins as the same one."""
+
+    def first(seed):
+        torch.rand(3)
+        config = Config(**FEW, lora=Lora(r=2), seed=seed)
+        trainer = make_trainer(config, arguments(config, tmp_path), checkpoint, processor, rows)
+        return torch.cat([one.flatten() for name, one in trainer.model.named_parameters() if ".lora_A" in name])
+
+    one = first(1)
+    assert torch.equal(one, first(1))
+    assert not torch.equal(one, first(2))
+
+
+@pytest.mark.skipif(torch.accelerator.is_available(), reason="there is an accelerator")
+def test_what_is_said_of_workers_holds_where_there_are_some(tmp_path):
+    """A recipe for a GPU runs on a CPU, where `workers: auto` is none."""
+    given = {"dataloader_persistent_workers": True, "dataloader_prefetch_factor": 4}
+    none = arguments(Config(trainer=given), tmp_path)
+    assert (none.dataloader_num_workers, none.dataloader_persistent_workers) == (0, False)
+    two = arguments(Config(workers=2, trainer=given), tmp_path)
+    assert (two.dataloader_persistent_workers, two.dataloader_prefetch_factor) == (True, 4)
+
+
+def test_sections_that_compute_the_cached_reference_differently_train_in_one_run(run_folder, halved):
+    few = {"model": halved, "batch": 1, "micro_batch": 1, "reference": "cached", "learning_rate": 1e-3}
+    words = {
+        "plain": {}, "adapted": {"lora": Lora(r=2)}, "low": {"precision": "bf16"}, "same": {"precision": "bf16"},
+        "both": {"precision": "bf16", "lora": Lora(r=2)}, "frozen": {"precision": "bf16", "freeze": ("vision",)},
+    }  # fmt: skip
+    for name, said in words.items():
+        run(Config(name=name, **few, **said), run_folder)
+        assert (run_folder.checkpoints(name) / "model").is_dir()
+    folder = run_folder.reference(halved)
+    made = {path.name.removeprefix(folder.name) for path in folder.parent.iterdir()}
+    assert made == {"", "@bf16", "@bf16-lora", "@bf16-vision"}
 
 
 def test_an_optimizer_without_its_library_or_gpu_is_a_sentence(run_folder, checkpoint, monkeypatch):

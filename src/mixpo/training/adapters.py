@@ -39,7 +39,7 @@ def lora_config(*, r: int, alpha: int, target_modules: str | Sequence[str], froz
         raise MissingExtra("peft", "peft") from error
     names = [target_modules] if isinstance(target_modules, str) else list(target_modules)
     # peft takes a text alone for a pattern of whole names, and the entries of a list for ends of names.
-    pattern = len(names) == 1 and not re.fullmatch(r"[\w.]+", names[0])
+    pattern = len(names) == 1 and not is_end(names[0])
     return LoraConfig(
         r=r,
         lora_alpha=alpha,
@@ -47,6 +47,20 @@ def lora_config(*, r: int, alpha: int, target_modules: str | Sequence[str], froz
         exclude_modules=list(frozen) or None,
         lora_dropout=0.0,
     )
+
+
+def is_end(name: str) -> bool:
+    """Whether one of the `target_modules` is the end of layers' names: neither `all-linear` nor a pattern."""
+    return re.fullmatch(r"[\w.]+", name) is not None
+
+
+def refuse_absent(model: nn.Module, target_modules: str | Sequence[str]) -> None:
+    """Raises UserError for an end of names that no layer has: peft says nothing as long as another one is found."""
+    names = [target_modules] if isinstance(target_modules, str) else list(target_modules)
+    layers = [f".{name}" for name, _ in model.named_modules()]
+    for name in names:
+        if is_end(name) and not any(layer.endswith(f".{name}") for layer in layers):
+            raise UserError(f"lora: target_modules: {name!r} is not found at the end of any layer's name")
 
 
 def merged_quantized(policy: Any) -> nn.Module:

@@ -77,6 +77,8 @@ def refuse_on_this_machine(words: Words) -> None:
         )
     if words.precision == Precision.FP16 and not accelerator:
         raise FieldError(["precision"], "fp16 needs a GPU, and here is none: say bf16 or float32")
+    if words.trainer.get("fp16") and not accelerator:
+        raise FieldError(["trainer", "fp16"], "fp16 needs a GPU, and here is none: say bf16, or leave it out")
     if words.precision == Precision.BF16 and accelerator and not knows_bf16():
         raise FieldError(["precision"], "this GPU does not know bf16: say fp16 or float32")
     if words.attention == Attention.FLEX and not accelerator:

@@ -16,7 +16,7 @@ from mixpo.references import Model, Output, Pairs, Questions, Reads
 from mixpo.training.arguments import FREE, RENAMED, TWICE, Said, made, with_given
 from mixpo.training.config import MPOConfig
 from mixpo.training.machine import chosen, refuse_on_this_machine
-from mixpo.training.words import Words, said
+from mixpo.training.words import AUTO, Words, said
 
 SAME = (
     "seed learning_rate max_grad_norm reference_update_steps reference_update_weight pairs_per_group "
@@ -116,6 +116,10 @@ class Config(Words, Learning):
             raise ValueError("held_out must be a share below 1, and needs `reference: live`")
         if self.reference not in ("live", "cached"):
             raise ValueError(f"reference must be live or cached, not {self.reference!r}")
+        moves = self.reference_update_steps and not self.demonstrations
+        if moves and (self.reference == "cached" or self.lora is not None):
+            other = "lora" if self.lora is not None else "`reference: cached`"
+            raise FieldError(["reference_update_steps"], f"needs a live copy of the whole model: no {other}")
         if self.epochs <= 0 or self.learning_rate < 0 or not 0 <= self.warmup < 1:
             raise ValueError("epochs must be above 0, learning_rate at least 0, warmup a share below 1")
         if self.schedule not in list(SchedulerType):
@@ -164,7 +168,10 @@ def arguments(config: Config, folder: Path, cache: Path | None = None, *, on_the
         refuse_on_this_machine(config)
         usual |= chosen(config)
     values = with_given(own, usual, said(config) | _told(config), config.trainer)
-    values.setdefault("dataloader_persistent_workers", values.get("dataloader_num_workers", 0) > 0)
+    workers = values.get("dataloader_num_workers", 0) > 0
+    values["dataloader_persistent_workers"] = workers and values.get("dataloader_persistent_workers", True)
+    if not workers and config.workers == AUTO and "dataloader_num_workers" not in config.trainer:
+        values.pop("dataloader_prefetch_factor", None)  # of workers that another machine has
     return made(values, on_the_machine=on_the_machine)
 
 

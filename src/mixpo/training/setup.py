@@ -124,10 +124,20 @@ def setup_of(config: Any, devices: int = 1, *, cpu: bool = False) -> Setup:
         shard=shard,
         offload=_said(config, "offload", "none"),
         reference="live" if live else "none",
-        reference_bytes=HALF if half and words else FLOAT,
+        reference_bytes=HALF if half and words and not config.reference_update_steps else FLOAT,
         reference_sharded=shard in ("fsdp2", "zero3"),
         chunk=int(given.get("score_chunk", 1024)),
     )
+
+
+def computed_as(config: Any, precision: str) -> str:
+    """What the first policy's log-probabilities depend on besides its checkpoint, in a few words: the precision (as
+    accelerate names it) and what is held in it. Empty in float32."""
+    words = [config.quantize] if config.quantize != "none" else []
+    if precision != "no":
+        words += [precision, *["weights"] * (_shard(config) != "none"), *["lora"] * (config.lora is not None)]
+        words += sorted(set(map(str, config.freeze)))
+    return "-".join(words)
 
 
 def checkpoints(config: Any) -> bool | None:

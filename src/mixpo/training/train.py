@@ -18,7 +18,7 @@ from mixpo.progress import say, track
 from mixpo.records import Dropped
 from mixpo.references import Output
 from mixpo.text_files import read_json, write_text
-from mixpo.training.adapters import lora_config
+from mixpo.training.adapters import lora_config, refuse_absent
 from mixpo.training.arguments import CHECKPOINTING
 from mixpo.training.callbacks import LogFile, ProgressBar
 from mixpo.training.checkpoints import drop_checkpoints
@@ -29,7 +29,7 @@ from mixpo.training.policy import load_policy, modules_of
 from mixpo.training.rows import RowDataset
 from mixpo.training.section import Config, arguments
 from mixpo.training.selection import at_most, split_held_out, usable
-from mixpo.training.setup import checkpoints
+from mixpo.training.setup import checkpoints, computed_as
 from mixpo.training.tracking import check_installed
 from mixpo.training.trainer import MPOTrainer
 from mixpo.training.warning_signs import Watch
@@ -67,6 +67,8 @@ def run(config: Config, files: RunFiles, fits: Fits | None = None) -> None:
         args = arguments(config, folder, files.reference(config.model) if cached else None)
     except FieldError as error:  # what only this machine can tell
         raise FieldError((config.name, *error.path), error.sentence) from error
+    if cached:
+        args.reference_cache = str(_cache(config, files, args))
     check_installed(args.report_to)
     refuse_optimizer(args)
     if args.layout != config.layout and first:
@@ -113,6 +115,7 @@ def make_trainer(
     model = load_policy(model_path, config, args)
     adapter = None
     if config.lora is not None:
+        refuse_absent(model, config.lora.target_modules)
         adapter = lora_config(**vars(config.lora), frozen=modules_of(model, config.freeze))
     trainer = MPOTrainer(
         model,
@@ -125,6 +128,13 @@ def make_trainer(
     )
     trainer.remove_callback(PrinterCallback)  # the bar shows the loss, the file holds every line
     return trainer
+
+
+def _cache(config: Config, files: RunFiles, args: MPOConfig) -> Path:
+    """Folder of the cached reference: one for all sections that start from a model and compute it in the same way."""
+    folder = files.reference(config.model)
+    how = computed_as(config, args.mixed_precision)
+    return folder.with_name(f"{folder.name}@{how}") if how else folder
 
 
 def _fingerprint(paths: list[Path]) -> str:

@@ -1,6 +1,7 @@
 """What a `train` section says of precision, memory and sharding: the words, and the arguments of transformers' Trainer
 that they stand for."""
 
+import re
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Literal
@@ -10,6 +11,7 @@ from transformers.training_args import OptimizerNames
 from mixpo.batches.layout import Layout
 from mixpo.errors import FieldError
 from mixpo.models.load import Attention, Quantize
+from mixpo.training.adapters import is_end
 from mixpo.training.arguments import RENAMED, Said
 from mixpo.validation import closest
 
@@ -77,6 +79,14 @@ class Lora:
             raise ValueError("r and alpha must be at least 1")
         if not self.target_modules:
             raise ValueError("target_modules names no layer")
+        names = [self.target_modules] if isinstance(self.target_modules, str) else list(self.target_modules)
+        alone = [name for name in names if not is_end(name)]
+        if len(names) > 1 and alone:
+            raise FieldError(["target_modules"], f"{alone[0]!r} stands alone: a list names the ends of layers' names")
+        try:
+            re.compile(names[0])
+        except re.error as error:
+            raise FieldError(["target_modules"], f"{names[0]!r} is no regular expression: {error}") from error
 
 
 @dataclass(frozen=True, kw_only=True)
