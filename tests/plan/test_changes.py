@@ -10,6 +10,8 @@ from mixpo.models.shape import Prompt
 from mixpo.plan.changes import MARGIN, Planned, gib, made_to_fit, verdict
 from mixpo.plan.lengths import Pairs, micro_batch
 from mixpo.training.memory import Setup
+from mixpo.training.section import Config
+from mixpo.training.setup import setup_of
 
 PROMPT = Prompt(tokens=2108, completions=(350, 300) * 4, images=(1025,) * 8, image_tokens=2048)
 CHOSEN = Prompt(tokens=2108, completions=(300,) * 4, images=(1025,) * 8, image_tokens=2048)
@@ -27,6 +29,12 @@ class Section:
 def planned(model="internvl3-8b", pairs=16, section=None, **setup):
     setup = Setup(**{"precision": "bf16", "reference": "live", "reference_bytes": 2, **setup})
     return Planned(config=section or Section(), shape=shape_named(model), groups=GROUPS, setup=setup, pairs=pairs)
+
+
+def test_a_reference_that_moves_is_held_in_float32():
+    """It is blended with the policy's weights."""
+    assert setup_of(Config()).reference_bytes == 2
+    assert setup_of(Config(reference_update_steps=4)).reference_bytes == 4
 
 
 @pytest.mark.parametrize(

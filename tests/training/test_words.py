@@ -512,3 +512,17 @@ def test_the_command_says_it_in_a_sentence(tmp_path, monkeypatch, capsys, given,
         main()
     assert left.value.code == 2
     assert re.search(message, " ".join(capsys.readouterr().err.split()))
+
+
+def test_the_first_weights_of_an_adapter_follow_from_the_seed_alone(tmp_path, checkpoint, processor, rows):
+    """Whatever the process drew before: a training that was killed at its beginning begins as the same one."""
+
+    def first(seed):
+        torch.rand(3)
+        config = Config(**FEW, lora=Lora(r=2), seed=seed)
+        trainer = make_trainer(config, arguments(config, tmp_path), checkpoint, processor, rows)
+        return torch.cat([one.flatten() for name, one in trainer.model.named_parameters() if ".lora_A" in name])
+
+    one = first(1)
+    assert torch.equal(one, first(1))
+    assert not torch.equal(one, first(2))

@@ -124,7 +124,7 @@ def setup_of(config: Any, devices: int = 1, *, cpu: bool = False) -> Setup:
         shard=shard,
         offload=_said(config, "offload", "none"),
         reference="live" if live else "none",
-        reference_bytes=HALF if half and words else FLOAT,
+        reference_bytes=HALF if half and words and not config.reference_update_steps else FLOAT,
         reference_sharded=shard in ("fsdp2", "zero3"),
         chunk=int(given.get("score_chunk", 1024)),
     )

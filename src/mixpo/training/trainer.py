@@ -25,6 +25,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from transformers import set_seed
 
 from mixpo.batches.collator import Collator, taken_over
 from mixpo.batches.encode import Encoder, Example
@@ -82,6 +83,8 @@ class MPOTrainer(ResumableTrainer):
             processing_class = processing_class if processing_class is not None else load_processor(model)
             model = load_model(model, attention=args.attention)
         check(args, processing_class, train_dataset)
+        if peft_config is not None:
+            set_seed(args.seed)  # Trainer's own comes after the adapter's first weights are drawn
         model = with_adapter(model, peft_config)
         warn_of_coarse_weights(model, args.learning_rate)
         switch_dropout_off(model)
