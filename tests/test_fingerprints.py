@@ -244,6 +244,19 @@ def test_a_newer_version_with_one_more_field_changes_nothing(tmp_path):
     assert found["sample"].now.values["logps"] is False
 
 
+def test_a_newer_version_with_a_list_in_place_of_one_text_changes_nothing(tmp_path):
+    train = {"batch": 1, "micro_batch": 1, "lora": {}}
+    steps = {"questions": QUESTIONS, "sample": {"n": 2}, "verify": {}, "pair": {}, "train": train}
+    finished(steps, tmp_path)
+    path = RunFiles(tmp_path / "run").fingerprint("train")
+    saved = json.loads(path.read_text())
+    saved["values"]["lora"]["target_modules"] = "all-linear"
+    path.write_text(json.dumps(saved))
+    assert not stale(states(steps, tmp_path))
+    other = {**steps, "train": {**train, "lora": {"target_modules": ["all-linears"]}}}
+    assert stale(states(other, tmp_path)) == {"train"}
+
+
 def test_a_model_elsewhere_is_a_name_and_no_path_of_this_machine():
     """A server, a judge, a reward model: what they call a model may well begin with a slash."""
     here = {"model": "/models/a", "models": {"b": "./b", "c": "step:train", "d": "owner/name"}}

@@ -103,7 +103,7 @@ def _differences(old: Any, new: Any, where: str) -> Iterator[str]:
     if isinstance(old, dict) and isinstance(new, dict):
         for key in [*old, *(key for key in new if key not in old)]:
             yield from _differences(old.get(key), new.get(key), f"{where}.{key}")
-    elif old != new:
+    elif old != new and not (isinstance(new, list) and new == [old]):  # older versions took one text for the list
         yield f"{where} was {old!r} and is now {new!r}"
 
 
