@@ -11,6 +11,7 @@ import torch
 from transformers import Trainer
 from transformers.utils import is_torch_bf16_gpu_available
 
+from mixpo.child import share_of_cores
 from mixpo.errors import FieldError, MissingExtra, UserError
 from mixpo.models.load import Attention, Quantize
 from mixpo.training.arguments import CHECKPOINTING
@@ -58,8 +59,7 @@ def chosen(words: Words) -> dict[str, Any]:
 
 def workers() -> int:
     """Processes that encode images for one GPU: as many as the cores that this process has to itself, at most 4."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return min(MOST_WORKERS, max(1, cores // int(os.environ.get("LOCAL_WORLD_SIZE", "1"))))
+    return min(MOST_WORKERS, share_of_cores(int(os.environ.get("LOCAL_WORLD_SIZE", "1"))))
 
 
 def _launched() -> str:
