@@ -4,8 +4,6 @@ import base64
 import csv
 import gzip
 import json
-import os
-from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -18,7 +16,6 @@ from mixpo.images import ImageRoots
 from mixpo.questions import collect, file, jsonl, parquet
 from mixpo.records import Dropped, DropReason, Question
 
-CASES = Path(os.environ.get("MIXPO_DATA", "absent")).parent / "cases"
 ROWS = [
     {"id": "1", "question": "Which?", "image": "a.png", "options": '["red", "blue"]', "answer": "B"},
     {"id": "2", "question": "How many?", "image": "a.png", "answer": "3"},
