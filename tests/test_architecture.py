@@ -23,6 +23,7 @@ COMMON = {
     "registry",
     "errors",
     "prompts",
+    "messages",
     "images",
     "progress",
     "endpoint",

@@ -12,7 +12,7 @@ from mixpo.validation import mistake, validate
 T = TypeVar("T")
 
 
-_encode = json.JSONEncoder(ensure_ascii=False).encode
+_encode = json.JSONEncoder(ensure_ascii=False, default=dataclasses.asdict).encode
 
 
 def to_json(record: Any) -> str:

@@ -95,9 +95,26 @@ class DropReason(StrEnum):
     """The question's pass rate is below the difficulty filter."""
     TOO_EASY = "too_easy"
     UNSUPPORTED = "unsupported"
-    """A row of another format that says what ours cannot: video, images within the text, several turns."""
+    """A row of another format that says what ours cannot (video, tools), or a prompt that the model's chat template
+    refuses."""
     DOUBTED = "doubted"
     """A pair whose preference the judge does not share (`mixpo relabel`)."""
+
+
+class Role(StrEnum):
+    """Who speaks in a turn."""
+
+    USER = "user"
+    ASSISTANT = "assistant"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Turn:
+    """One turn of a conversation."""
+
+    role: Role
+    text: str
+    """What is said; pictures between words as in a question's text."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -107,9 +124,14 @@ class Question:
     id: str
     """Unique in a run, for example `scenes-train-17`; responses' ids are made from it."""
     text: str
-    """What is asked, without prompt wording: "How many red circles are there?"."""
+    """What is asked, without prompt wording: "How many red circles are there?". A picture that stands between the
+    words is U+FFFC (`mixpo.messages`); without any, all pictures come first, in the first user turn."""
     images: tuple[str, ...] = ()
     """Paths `<root name>/<relative path>` (`mixpo.images.ImageRoots`), in the order the prompt shows them."""
+    system: str = ""
+    """The system prompt, where the question brings one."""
+    turns: tuple[Turn, ...] = ()
+    """What was said before `text`, from a user's turn on."""
     answer: str | None = None
     """The ground truth as text ("3", "yes", "B"); None when there is none (DropoutNTP)."""
     accepted: tuple[str, ...] = ()
@@ -138,11 +160,15 @@ class Demonstration:
     """`<question_id>/<style>`."""
     question_id: str
     prompt: str
-    """The user turn's text."""
+    """The last user turn's text; U+FFFC: a picture's place (`mixpo.messages`)."""
     text: str
     """The completion, end-of-turn token excluded."""
     images: tuple[str, ...] = ()
     """Paths `<root name>/<relative path>` (`mixpo.images.ImageRoots`)."""
+    system: str = ""
+    """The system prompt."""
+    turns: tuple[Turn, ...] = ()
+    """What was said before `prompt`."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -158,7 +184,9 @@ class Response:
     """The completion as text, end-of-turn token excluded."""
     finish_reason: FinishReason
     prompt: str = ""
-    """The user turn's text as the model saw it (question plus prompt wording), images aside."""
+    """The last user turn's text as the model saw it (question plus prompt wording); U+FFFC: a picture's place."""
+    system: str = ""
+    """The system prompt as the model saw it."""
     style: str = ""
     """The prompt style, for example "cot" (`mixpo.prompts`)."""
     token_ids: tuple[int, ...] = ()
@@ -243,12 +271,16 @@ class PreferencePair:
     """`<question_id>/<chosen sample>><rejected sample>`."""
     question_id: str
     prompt: str
-    """The user turn's text."""
+    """The last user turn's text; U+FFFC: a picture's place (`mixpo.messages`)."""
     chosen: str
     rejected: str
     origin: Origin
     images: tuple[str, ...] = ()
     """Paths `<root name>/<relative path>` (`mixpo.images.ImageRoots`)."""
+    system: str = ""
+    """The system prompt."""
+    turns: tuple[Turn, ...] = ()
+    """What was said before `prompt`."""
     chosen_id: str = ""
     """The record that the chosen completion comes from."""
     rejected_id: str = ""

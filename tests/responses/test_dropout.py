@@ -27,7 +27,7 @@ def response(text: str = TEXT, **values) -> Response:
 
 def run_one(answer: str, cut: Response, **values) -> Continuation | Dropped:
     backend = ScriptedBackend(lambda request, sample: answer)
-    (record,) = step.dropout([step.Cut(cut, OPEN.images)], backend, NO_IMAGES, step.Config(**values))
+    (record,) = step.dropout([step.Cut(cut, OPEN)], backend, NO_IMAGES, step.Config(**values))
     return record
 
 
@@ -54,7 +54,7 @@ def test_29_percent_of_100_tokens_is_29():
 def test_what_is_continued_is_not_kept():
     """A stream of responses may be a whole step's."""
     backend = ScriptedBackend(lambda request, sample: "A red circle and nothing else")
-    cuts = (step.Cut(replace(response(), id=f"d-{number}/0"), ()) for number in range(400))
+    cuts = (step.Cut(replace(response(), id=f"d-{number}/0"), OPEN) for number in range(400))
     most = 0
     for record in step.dropout(cuts, backend, NO_IMAGES, step.Config()):
         if record.id in ("d-300/0/cut", "d-399/0/cut"):
@@ -71,10 +71,10 @@ def test_the_model_does_not_see_the_image():
         return "A red circle and nothing else"
 
     backend = ScriptedBackend(answer)
-    list(step.dropout([step.Cut(response(), OPEN.images)], backend, NO_IMAGES, step.Config()))
+    list(step.dropout([step.Cut(response(), OPEN)], backend, NO_IMAGES, step.Config()))
     assert seen[0].images == ()
     assert (seen[0].prompt, seen[0].prefix_token_ids) == (OPEN.text, tokens("A red circle and"))
-    (record,) = step.dropout([step.Cut(response(), OPEN.images)], backend, NO_IMAGES, step.Config(with_image=True))
+    (record,) = step.dropout([step.Cut(response(), OPEN)], backend, NO_IMAGES, step.Config(with_image=True))
     assert record.reason is DropReason.BAD_IMAGE
 
 
@@ -121,7 +121,7 @@ def test_every_ratio_with_and_without_image_in_any_language(internvl, tmp_path, 
     roots = ImageRoots({"scenes": tmp_path})
     settings = step.Config(ratio=ratio, with_image=with_image, temperature=1.0, top_k=0, max_new_tokens=300)
     cut = response(text, token_ids=ids, completion_tokens=len(ids) + 1)
-    (record,) = step.dropout([step.Cut(cut, OPEN.images)], backend, roots, settings)
+    (record,) = step.dropout([step.Cut(cut, OPEN)], backend, roots, settings)
     (request,) = seen
     assert len(request.images) == with_image
     kept = int(len(ids) * ratio)

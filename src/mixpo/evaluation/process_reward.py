@@ -16,6 +16,7 @@ from mixpo.endpoint import Endpoint, EndpointConfig, GaveUp
 from mixpo.errors import UserError
 from mixpo.files import RunFiles, Shards
 from mixpo.images import ImageRoots, data_url
+from mixpo.messages import transcript
 from mixpo.progress import track
 from mixpo.records import Question, Response
 
@@ -89,7 +90,8 @@ def _score(
     options = {"max_tokens": 1, "temperature": 0, "logprobs": True, "top_logprobs": 20}
     scores = []
     for count in range(1, len(written) + 1):
-        text = "\n".join([response.prompt or question.text, "", *written[:count], "", INSTRUCTION])
+        asked = transcript(response.prompt or question.text, response.system, question.turns)
+        text = "\n".join([asked, "", *written[:count], "", INSTRUCTION])
         messages = [{"role": "user", "content": [*pictures, {"type": "text", "text": text}]}]
         try:
             scores.append(endpoint.ask(config.model, messages, lambda reply: _good(reply, config), options))

@@ -1,10 +1,14 @@
 """A checkpoint's chat: messages to text and model inputs, by its own processor and chat template."""
 
+import re
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
+from jinja2 import TemplateError
+
 from mixpo.errors import DataError, UserError
+from mixpo.messages import PICTURE, broken, parts, placed, text_part
 from mixpo.prompts import opens_thought
 
 PROBE = "mixpo-end-of-turn-probe"
@@ -26,9 +30,24 @@ class Chat:
         self.tokenizer = getattr(processor, "tokenizer", processor)
 
     def render(self, prompt: str | Sequence[Mapping[str, Any]], images: int = 0) -> str:
-        """The template's text of a prompt with so many images (`as_messages`), up to where the answer begins."""
+        """The template's text of a prompt with so many images (`as_messages`), up to where the answer begins.
+
+        Tokens that stand for pictures or frame a turn are broken where a text has them (`mixpo.messages.broken`).
+        Raises DataError for a prompt that the template refuses, or of which it leaves out what is said.
+        """
         messages = as_messages(prompt, images=images)
-        return self.processor.apply_chat_template(messages, add_generation_prompt=True, tokenize=False)
+        for part in (part for message in messages for part in message["content"] if part["type"] == "text"):
+            part["text"] = broken(part["text"], self.framing)
+        try:
+            text = self.processor.apply_chat_template(messages, add_generation_prompt=True, tokenize=False)
+        except TemplateError as error:
+            raise DataError(f"the model's chat template refuses the prompt: {error}") from error
+        for message in messages[:-1]:
+            said = [part["text"].strip() for part in message["content"] if part["type"] == "text"]
+            # Templates of reasoning models take the thoughts out of earlier answers.
+            if message["role"] != "assistant" and not all(words in text for words in said):
+                raise DataError(f"the model's chat template leaves out what the {message['role']} turn says")
+        return text
 
     def prompt_ids(self, text: str) -> list[int]:
         """Tokens of a rendered prompt; an image is the one token that the template writes for it."""
@@ -75,6 +94,20 @@ class Chat:
         found.update(getattr(self.processor, "image_token_ids", None) or ())
         return frozenset(token for token in found if isinstance(token, int))
 
+    @cached_property
+    def framing(self) -> re.Pattern[str]:
+        """The tokens, as text, that stand for pictures or frame a turn: a text that has them must not become them."""
+        turns = as_messages("?", images=bool(self.image_tokens)) + as_messages(PROBE, "assistant")
+        rendered = self.processor.apply_chat_template(turns, add_generation_prompt=True, tokenize=False)
+        added = self.tokenizer.added_tokens_decoder
+        ids = {token for token in self.tokenizer.encode(rendered, add_special_tokens=False) if token in added}
+        names = {added[token].content for token in ids | self.image_tokens if token in added and added[token].special}
+        names |= {
+            value for key, value in vars(self.processor).items() if key.endswith("_token") and isinstance(value, str)
+        }
+        names |= set(filter(None, (getattr(self.tokenizer, f"{name}_token") for name in ("bos", "eos", "pad"))))
+        return re.compile("|".join(re.escape(name) for name in sorted(names, key=len, reverse=True)) or r"(?!)")
+
     def stop_tokens(self, generation_config: Any) -> frozenset[int]:
         """The end tokens of the generation config and of the tokenizer. Raises UserError when there are none."""
         named = generation_config.eos_token_id
@@ -98,27 +131,45 @@ class Chat:
 def as_messages(given: str | Sequence[Mapping[str, Any]], role: str = "user", images: int = 0) -> list[dict[str, Any]]:
     """Messages whose contents are lists of parts; a text is one message of `role`.
 
-    Images that no part names come first in the first user turn. Raises DataError when the parts name another number
-    of images than there are.
+    Images that no part names stand where the user's texts have marks for them (`mixpo.messages.placed`), else first in
+    the first user turn. Raises DataError when parts or marks name another number of images than there are.
     """
     given = [{"role": role, "content": given}] if isinstance(given, str) else given
     messages: list[dict[str, Any]] = []
     for message in given:
         content = message["content"]
-        parts = [{"type": "text", "text": content}] if isinstance(content, str) else content
+        found = [{"type": "text", "text": content}] if isinstance(content, str) else content
         # `datasets` fills the keys that a part does not have with None.
-        parts = [{key: value for key, value in part.items() if value is not None} for part in parts]
-        messages.append({"role": message["role"], "content": parts})
+        found = [{key: value for key, value in part.items() if value is not None} for part in found]
+        messages.append({"role": message["role"], "content": found})
     named = sum(part["type"] == "image" for message in messages for part in message["content"])
     if named == 0 and images:
-        first = next((message for message in messages if message["role"] == "user"), None)
-        if first is None:
-            roles = ", ".join(str(message["role"]) for message in messages)
-            raise DataError(f"the prompt has images and no message of role 'user' (roles: {roles}); rename the roles")
-        first["content"] = [{"type": "image"}] * images + first["content"]
+        _place(messages, images)
     elif named != images:
         raise DataError(f"the prompt names {named} images and the row has {images}; they must be equal")
+    for part in (part for message in messages for part in message["content"] if part["type"] == "text"):
+        part["text"] = text_part(part["text"])["text"]
     return messages
+
+
+def _place(messages: list[dict[str, Any]], images: int) -> None:
+    """Puts a part for each image where the users' texts have marks for them, else first in the first user turn."""
+    users = [message for message in messages if message["role"] == "user"]
+    if not users:
+        roles = ", ".join(str(message["role"]) for message in messages)
+        raise DataError(f"the prompt has images and no message of role 'user' (roles: {roles}); rename the roles")
+    texts = [part for message in users for part in message["content"] if part["type"] == "text"]
+    for part, text in zip(texts, placed([part.get("text") or "" for part in texts], images), strict=True):
+        part["text"] = text
+    if any(PICTURE in part["text"] for part in texts):
+        for message in users:
+            message["content"] = [new for part in message["content"] for new in _split(part)]
+    else:
+        users[0]["content"] = [{"type": "image"}] * images + users[0]["content"]
+
+
+def _split(part: dict[str, Any]) -> list[dict[str, Any]]:
+    return parts(part["text"]) if part["type"] == "text" else [part]
 
 
 def text_of(messages: Sequence[Mapping[str, Any]]) -> str:

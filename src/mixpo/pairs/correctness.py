@@ -89,17 +89,17 @@ def correctness_pairs(
 
 def _each_text_once(judged: list[Judged]) -> list[Judged]:
     """The first of the responses that say the same to the same prompt, outer white space aside."""
-    first: dict[tuple[str, str], Judged] = {}
+    first: dict[tuple[str, str, str], Judged] = {}
     for response, verdict in judged:
-        first.setdefault((response.prompt, response.text.strip()), (response, verdict))
+        first.setdefault((response.system, response.prompt, response.text.strip()), (response, verdict))
     return list(first.values())
 
 
 def _pools(judged: list[Judged], rng: random.Random) -> list[Pool]:
     # A pair is two completions of one prompt: responses to different prompts never meet.
-    pools: dict[str, Pool] = {}
+    pools: dict[tuple[str, str], Pool] = {}
     for response, verdict in judged:
-        pools.setdefault(response.prompt, Pool()).of(verdict.outcome).append(response)
+        pools.setdefault((response.system, response.prompt), Pool()).of(verdict.outcome).append(response)
     for pool in pools.values():
         for responses in (pool.right, pool.wrong, pool.malformed):
             rng.shuffle(responses)
@@ -155,6 +155,8 @@ def _pair(question: Question, chosen: Response, rejected: Response, origin: Orig
         rejected=rejected.text,
         origin=origin,
         images=question.images,
+        system=chosen.system,
+        turns=question.turns,
         chosen_id=chosen.id,
         rejected_id=rejected.id,
         rejected_ended=rejected.finish_reason is FinishReason.STOP,

@@ -27,6 +27,8 @@ def dropout_pair(question: Question, response: Response, continuation: Continuat
         rejected=continuation.text,
         origin=Origin.DROPOUT_NTP,
         images=question.images,
+        system=response.system,
+        turns=question.turns,
         chosen_id=response.id,
         rejected_id=continuation.id,
         rejected_ended=continuation.finish_reason is FinishReason.STOP,

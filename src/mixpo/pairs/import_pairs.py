@@ -146,7 +146,14 @@ def _records(config: Config, files: RunFiles) -> Iterator[PreferencePair | Dropp
             _store(record.pictures, files.pictures(config.name), roots)
             if asked.add(pair.question_id):
                 questions.append(
-                    Question(id=pair.question_id, text=pair.prompt, images=pair.images, answer=record.answer)
+                    Question(
+                        id=pair.question_id,
+                        text=pair.prompt,
+                        images=pair.images,
+                        answer=record.answer,
+                        system=pair.system,
+                        turns=pair.turns,
+                    )
                 )
             if len(questions) >= BATCH:
                 files.questions(config.name).append(questions)

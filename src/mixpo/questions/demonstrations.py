@@ -81,8 +81,9 @@ def demonstrate(questions: Iterable[Question], config: Config) -> Iterator[Demon
 
 def _record(question: Question, style: Style, prompt: str, text: str) -> Demonstration:
     return Demonstration(
-        id=f"{question.id}/{style}", question_id=question.id, prompt=prompt, text=text, images=question.images
-    )
+        id=f"{question.id}/{style}", question_id=question.id, prompt=prompt, text=text, images=question.images,
+        system=question.system, turns=question.turns,
+    )  # fmt: skip
 
 
 def _scene_demonstration(question: Question, config: Config, rng: random.Random) -> Demonstration:

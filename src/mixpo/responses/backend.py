@@ -4,9 +4,10 @@ import hashlib
 import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
-from mixpo.records import Dropped, FinishReason
+from mixpo.messages import messages
+from mixpo.records import Dropped, FinishReason, Turn
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -40,12 +41,20 @@ class Request:
     id: str
     """The question's id (or the response's, for a continuation): part of the noise's key."""
     prompt: str
-    """The user turn's text."""
+    """The last user turn's text; U+FFFC: a picture's place (`mixpo.messages`)."""
     images: tuple["Image", ...] = ()
+    system: str = ""
+    turns: tuple[Turn, ...] = ()
+    """What was said before `prompt`."""
     samples: tuple[int, ...] = (0,)
     """Numbers of the samples: with the seed and the id they fix the noise."""
     prefix_token_ids: tuple[int, ...] = ()
     """Tokens that the completion must begin with (not counted in what it wrote)."""
+
+    @property
+    def messages(self) -> list[dict[str, Any]]:
+        """The conversation as a chat template takes it. Raises DataError (`mixpo.messages.messages`)."""
+        return messages(self.prompt, len(self.images), self.system, self.turns)
 
 
 def engine_seed(seed: int, request_id: str, sample: int) -> int:

@@ -54,8 +54,7 @@ class Cut:
     """One piece of work: a response of a question without a ground truth."""
 
     response: Response
-    images: tuple[str, ...] = ()
-    """Those of its question."""
+    question: Question
 
     @property
     def id(self) -> str:
@@ -77,13 +76,16 @@ def dropout(
                 refused.append(_dropped(response, *reason))
                 continue
             try:
-                images = tuple(image_roots.open(image) for image in work.images) if config.with_image else ()
+                images = tuple(image_roots.open(image) for image in work.question.images) if config.with_image else ()
             except ImageError as error:
                 refused.append(_dropped(response, DropReason.BAD_IMAGE, str(error)))
                 continue
             kept = cut(response.token_ids, config.ratio, backend)
             asked[response.id] = response, kept
-            yield Request(id=response.id, prompt=response.prompt, images=images, prefix_token_ids=kept)
+            yield Request(
+                id=response.id, prompt=response.prompt, images=images, system=response.system,
+                turns=work.question.turns, prefix_token_ids=kept,
+            )  # fmt: skip
 
     for completion in backend.complete(read_ahead(requests(), IMAGES_AHEAD), config.sampling()):
         if isinstance(completion, Dropped):
@@ -154,10 +156,10 @@ def _dropped(response: Response, reason: DropReason, detail: str, tokens: int = 
 
 def selected(questions: Iterable[Question], responses: Iterable[Response], per_question: int) -> Iterator[Cut]:
     """The responses to cut: the first samples of each question that has no ground truth."""
-    images = {question.id: question.images for question in questions if question.answer is None}
+    wanted = {question.id: question for question in questions if question.answer is None}
     for response in responses:
-        if response.question_id in images and response.sample < per_question:
-            yield Cut(response, images[response.question_id])
+        if response.question_id in wanted and response.sample < per_question:
+            yield Cut(response, wanted[response.question_id])
 
 
 def run(config: Config, files: RunFiles) -> None:

@@ -104,7 +104,10 @@ def draw(
                 continue
             prompt = user_text(question, config.style)
             asked[question.id], left[question.id] = (question, prompt), len(numbers)
-            yield Request(id=question.id, prompt=prompt, images=images, samples=tuple(numbers))
+            yield Request(
+                id=question.id, prompt=prompt, images=images, system=question.system, turns=question.turns,
+                samples=tuple(numbers),
+            )  # fmt: skip
 
     for completion in backend.complete(read_ahead(requests(), IMAGES_AHEAD), config.sampling(logps=config.logps)):
         if isinstance(completion, Dropped):
@@ -128,6 +131,7 @@ def _response(question: Question, prompt: str, completion: Completion, style: St
         text=completion.text,
         finish_reason=completion.finish_reason,
         prompt=prompt,
+        system=question.system,
         style=resolve_style(style, question),
         token_ids=completion.token_ids,
         prompt_tokens=completion.prompt_tokens,

@@ -5,6 +5,7 @@ from typing import Any
 from torch.utils.data import Dataset
 
 from mixpo.images import ImageRoots
+from mixpo.messages import messages
 from mixpo.records import Demonstration, PreferencePair
 
 
@@ -26,7 +27,8 @@ class RowDataset(Dataset):
 
     def __getitem__(self, index: int) -> dict[str, Any]:
         record = self.records[index]
-        row = {"images": [self.roots.open(image) for image in record.images], "prompt": record.prompt}
+        prompt = messages(record.prompt, len(record.images), record.system, record.turns)
+        row = {"images": [self.roots.open(image) for image in record.images], "prompt": prompt}
         if isinstance(record, PreferencePair):
             given = {"chosen": record.chosen, "rejected": record.rejected, "rejected_ended": record.rejected_ended}
             return {**row, **given}

@@ -3,6 +3,7 @@
 import hashlib
 import json
 
+from mixpo.messages import transcript
 from mixpo.records import Question
 
 PROMPT_VERSION = "free-form-1"
@@ -35,9 +36,14 @@ def reference(question: Question) -> str:
     return " <OR> ".join((question.answer or "", *question.accepted))
 
 
+def asked(question: Question) -> str:
+    """The question for the judge to read, with what was said before it."""
+    return transcript(question.text, question.system, question.turns)
+
+
 def cache_key(model: str, question: Question, answer: str) -> str:
     """SHA-256 (hex) of model, prompt version, question, ground truth, answer and, where it has one, its rubric."""
-    parts = [model, PROMPT_VERSION, question.text, reference(question), answer]
+    parts = [model, PROMPT_VERSION, asked(question), reference(question), answer]
     if (rubric := question.meta.get("rubric")) is not None:
         parts.append(rubric)
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
@@ -45,7 +51,7 @@ def cache_key(model: str, question: Question, answer: str) -> str:
 
 def messages(question: Question, answer: str, key: str) -> list[dict[str, str]]:
     """The chat to send. The marks hold part of the key, a hash of the answer, which no answer can contain."""
-    parts = {"question": question.text, "reference answer": reference(question), "response": answer}
+    parts = {"question": asked(question), "reference answer": reference(question), "response": answer}
     mark = key[:12]
     material = "\n".join(f"--- {name} {mark} ---\n{text}" for name, text in parts.items())
     instruction = RUBRICS.get(str(question.meta.get("rubric")), INSTRUCTION)

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
-from mixpo.errors import MissingExtra, UserError, first_line
+from mixpo.errors import DataError, MissingExtra, UserError, first_line
 from mixpo.models.chat import Chat
 from mixpo.records import Dropped, DropReason, FinishReason
 from mixpo.responses.backend import Completion, Request, SamplingParams, consecutive, engine_seed
@@ -105,7 +105,11 @@ class VLLMBackend:
 
     def _add(self, request: Request, params: SamplingParams, running: dict[str, Any]) -> Iterator[Dropped]:
         """Gives a request to the engine; what it cannot take is dropped."""
-        prompt: dict[str, Any] = {"prompt_token_ids": self._prompt_ids(request)}
+        try:
+            prompt: dict[str, Any] = {"prompt_token_ids": self._prompt_ids(request)}
+        except DataError as error:
+            yield Dropped(id=request.id, step="sample", reason=DropReason.UNSUPPORTED, detail=str(error))
+            return
         if request.images:
             prompt["multi_modal_data"] = {"image": list(request.images)}
         added: list[str] = []
@@ -131,7 +135,7 @@ class VLLMBackend:
 
     def _prompt_ids(self, request: Request) -> list[int]:
         """The chat template's tokens and the prefix; one placeholder for each image, which vLLM widens."""
-        prompt = self.chat.prompt_ids(self.chat.render(request.prompt, len(request.images)))
+        prompt = self.chat.prompt_ids(self.chat.render(request.messages, len(request.images)))
         return [*prompt, *request.prefix_token_ids]
 
     def _sampling(self, params: SamplingParams, request: Request, samples: tuple[int, ...]) -> Any:

@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from mixpo.errors import DataError
 from mixpo.models.chat import Chat
 from mixpo.records import Dropped, DropReason
 from mixpo.responses.backend import Request
@@ -36,7 +37,7 @@ class RequestEncoder:
 
         Either all requests have images or none has.
         """
-        texts = [self.chat.render(request.prompt, len(request.images)) for request in requests]
+        texts = [self.chat.render(request.messages, len(request.images)) for request in requests]
         inputs = self.chat.inputs(texts, [request.images for request in requests], padding=len(requests) > 1)
         return append_prefixes(inputs, [request.prefix_token_ids for request in requests], self.tokenizer.pad_token_id)
 
@@ -66,15 +67,16 @@ def encode(batch: tuple[Request, ...], encoder: RequestEncoder, context: int) ->
     """One batch of those that fit, and a `Dropped` for each that does not or whose image the processor refuses."""
     try:
         inputs = encoder(batch)
-    except REFUSALS as error:
-        if not batch[0].images:
+    except (*REFUSALS, DataError) as error:
+        refused = DropReason.UNSUPPORTED if isinstance(error, DataError) else DropReason.BAD_IMAGE
+        if not batch[0].images and refused is DropReason.BAD_IMAGE:
             raise
         if len(batch) > 1:
             for request in batch:
                 yield from encode((request,), encoder, context)
         else:
-            detail = f"the model's processor refuses the image: {error}"
-            yield Dropped(id=batch[0].id, step="sample", reason=DropReason.BAD_IMAGE, detail=detail)
+            detail = str(error) if isinstance(error, DataError) else f"the model's processor refuses the image: {error}"
+            yield Dropped(id=batch[0].id, step="sample", reason=refused, detail=detail)
         return
     lengths = lengths_of(inputs)
     fitting = tuple(request for request, length in zip(batch, lengths, strict=True) if length < context)

@@ -24,13 +24,23 @@ class ServerRequest:
 
     @cached_property
     def messages(self) -> list[dict[str, Any]]:
-        """The chat: images before the text, as in the other backends; made once for all samples."""
-        parts: list[dict[str, Any]] = [
-            {"type": "image_url", "image_url": {"url": data_url(image)}} for image in self.request.images
+        """The chat as the other backends have it, pictures in their places; made once for all samples."""
+        pictures = iter(self.request.images)
+        chat = [
+            {"role": message["role"], "content": _content(message["content"], pictures)}
+            for message in self.request.messages
         ]
-        text = self.request.prompt
-        chat = [{"role": "user", "content": [*parts, {"type": "text", "text": text}] if parts else text}]
         return [*chat, {"role": "assistant", "content": self.prefix}] if self.prefix else chat
+
+
+def _content(parts: list[dict[str, Any]], pictures: Iterator[Any]) -> str | list[dict[str, Any]]:
+    """A message's parts as servers take them; words alone are text."""
+    if [part["type"] for part in parts] == ["text"]:
+        return parts[0]["text"]
+    return [
+        {"type": "image_url", "image_url": {"url": data_url(next(pictures))}} if part["type"] == "image" else part
+        for part in parts
+    ]
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,108 @@
+"""A prompt as the messages that a chat takes, with its pictures where they stand.
+
+Where a picture stands between words, a record's text has U+FFFC in its place: OBJECT REPLACEMENT CHARACTER, "used as
+placeholder in text for an otherwise unspecified object" (Unicode standard, section 23.8). A text without it shows its
+pictures first. Other programs write a mark of their model's family there, `<image>` or one of `MARK`.
+"""
+
+import re
+from collections.abc import Sequence
+from typing import Any
+
+from mixpo.errors import DataError
+from mixpo.records import Role, Turn
+
+PICTURE = "\N{OBJECT REPLACEMENT CHARACTER}"
+MARK = re.compile(
+    "|".join(
+        (
+            PICTURE,
+            r"<\|vision_start\|>(?:<\|image_pad\|>)+<\|vision_end\|>|<\|image_pad\|>",  # Qwen-VL
+            r"<img>(?:<IMG_CONTEXT>)+</img>|<IMG_CONTEXT>",  # InternVL
+            r"\(<image>\./</image>\)",  # MiniCPM-V
+            r"<im_start><image><im_end>",  # LLaVA
+            r"<\|begin_of_image\|><\|image\|><\|end_of_image\|>|<\|image\|>",  # GLM-4V, Llama 3.2
+            r"<\|image_\d+\|>",  # Phi-3
+            r"<start_of_image>(?:(?:<image_soft_token>)+<end_of_image>)?|<image_soft_token>",  # Gemma 3
+            r"\[IMG\]",  # Pixtral, Mistral 3
+            r"<ImageHere>",  # InternLM-XComposer
+            r"<image_placeholder>|<image_token>|<image_pad>|<\|media_pad\|>",  # DeepSeek-VL, Kimi-VL and others
+            r"<image>",  # LLaVA, Idefics, MMPR, LLaMA-Factory, ms-swift
+        )
+    )
+)
+"""What a picture's place is called, in the prompts of any family."""
+
+
+def messages(prompt: str, images: int = 0, system: str = "", turns: Sequence[Turn] = ()) -> list[dict[str, Any]]:
+    """The conversation before an answer: contents are lists of parts `{"type": "image"}` and `{"type": "text"}`.
+
+    Without images no picture's place is left. Raises DataError when places and images are not as many.
+    """
+    asked = [*turns, Turn(role=Role.USER, text=prompt)]
+    named = sum(turn.text.count(PICTURE) for turn in asked)
+    if named and images not in (0, named):
+        raise DataError(f"the prompt has places for {named} pictures and there are {images}; they must be equal")
+    chat = [{"role": "system", "content": [text_part(system)]}] if system else []
+    first = 0 if named else images
+    for turn in asked:
+        content = parts(turn.text) if images else [text_part(turn.text.replace(PICTURE, ""))]
+        if first and turn.role is Role.USER:
+            content, first = [{"type": "image"}] * first + content, 0
+        chat.append({"role": str(turn.role), "content": content})
+    return chat
+
+
+def parts(text: str) -> list[dict[str, Any]]:
+    """The words of a text and its pictures, in order; a text without pictures is one part, be it empty."""
+    found: list[dict[str, Any]] = []
+    for number, words in enumerate(text.split(PICTURE)):
+        found += [{"type": "image"}] if number else []
+        found += [text_part(words)] if words else []
+    return found or [text_part("")]
+
+
+def text_part(text: str) -> dict[str, Any]:
+    return {"type": "text", "text": broken(text, MARK)}
+
+
+def broken(text: str, marks: re.Pattern[str]) -> str:
+    """The text with each mark broken by a space, `< image>`: words to read, which no tokenizer takes for a token."""
+    return marks.sub(lambda mark: re.sub(r"([<\[])(?=\S)", r"\1 ", mark[0]), text)
+
+
+def placed(texts: Sequence[str], images: int) -> list[str]:
+    """Texts of user turns as other programs write them, their marks (`MARK`) made places of the pictures.
+
+    A text without a mark for any picture, or for no pictures at all, is as it was; marks that all stand before
+    the first words go, with the white space around them. Raises DataError when marks and pictures are not as many.
+    """
+    marks = sum(len(MARK.findall(text)) for text in texts)
+    if not images or not marks:
+        return [text.replace(PICTURE, "") for text in texts]
+    if marks != images:
+        raise DataError(f"the text has {count(marks, 'place')} for {count(images, 'picture')}; they must be equal")
+    found = [MARK.sub(PICTURE, text) for text in texts]
+    ahead = found[0].lstrip(f"{PICTURE} \t\r\n")
+    if PICTURE not in ahead and not any(PICTURE in text for text in found[1:]):
+        found[0] = ahead
+    return found
+
+
+def count(number: int, thing: str) -> str:
+    return f"{number} {thing}{'' if number == 1 else 's'}"
+
+
+def transcript(text: str, system: str = "", turns: Sequence[Turn] = ()) -> str:
+    """The conversation for people, and for models that read it as text: `[picture 1]` where one stands.
+
+    A prompt of one turn is its text alone.
+    """
+    lines = [
+        f"[{role}] {words}"
+        for role, words in (("system", system), *((turn.role, turn.text) for turn in turns))
+        if words
+    ]
+    whole = "\n".join([*lines, f"[{Role.USER}] {text}"]) if lines else text
+    pieces = whole.split(PICTURE)
+    return pieces[0] + "".join(f"[picture {number}]{piece}" for number, piece in enumerate(pieces[1:], 1))
