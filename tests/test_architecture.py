@@ -24,6 +24,8 @@ COMMON = {
     "errors",
     "prompts",
     "messages",
+    "conversations",
+    "values",
     "images",
     "progress",
     "endpoint",

@@ -53,6 +53,10 @@ class BadRow(ValueError):
     """A row that makes no question or no pair, which is dropped; the message says what is wrong with it."""
 
 
+class Unsupported(BadRow):
+    """A row of another format that says what ours cannot (video, tools); the message says what."""
+
+
 def first_line(error: BaseException) -> str:
     """What an error says, in a line: the first of its message; its type's name where it says nothing."""
     return next(iter(str(error).strip().splitlines()), type(error).__name__)

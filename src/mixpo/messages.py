@@ -47,7 +47,7 @@ def messages(prompt: str, images: int = 0, system: str = "", turns: Sequence[Tur
     first = 0 if named else images
     for turn in asked:
         content = parts(turn.text) if images else [text_part(turn.text.replace(PICTURE, ""))]
-        if first and turn.role is Role.USER:
+        if first and turn.role == Role.USER:
             content, first = [{"type": "image"}] * first + content, 0
         chat.append({"role": str(turn.role), "content": content})
     return chat
@@ -71,22 +71,25 @@ def broken(text: str, marks: re.Pattern[str]) -> str:
     return marks.sub(lambda mark: re.sub(r"([<\[])(?=\S)", r"\1 ", mark[0]), text)
 
 
-def placed(texts: Sequence[str], images: int) -> list[str]:
+def placed(texts: Sequence[str], images: int, after: str | None = None) -> list[str]:
     """Texts of user turns as other programs write them, their marks (`MARK`) made places of the pictures.
 
     A text without a mark for any picture, or for no pictures at all, is as it was; marks that all stand before
-    the first words go, with the white space around them. Raises DataError when marks and pictures are not as many.
+    the first words go, with the white space around them, or with `after` behind each. Raises DataError when marks and
+    pictures are not as many.
     """
     marks = sum(len(MARK.findall(text)) for text in texts)
     if not images or not marks:
         return [text.replace(PICTURE, "") for text in texts]
     if marks != images:
         raise DataError(f"the text has {count(marks, 'place')} for {count(images, 'picture')}; they must be equal")
-    found = [MARK.sub(PICTURE, text) for text in texts]
-    ahead = found[0].lstrip(f"{PICTURE} \t\r\n")
-    if PICTURE not in ahead and not any(PICTURE in text for text in found[1:]):
-        found[0] = ahead
-    return found
+    first, *others = (MARK.sub(PICTURE, text) for text in texts)
+    ahead = first.lstrip(f"{PICTURE} \t\r\n")
+    if PICTURE in ahead or any(PICTURE in text for text in others):
+        return [first, *others]
+    if after is None or not first.startswith(f"{PICTURE}{after}" * images):
+        return [ahead, *others]
+    return [first.removeprefix(f"{PICTURE}{after}" * images), *others]
 
 
 def count(number: int, thing: str) -> str:

@@ -257,16 +257,62 @@ def turns(*texts):
     return [{"from": ("human", "gpt")[n % 2], "value": text} for n, text in enumerate(texts)]
 
 
+P = "\N{OBJECT REPLACEMENT CHARACTER}"
+
+
+@pytest.mark.parametrize(
+    ("row", "asked"),
+    [
+        ({"conversations": turns("a", "b", "<image>c", "d")}, ("", ("a", "b"), f"{P}c", "d")),
+        ({"conversations": [{"from": "system", "value": "s"}, *turns("a")]}, ("s", (), "a", None)),
+        ({"system": "s", "text": "a"}, ("s", (), "a", None)),
+        ({"text": "a", "history": [["<image>b", "c"], ["d", "e"]]}, ("", (f"{P}b", "c", "d", "e"), "a", None)),
+        ({"text": "a", "turns": turns("b", "c")}, ("", ("b", "c"), "a", None)),
+        ({"text": "See <image> and say."}, ("", (), f"See {P} and say.", None)),
+        ({"text": "What?\n<|vision_start|><|image_pad|><|vision_end|>"}, ("", (), f"What?\n{P}", None)),
+        ({"text": "[IMG] What?"}, ("", (), "What?", None)),
+        (
+            {"messages": [{"role": "user", "content": [{"type": "text", "text": "a"}, {"type": "image"}]}]},
+            ("", (), f"a{P}", None),
+        ),
+    ],
+)
+def test_conversations_and_the_places_of_pictures(rows, row, asked):
+    (question,) = rows({"image": "a.png", **row})
+    said = tuple(turn.text for turn in question.turns)
+    assert (question.system, said, question.text, question.meta.get("reply")) == asked
+    assert [turn.role for turn in question.turns] == ["user", "assistant"] * (len(said) // 2)
+
+
+def test_pictures_of_parts(rows, png, tmp_path):
+    (tmp_path / "b.png").write_bytes(png("blue"))
+    parts = [
+        {"type": "image", "image": "b.png"}, {"type": "text", "text": "and"},
+        {"type": "image_url", "image_url": {"url": "a.png"}}, {"type": "text", "text": "?"},
+    ]  # fmt: skip
+    (question,) = rows({"prompt": [{"role": "user", "content": parts}]})
+    assert (question.text, question.images) == (f"{P}and{P}?", ("mine/b.png", "mine/a.png"))
+
+
+def test_without_pictures_a_mark_is_text(rows):
+    (question,) = rows({"text": "What does <image> do in HTML?"})
+    assert (question.text, question.images) == ("What does <image> do in HTML?", ())
+
+
 @pytest.mark.parametrize(
     ("conversation", "reason", "detail"),
     [
-        (turns("a", "b", "c", "d"), DropReason.UNSUPPORTED, "a conversation of 2 turns"),
-        ([{"from": "system", "value": "s"}, *turns("a")], DropReason.UNSUPPORTED, "a turn of 'system'"),
-        (turns("See <image> and say."), DropReason.UNSUPPORTED, "pictures between the words"),
-        ([{"role": "user", "content": [{"type": "image"}]}], DropReason.UNSUPPORTED, "several parts"),
-        (turns("<image>\n<image>\nWhich?"), DropReason.BAD_ROW, "2 marks <image> for 1 pictures"),
-        (turns("a", "b")[::-1], DropReason.BAD_ROW, "a question and perhaps its reply"),
+        ([*turns("a"), {"from": "tool", "value": "s"}], DropReason.UNSUPPORTED, "a turn of 'tool'"),
+        ([{"role": "user", "content": [{"type": "video"}]}], DropReason.UNSUPPORTED, "a part of the type 'video'"),
+        ([{"role": "user", "content": [{"type": "image"}]}], DropReason.BAD_ROW, "text must be text"),
+        (turns("<image>\n<image>\nWhich?"), DropReason.BAD_ROW, "2 places for 1 picture;"),
+        (turns("a", "b")[::-1], DropReason.BAD_ROW, "from the user on; here assistant, user"),
         (["a"], DropReason.BAD_ROW, "is a mapping, not 'a'"),
+        (
+            [{"role": "user", "content": [{"type": "image", "image": x} for x in ("a.png", "a.png")]}],
+            DropReason.BAD_ROW,
+            "has 2 pictures, of which it gives 2, and the row has 1 beside it",
+        ),
     ],
 )
 def test_other_conversations_are_dropped_and_said(tmp_path, png, write_lines, conversation, reason, detail):

@@ -25,7 +25,7 @@ END_OF_TURN = "<|im_end|>"
 
 
 @dataclass(frozen=True)
-class Conversation:
+class ConversationTemplate:
     """A conversation template: ChatML with a system message of its own."""
 
     system: str
@@ -41,9 +41,9 @@ INTERNVL2_5_SYSTEM = (
     "你是书生·万象，英文名是InternVL，是由上海人工智能实验室、清华大学及多家合作单位联合开发的多模态大语言模型。"
 )
 CONVERSATIONS = {
-    "Hermes-2": Conversation(INTERNVL2_SYSTEM, END_OF_TURN),
-    "internlm2-chat": Conversation(INTERNVL2_SYSTEM, END_OF_TURN),
-    "internvl2_5": Conversation(INTERNVL2_5_SYSTEM, END_OF_TURN + "\n"),
+    "Hermes-2": ConversationTemplate(INTERNVL2_SYSTEM, END_OF_TURN),
+    "internlm2-chat": ConversationTemplate(INTERNVL2_SYSTEM, END_OF_TURN),
+    "internvl2_5": ConversationTemplate(INTERNVL2_5_SYSTEM, END_OF_TURN + "\n"),
 }
 
 

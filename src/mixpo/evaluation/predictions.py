@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import Any
 
 from mixpo.errors import DataError
-from mixpo.questions.values import number
 from mixpo.records import FinishReason
 from mixpo.tables import ENDINGS, ending, rows
+from mixpo.values import number
 
 TEXTS = ("prediction", "response", "model_answer", "text")
 IDS = ("question_id", "index", "pid", "id", "questionId", "sample_index", "key")

@@ -8,12 +8,11 @@ from typing import Any
 
 import yaml
 
-from mixpo.errors import DataError, ImageError, UserError
+from mixpo.errors import DataError, ImageError, Unsupported, UserError
 from mixpo.files import RunFiles, Shards
 from mixpo.images import ImageRoots
 from mixpo.json_lines import to_json
 from mixpo.pairs.formats.pictures import ExportPictures
-from mixpo.pairs.formats.row import Unsupported
 from mixpo.pairs.import_pairs import FORMATS, Format, FormatModule
 from mixpo.progress import say, track
 from mixpo.records import Dropped, DropReason, PreferencePair

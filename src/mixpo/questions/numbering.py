@@ -13,7 +13,7 @@ from typing import Any
 from mixpo.errors import BadRow, DataError
 from mixpo.prompts import letter
 from mixpo.questions.options import Options
-from mixpo.questions.values import whole
+from mixpo.values import whole
 
 NUMBER = re.compile(r"[+-]?\d+(?:\.\d+)?")
 

@@ -14,7 +14,7 @@ from typing import Any
 
 from mixpo.errors import BadRow
 from mixpo.prompts import letter
-from mixpo.questions.values import line, parsed, short, whole
+from mixpo.values import line, parsed, short, whole
 
 COLUMNS = "ABCDEFGH"
 OWN_LETTER = re.compile(r"\(?([A-Z])[.):]\s*\S")

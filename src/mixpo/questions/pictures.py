@@ -14,8 +14,8 @@ from typing import Any
 
 from mixpo.errors import BadRow, ImageError
 from mixpo.images import inside, is_url
-from mixpo.questions.values import parsed, short
 from mixpo.tables import Row
+from mixpo.values import parsed, short
 
 EXTENSIONS = {b"\x89PNG": ".png", b"\xff\xd8\xff": ".jpg", b"GIF8": ".gif", b"RIFF": ".webp", b"BM": ".bmp"}
 STARTS = (*EXTENSIONS, b"II*\0", b"MM\0*")
@@ -55,7 +55,7 @@ def images_of(given: Any, place: Place) -> tuple[tuple[str, ...], dict[str, byte
     """
     paths: list[str] = []
     pictures: dict[str, bytes | str] = {}
-    for entry in _entries(given):
+    for entry in entries(given):
         content, name = _content(entry)
         if content is None and is_url(str(name)):
             if not place.fetch:
@@ -78,7 +78,7 @@ def images_of(given: Any, place: Place) -> tuple[tuple[str, ...], dict[str, byte
     return tuple(paths), pictures
 
 
-def _entries(given: Any) -> list[Any]:
+def entries(given: Any) -> list[Any]:
     """The pictures one by one; a table's cell has a list of them as JSON text."""
     if isinstance(given, str) and given.startswith("["):
         given = parsed(given)
@@ -186,6 +186,6 @@ def with_pictures(found: Iterator[Row]) -> Iterator[Row]:
 def _pictures(text: str) -> Any:
     """The pictures of a cell as bytes; as it stands when they cannot be read, to be left out with the reason."""
     try:
-        return [_decoded(part) for part in _entries(text)]
+        return [_decoded(part) for part in entries(text)]
     except (ImageError, AttributeError):
         return text

@@ -4,7 +4,8 @@ The columns (a recipe's `fields` says what a data set calls them, when it calls 
 all that is read):
 
     id  answer  kind  domain  category  precision  unit  meta
-    text, question, problem, query, prompt, or conversations of one turn
+    text, question, problem, query, prompt, conversations or messages (`mixpo.conversations`)
+    system, turns or history: what stands before the text
     choices or options, or columns A to H (`mixpo.questions.options`)
     images, image or image_path (`mixpo.questions.pictures`)
 
@@ -13,22 +14,37 @@ Other columns are kept in `meta`.
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-from mixpo.errors import BadRow, FieldError, ImageError
-from mixpo.questions.conversations import UnsupportedTurns, is_conversation, only_turn
+from mixpo.conversations import Conversation, conversation, history, is_conversation
+from mixpo.errors import BadRow, FieldError, ImageError, Unsupported
 from mixpo.questions.numbering import AnswerIndex, Numbering
 from mixpo.questions.options import Options, answers_of, in_columns, misnamed, number_among, only, options_of, quoted
-from mixpo.questions.pictures import Place, images_of
+from mixpo.questions.pictures import Place, entries, images_of
 from mixpo.questions.source import Item, left_out
-from mixpo.questions.values import line, parsed, plain, short, whole
 from mixpo.records import AnswerKind, Dropped, DropReason, Question
 from mixpo.tables import BadLine
+from mixpo.values import line, parsed, plain, short, whole
 
-COLUMNS = ("id", "text", "images", "answer", "kind", "choices", "domain", "category", "precision", "unit", "meta")
+COLUMNS = (
+    "id",
+    "text",
+    "system",
+    "turns",
+    "images",
+    "answer",
+    "kind",
+    "choices",
+    "domain",
+    "category",
+    "precision",
+    "unit",
+    "meta",
+)
 NAMES: dict[str, tuple[str, ...]] = {
-    "text": ("text", "question", "problem", "query", "prompt", "conversations"),
+    "text": ("text", "question", "problem", "query", "prompt", "conversations", "messages"),
+    "turns": ("turns", "history"),
     "images": ("images", "image", "image_path"),
     "choices": ("choices", "options"),
 }
@@ -88,18 +104,17 @@ def item(row: Any, number: int, where: str, options: ReadOptions) -> Item | Drop
         return left_out(where, DropReason.TORN_LINE, str(row))
     try:
         values, rest = _split(row, options)
-        given = values.pop("images", None)
-        images, pictures = images_of(given if options.pictures else None, options)
         own_id = line("id", values.pop("id", number))
-        if "text" not in values:
-            raise BadRow("there is no text")
-        if is_conversation(values["text"]):
-            rest |= _turn(values, len(images) if options.pictures else None)
+        asked = _asked(values, rest)
+        shown = asked.images(entries(values.pop("images", None))) if options.pictures else []
+        images, pictures = images_of(shown, options)
+        asked = asked.with_pictures(len(images) if options.pictures else asked.marks)
         meta = {**rest, **_mapping(values.pop("meta", {}))}
         read = _answered(values, where, options)
+        read |= {"text": _text("text", asked.text), "system": asked.system, "turns": asked.turns}
         read |= {name: READERS[name](name, value) for name, value in values.items()}
         question = Question(id=f"{options.source}-{own_id}", images=images, meta=meta, **read)
-    except UnsupportedTurns as error:
+    except Unsupported as error:
         return left_out(where, DropReason.UNSUPPORTED, str(error))
     except BadRow as error:
         return left_out(where, DropReason.BAD_ROW, str(error))
@@ -162,19 +177,27 @@ def _is_missing(value: Any) -> bool:
     return value is None or (isinstance(value, float) and math.isnan(value))
 
 
-def _turn(values: dict[str, Any], images: int | None) -> dict[str, Any]:
-    """Puts a conversation's question in its place, and its reply where `fields` says that it is the answer.
+def _asked(values: dict[str, Any], rest: dict[str, Any]) -> Conversation:
+    """Takes what is asked out of a row's values: a text, or a conversation with its reply.
 
-    Returns what of it is no field.
+    The reply goes where `fields` says that it is the answer, else into the `rest`.
     """
-    conversation = values["text"]
-    values["text"], reply = only_turn(conversation, images)
-    if values.get("answer") is not conversation:
-        return {} if reply is None else {"reply": reply}
-    if reply is None:
-        raise BadRow("the conversation has no reply, which is to be the answer")
-    values["answer"] = reply
-    return {}
+    if "text" not in values:
+        raise BadRow("there is no text")
+    given = values.pop("text")
+    if is_conversation(given):
+        asked = conversation(given)
+        if values.get("answer") is given:
+            if asked.reply is None:
+                raise BadRow("the conversation has no reply, which is to be the answer")
+            values["answer"] = asked.reply
+        elif asked.reply is not None:
+            rest["reply"] = asked.reply
+    else:
+        asked = Conversation(text=_text("text", given))
+    if (before := values.pop("turns", None)) is not None:
+        asked = replace(asked, turns=(*history(before), *asked.turns))
+    return replace(asked, system=_text("system", values.pop("system", None) or asked.system))
 
 
 def _answered(values: dict[str, Any], where: str, options: ReadOptions) -> dict[str, Any]:
@@ -230,5 +253,5 @@ def _mapping(value: Any) -> dict[str, Any]:
 
 
 READERS: dict[str, Callable[[str, Any], Any]] = {
-    "text": _text, "domain": _text, "category": line, "unit": _text, "precision": _whole,
+    "domain": _text, "category": line, "unit": _text, "precision": _whole,
 }  # fmt: skip

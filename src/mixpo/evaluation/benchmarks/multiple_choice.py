@@ -20,7 +20,7 @@ from mixpo.evaluation.benchmarks.fields import (
     split_options,
     truth,
 )
-from mixpo.questions.values import whole
+from mixpo.values import whole
 
 
 def ai2d(row: Row) -> dict[str, Any]:

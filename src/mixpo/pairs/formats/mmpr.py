@@ -15,7 +15,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from mixpo.errors import DataError
+from mixpo.errors import DataError, Unsupported
 from mixpo.pairs.formats.pictures import ExportPictures
 from mixpo.pairs.formats.row import (
     IMAGES,
@@ -24,7 +24,6 @@ from mixpo.pairs.formats.row import (
     Content,
     Entry,
     PairSource,
-    Unsupported,
     own_fields,
     refuse_placeholders,
     without_placeholders,

@@ -10,21 +10,20 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from mixpo.errors import BadRow
+from mixpo.errors import BadRow, Unsupported
 from mixpo.pairs.formats.pictures import ExportPictures
 from mixpo.pairs.formats.row import (
     PLACEHOLDER,
     Content,
-    Unsupported,
     images_of,
     only_message,
     own_fields,
     refuse_placeholders,
-    short,
     without_placeholders,
 )
 from mixpo.records import PreferencePair
 from mixpo.tables import write_jsonl
+from mixpo.values import short
 
 FILE = "train.jsonl"
 

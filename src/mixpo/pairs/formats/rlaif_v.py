@@ -8,8 +8,9 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from mixpo.errors import Unsupported
 from mixpo.pairs.formats.pictures import ExportPictures
-from mixpo.pairs.formats.row import Content, Unsupported, own_fields
+from mixpo.pairs.formats.row import Content, own_fields
 from mixpo.pairs.formats.trl import TEXT, own_columns, own_features
 from mixpo.records import PreferencePair
 from mixpo.tables import write_parquet

@@ -10,11 +10,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from mixpo.errors import BadRow, ImageError
+from mixpo.errors import BadRow, ImageError, Unsupported
 from mixpo.images import inside
 from mixpo.json_lines import to_json
 from mixpo.records import Dropped, DropReason, Origin, PreferencePair
 from mixpo.tables import BadLine, Row
+from mixpo.values import short
 
 OWN = ("id", "question_id", "origin", "chosen_id", "rejected_id", "rejected_ended", "answer_gt")
 """The fields of a pair that no other format has, and the ground truth (named as in MMPR)."""
@@ -23,10 +24,6 @@ IMAGES = "images"
 PLACEHOLDER = "<image>"
 STEP = "import"
 EXTENSIONS = {b"\x89PNG": ".png", b"\xff\xd8\xff": ".jpg", b"GIF8": ".gif", b"RIFF": ".webp", b"BM": ".bmp"}
-
-
-class Unsupported(ValueError):
-    """What a format can say and a pair cannot (video, images within the text, several turns); the message says what."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -210,8 +207,3 @@ def only_message(messages: Any, role: str, what: str) -> Any:
     if roles != [role]:
         raise Unsupported(f"{what} has the turns {', '.join(map(str, roles)) or 'none'}; a pair has one of {role}")
     return messages[0].get("content")
-
-
-def short(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= 60 else f"{text[:57]}…"

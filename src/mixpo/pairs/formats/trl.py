@@ -10,17 +10,12 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from mixpo.errors import BadRow
+from mixpo.errors import BadRow, Unsupported
 from mixpo.pairs.formats.pictures import ExportPictures
-from mixpo.pairs.formats.row import (
-    Content,
-    Unsupported,
-    only_message,
-    own_fields,
-    short,
-)
+from mixpo.pairs.formats.row import Content, only_message, own_fields
 from mixpo.records import PreferencePair
 from mixpo.tables import write_parquet
+from mixpo.values import short
 
 FILE = "train.parquet"
 TEXT = {"dtype": "string", "_type": "Value"}

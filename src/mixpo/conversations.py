@@ -1,0 +1,145 @@
+"""Conversations as other programs write them: lists of turns, read into what a question or a pair has of them.
+
+[{"from": "human", "value": "<image>\\nWhat is it?"}, {"from": "gpt", "value": "A cat."}]            LLaVA, ShareGPT
+[{"role": "user", "content": [{"type": "image"}, {"type": "text", "text": "What is it?"}]}]          OpenAI, TRL
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from mixpo.errors import BadRow, DataError, Unsupported
+from mixpo.messages import MARK, PICTURE, count, placed
+from mixpo.records import Role, Turn
+from mixpo.values import parsed, short
+
+ROLES = {
+    "human": Role.USER, "user": Role.USER,
+    "gpt": Role.ASSISTANT, "assistant": Role.ASSISTANT, "model": Role.ASSISTANT,
+    "system": "system", "developer": "system",
+}  # fmt: skip
+"""What speakers are called."""
+PICTURES = ("image", "image_url", "input_image")
+TEXTS = ("text", "input_text", "output_text")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Conversation:
+    """A list of turns, read; pictures between words are U+FFFC (`mixpo.messages`)."""
+
+    system: str = ""
+    turns: tuple[Turn, ...] = ()
+    """What was said before `text`."""
+    text: str = ""
+    """The last user turn."""
+    reply: str | None = None
+    """What the assistant says after it; None: nothing."""
+    pictures: list[Any] = field(default_factory=list)
+    """What the parts say of their pictures, in order: a path, bytes, a mapping; None: only that one stands there."""
+
+    @property
+    def marks(self) -> int:
+        """Places for pictures."""
+        return sum(len(MARK.findall(text)) for text in (*self._asked, self.text))
+
+    @property
+    def _asked(self) -> list[str]:
+        return [turn.text for turn in self.turns if turn.role == Role.USER]
+
+    def with_pictures(self, images: int, after: str | None = None) -> "Conversation":
+        """The conversation with so many pictures in their places (`mixpo.messages.placed`); raises BadRow."""
+        try:
+            texts = iter(placed([*self._asked, self.text], images, after))
+        except DataError as error:
+            raise BadRow(str(error)) from None
+        turns = tuple(replace(turn, text=next(texts)) if turn.role == Role.USER else turn for turn in self.turns)
+        return replace(self, turns=turns, text=next(texts))
+
+    def images(self, given: Sequence[Any]) -> list[Any]:
+        """The row's pictures: those that the parts carry, or those `given` beside them.
+
+        Raises BadRow where both give some, and not the same number, or where a part's picture is nowhere.
+        """
+        carried = [picture for picture in self.pictures if picture is not None]
+        if len(given) == len(self.pictures) or not self.pictures or (given and not carried):
+            return list(given)
+        if given or len(carried) < len(self.pictures):
+            raise BadRow(
+                f"the conversation has {count(len(self.pictures), 'picture')}, of which it gives {len(carried)}, and "
+                f"the row has {len(given)} beside it"
+            )
+        return carried
+
+
+def is_conversation(value: Any) -> bool:
+    """Whether a column holds turns instead of a text; a table has them as JSON text."""
+    found = parsed(value)
+    return isinstance(found, list) and (found is value or (found != [] and isinstance(found[0], dict)))
+
+
+def conversation(value: Any) -> Conversation:
+    """Reads a list of turns: perhaps a system prompt, then user and assistant by turns, from a user's on.
+
+    Raises Unsupported for turns of tools and for parts that are neither words nor pictures, BadRow for what is no
+    conversation.
+    """
+    given = parsed(value)
+    if not isinstance(given, list | tuple):
+        raise BadRow(f"a conversation is a list of turns, not {short(value)}")
+    pictures: list[Any] = []
+    said = [_turn(turn, pictures) for turn in given]
+    system = said.pop(0)[1] if said and said[0][0] == "system" else ""
+    roles = [role for role, _ in said]
+    if not roles or any(role != tuple(Role)[number % 2] for number, role in enumerate(roles)):
+        spoken = ", ".join(map(str, roles)) or "nobody"
+        raise BadRow(f"in a conversation user and assistant speak by turns, from the user on; here {spoken}")
+    reply = said.pop()[1] if roles[-1] is Role.ASSISTANT else None
+    turns = tuple(Turn(role=Role(role), text=text) for role, text in said)
+    if any(PICTURE in turn.text for turn in turns if turn.role == Role.ASSISTANT) or PICTURE in (reply or ""):
+        raise Unsupported("a picture in an assistant's turn")
+    return Conversation(system=system, turns=turns[:-1], text=turns[-1].text, reply=reply, pictures=pictures)
+
+
+def history(value: Any) -> tuple[Turn, ...]:
+    """Earlier turns: a list of turns, or of pairs of what was asked and said, as alpaca's `history` has them."""
+    given = parsed(value)
+    if isinstance(given, list) and all(isinstance(pair, list | tuple) and len(pair) == 2 for pair in given):
+        given = [{"role": role, "content": text} for pair in given for role, text in zip(Role, pair, strict=True)]
+    if given == []:
+        return ()
+    read = conversation(given)
+    if read.system or read.reply is None or read.pictures:
+        raise BadRow(f"turns before the question are a user's and the assistant's by turns, not {short(value)}")
+    return (*read.turns, Turn(role=Role.USER, text=read.text), Turn(role=Role.ASSISTANT, text=read.reply))
+
+
+def _turn(turn: Any, pictures: list[Any]) -> tuple[str, str]:
+    """Who speaks, and what is said."""
+    if not isinstance(turn, Mapping):
+        raise BadRow(f"a turn of a conversation is a mapping, not {short(turn)}")
+    name, content = turn.get("from", turn.get("role")), turn.get("value", turn.get("content"))
+    if turn.get("tool_calls"):
+        raise Unsupported("a call of a tool")
+    if not isinstance(name, str) or not isinstance(content, str | list):
+        raise BadRow(f"a turn of a conversation has `role` and `content`, not {short(dict(turn))}")
+    if name not in ROLES:
+        raise Unsupported(f"a conversation with a turn of {name!r}")
+    return ROLES[name], content if isinstance(content, str) else "".join(_part(part, pictures) for part in content)
+
+
+def _part(part: Any, pictures: list[Any]) -> str:
+    if isinstance(part, str):
+        return part
+    if not isinstance(part, Mapping):
+        raise BadRow(f"a part of a turn is a mapping, not {short(part)}")
+    kind = part.get("type") or next((kind for kind in ("text", *PICTURES) if part.get(kind) is not None), None)
+    if kind in TEXTS:
+        text = part.get("text")
+        if not isinstance(text, str):
+            raise BadRow(f"a part of a turn has no text: {short(dict(part))}")
+        return text
+    if kind not in PICTURES:
+        raise Unsupported(f"a part of the type {kind!r}")
+    named = (part.get(name) for name in ("image", "image_url", "url", "path", "base64", "bytes"))
+    pictures.append(next((value for value in named if value is not None), None))
+    return PICTURE
