@@ -266,7 +266,7 @@ P = "\N{OBJECT REPLACEMENT CHARACTER}"
         ({"conversations": turns("a", "b", "<image>c", "d")}, ("", ("a", "b"), f"{P}c", "d")),
         ({"conversations": [{"from": "system", "value": "s"}, *turns("a")]}, ("s", (), "a", None)),
         ({"system": "s", "text": "a"}, ("s", (), "a", None)),
-        ({"text": "a", "history": [["<image>b", "c"], ["d", "e"]]}, ("", (f"{P}b", "c", "d", "e"), "a", None)),
+        ({"text": "a", "history": [["See <image>b", "c"], ["d", "e"]]}, ("", (f"See {P}b", "c", "d", "e"), "a", None)),
         ({"text": "a", "turns": turns("b", "c")}, ("", ("b", "c"), "a", None)),
         ({"text": "See <image> and say."}, ("", (), f"See {P} and say.", None)),
         ({"text": "What?\n<|vision_start|><|image_pad|><|vision_end|>"}, ("", (), f"What?\n{P}", None)),
