@@ -10,6 +10,7 @@ from jinja2 import TemplateError
 from mixpo.errors import DataError, UserError
 from mixpo.messages import PICTURE, broken, parts, placed, text_part
 from mixpo.prompts import opens_thought
+from mixpo.videos import Frames
 
 PROBE = "mixpo-end-of-turn-probe"
 """Stands for an answer where the template is asked what it writes after one."""
@@ -29,13 +30,13 @@ class Chat:
         self.processor = processor
         self.tokenizer = getattr(processor, "tokenizer", processor)
 
-    def render(self, prompt: str | Sequence[Mapping[str, Any]], images: int = 0) -> str:
-        """The template's text of a prompt with so many images (`as_messages`), up to where the answer begins.
+    def render(self, prompt: str | Sequence[Mapping[str, Any]], images: int = 0, videos: int = 0) -> str:
+        """The template's text of a prompt with so many images and videos (`as_messages`), up to where an answer begins.
 
         Tokens that stand for pictures or frame a turn are broken where a text has them (`mixpo.messages.broken`).
-        Raises DataError for a prompt that the template refuses, or of which it leaves out what is said.
+        Raises DataError for a prompt that the template refuses, or of which it leaves out what is said or shown.
         """
-        messages = as_messages(prompt, images=images)
+        messages = as_messages(prompt, images=images, videos=videos)
         for part in (part for message in messages for part in message["content"] if part["type"] == "text"):
             part["text"] = broken(part["text"], self.framing)
         try:
@@ -47,7 +48,15 @@ class Chat:
             # Templates of reasoning models take the thoughts out of earlier answers.
             if message["role"] != "assistant" and not all(words in text for words in said):
                 raise DataError(f"the model's chat template leaves out what the {message['role']} turn says")
+        if videos and (not self.video_token or text.count(self.video_token) != videos):
+            raise DataError(f"{type(self.processor).__name__} and its chat template take no videos")
         return text
+
+    @property
+    def video_token(self) -> str:
+        """What the template writes for a video; empty for a processor that takes none."""
+        token = getattr(self.processor, "video_token", None)
+        return token if isinstance(token, str) and getattr(self.processor, "video_processor", None) else ""
 
     def prompt_ids(self, text: str) -> list[int]:
         """Tokens of a rendered prompt; an image is the one token that the template writes for it."""
@@ -56,12 +65,28 @@ class Chat:
     def inputs(self, texts: Sequence[str], images: Sequence[Sequence[Any]], *, padding: bool = False) -> dict[str, Any]:
         """The processor's tensors for rendered prompts: input_ids (texts, columns), masks, pixels and the like.
 
-        `images` has the Pillow images of each text. Either all texts have some or none has (processors do not take a
-        mixture). Raises whatever the processor raises for images that it does not take.
+        `images` has the Pillow images of each text, and the `Frames` of its videos. Either all texts have some or none
+        has, of each kind (processors do not take a mixture). Raises whatever the processor raises for images that it
+        does not take, and DataError for videos that it gives to its model in a way that is not known here.
         """
-        pictures = {"images": [list(own) for own in images]} if images[0] else {}
+        videos = [one for own in images for one in own if isinstance(one, Frames)]
+        pictures = [[one for one in own if not isinstance(one, Frames)] for own in images]
         options = {"padding": padding, "return_tensors": "pt", **self._special_tokens(texts)}
-        return dict(self.processor(text=list(texts), **pictures, **options))
+        if pictures[0]:
+            options["images"] = pictures
+        if not videos:
+            return dict(self.processor(text=list(texts), **options))
+        options["videos"] = [list(video.images) for video in videos]
+        options["videos_kwargs"] = {
+            "do_sample_frames": False, "video_metadata": [video.metadata for video in videos],
+            "input_data_format": "channels_last",
+        }  # fmt: skip
+        inputs = dict(self.processor(text=list(texts), **options))
+        # Patches with a grid for each video (Qwen-VL) or frames as images (InternVL): prompts can share a batch.
+        filmed = inputs.get("pixel_values_videos")
+        if (inputs["pixel_values"].ndim != 4) if filmed is None else (filmed.ndim != 2):
+            raise DataError(f"videos of {type(self.processor).__name__} are not supported; use another model")
+        return inputs
 
     def _special_tokens(self, texts: Sequence[str]) -> dict[str, bool]:
         """Tells the tokenizer not to write the first token where the template has written it already."""
@@ -128,11 +153,14 @@ class Chat:
             )
 
 
-def as_messages(given: str | Sequence[Mapping[str, Any]], role: str = "user", images: int = 0) -> list[dict[str, Any]]:
+def as_messages(
+    given: str | Sequence[Mapping[str, Any]], role: str = "user", images: int = 0, videos: int = 0
+) -> list[dict[str, Any]]:
     """Messages whose contents are lists of parts; a text is one message of `role`.
 
     Images that no part names stand where the user's texts have marks for them (`mixpo.messages.placed`), else first in
-    the first user turn. Raises DataError when parts or marks name another number of images than there are.
+    the first user turn. Raises DataError when parts or marks name another number of images, or parts of videos, than
+    there are.
     """
     given = [{"role": role, "content": given}] if isinstance(given, str) else given
     messages: list[dict[str, Any]] = []
@@ -142,7 +170,11 @@ def as_messages(given: str | Sequence[Mapping[str, Any]], role: str = "user", im
         # `datasets` fills the keys that a part does not have with None.
         found = [{key: value for key, value in part.items() if value is not None} for part in found]
         messages.append({"role": message["role"], "content": found})
-    named = sum(part["type"] == "image" for message in messages for part in message["content"])
+    named, filmed = (
+        sum(part["type"] == kind for message in messages for part in message["content"]) for kind in ("image", "video")
+    )
+    if filmed != videos:
+        raise DataError(f"the prompt names {filmed} videos and the row has {videos}; they must be equal")
     if named == 0 and images:
         _place(messages, images)
     elif named != images:

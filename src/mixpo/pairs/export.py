@@ -69,6 +69,8 @@ def _write(files: RunFiles, writer: FormatModule, out: Path, pairs: Shards[Prefe
     def rows() -> Iterator[dict[str, Any]]:
         for pair in track(pairs, "export"):
             try:
+                if pair.videos:
+                    raise Unsupported("it shows a video; exported pairs have images only")
                 yield writer.row(pair, answers.get(pair.question_id), pictures)
             except (Unsupported, ImageError) as error:
                 reason = DropReason.BAD_IMAGE if isinstance(error, ImageError) else DropReason.UNSUPPORTED

@@ -150,6 +150,7 @@ def _records(config: Config, files: RunFiles) -> Iterator[PreferencePair | Dropp
                         id=pair.question_id,
                         text=pair.prompt,
                         images=pair.images,
+                        videos=pair.videos,
                         answer=record.answer,
                         system=pair.system,
                         turns=pair.turns,

@@ -8,7 +8,7 @@ import binascii
 import hashlib
 import io
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from mixpo.errors import BadRow, ImageError
 from mixpo.images import inside, is_url
 from mixpo.tables import Row
 from mixpo.values import parsed, short
+from mixpo.videos import FramesConfig
 
 EXTENSIONS = {b"\x89PNG": ".png", b"\xff\xd8\xff": ".jpg", b"GIF8": ".gif", b"RIFF": ".webp", b"BM": ".bmp"}
 STARTS = (*EXTENSIONS, b"II*\0", b"MM\0*")
@@ -28,6 +29,8 @@ POINTER = 64
 no picture in base64 is."""
 NAMED = ("path", "url", "image_url", "image")
 """Keys under which a mapping names its picture, where it has no bytes."""
+
+NOT_FETCHED = "images are fetched from addresses only with `fetch_images: true`"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -42,6 +45,8 @@ class Place:
     """Whether pictures named by path are copied into the run too, or stay where they are."""
     fetch: bool = False
     """Whether pictures named by an http(s) address are fetched into the run, or refused."""
+    frames: FramesConfig = field(default_factory=FramesConfig)
+    """Which frames are taken of videos."""
 
     def stored(self, name: str) -> str:
         """The path of a picture that is written into the run: under a root of its own where others stay in place."""
@@ -56,16 +61,16 @@ def images_of(given: Any, place: Place) -> tuple[tuple[str, ...], dict[str, byte
     paths: list[str] = []
     pictures: dict[str, bytes | str] = {}
     for entry in entries(given):
-        content, name = _content(entry)
+        content, name = content_of(entry)
         if content is None and is_url(str(name)):
             if not place.fetch:
-                raise ImageError(f"{name}: images are fetched from addresses only with `fetch_images: true`")
+                raise ImageError(f"{name}: {NOT_FETCHED}")
             path = place.stored(f"{hashlib.sha256(str(name).encode()).hexdigest()[:20]}.img")
             pictures[path] = str(name)
         elif content is None and not place.store:
-            path = f"{place.source}/{_find(name, place)[1]}"
+            path = f"{place.source}/{find(name, place)[1]}"
         else:
-            content = _read(_find(name, place)[0]) if content is None else content
+            content = _read(find(name, place)[0]) if content is None else content
             if not content:
                 raise ImageError("the image is empty")
             # Named by its content: a picture that many questions share is stored once.
@@ -85,7 +90,7 @@ def entries(given: Any) -> list[Any]:
     return list(given) if isinstance(given, list | tuple) else [] if given is None else [given]
 
 
-def _content(entry: Any) -> tuple[bytes | None, Any]:
+def content_of(entry: Any) -> tuple[bytes | None, Any]:
     """Encoded bytes, when the entry carries them, else what it is called; a Pillow image is encoded as PNG."""
     if isinstance(entry, Mapping):
         if (content := entry.get("bytes")) is not None:
@@ -145,7 +150,7 @@ def _read(file: Path) -> bytes:
         raise ImageError(f"{file.name}: cannot be read ({error.strerror})") from error
 
 
-def _find(path: Any, place: Place) -> tuple[Path, str]:
+def find(path: Any, place: Place) -> tuple[Path, str]:
     """The file a row names, and its path from the root. Raises ImageError when it is not a file under the root."""
     if not isinstance(path, str) or not path:
         raise BadRow(f"an image must be a path or bytes, not {short(path)}")

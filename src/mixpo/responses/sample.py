@@ -23,6 +23,7 @@ from mixpo.responses.balance import Balance, Judge, until_balanced
 from mixpo.responses.ledger import Ledger, blocks
 from mixpo.responses.prefetch import read_ahead
 from mixpo.responses.sampling_config import SamplingConfig
+from mixpo.videos import opened
 
 IMAGES_AHEAD = 32
 """Questions whose images are opened before the backend asks for them."""
@@ -98,7 +99,7 @@ def draw(
     def requests() -> Iterator[Request]:
         for question in questions:
             try:
-                images = tuple(image_roots.open(image) for image in question.images)
+                images = tuple(opened(question.images, question.videos, image_roots))
             except ImageError as error:
                 refused.append(Dropped(id=question.id, step="sample", reason=DropReason.BAD_IMAGE, detail=str(error)))
                 continue

@@ -7,6 +7,7 @@ from torch.utils.data import Dataset
 from mixpo.images import ImageRoots
 from mixpo.messages import messages
 from mixpo.records import Demonstration, PreferencePair
+from mixpo.videos import opened, videos_among
 
 
 class RowDataset(Dataset):
@@ -27,8 +28,9 @@ class RowDataset(Dataset):
 
     def __getitem__(self, index: int) -> dict[str, Any]:
         record = self.records[index]
-        prompt = messages(record.prompt, len(record.images), record.system, record.turns)
-        row = {"images": [self.roots.open(image) for image in record.images], "prompt": prompt}
+        images = opened(record.images, record.videos, self.roots)
+        prompt = messages(record.prompt, len(images), record.system, record.turns, videos_among(images))
+        row = {"images": images, "prompt": prompt}
         if isinstance(record, PreferencePair):
             given = {"chosen": record.chosen, "rejected": record.rejected, "rejected_ended": record.rejected_ended}
             return {**row, **given}

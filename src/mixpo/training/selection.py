@@ -6,9 +6,11 @@ from collections.abc import Iterable, Sequence
 from typing import Any, TypeVar
 
 from mixpo.batches.encode import Encoder
-from mixpo.errors import DataError, ImageError
+from mixpo.errors import DataError, ImageError, Unsupported
 from mixpo.images import ImageRoots
+from mixpo.messages import messages
 from mixpo.records import Demonstration, Dropped, DropReason
+from mixpo.videos import opened, videos_among
 
 T = TypeVar("T")
 BUCKETS = 10_000
@@ -19,6 +21,7 @@ def usable(records: Iterable[Any], encoder: Encoder, roots: ImageRoots, step: st
     kept = []
     sound: set[str] = set()
     sizes: set[tuple[int, int]] = set()
+    filmed: set[str] = set()
     for record in records:
         texts = [record.text] if isinstance(record, Demonstration) else [record.chosen, record.rejected]
         try:
@@ -27,14 +30,33 @@ def usable(records: Iterable[Any], encoder: Encoder, roots: ImageRoots, step: st
             for image in set(record.images) - sound:
                 _try_size(roots.open(image), image, encoder.chat.processor, sizes)
                 sound.add(image)
+            if record.videos and record.question_id not in filmed:
+                _try_videos(record, encoder, roots)
+                filmed.add(record.question_id)
         except ImageError as error:
             dropped.append(Dropped(id=record.id, step=step, reason=DropReason.BAD_IMAGE, detail=str(error)))
+        except Unsupported as error:
+            dropped.append(Dropped(id=record.id, step=step, reason=DropReason.UNSUPPORTED, detail=str(error)))
         except DataError as error:
             reason = DropReason.COMPLETION_TOO_LONG if all(texts) else DropReason.EMPTY
             dropped.append(Dropped(id=record.id, step=step, reason=reason, detail=str(error)))
         else:
             kept.append(record)
     return kept
+
+
+def _try_videos(record: Any, encoder: Encoder, roots: ImageRoots) -> None:
+    """Raises Unsupported when the model's processor does not take the videos of a record, ImageError when it refuses
+    these."""
+    images = opened(record.images, record.videos, roots)
+    prompt = messages(record.prompt, len(images), record.system, record.turns, videos_among(images))
+    try:
+        videos = len(record.videos)
+        encoder.chat.inputs([encoder.chat.render(prompt, len(images) - videos, videos)], [images])
+    except DataError as error:
+        raise Unsupported(str(error)) from error
+    except (ValueError, RuntimeError, ArithmeticError, TypeError) as error:
+        raise ImageError(f"the model's processor refuses the video: {error}") from error
 
 
 def _try_size(image: Any, name: str, processor: Any, sizes: set[tuple[int, int]]) -> None:

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 from mixpo.errors import DataError, MissingExtra, UserError, first_line
 from mixpo.models.chat import Chat
 from mixpo.records import Dropped, DropReason, FinishReason
-from mixpo.responses.backend import Completion, Request, SamplingParams, consecutive, engine_seed
+from mixpo.responses.backend import Completion, Request, SamplingParams, consecutive, engine_seed, no_videos
 from mixpo.responses.backends import canaries
 
 AHEAD = 4
@@ -105,6 +105,9 @@ class VLLMBackend:
 
     def _add(self, request: Request, params: SamplingParams, running: dict[str, Any]) -> Iterator[Dropped]:
         """Gives a request to the engine; what it cannot take is dropped."""
+        if request.videos:
+            yield no_videos(request, "the vllm backend")
+            return
         try:
             prompt: dict[str, Any] = {"prompt_token_ids": self._prompt_ids(request)}
         except DataError as error:

@@ -35,9 +35,12 @@ class RequestEncoder:
     def __call__(self, requests: Sequence[Request]) -> dict[str, Tensor]:
         """Model inputs of all requests, left-padded: input_ids and attention_mask (requests, columns), pixels.
 
-        Either all requests have images or none has.
+        Either all requests have images or none has, and videos likewise.
         """
-        texts = [self.chat.render(request.messages, len(request.images)) for request in requests]
+        texts = [
+            self.chat.render(request.messages, len(request.images) - len(request.videos), len(request.videos))
+            for request in requests
+        ]
         inputs = self.chat.inputs(texts, [request.images for request in requests], padding=len(requests) > 1)
         return append_prefixes(inputs, [request.prefix_token_ids for request in requests], self.tokenizer.pad_token_id)
 
@@ -53,7 +56,7 @@ def _batches(
     requests: Iterator[Request], encoder: RequestEncoder, context: int, most: int
 ) -> Iterator[Encoded | Dropped]:
     size = 1
-    for _, same in itertools.groupby(requests, key=lambda request: bool(request.images)):
+    for _, same in itertools.groupby(requests, key=_kinds):
         while batch := tuple(itertools.islice(same, size)):
             longest = 1
             for encoded in encode(batch, encoder, context):
@@ -61,6 +64,12 @@ def _batches(
                 if isinstance(encoded, Encoded):
                     longest = max(longest, *encoded.lengths)
             size = max(1, min(most, TOKENS // longest))
+
+
+def _kinds(request: Request) -> tuple[bool, bool]:
+    """Whether a request shows pictures, and whether it shows videos: processors take those that are alike together."""
+    videos = len(request.videos)
+    return len(request.images) > videos, videos > 0
 
 
 def encode(batch: tuple[Request, ...], encoder: RequestEncoder, context: int) -> Iterator[Encoded | Dropped]:
@@ -75,7 +84,9 @@ def encode(batch: tuple[Request, ...], encoder: RequestEncoder, context: int) ->
             for request in batch:
                 yield from encode((request,), encoder, context)
         else:
-            detail = str(error) if isinstance(error, DataError) else f"the model's processor refuses the image: {error}"
+            shown = "video" if batch[0].videos else "image"
+            refusal = f"the model's processor refuses the {shown}: {error}"
+            detail = str(error) if isinstance(error, DataError) else refusal
             yield Dropped(id=batch[0].id, step="sample", reason=refused, detail=detail)
         return
     lengths = lengths_of(inputs)

@@ -15,7 +15,7 @@ from typing import Any
 from mixpo.endpoint import FAILURES_IN_A_ROW, Endpoint, EndpointConfig, GaveUp, Refused, Reply
 from mixpo.errors import UserError, first_line
 from mixpo.records import Dropped, DropReason, FinishReason
-from mixpo.responses.backend import Completion, Request, SamplingParams, engine_seed
+from mixpo.responses.backend import Completion, Request, SamplingParams, engine_seed, no_videos
 from mixpo.responses.backends import canaries
 from mixpo.responses.backends.server.capabilities import HELLO, Dialect, learn
 from mixpo.responses.backends.server.jobs import Job, Jobs, ServerRequest
@@ -83,12 +83,17 @@ class OpenAIServerBackend:
     def complete(self, requests: Iterable[Request], params: SamplingParams) -> Iterator[Completion | Dropped]:
         """In the order they finish. Raises UserError when the server fails on one request after the other."""
         self.dialect.check(params)
-        jobs = Jobs(map(self._asked, requests), self.config.choices if self.dialect.several else 1)
+        filmed: list[Request] = []
+        jobs = Jobs(
+            map(self._asked, _without_videos(requests, filmed)), self.config.choices if self.dialect.several else 1
+        )
         crew = Crew[Job, Reply](lambda job: self._ask(job, params), self.config.concurrency)
         try:
             while True:
                 while not crew.full and (job := jobs.next()):
                     crew.give(job)
+                while filmed:
+                    yield no_videos(filmed.pop(), "a server")
                 if not crew.busy:
                     return
                 job, reply = crew.take()
@@ -185,6 +190,15 @@ class OpenAIServerBackend:
             raise UserError("continuing a prefix needs the model's tokenizer; name its folder in server.tokenizer")
         with self.lock:
             return self.tokenizer.decode(list(token_ids), skip_special_tokens=True, clean_up_tokenization_spaces=False)
+
+
+def _without_videos(requests: Iterable[Request], filmed: list[Request]) -> Iterator[Request]:
+    """The requests that show no video; the others go to `filmed`."""
+    for request in requests:
+        if request.videos:
+            filmed.append(request)
+        else:
+            yield request
 
 
 def served_name(model: str, endpoint: Endpoint) -> str:
