@@ -1,0 +1,216 @@
+"""Videos: the same tokens and pixels in sampling, in training and from the processor itself; greedy as `generate`."""
+
+import copy
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from mixpo.batches.encode import Encoder
+from mixpo.batches.layout import Layout, lay_out
+from mixpo.batches.positions import PositionAssigner
+from mixpo.errors import DataError
+from mixpo.images import ImageRoots
+from mixpo.losses.mix import Objective, mix
+from mixpo.models.head import output_head
+from mixpo.records import Dropped, DropReason, Origin, PreferencePair, Role, Turn, Video
+from mixpo.responses.backend import Request, SamplingParams
+from mixpo.responses.backends.embedded.transformers import TransformersBackend
+from mixpo.training.config import MPOConfig
+from mixpo.training.optimizer_step import terms_of
+from mixpo.training.rows import RowDataset
+from mixpo.training.scoring import score
+from mixpo.training.selection import usable
+from mixpo.training.trainer import MPOTrainer
+from mixpo.videos import Frames, opened
+
+FAMILIES = ("internvl", "qwen2_5_vl", "qwen3_vl")
+P = "\ufffc"
+GREEDY = SamplingParams(temperature=0, max_new_tokens=8, logps=True)
+
+
+@pytest.fixture(scope="module")
+def roots(tmp_path_factory):
+    """Seven pictures of one size and one of another."""
+    folder = tmp_path_factory.mktemp("frames")
+    rng = np.random.default_rng(0)
+    for number, (width, height) in enumerate([(56, 42)] * 7 + [(40, 60)]):
+        pixels = rng.integers(0, 256, (height, width, 3), dtype=np.uint8)
+        Image.fromarray(pixels).save(folder / f"{number}.png")
+    return ImageRoots({"a": folder})
+
+
+def names(*numbers):
+    return tuple(f"a/{number}.png" for number in numbers)
+
+
+def pair(id, prompt, images=(), videos=(), **more):
+    return PreferencePair(
+        id=id, question_id=id, prompt=prompt, chosen="three circles", rejected="one blue square", images=images,
+        videos=videos, origin=Origin.CORRECTNESS, **more,
+    )  # fmt: skip
+
+
+FILM = Video(start=0, frames=4, fps=1.5)
+PAIRS = (
+    pair("film", "how many circles", names(0, 1, 2, 3), (FILM,)),
+    pair("text", "how many circles"),
+    pair("picture", "how many circles", names(7)),
+    pair("both", f"look {P} and {P} there", names(7, 4, 5, 6, 0), (Video(start=1, frames=4, fps=2.0),)),
+    pair(
+        "turn", f"now {P}?", names(0, 1, 2, 3, 4), (FILM,), system="look closely",
+        turns=(Turn(role=Role.USER, text=f"{P} how many"), Turn(role=Role.ASSISTANT, text="two")),
+    ),
+    pair("odd", "left", names(2, 3, 4), (Video(start=0, frames=3, fps=0.7),)),
+)  # fmt: skip
+
+
+def request(record, roots):
+    images = tuple(opened(record.images, record.videos, roots))
+    return Request(
+        id=record.id, prompt=record.prompt, images=images, system=record.system, turns=record.turns, samples=(0, 1)
+    )
+
+
+def own_inputs(processor, asked):
+    """What the processor itself makes of the conversation, told of the same frames."""
+    shown = iter(asked.images)
+    chat, videos = asked.messages, [one for one in asked.images if isinstance(one, Frames)]
+    for part in (part for message in chat for part in message["content"] if part["type"] != "text"):
+        one = next(shown)
+        part[part["type"]] = list(one.images) if part["type"] == "video" else one
+    return processor.apply_chat_template(
+        chat, add_generation_prompt=True, tokenize=True, return_dict=True, return_tensors="pt",
+        processor_kwargs={
+            "videos_kwargs": {"do_sample_frames": False, "video_metadata": [video.metadata for video in videos]}
+        } if videos else {},
+    )  # fmt: skip
+
+
+def encoded(family, roots, records=PAIRS):
+    encoder, continuation = Encoder(family.processor), PositionAssigner(family.model)
+    return [continuation(encoder(row)) for row in RowDataset(list(records), roots)]
+
+
+@pytest.fixture
+def films(family):
+    if family.name not in FAMILIES:
+        pytest.skip("takes no videos")
+    return family
+
+
+def test_sampling_and_training_see_what_the_processor_makes_of_it(films, roots):
+    backend = TransformersBackend(films.model, films.processor)
+    for record, example in zip(PAIRS, encoded(films, roots), strict=True):
+        asked = request(record, roots)
+        expected = own_inputs(films.processor, asked)
+        sampled = backend.encoder([asked])
+        assert sampled.keys() == expected.keys()
+        for name, value in expected.items():
+            assert torch.equal(sampled[name], value), name
+        assert example.prompt_ids == expected["input_ids"][0].tolist()
+        for name, value in example.image_inputs.items():
+            assert torch.equal(value, expected[name]), name
+        frames = sum(len(one.images) for one in asked.images if isinstance(one, Frames))
+        assert (frames > 0) == bool(record.videos)
+    film, picture = (encoded(films, roots, [PAIRS[number]])[0] for number in (0, 2))
+    assert len(film.prompt_ids) > len(picture.prompt_ids)
+
+
+def test_greedy_equals_generate_in_a_mixed_batch(films, roots):
+    backend = TransformersBackend(films.model, films.processor)
+    assert backend.windows is not None
+    requests = [request(record, roots) for record in PAIRS]
+    found = {(one.request_id, one.sample): one for one in backend.complete(requests, GREEDY)}
+    assert len(found) == 2 * len(PAIRS)
+    for asked in requests:
+        inputs = own_inputs(films.processor, asked)
+        with torch.no_grad():
+            output = films.model.generate(**inputs, do_sample=False, max_new_tokens=8)[0]
+        tokens = output[inputs["input_ids"].shape[1] :].tolist()
+        ends = [number for number, token in enumerate(tokens) if token in backend.end_ids]
+        for sample in asked.samples:
+            completion = found[asked.id, sample]
+            assert list(completion.token_ids) == (tokens[: ends[0]] if ends else tokens)
+            assert completion.prompt_tokens == inputs["input_ids"].shape[1]
+
+
+def test_shared_rows_with_videos_give_the_paired_gradient(films, roots):
+    examples, found = encoded(films, roots), []
+    for layout in (Layout.PAIRED, Layout.SHARED):
+        batch, model = lay_out(examples, layout, 0), copy.deepcopy(films.model)
+        logps = score(model, batch, output_head(model), chunk=64)
+        loss = mix(terms_of(batch, logps, logps.detach() - 0.1 * batch.lengths), Objective(), shift=0.3).total.mean()
+        loss.backward()
+        found.append((logps.detach(), model.get_input_embeddings().weight.grad))
+    for shared, paired in zip(*found, strict=True):
+        torch.testing.assert_close(shared, paired, rtol=1e-3, atol=1e-4)
+
+
+def test_what_is_sampled_is_scored_alike_in_training(films, roots):
+    backend = TransformersBackend(films.model, films.processor)
+    for record, example in zip(PAIRS, encoded(films, roots), strict=True):
+        drawn = replace(GREEDY, temperature=1.0, seed=3)
+        first = next(iter(backend.complete([request(record, roots)], drawn)))
+        ended = [example.completions[0][-1]] if first.finish_reason == "stop" else []
+        written = replace(example, completions=[[*first.token_ids, *ended]])
+        with torch.no_grad():
+            logps = score(films.model, lay_out([written], Layout.SHARED, 0), output_head(films.model), chunk=5)
+        assert logps.item() == pytest.approx(first.logp, abs=1e-3)
+
+
+def test_a_step_of_training(films, roots, tmp_path):
+    config = MPOConfig(
+        output_dir=str(tmp_path), per_device_train_batch_size=3, gradient_accumulation_steps=2, learning_rate=1e-3,
+        warmup_steps=0, max_steps=2, save_strategy="no", report_to="none", disable_tqdm=True, use_cpu=True,
+    )  # fmt: skip
+    model = copy.deepcopy(films.model)
+    data = RowDataset(list(PAIRS), roots)
+    trainer = MPOTrainer(model, config, train_dataset=data, processing_class=films.processor)
+    trainer.train()
+    assert trainer.layout is Layout.SHARED
+    lines = [line for line in trainer.state.log_history if "loss" in line]
+    assert lines[0]["loss"] == pytest.approx(lines[0]["expected_first_loss"], rel=1e-4)
+    assert lines[1]["rewards/margins"] != 0
+
+
+def test_how_fast_a_video_is_shown_is_seen(films, roots):
+    """Qwen-VL's positions and timestamps come from it; InternVL numbers the frames."""
+    if films.name == "internvl":
+        pytest.skip("has no times")
+    slow, fast = (
+        encoded(films, roots, [replace(PAIRS[0], videos=(replace(FILM, fps=fps),))])[0] for fps in (0.25, 8.0)
+    )
+    assert slow.prompt_ids != fast.prompt_ids or not torch.equal(slow.positions, fast.positions)
+    assert slow.key != fast.key
+
+
+def test_who_takes_no_videos_leaves_them_out(family, roots):
+    if family.name in FAMILIES:
+        pytest.skip("takes videos")
+    asked = request(PAIRS[0], roots)
+    backend = TransformersBackend(family.model, family.processor)
+    (dropped,) = backend.complete([asked], GREEDY)
+    assert isinstance(dropped, Dropped)
+    assert (dropped.id, dropped.reason) == ("film", DropReason.UNSUPPORTED)
+    assert "videos" in dropped.detail
+    left_out: list[Dropped] = []
+    assert usable(PAIRS[:1], Encoder(family.processor), roots, "train", left_out) == []
+    assert (left_out[0].reason, left_out[0].id) == (DropReason.UNSUPPORTED, "film")
+    with pytest.raises(DataError, match="videos"):
+        Encoder(family.processor)(RowDataset([PAIRS[0]], roots)[0])
+
+
+def test_a_video_that_the_processor_refuses_is_left_out(films, roots):
+    """InternVL's takes videos of one number of frames together; no family takes frames of two sizes."""
+    short = replace(FILM, start=4, frames=2)
+    uneven = pair("uneven", "which", names(0, 1, 2, 3, 4, 5), (FILM, short))
+    mixed = pair("mixed", "which", names(0, 7), (replace(FILM, frames=2),))
+    left_out: list[Dropped] = []
+    kept = usable([uneven, mixed, *PAIRS], Encoder(films.processor), roots, "train", left_out)
+    assert [record.id for record in left_out] == (["uneven", "mixed"] if films.name == "internvl" else ["mixed"])
+    assert {record.reason for record in left_out} == {DropReason.BAD_IMAGE}
+    assert "of one size, not 40 x 60, 56 x 42" in left_out[-1].detail
+    assert [record.id for record in kept if record.id != "uneven"] == [record.id for record in PAIRS]
