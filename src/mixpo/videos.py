@@ -43,7 +43,7 @@ class FramesConfig:
         """When frames of a video of so many seconds are taken, evenly from 0, and how many a second these are."""
         wanted = int(seconds * self.fps + 1e-6)
         number = min(max(LEAST, wanted), self.max_frames)
-        fps = self.fps if number == wanted or not seconds else number / seconds
+        fps = self.fps if number == wanted or not seconds else float(f"{number / seconds:.6g}")
         return [place / fps for place in range(number)], fps
 
 
@@ -85,6 +85,15 @@ def opened(images: Sequence[str], videos: Sequence[Video], roots: ImageRoots) ->
 def videos_among(shown: Sequence[Any]) -> tuple[int, ...]:
     """Which of the things shown are videos, by their numbers."""
     return tuple(number for number, one in enumerate(shown) if isinstance(one, Frames))
+
+
+def glimpses(images: Sequence[str], videos: Sequence[Video]) -> list[tuple[str, int]]:
+    """What people are shown: a record's pictures, and of each video its first frame with the number of its frames (0
+    for a picture)."""
+    found = [(image, 0) for image in images]
+    for video in reversed(videos):
+        found[video.start : video.start + video.frames] = [(image, video.frames) for image in images[video.start :][:1]]
+    return found
 
 
 def frames_of(file: Path | bytes, name: str, config: FramesConfig) -> Frames:

@@ -1,6 +1,7 @@
 """Records as the app shows them: texts in pieces, the final answer or the differing words marked, images inside."""
 
-from dataclasses import dataclass
+import json
+from dataclasses import dataclass, replace
 from typing import Any
 
 from mixpo.app import browse
@@ -8,10 +9,12 @@ from mixpo.app.confined import GuardedPictures
 from mixpo.app.store import Store, steps
 from mixpo.errors import UserError
 from mixpo.files import RunFiles
+from mixpo.records import Video
 from mixpo.references import Output, read_of
 from mixpo.report.difference import MAX_CHARACTERS, Piece, cut, marked
 from mixpo.report.pictures import Picture
 from mixpo.report.reviews import ReviewItem, first_is_left
+from mixpo.videos import glimpses
 
 BEFORE_ANSWER = 1500
 """Characters shown before a final answer that lies beyond a text's beginning."""
@@ -46,7 +49,6 @@ def question_of(
     if row is None and pair is None:
         return None
     row = row or {"id": own_id, "section": _questions_section(files, pair), "answers": 0}
-    images = (pair or row).get("images") or ()
     about = [row.get("kind"), row.get("domain"), row.get("category")]
     if row["answers"]:
         about.append(f"{row['correct']} of {row['answers']} right")
@@ -55,9 +57,21 @@ def question_of(
         text=cut(row.get("text") or "")[0],
         answer=cut(row.get("answer") or "", 200)[0],
         about=" · ".join(str(part) for part in about if part),
-        pictures=[pictures.picture(image, row["section"], files) for image in images],
+        pictures=[
+            replace(pictures.picture(image, row["section"], files), frames=frames)
+            for image, frames in _glimpses(pair or row)
+        ],
         choices=[cut(choice or "", 200)[0] for choice in row.get("choices") or ()],
     )
+
+
+def _glimpses(row: dict[str, Any]) -> list[tuple[str, int]]:
+    """A record's pictures, and the first frames of its videos; all frames where it is no record of ours."""
+    images = row.get("images") or ()
+    try:
+        return glimpses(images, [Video(**video) for video in json.loads(row.get("videos") or "[]")])
+    except (TypeError, ValueError):
+        return glimpses(images, ())
 
 
 def _questions_section(files: RunFiles, pair: dict[str, Any] | None) -> str:

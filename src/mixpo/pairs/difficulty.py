@@ -80,10 +80,15 @@ def rows(
         rate = by_id.get(question.id)
         if rate is None:
             continue
+        paths = [str(roots.path(image)) for image in question.images]
+        filmed = {place for one in question.videos for place in range(one.start, one.start + one.frames)}
         row = {
             "id": question.id,
             "question": question.text,
-            "images": [str(roots.path(image)) for image in question.images],
+            "images": [path for place, path in enumerate(paths) if place not in filmed],
+            "videos": [
+                {"frames": paths[one.start : one.start + one.frames], "fps": one.fps} for one in question.videos
+            ],
             "answer": question.answer,
             "kind": question.kind,
             "choices": list(question.choices),

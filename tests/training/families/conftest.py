@@ -15,8 +15,8 @@ WORDS = LINE.split()
 TEMPLATE = (
     "{% for message in messages %}{{ '<|im_start|>' + message['role'] + '\n' }}"
     "{% for part in message['content'] %}"
-    "{% if part['type'] == 'image' %}IMAGE{% elif part['type'] == 'video' %}VIDEO{% else %}{{ part['text'] }}{% endif %}"
-    "{% endfor %}"
+    "{% if part['type'] == 'image' %}IMAGE{% elif part['type'] == 'video' %}VIDEO"
+    "{% else %}{{ part['text'] }}{% endif %}{% endfor %}"
     "{{ '<|im_end|>\n' }}{% endfor %}{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}"
 )
 CLIP = {
@@ -54,9 +54,10 @@ def tokenizer_of(tokens: dict[str, str], image: str, video: str = "", **options:
         vocab_size=320, special_tokens=special, initial_alphabet=alphabet, show_progress=False
     )
     plain.train_from_iterator([LINE] * 5, trainer)
+    template = TEMPLATE.replace("IMAGE", image).replace("VIDEO", video)
     return t.PreTrainedTokenizerFast(
         tokenizer_object=plain, eos_token="<|im_end|>", pad_token="<|endoftext|>", unk_token="<|endoftext|>",
-        extra_special_tokens=tokens, padding_side="left", chat_template=TEMPLATE.replace("IMAGE", image).replace("VIDEO", video), **options,
+        extra_special_tokens=tokens, padding_side="left", chat_template=template, **options,
     )  # fmt: skip
 
 
