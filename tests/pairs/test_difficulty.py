@@ -8,7 +8,7 @@ from mixpo.errors import DataError, UserError
 from mixpo.files import RunFiles
 from mixpo.pairs.build import Config
 from mixpo.pairs.difficulty import Range, bin_of, export, pass_rate
-from mixpo.records import AnswerKind, PassRate, Question
+from mixpo.records import AnswerKind, PassRate, Question, Video
 
 
 @pytest.mark.parametrize(("outcomes", "expected"), [("cciut?", (2, 5)), ("ii", (0, 2)), ("??", None), ("", None)])
@@ -57,6 +57,20 @@ def test_export(files, tmp_path):
     }  # fmt: skip
     assert export(files, out, Range(), "pair", "questions") == 3
     assert [json.loads(line)["pass_rate"] for line in out.read_text().splitlines()] == [0, 0.5, 1]
+
+
+def test_frames_of_a_video_are_named_as_such(files, tmp_path):
+    film = Question(
+        id="f", text="?", answer="B", images=tuple(f"s/{n}.png" for n in range(4)),
+        videos=(Video(start=1, frames=2, fps=0.5),),
+    )  # fmt: skip
+    files.questions("questions").append([film])
+    files.pass_rates("pair").append([PassRate(id="f", correct=1, decided=2)])
+    export(files, tmp_path / "rl.jsonl", Range(0.2, 0.8), "pair", "questions")
+    row = json.loads((tmp_path / "rl.jsonl").read_text().splitlines()[-1])
+    first, *frames, last = (str(files.pictures("questions") / "s" / f"{n}.png") for n in range(4))
+    assert row["images"] == [first, last]
+    assert row["videos"] == [{"frames": frames, "fps": 0.5}]
 
 
 def test_nothing_to_export_is_a_sentence(files, tmp_path):

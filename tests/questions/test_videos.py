@@ -138,7 +138,7 @@ def test_parts_of_a_conversation(read, tmp_path):
         ({"video": {"video": "a.gif", "fps": "fast"}}, DropReason.BAD_ROW, "must be a number, not 'fast'"),
         ({"text": "<video> or <video>?", "video": "a.gif"}, DropReason.BAD_ROW, "0 pictures and 2 videos, and there"),
         ({"text": "<video>?", "video": "a.gif", "image": "b.png"}, DropReason.BAD_ROW, "0 pictures and 1 video, and"),
-        ({"text": [{"role": "user", "content": [{"type": "video"}]}]}, DropReason.BAD_ROW, "1 video, of which it gives"),
+        ({"text": [{"role": "user", "content": [{"type": "video"}]}]}, DropReason.BAD_ROW, "1 video, of which"),
     ],
 )  # fmt: skip
 def test_what_is_left_out_says_why(read, row, reason, detail):
