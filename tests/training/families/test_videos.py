@@ -1,6 +1,7 @@
 """Videos: the same tokens and pixels in sampling, in training and from the processor itself; greedy as `generate`."""
 
 import copy
+import json
 from dataclasses import replace
 
 import numpy as np
@@ -12,18 +13,26 @@ from mixpo.batches.encode import Encoder
 from mixpo.batches.layout import Layout, lay_out
 from mixpo.batches.positions import PositionAssigner
 from mixpo.errors import DataError
+from mixpo.files import RunFiles
 from mixpo.images import ImageRoots
 from mixpo.losses.mix import Objective, mix
 from mixpo.models.head import output_head
+from mixpo.pairs import build
+from mixpo.questions import collect
 from mixpo.records import Dropped, DropReason, Origin, PreferencePair, Role, Turn, Video
+from mixpo.responses import sample
 from mixpo.responses.backend import Request, SamplingParams
+from mixpo.responses.backends.config import BackendConfig
+from mixpo.responses.backends.embedded.prefill import move
 from mixpo.responses.backends.embedded.transformers import TransformersBackend
+from mixpo.training import train
 from mixpo.training.config import MPOConfig
 from mixpo.training.optimizer_step import terms_of
 from mixpo.training.rows import RowDataset
 from mixpo.training.scoring import score
 from mixpo.training.selection import usable
 from mixpo.training.trainer import MPOTrainer
+from mixpo.verdicts import verify
 from mixpo.videos import Frames, opened
 
 FAMILIES = ("internvl", "qwen2_5_vl", "qwen3_vl")
@@ -130,9 +139,9 @@ def test_greedy_equals_generate_in_a_mixed_batch(films, roots):
         with torch.no_grad():
             output = films.model.generate(**inputs, do_sample=False, max_new_tokens=8)[0]
         tokens = output[inputs["input_ids"].shape[1] :].tolist()
-        ends = [number for number, token in enumerate(tokens) if token in backend.end_ids]
-        for sample in asked.samples:
-            completion = found[asked.id, sample]
+        ends = [place for place, token in enumerate(tokens) if token in backend.end_ids]
+        for number in asked.samples:
+            completion = found[asked.id, number]
             assert list(completion.token_ids) == (tokens[: ends[0]] if ends else tokens)
             assert completion.prompt_tokens == inputs["input_ids"].shape[1]
 
@@ -187,6 +196,15 @@ def test_how_fast_a_video_is_shown_is_seen(films, roots):
     assert slow.key != fast.key
 
 
+def test_a_model_of_16_bits_has_the_times_of_float32():
+    """Positions are made of them, and those of training are float32's."""
+    model = torch.nn.Linear(2, 2).bfloat16()
+    model.device, model.dtype = torch.device("cpu"), torch.bfloat16
+    moved = move({"second_per_grid_ts": torch.tensor([1.337]), "pixel_values_videos": torch.ones(4, 3)}, model)
+    assert moved["second_per_grid_ts"].item() == torch.tensor(1.337).item()
+    assert moved["pixel_values_videos"].dtype == torch.bfloat16
+
+
 def test_who_takes_no_videos_leaves_them_out(family, roots):
     if family.name in FAMILIES:
         pytest.skip("takes videos")
@@ -214,3 +232,32 @@ def test_a_video_that_the_processor_refuses_is_left_out(films, roots):
     assert {record.reason for record in left_out} == {DropReason.BAD_IMAGE}
     assert "of one size, not 40 x 60, 56 x 42" in left_out[-1].detail
     assert [record.id for record in kept if record.id != "uneven"] == [record.id for record in PAIRS]
+
+
+def test_the_whole_loop(films, tmp_path):
+    """A file's frames are read once: the tokens that sampling counts are those of the pairs that training encodes."""
+    frames = [Image.new("RGB", (56, 42), (60 * number, 0, 99)) for number in range(4)]
+    frames[0].save(tmp_path / "a.gif", save_all=True, append_images=frames[1:], duration=500)
+    films.model.save_pretrained(tmp_path / "model")
+    films.processor.save_pretrained(tmp_path / "model")
+    row = {"id": "1", "text": "how many circles", "video": "a.gif", "answer": "3", "kind": "integer"}
+    (tmp_path / "q.jsonl").write_text(json.dumps(row) + "\n")
+    files, model = RunFiles(tmp_path / "run"), str(tmp_path / "model")
+    source = {"loader": "file", "path": str(tmp_path / "q.jsonl")}
+    collect.run(collect.Config(sources={"mine": source}), files)
+    quiet = BackendConfig(canaries=False)
+    sample.run(sample.Config(model=model, n=2, max_new_tokens=4, backend=quiet), files)
+    drawn = list(files.responses("sample"))
+    assert [one.id for one in drawn] == ["mine-1/0", "mine-1/1"]
+    files.responses("sample").replace(
+        replace(one, text=f"Final answer: {answer}", finish_reason="stop")
+        for one, answer in zip(drawn, (3, 4), strict=True)
+    )
+    verify.run(verify.Config(), files)
+    build.run(build.Config(), files)
+    (made,) = files.pairs("pair")
+    assert made.videos == (Video(start=0, frames=4, fps=2.0),)
+    roots = ImageRoots.load(files.image_roots_file("questions"))
+    assert len(encoded(films, roots, [made])[0].prompt_ids) == drawn[0].prompt_tokens
+    train.run(train.Config(model=model, batch=1, micro_batch=1), files)
+    assert (files.checkpoints("train") / "model").exists()
