@@ -12,7 +12,7 @@ from enum import StrEnum
 from mixpo.errors import ImageError
 from mixpo.files import RunFiles
 from mixpo.images import ImageRoots
-from mixpo.progress import say, track
+from mixpo.progress import say, telling_left_out, track
 from mixpo.prompts import Style, resolve_style, user_text
 from mixpo.records import Dropped, DropReason, Question, Response
 from mixpo.references import Output
@@ -182,7 +182,7 @@ def sample_into(config: Config, files: RunFiles, load: Callable[[], Backend], ju
         work = ledger.commit_in_one_stream(all_blocks(), lambda asked: draw(asked, numbers, backend, roots, config))
     else:
         work = ledger.commit(all_blocks(), lambda block: sample(block, backend, roots, config, judge))
-    for _ in track(work, config.name, total=ledger.total, done=ledger.finished):
+    for _ in telling_left_out(track(work, config.name, total=ledger.total, done=ledger.finished), config.name):
         pass
 
 

@@ -14,7 +14,7 @@ from mixpo.errors import DataError, FieldError, UserError
 from mixpo.files import RunFiles, Shards
 from mixpo.images import ImageRoots
 from mixpo.models.load import load_processor
-from mixpo.progress import say, track
+from mixpo.progress import say, telling_left_out, track
 from mixpo.records import Dropped
 from mixpo.references import Output
 from mixpo.text_files import read_json, write_text
@@ -81,7 +81,7 @@ def run(config: Config, files: RunFiles, fits: Fits | None = None) -> None:
     encoder = Encoder(processor, config.max_completion_length)
     records = usable(track(source, f"{config.name}: check"), encoder, roots, config.name, dropped)
     if first:
-        files.dropped(config.name).replace(dropped)
+        files.dropped(config.name).replace(telling_left_out(dropped, config.name))
     if not records:
         raise DataError(
             f"{source.folder} holds nothing to train on ({len(dropped)} records dropped); see dropped/{config.name}"

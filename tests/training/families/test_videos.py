@@ -19,7 +19,7 @@ from mixpo.losses.mix import Objective, mix
 from mixpo.models.head import output_head
 from mixpo.pairs import build
 from mixpo.questions import collect
-from mixpo.records import Dropped, DropReason, Origin, PreferencePair, Role, Turn, Video
+from mixpo.records import Dropped, DropReason, Origin, PreferencePair, Question, Role, Turn, Video
 from mixpo.responses import sample
 from mixpo.responses.backend import Request, SamplingParams
 from mixpo.responses.backends.config import BackendConfig
@@ -261,3 +261,30 @@ def test_the_whole_loop(films, tmp_path):
     assert len(encoded(films, roots, [made])[0].prompt_ids) == drawn[0].prompt_tokens
     train.run(train.Config(model=model, batch=1, micro_batch=1), files)
     assert (files.checkpoints("train") / "model").exists()
+
+
+def test_what_is_left_out_is_said(family, roots, tmp_path, capsys):
+    """Sampled with a model that takes no videos: the question is left out, counted, and the screen says why."""
+    if family.name != "llava":
+        pytest.skip("one family is enough")
+    family.model.save_pretrained(tmp_path / "model")
+    family.processor.save_pretrained(tmp_path / "model")
+    files = RunFiles(tmp_path / "run")
+    files.questions("questions").append(
+        [
+            Question(id="film", text="how many", images=names(0, 1, 2, 3), videos=(FILM,)),
+            Question(id="picture", text="how many", images=names(7)),
+        ]
+    )
+    files.image_roots_file("questions").write_text(json.dumps({"a": str(roots.roots["a"])}))
+    files.pairs("pair").append([PAIRS[0], PAIRS[2]])
+    model = str(tmp_path / "model")
+    sample.run(sample.Config(model=model, n=1, max_new_tokens=2, backend=BackendConfig(canaries=False)), files)
+    assert [one.question_id for one in files.responses("sample")] == ["picture"]
+    train.run(train.Config(model=model, batch=1, micro_batch=1), files)
+    said = " ".join(capsys.readouterr().err.split())
+    for step in ("sample", "train"):
+        (dropped,) = files.dropped(step)
+        assert (dropped.id, dropped.reason) == ("film", DropReason.UNSUPPORTED)
+        assert f"{step}: left out: 1 unsupported; film, because LlavaProcessor and its chat template take no" in said
+    assert "train: 1 records" in said
