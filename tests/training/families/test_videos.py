@@ -34,8 +34,15 @@ from mixpo.training.selection import usable
 from mixpo.training.trainer import MPOTrainer
 from mixpo.verdicts import verify
 from mixpo.videos import Frames, opened
+from training.families import conftest as families
 
-FAMILIES = ("internvl", "qwen2_5_vl", "qwen3_vl")
+
+def of(*builders):
+    return pytest.mark.parametrize("family", builders, indirect=True, ids=lambda builder: builder.__name__)
+
+
+TAKE = (families.internvl, families.qwen2_5_vl, families.qwen3_vl)
+takes = of(*TAKE)
 P = "\ufffc"
 GREEDY = SamplingParams(temperature=0, max_new_tokens=8, logps=True)
 
@@ -103,18 +110,12 @@ def encoded(family, roots, records=PAIRS):
     return [continuation(encoder(row)) for row in RowDataset(list(records), roots)]
 
 
-@pytest.fixture
-def films(family):
-    if family.name not in FAMILIES:
-        pytest.skip("takes no videos")
-    return family
-
-
-def test_sampling_and_training_see_what_the_processor_makes_of_it(films, roots):
-    backend = TransformersBackend(films.model, films.processor)
-    for record, example in zip(PAIRS, encoded(films, roots), strict=True):
+@takes
+def test_sampling_and_training_see_what_the_processor_makes_of_it(family, roots):
+    backend = TransformersBackend(family.model, family.processor)
+    for record, example in zip(PAIRS, encoded(family, roots), strict=True):
         asked = request(record, roots)
-        expected = own_inputs(films.processor, asked)
+        expected = own_inputs(family.processor, asked)
         sampled = backend.encoder([asked])
         assert sampled.keys() == expected.keys()
         for name, value in expected.items():
@@ -124,20 +125,21 @@ def test_sampling_and_training_see_what_the_processor_makes_of_it(films, roots):
             assert torch.equal(value, expected[name]), name
         frames = sum(len(one.images) for one in asked.images if isinstance(one, Frames))
         assert (frames > 0) == bool(record.videos)
-    film, picture = (encoded(films, roots, [PAIRS[number]])[0] for number in (0, 2))
+    film, picture = (encoded(family, roots, [PAIRS[number]])[0] for number in (0, 2))
     assert len(film.prompt_ids) > len(picture.prompt_ids)
 
 
-def test_greedy_equals_generate_in_a_mixed_batch(films, roots):
-    backend = TransformersBackend(films.model, films.processor)
+@takes
+def test_greedy_equals_generate_in_a_mixed_batch(family, roots):
+    backend = TransformersBackend(family.model, family.processor)
     assert backend.windows is not None
     requests = [request(record, roots) for record in PAIRS]
     found = {(one.request_id, one.sample): one for one in backend.complete(requests, GREEDY)}
     assert len(found) == 2 * len(PAIRS)
     for asked in requests:
-        inputs = own_inputs(films.processor, asked)
+        inputs = own_inputs(family.processor, asked)
         with torch.no_grad():
-            output = films.model.generate(**inputs, do_sample=False, max_new_tokens=8)[0]
+            output = family.model.generate(**inputs, do_sample=False, max_new_tokens=8)[0]
         tokens = output[inputs["input_ids"].shape[1] :].tolist()
         ends = [place for place, token in enumerate(tokens) if token in backend.end_ids]
         for number in asked.samples:
@@ -146,10 +148,11 @@ def test_greedy_equals_generate_in_a_mixed_batch(films, roots):
             assert completion.prompt_tokens == inputs["input_ids"].shape[1]
 
 
-def test_shared_rows_with_videos_give_the_paired_gradient(films, roots):
-    examples, found = encoded(films, roots), []
+@takes
+def test_shared_rows_with_videos_give_the_paired_gradient(family, roots):
+    examples, found = encoded(family, roots), []
     for layout in (Layout.PAIRED, Layout.SHARED):
-        batch, model = lay_out(examples, layout, 0), copy.deepcopy(films.model)
+        batch, model = lay_out(examples, layout, 0), copy.deepcopy(family.model)
         logps = score(model, batch, output_head(model), chunk=64)
         loss = mix(terms_of(batch, logps, logps.detach() - 0.1 * batch.lengths), Objective(), shift=0.3).total.mean()
         loss.backward()
@@ -158,26 +161,28 @@ def test_shared_rows_with_videos_give_the_paired_gradient(films, roots):
         torch.testing.assert_close(shared, paired, rtol=1e-3, atol=1e-4)
 
 
-def test_what_is_sampled_is_scored_alike_in_training(films, roots):
-    backend = TransformersBackend(films.model, films.processor)
-    for record, example in zip(PAIRS, encoded(films, roots), strict=True):
+@takes
+def test_what_is_sampled_is_scored_alike_in_training(family, roots):
+    backend = TransformersBackend(family.model, family.processor)
+    for record, example in zip(PAIRS, encoded(family, roots), strict=True):
         drawn = replace(GREEDY, temperature=1.0, seed=3)
         first = next(iter(backend.complete([request(record, roots)], drawn)))
         ended = [example.completions[0][-1]] if first.finish_reason == "stop" else []
         written = replace(example, completions=[[*first.token_ids, *ended]])
         with torch.no_grad():
-            logps = score(films.model, lay_out([written], Layout.SHARED, 0), output_head(films.model), chunk=5)
+            logps = score(family.model, lay_out([written], Layout.SHARED, 0), output_head(family.model), chunk=5)
         assert logps.item() == pytest.approx(first.logp, abs=1e-3)
 
 
-def test_a_step_of_training(films, roots, tmp_path):
+@takes
+def test_a_step_of_training(family, roots, tmp_path):
     config = MPOConfig(
         output_dir=str(tmp_path), per_device_train_batch_size=3, gradient_accumulation_steps=2, learning_rate=1e-3,
         warmup_steps=0, max_steps=2, save_strategy="no", report_to="none", disable_tqdm=True, use_cpu=True,
     )  # fmt: skip
-    model = copy.deepcopy(films.model)
+    model = copy.deepcopy(family.model)
     data = RowDataset(list(PAIRS), roots)
-    trainer = MPOTrainer(model, config, train_dataset=data, processing_class=films.processor)
+    trainer = MPOTrainer(model, config, train_dataset=data, processing_class=family.processor)
     trainer.train()
     assert trainer.layout is Layout.SHARED
     lines = [line for line in trainer.state.log_history if "loss" in line]
@@ -185,12 +190,11 @@ def test_a_step_of_training(films, roots, tmp_path):
     assert lines[1]["rewards/margins"] != 0
 
 
-def test_how_fast_a_video_is_shown_is_seen(films, roots):
+@of(*TAKE[1:])
+def test_how_fast_a_video_is_shown_is_seen(family, roots):
     """Qwen-VL's positions and timestamps come from it; InternVL numbers the frames."""
-    if films.name == "internvl":
-        pytest.skip("has no times")
     slow, fast = (
-        encoded(films, roots, [replace(PAIRS[0], videos=(replace(FILM, fps=fps),))])[0] for fps in (0.25, 8.0)
+        encoded(family, roots, [replace(PAIRS[0], videos=(replace(FILM, fps=fps),))])[0] for fps in (0.25, 8.0)
     )
     assert slow.prompt_ids != fast.prompt_ids or not torch.equal(slow.positions, fast.positions)
     assert slow.key != fast.key
@@ -205,9 +209,8 @@ def test_a_model_of_16_bits_has_the_times_of_float32():
     assert moved["pixel_values_videos"].dtype == torch.bfloat16
 
 
+@of(*(builder for builder in families.BUILDERS if builder not in TAKE))
 def test_who_takes_no_videos_leaves_them_out(family, roots):
-    if family.name in FAMILIES:
-        pytest.skip("takes videos")
     asked = request(PAIRS[0], roots)
     backend = TransformersBackend(family.model, family.processor)
     (dropped,) = backend.complete([asked], GREEDY)
@@ -221,25 +224,27 @@ def test_who_takes_no_videos_leaves_them_out(family, roots):
         Encoder(family.processor)(RowDataset([PAIRS[0]], roots)[0])
 
 
-def test_a_video_that_the_processor_refuses_is_left_out(films, roots):
+@takes
+def test_a_video_that_the_processor_refuses_is_left_out(family, roots):
     """InternVL's takes videos of one number of frames together; no family takes frames of two sizes."""
     short = replace(FILM, start=4, frames=2)
     uneven = pair("uneven", "which", names(0, 1, 2, 3, 4, 5), (FILM, short))
     mixed = pair("mixed", "which", names(0, 7), (replace(FILM, frames=2),))
     left_out: list[Dropped] = []
-    kept = usable([uneven, mixed, *PAIRS], Encoder(films.processor), roots, "train", left_out)
-    assert [record.id for record in left_out] == (["uneven", "mixed"] if films.name == "internvl" else ["mixed"])
+    kept = usable([uneven, mixed, *PAIRS], Encoder(family.processor), roots, "train", left_out)
+    assert [record.id for record in left_out] == (["uneven", "mixed"] if family.name == "internvl" else ["mixed"])
     assert {record.reason for record in left_out} == {DropReason.BAD_IMAGE}
     assert "of one size, not 40 x 60, 56 x 42" in left_out[-1].detail
     assert [record.id for record in kept if record.id != "uneven"] == [record.id for record in PAIRS]
 
 
-def test_the_whole_loop(films, tmp_path):
+@takes
+def test_the_whole_loop(family, tmp_path):
     """A file's frames are read once: the tokens that sampling counts are those of the pairs that training encodes."""
     frames = [Image.new("RGB", (56, 42), (60 * number, 0, 99)) for number in range(4)]
     frames[0].save(tmp_path / "a.gif", save_all=True, append_images=frames[1:], duration=500)
-    films.model.save_pretrained(tmp_path / "model")
-    films.processor.save_pretrained(tmp_path / "model")
+    family.model.save_pretrained(tmp_path / "model")
+    family.processor.save_pretrained(tmp_path / "model")
     row = {"id": "1", "text": "how many circles", "video": "a.gif", "answer": "3", "kind": "integer"}
     (tmp_path / "q.jsonl").write_text(json.dumps(row) + "\n")
     files, model = RunFiles(tmp_path / "run"), str(tmp_path / "model")
@@ -258,15 +263,14 @@ def test_the_whole_loop(films, tmp_path):
     (made,) = files.pairs("pair")
     assert made.videos == (Video(start=0, frames=4, fps=2.0),)
     roots = ImageRoots.load(files.image_roots_file("questions"))
-    assert len(encoded(films, roots, [made])[0].prompt_ids) == drawn[0].prompt_tokens
+    assert len(encoded(family, roots, [made])[0].prompt_ids) == drawn[0].prompt_tokens
     train.run(train.Config(model=model, batch=1, micro_batch=1), files)
     assert (files.checkpoints("train") / "model").exists()
 
 
+@of(families.llava)
 def test_what_is_left_out_is_said(family, roots, tmp_path, capsys):
     """Sampled with a model that takes no videos: the question is left out, counted, and the screen says why."""
-    if family.name != "llava":
-        pytest.skip("one family is enough")
     family.model.save_pretrained(tmp_path / "model")
     family.processor.save_pretrained(tmp_path / "model")
     files = RunFiles(tmp_path / "run")
