@@ -23,6 +23,7 @@ COMMON = {
     "registry",
     "errors",
     "prompts",
+    "instructions",
     "images",
     "progress",
     "endpoint",

@@ -7,7 +7,7 @@ from PIL import Image
 
 from mixpo.files import RunFiles
 from mixpo.images import ImageRoots
-from mixpo.prompts import Style
+from mixpo.prompts import Style, Template
 from mixpo.records import AnswerKind, DropReason, FinishReason, Question
 from mixpo.responses import sample as step
 from mixpo.responses.backends.config import BackendConfig
@@ -41,6 +41,12 @@ def test_response_fields():
 def test_auto_style_is_resolved():
     (response,) = step.sample(questions(1), WORDS, NO_IMAGES, step.Config(n=1))
     assert response.style == "cot"
+
+
+def test_the_recipes_own_prompt():
+    style = Template(template="{question} Use \\boxed{}.", name="mine")
+    (response,) = step.sample(questions(1), WORDS, NO_IMAGES, step.Config(n=1, style=style))
+    assert (response.style, response.prompt) == ("mine", "How many, 0? Use \\boxed{}.")
 
 
 def test_what_is_answered_is_not_kept():

@@ -13,7 +13,7 @@ from mixpo.errors import ImageError
 from mixpo.files import RunFiles
 from mixpo.images import ImageRoots
 from mixpo.progress import say, track
-from mixpo.prompts import Style, resolve_style, user_text
+from mixpo.prompts import Style, Template, resolve_style, user_text
 from mixpo.records import Dropped, DropReason, Question, Response
 from mixpo.references import Output
 from mixpo.responses.backend import Backend, Completion, Request
@@ -54,8 +54,10 @@ class Config(SamplingConfig):
     """Responses per question; the most, with `stop_when_balanced`."""
     stop_when_balanced: Balance | None = None
     """Draw in rounds, and stop a question that has enough right and enough wrong responses; null: all are drawn."""
-    style: Style = Style.AUTO
-    """How they are asked to answer."""
+    style: Style | Template = Style.AUTO
+    """How they are asked to answer: a style's name, or the recipe's own prompt."""
+    system: str = ""
+    """The system prompt; empty: the question's own, where it has one."""
     logps: bool = False
     """Whether responses carry their summed log-probability."""
     block: int = 2048
@@ -120,7 +122,7 @@ def draw(
     yield from refused
 
 
-def _response(question: Question, prompt: str, completion: Completion, style: Style) -> Response:
+def _response(question: Question, prompt: str, completion: Completion, style: Style | Template) -> Response:
     return Response(
         id=f"{question.id}/{completion.sample}",
         question_id=question.id,
@@ -128,7 +130,7 @@ def _response(question: Question, prompt: str, completion: Completion, style: St
         text=completion.text,
         finish_reason=completion.finish_reason,
         prompt=prompt,
-        style=resolve_style(style, question),
+        style=str(resolve_style(style, question)),
         token_ids=completion.token_ids,
         prompt_tokens=completion.prompt_tokens,
         completion_tokens=completion.completion_tokens,
