@@ -144,6 +144,13 @@ def test_mistakes_get_a_sentence(change, message, tmp_path):
         load_study(path)
 
 
+def test_what_a_recipe_says_at_its_top_a_study_may_say(tmp_path):
+    path = tmp_path / "study.yaml"
+    path.write_text(yaml.safe_dump({"system": "Be brief.", "study": STUDY}, sort_keys=False))
+    recipe, _ = load_study(path)
+    assert recipe.shared == {"model": "base", "seed": 0, "system": "Be brief."}
+
+
 def test_a_seed_is_a_whole_number(tmp_path):
     path = tmp_path / "study.yaml"
     path.write_text(yaml.safe_dump({"seed": "abc", "study": STUDY}))

@@ -86,7 +86,7 @@ def topic(name: str) -> Topic:
         elif part not in known:
             raise _nothing(where, [f"{found.name}.{name}" for name in (*known, *choices)])
         elif (holds := known[part].holds) is not None:
-            found = Topic(name=where, meaning=known[part].meaning, fields=fields_of(holds))
+            found = Topic(name=where, meaning=known[part].text, fields=fields_of(holds))
         elif number == len(rest) - 1:
             found = Topic(name=where, meaning="", fields=(known[part],))
         else:
