@@ -1,14 +1,16 @@
-"""What other programs read out of mixpo's exports: TRL, ms-swift and LLaMA-Factory, with their own code.
+"""What other programs read out of mixpo's exports: TRL, ms-swift, LLaMA-Factory and InternVL, with their own code.
 
-    python benchmarks/other_readers.py [--trl PYTHON] [--ms-swift PYTHON] [--llama-factory PYTHON] [--out FOLDER]
+    python benchmarks/other_readers.py [--trl PYTHON] [--ms-swift PYTHON] [--llama-factory PYTHON]
+                                       [--internvl CHECKOUT] [--out FOLDER]
 
 PYTHON is the python of an environment that has the program (they want different releases of transformers, so each its
-own; `pip install trl`, `ms-swift qwen_vl_utils`, `llamafactory torchaudio`, and torch with torchvision). No network,
-4 GB of memory. Every case below is exported in every format; mixpo imports it again, and the program tokenizes it for
-a tiny Qwen2.5-VL, both sides. The decoded tokens must be the conversation that mixpo trains on: the same turns,
-the same words, the pictures in the same places and order, and a label for every token of the answer and for no other.
-The table says `same`, `left out` (the export says so itself) or what differs; then the exit status is 1. --out keeps
-all that was written and read.
+own: `pip install trl`, `ms-swift qwen_vl_utils`, `llamafactory torchaudio`, each with torch, torchvision). CHECKOUT is
+internvl_chat of OpenGVLab/InternVL, whose class for MMPR runs in mixpo's environment. No network, 4 GB of memory.
+
+Every case below is exported in every format; mixpo imports it again, and the program tokenizes both sides for a tiny
+Qwen2.5-VL. The decoded tokens must be the conversation that mixpo trains on: the same turns, the same words, the
+pictures in the same places and order, and a label for every token of the answer and for no other. The table says
+`same`, `left out` (the export says so itself) or what differs; then the exit status is 1. --out keeps all files.
 """
 
 import argparse
@@ -40,10 +42,12 @@ PROGRAMS = {
     "trl": (Format.TRL,),
     "ms-swift": (Format.MS_SWIFT, Format.RLAIF_V),
     "llama-factory": (Format.LLAMA_FACTORY,),
+    "internvl": (Format.MMPR,),
 }
 """The formats that a program reads; its reader is `readers/read_….py`."""
 TURN = re.compile(r"<\|im_start\|>(\w+)\n(.*?)<\|im_end\|>\n?", re.DOTALL)
-VISION = re.compile(r"<\|vision_start\|>(?:<\|image_pad\|>)+<\|vision_end\|>")
+VISION = re.compile(r"<\|vision_start\|>(?:<\|image_pad\|>)+<\|vision_end\|>|<img>(?:<IMG_CONTEXT>)+</img>\n?")
+"""A picture in the tokens; InternVL's templates put a line break behind it, its data have it there already."""
 TOKENS = ("<|image_pad|>", "<|video_pad|>", "<|vision_start|>", "<|vision_end|>")
 SAME = "same"
 
@@ -87,7 +91,7 @@ PAIRS = [
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     for program in PROGRAMS:
-        parser.add_argument(f"--{program}", dest=program, metavar="PYTHON")
+        parser.add_argument(f"--{program}", dest=program, metavar="CHECKOUT" if program == "internvl" else "PYTHON")
     parser.add_argument("--out", type=Path, help="a folder to keep")
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as temporary:
@@ -99,8 +103,8 @@ def main() -> None:
             export(files, form, out / form)
             columns[f"{form}: imported again"] = imported(form, out)
             for program, forms in PROGRAMS.items():
-                if form in forms and (python := getattr(args, program)):
-                    columns[f"{form}: {program} itself"] = read(program, python, out / form, checkpoint)
+                if form in forms and (given := getattr(args, program)):
+                    columns[f"{form}: {program} itself"] = read(program, given, out / form, checkpoint)
         sys.exit(table(columns))
 
 
@@ -166,12 +170,13 @@ def imported(form: Format, out: Path) -> dict[str, str]:
     return found
 
 
-def read(program: str, python: str, folder: Path, checkpoint: Path) -> dict[str, str]:
+def read(program: str, given: str, folder: Path, checkpoint: Path) -> dict[str, str]:
     """What the program reads of each case."""
+    python, checkout = (sys.executable, Path(given).absolute()) if program == "internvl" else (given, "")
     result = folder.with_name(f"{folder.name}-{program}.json")
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"} | {
         "HF_HUB_OFFLINE": "1", "HF_HOME": str(checkpoint.parent / "cache"),
-        "MODELSCOPE_CACHE": str(checkpoint.parent / "cache"),
+        "MODELSCOPE_CACHE": str(checkpoint.parent / "cache"), "INTERNVL": str(checkout),
     }  # fmt: skip
     command = [python, str(READERS / f"read_{program.replace('-', '_')}.py"), str(folder), str(checkpoint), str(result)]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, cwd=folder.parent)
