@@ -162,11 +162,11 @@ def imported(form: Format, out: Path) -> dict[str, str]:
     files = RunFiles(out / f"{form}-imported")
     run_import(Config(format=form, path=str(out / form)), files)
     back = {pair.id: pair for pair in files.pairs("import")}
-    dropped = {record.id: f"dropped: {record.detail}" for record in files.dropped("import")}
+    dropped = {record.id.rpartition(":")[2]: f"dropped: {record.detail}" for record in files.dropped("import")}
     found = left_out(out / form)
     for number, pair in enumerate([pair for pair in PAIRS if pair.id not in found], 1):
         other = back.get(pair.id)
-        found[pair.id] = SAME if other == pair else f"became {other}" if other else dropped[f"import:{number}"]
+        found[pair.id] = SAME if other == pair else f"became {other}" if other else dropped[str(number)]
     return found
 
 
