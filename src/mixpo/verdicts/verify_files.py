@@ -47,7 +47,10 @@ NAMES: dict[type, dict[str, tuple[str, ...]]] = {
     },
 }
 """A record's fields, and the names that files give them: the first that a row has is taken."""
-IGNORED = frozenset("prompt style token_ids prompt_tokens completion_tokens logp images domain category meta".split())
+IGNORED = frozenset(
+    "prompt style token_ids prompt_tokens completion_tokens logp images videos system turns domain category "
+    "meta".split()
+)
 """Fields of our own records that judging does not need: not worth a word."""
 
 

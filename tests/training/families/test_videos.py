@@ -17,6 +17,7 @@ from mixpo.files import RunFiles
 from mixpo.images import ImageRoots
 from mixpo.losses.mix import Objective, mix
 from mixpo.models.head import output_head
+from mixpo.models.shape import shape_of, tower_tokens
 from mixpo.pairs import build
 from mixpo.questions import collect
 from mixpo.records import Dropped, DropReason, Origin, PreferencePair, Question, Role, Turn, Video
@@ -188,6 +189,15 @@ def test_a_step_of_training(family, roots, tmp_path):
     lines = [line for line in trainer.state.log_history if "loss" in line]
     assert lines[0]["loss"] == pytest.approx(lines[0]["expected_first_loss"], rel=1e-4)
     assert lines[1]["rewards/margins"] != 0
+
+
+@takes
+def test_the_plan_counts_what_the_tower_sees(family, roots):
+    patch = shape_of(family.model).patch
+    for example in encoded(family, roots):
+        pixels = sum(value.numel() for name, value in example.image_inputs.items() if name.startswith("pixel_values"))
+        # Qwen-VL's convolution takes two frames as one patch; InternVL's frames are tiles.
+        assert sum(tower_tokens(example.image_inputs, patch)) == pixels // patch
 
 
 @of(*TAKE[1:])
