@@ -1,6 +1,7 @@
 """Frames of a video: which are taken, from what kinds of files, and what is no video."""
 
 import io
+import pickle
 import sys
 
 import numpy as np
@@ -97,6 +98,8 @@ def test_a_record_is_opened_with_its_videos(tmp_path):
     for wrong in (Video(start=4, frames=2, fps=1.0), Video(start=5, frames=0, fps=1.0)):
         with pytest.raises(ImageError, match="must have that many"):
             opened(names, (wrong,), roots)
+    again = pickle.loads(pickle.dumps(shown[0]))  # as processes hand it on
+    assert (seen(again), again.fps) == (seen(shown[0]), 1.0)
     with pytest.raises(ImageError, match="of one size, not 4 x 9, 8 x 8"):
         opened(["a/4.png", "a/5.png"], (Video(start=0, frames=2, fps=1.0),), roots)
 

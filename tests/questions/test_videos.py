@@ -168,3 +168,9 @@ def test_the_step_stores_the_frames(tmp_path, write_lines):
     (frames,) = opened(found["one-0"].images, found["one-0"].videos, roots)
     assert [image.getpixel((0, 0)) for image in frames.images] == [(0, 0, 0), (40, 0, 0)]
     assert b"videos" not in files.questions("questions").paths()[0].read_bytes().splitlines()[1]
+
+
+def test_where_no_pictures_are_looked_for_videos_are_not_either(tmp_path, write_lines):
+    path = write_lines(tmp_path / "q.jsonl", [{"text": "Where is <video>?", "video": "no.mp4", "answer": "3"}])
+    (item,) = load(FileConfig(path=str(path)), "mine", 0, pictures=False)
+    assert (item.question.text, item.question.images, item.question.videos) == ("Where is <video>?", (), ())
