@@ -4,6 +4,8 @@ from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
+from torch import Tensor
+
 from mixpo.errors import DataError, UserError
 from mixpo.prompts import opens_thought
 
@@ -93,6 +95,13 @@ class Chat:
                 f"the chat template ends an answer with {token!r}, which does not stop the model; "
                 "add it to eos_token_id in generation_config.json"
             )
+
+
+def tokenwise(inputs: Mapping[str, Any], shape: Sequence[int]) -> list[str]:
+    """Names of the integer inputs that say something of each token of `shape` (rows, columns): a number (masks, types)
+    or more (which images it attends to apart: `cross_attention_mask`)."""
+    tensors = {name: value for name, value in inputs.items() if isinstance(value, Tensor)}
+    return [name for name, one in tensors.items() if one.shape[:2] == tuple(shape) and not one.is_floating_point()]
 
 
 def as_messages(given: str | Sequence[Mapping[str, Any]], role: str = "user", images: int = 0) -> list[dict[str, Any]]:

@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from mixpo.batches.encode import Encoder
+from mixpo.batches.grouping import passes
 from mixpo.batches.layout import Layout, lay_out
 from mixpo.batches.positions import PositionAssigner
 from mixpo.errors import DataError
@@ -22,8 +23,9 @@ from mixpo.training.scoring import score
 from mixpo.training.trainer import MPOTrainer
 from mixpo.training.words import Part
 
-CHOSEN = {"gemma3": Layout.PAIRED, "paligemma": Layout.PAIRED}
-"""What `auto` chooses; shared for the others. Both attend in both directions within the image, or the prompt."""
+CHOSEN = {"gemma3": Layout.PAIRED, "paligemma": Layout.PAIRED, "mllama": Layout.PAIRED}
+"""What `auto` chooses; shared for the others. The first two attend in both directions within the image, or the prompt,
+the third to images apart from the prompt's tokens."""
 
 
 def encoded(family, rows):
@@ -32,8 +34,13 @@ def encoded(family, rows):
 
 
 def scored(family, examples, layout):
-    with torch.no_grad():
-        return score(family.model, lay_out(examples, layout, 0), output_head(family.model), chunk=5)
+    """By completion, in the order of the examples, whatever the forward passes."""
+    head, found = output_head(family.model), {}
+    for row in passes(examples, None):
+        with torch.no_grad():
+            logps = iter(score(family.model, lay_out(row, layout, 0), head, chunk=5))
+        found |= {id(example): [next(logps) for _ in example.completions] for example in row}
+    return torch.stack([logp for example in examples for logp in found[id(example)]])
 
 
 def test_completions_are_scored_as_the_model_generates_them(family, rows):

@@ -51,7 +51,7 @@ def same(one: dict, other: dict) -> None:
 def test_greedy_equals_generate(family):
     """One mixed batch: prompts of different lengths, with none, one and two images."""
     backend = TransformersBackend(*family)
-    assert backend.windows is not None
+    assert (backend.windows is None) == (backend.model.config.model_type == "mllama")
     found = by_sample(backend, REQUESTS, GREEDY)
     for request in REQUESTS:
         inputs = backend.encoder([request])

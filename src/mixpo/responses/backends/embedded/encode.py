@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from mixpo.models.chat import Chat
+from mixpo.models.chat import Chat, tokenwise
 from mixpo.records import Dropped, DropReason
 from mixpo.responses.backend import Request
 from mixpo.responses.backends.embedded.prefill import Encoded
@@ -88,21 +88,24 @@ def encode(batch: tuple[Request, ...], encoder: RequestEncoder, context: int) ->
 
 
 def append_prefixes(inputs: dict[str, Any], prefixes: Sequence[Sequence[int]], pad: int) -> dict[str, Any]:
-    """Adds tokens at the right end of each row; token types, where the model has them, are 0 (text) there."""
+    """Adds tokens at the right end of each row; token types, where the model has them, are 0 (text) there. What a token
+    attends to apart (a vector for each, `cross_attention_mask`) is for them what it is for the prompt's last one."""
     if not any(prefixes):
         return inputs
     shape = inputs["input_ids"].shape
     kept = inputs["attention_mask"].bool()
     lengths = [int(row.sum()) + len(prefix) for row, prefix in zip(kept, prefixes, strict=True)]
     appended = dict(inputs)
-    for name, value in inputs.items():
-        if not isinstance(value, Tensor) or value.shape != shape:
-            continue
-        rows = torch.full((shape[0], max(lengths)), pad if name == "input_ids" else 0, dtype=value.dtype)
+    for name in tokenwise(inputs, shape):
+        value = inputs[name]
+        size = (shape[0], max(lengths), *value.shape[2:])
+        rows = torch.full(size, pad if name == "input_ids" else 0, dtype=value.dtype)
         for number, (prefix, length) in enumerate(zip(prefixes, lengths, strict=True)):
-            added = prefix if name == "input_ids" else [int(name == "attention_mask")] * len(prefix)
-            start = max(lengths) - length
-            rows[number, start:] = torch.cat([value[number, kept[number]], torch.tensor(added, dtype=value.dtype)])
+            own = value[number, kept[number]]
+            added = torch.tensor(prefix if name == "input_ids" else [int(name == "attention_mask")] * len(prefix))
+            if value.dim() > 2:
+                added = own[-1:].expand(len(prefix), *own.shape[1:])
+            rows[number, max(lengths) - length :] = torch.cat([own, added.to(value.dtype)])
         appended[name] = rows
     return appended
 
