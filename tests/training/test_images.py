@@ -1,10 +1,12 @@
-"""Images that a training cannot use are found before it starts."""
+"""Images and prompts that a training cannot use are found before it starts."""
+
+import copy
 
 from PIL import Image
 
 from mixpo.batches.encode import Encoder
 from mixpo.images import ImageRoots
-from mixpo.records import DropReason, Origin, PreferencePair
+from mixpo.records import Demonstration, DropReason, Origin, PreferencePair
 from mixpo.training.selection import usable
 
 
@@ -28,3 +30,17 @@ def test_an_image_that_the_processor_refuses_is_dropped(qwen, tmp_path):
         ("torn", DropReason.BAD_IMAGE),
     ]
     assert "aspect ratio" in dropped[0].detail
+
+
+def test_a_prompt_that_the_template_refuses_is_dropped(qwen):
+    processor = copy.deepcopy(qwen[1])
+    refusal = "{% if 'secret' in messages[0]['content'][0]['text'] %}{{ raise_exception('no secrets') }}{% endif %}"
+    processor.chat_template = refusal + (processor.chat_template or processor.tokenizer.chat_template)
+    demonstrations = [
+        Demonstration(id=prompt, question_id=prompt, prompt=prompt, text="red") for prompt in ("what?", "a secret", "?")
+    ]
+    dropped = []
+    kept = usable(demonstrations, Encoder(processor), ImageRoots({}), "train", dropped)
+    assert [one.id for one in kept] == ["what?", "?"]
+    assert [(record.id, record.reason) for record in dropped] == [("a secret", DropReason.UNSUPPORTED)]
+    assert dropped[0].detail == "the chat template refuses a row: no secrets"

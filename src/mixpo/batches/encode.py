@@ -9,7 +9,7 @@ from PIL import Image
 from torch import Tensor
 
 from mixpo.errors import DataError
-from mixpo.models.chat import Chat, text_of, tokenwise
+from mixpo.models.chat import REFUSALS, Chat, text_of, tokenwise
 
 REMEMBERED = 8
 """Prompts whose encoding is kept: the pairs of a question come in succession, and its images are processed once."""
@@ -89,24 +89,30 @@ class Encoder:
         for column in ("prompt", "chosen", *(["rejected"] if self.needs_rejected else [])):
             if row.get(column) is None:
                 raise DataError(f"a row has no {column!r}, which the objective needs; drop the row or add the column")
-        images = images_of(row)
-        text = self.chat.render(row["prompt"], len(images))
         completions = [self.completion_ids(row["chosen"])]
         if self.needs_rejected:
             completions.append(self.completion_ids(row["rejected"], ended=row.get("rejected_ended", True)))
+        return Example(completions=completions, **self.prompt(row))
+
+    def prompt(self, row: Mapping[str, Any]) -> dict[str, Any]:
+        """The fields of an `Example` that a row's prompt and images fill. Raises DataError when they are refused."""
+        images = images_of(row)
+        try:
+            text = self.chat.render(row["prompt"], len(images))
+        except REFUSALS as error:
+            raise DataError(f"the chat template refuses a row: {error}") from error
         image_key = digest_images(images)
         key = hashlib.blake2b(image_key + text.encode(), digest_size=16).digest()
         if key not in self._prompts:
-            self._prompts[key] = self._prompt(text, images)
+            self._prompts[key] = {"key": key, "image_key": image_key, **self._encoded(text, images)}
             if len(self._prompts) > REMEMBERED:
                 self._prompts.pop(next(iter(self._prompts)))
-        return Example(completions=completions, key=key, image_key=image_key, **self._prompts[key])
+        return self._prompts[key]
 
-    def _prompt(self, text: str, images: list[Any]) -> dict[str, Any]:
-        """The fields of an `Example` that its prompt fills."""
+    def _encoded(self, text: str, images: list[Any]) -> dict[str, Any]:
         try:
             encoded = self.chat.inputs([text], [images])
-        except ValueError as error:
+        except REFUSALS as error:
             raise DataError(f"{type(self.chat.processor).__name__} refuses a row: {error}") from error
         prompt_ids = encoded.pop("input_ids")[0].tolist()
         for unused in ("attention_mask", "labels"):  # masks are made from lengths; labels are for another loss

@@ -1,9 +1,11 @@
 """A checkpoint's chat: messages to text and model inputs, by its own processor and chat template."""
 
+import re
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
+from jinja2 import TemplateError
 from torch import Tensor
 
 from mixpo.errors import DataError, UserError
@@ -11,6 +13,9 @@ from mixpo.prompts import opens_thought
 
 PROBE = "mixpo-end-of-turn-probe"
 """Stands for an answer where the template is asked what it writes after one."""
+REFUSALS = (ValueError, RuntimeError, ArithmeticError, TypeError, LookupError, TemplateError)
+"""What processors and chat templates raise for what they do not take: an image of an extreme shape, a side of no pixels
+after resizing, another number of images than the text has places for, a role that they do not know."""
 
 
 class Chat:
@@ -76,6 +81,12 @@ class Chat:
         found = {getattr(self.processor, name, None) for name in ("image_token_id", "video_token_id")}
         found.update(getattr(self.processor, "image_token_ids", None) or ())
         return frozenset(token for token in found if isinstance(token, int))
+
+    @cached_property
+    def special(self) -> re.Pattern[str]:
+        """Any special token of the tokenizer, as it stands in a text."""
+        added = self.tokenizer.added_tokens_decoder.values()
+        return re.compile("|".join(re.escape(token.content) for token in added if token.special) or "(?!)")
 
     def stop_tokens(self, generation_config: Any) -> frozenset[int]:
         """The end tokens of the generation config and of the tokenizer. Raises UserError when there are none."""

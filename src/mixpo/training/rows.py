@@ -26,7 +26,8 @@ class RowDataset(Dataset):
 
     def __getitem__(self, index: int) -> dict[str, Any]:
         record = self.records[index]
-        row = {"images": [self.roots.open(image) for image in record.images], "prompt": record.prompt}
+        images = [self.roots.open(image) for image in record.images]
+        row = {"id": record.id, "images": images, "prompt": record.prompt}
         if isinstance(record, PreferencePair):
             given = {"chosen": record.chosen, "rejected": record.rejected, "rejected_ended": record.rejected_ended}
             return {**row, **given}

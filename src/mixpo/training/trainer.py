@@ -41,6 +41,7 @@ from mixpo.models.cpu_model import speed_up
 from mixpo.models.head import output_head
 from mixpo.models.load import Attention, load_model, load_processor, switch_dropout_off
 from mixpo.models.upload import upload
+from mixpo.models.vision import take_single_tokens
 from mixpo.training.adapters import with_adapter
 from mixpo.training.choose_layout import fits, is_shared_exact, possible, refuse_without_flex, telling, window
 from mixpo.training.config import MPOConfig, check, warn_of_coarse_weights
@@ -94,6 +95,7 @@ class MPOTrainer(ResumableTrainer):
         self.layout = possible(Layout(args.layout), model)
         self.head = output_head(model)
         speed_up(model, but=self.head.module, device=args.device)
+        take_single_tokens(model)
         self.continuation = PositionAssigner(model)
         self.processes = Processes(args, lambda: self.continuation(encoder.filler()), cross_attends(model))
         if self.layout is not Layout.PAIRED:

@@ -7,19 +7,25 @@ from dataclasses import replace
 import pytest
 import torch
 
+from mixpo.batches.collator import Collator
 from mixpo.batches.encode import Encoder
 from mixpo.batches.grouping import passes
 from mixpo.batches.layout import Layout, lay_out
 from mixpo.batches.positions import PositionAssigner
 from mixpo.errors import DataError
+from mixpo.images import ImageRoots
 from mixpo.losses.mix import Objective, mix
 from mixpo.models.head import output_head
 from mixpo.models.load import load_model, switch_dropout_off
+from mixpo.records import DropReason, Origin, PreferencePair
+from mixpo.responses.backend import Request, SamplingParams
+from mixpo.responses.backends.embedded.transformers import TransformersBackend
 from mixpo.training import recompute
 from mixpo.training.config import MPOConfig
 from mixpo.training.optimizer_step import terms_of
 from mixpo.training.policy import freeze, halve_frozen, parameters_of
 from mixpo.training.scoring import score
+from mixpo.training.selection import usable
 from mixpo.training.trainer import MPOTrainer
 from mixpo.training.words import Part
 
@@ -160,8 +166,21 @@ def test_training_resumes_and_what_is_saved_generates(family, rows, tmp_path):
 def test_a_row_that_the_processor_refuses_is_a_sentence(family, rows):
     if family.takes(rows[6]):
         pytest.skip("takes text alone")
+    encoder, dropped = Encoder(family.processor), []
     with pytest.raises(DataError, match="PaliGemmaProcessor refuses a row: `images` are expected"):
-        Encoder(family.processor)(rows[6])
+        encoder(rows[6])
+    with pytest.raises(DataError, match="pair-17: PaliGemmaProcessor refuses"):
+        Collator(encoder)([{"id": "pair-17", **rows[6]}])
+    pairs = [
+        PreferencePair(id=name, question_id="q", prompt="how many", chosen="one", rejected="two", origin=Origin.FORMAT)
+        for name in ("a", "b")
+    ]
+    assert usable(pairs, encoder, ImageRoots({}), "train", dropped) == []
+    assert [(record.id, record.reason) for record in dropped] == [(name, DropReason.UNSUPPORTED) for name in "ab"]
+    backend = TransformersBackend(family.model, family.processor)
+    (record,) = backend.complete([Request(id="q", prompt="how many")], SamplingParams(max_new_tokens=2))
+    assert (record.id, record.reason) == ("q", DropReason.UNSUPPORTED)
+    assert "refuses the text: `images` are expected" in record.detail
 
 
 WITHIN = {"qwen2_5_vl": "visual.merger", "qwen3_vl": "merger"}

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from mixpo.models.chat import Chat, tokenwise
+from mixpo.models.chat import REFUSALS, Chat, tokenwise
 from mixpo.records import Dropped, DropReason
 from mixpo.responses.backend import Request
 from mixpo.responses.backends.embedded.prefill import Encoded
@@ -15,8 +15,6 @@ from mixpo.responses.prefetch import read_ahead
 
 PROMPTS = 16
 """Most prompts in one forward pass."""
-REFUSALS = (ValueError, RuntimeError, ArithmeticError, TypeError)
-"""What processors raise for an image that they do not take: a side of no pixels after resizing, an extreme shape."""
 TOKENS = 4096
 """Most prompt tokens in one forward pass, unless a single prompt has more."""
 
@@ -63,18 +61,17 @@ def _batches(
 
 
 def encode(batch: tuple[Request, ...], encoder: RequestEncoder, context: int) -> Iterator[Encoded | Dropped]:
-    """One batch of those that fit, and a `Dropped` for each that does not or whose image the processor refuses."""
+    """One batch of those that fit, and a `Dropped` for each that does not or that the processor refuses."""
     try:
         inputs = encoder(batch)
     except REFUSALS as error:
-        if not batch[0].images:
-            raise
         if len(batch) > 1:
             for request in batch:
                 yield from encode((request,), encoder, context)
         else:
-            detail = f"the model's processor refuses the image: {error}"
-            yield Dropped(id=batch[0].id, step="sample", reason=DropReason.BAD_IMAGE, detail=detail)
+            what, reason = ("image", DropReason.BAD_IMAGE) if batch[0].images else ("text", DropReason.UNSUPPORTED)
+            detail = f"the model's processor refuses the {what}: {error}"
+            yield Dropped(id=batch[0].id, step="sample", reason=reason, detail=detail)
         return
     lengths = lengths_of(inputs)
     fitting = tuple(request for request, length in zip(batch, lengths, strict=True) if length < context)

@@ -12,6 +12,7 @@ from transformers.utils.logging import disable_progress_bar
 from mixpo.errors import UserError, first_line
 from mixpo.models.cpu_memory import return_freed_memory
 from mixpo.models.cpu_model import speed_up
+from mixpo.models.vision import take_single_tokens
 from mixpo.records import Dropped
 from mixpo.responses.backend import Completion, Request, SamplingParams
 from mixpo.responses.backends import canaries
@@ -43,6 +44,7 @@ class TransformersBackend:
     ):
         self.model = model.eval()
         speed_up(model)
+        take_single_tokens(model)
         return_freed_memory()
         self.encoder = RequestEncoder(processor)
         # The encoder works in a thread of its own, and a fast tokenizer cannot be set up for padding while it decodes.
