@@ -2,12 +2,16 @@
 
 import copy
 
+import pytest
 from PIL import Image
 
 from mixpo.batches.encode import Encoder
+from mixpo.errors import UserError
 from mixpo.images import ImageRoots
 from mixpo.records import Demonstration, DropReason, Origin, PreferencePair
+from mixpo.training.config import MPOConfig
 from mixpo.training.selection import usable
+from mixpo.training.trainer import MPOTrainer
 
 
 def test_an_image_that_the_processor_refuses_is_dropped(qwen, tmp_path):
@@ -44,3 +48,13 @@ def test_a_prompt_that_the_template_refuses_is_dropped(qwen):
     assert [one.id for one in kept] == ["what?", "?"]
     assert [(record.id, record.reason) for record in dropped] == [("a secret", DropReason.UNSUPPORTED)]
     assert dropped[0].detail == "the chat template refuses a row: no secrets"
+
+
+def test_a_processor_of_another_checkpoint_is_a_sentence(internvl, tmp_path):
+    """It writes other tokens for a picture than the model has features of it."""
+    model, processor = copy.deepcopy(internvl)
+    processor.image_seq_length -= 1
+    row = {"images": [Image.new("RGB", (64, 64))], "prompt": "what?", "chosen": "red", "rejected": "blue"}
+    config = MPOConfig(output_dir=str(tmp_path), use_cpu=True, save_strategy="no", report_to="none", disable_tqdm=True)
+    with pytest.raises(UserError, match=r"InternVLForConditionalGeneration does not take .* this checkpoint's own"):
+        MPOTrainer(model, config, train_dataset=[row], processing_class=processor).train()

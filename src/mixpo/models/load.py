@@ -98,6 +98,21 @@ def _bits(quantize: str, dtype: torch.dtype) -> Any:
     )
 
 
+def refuse_other_kinds(model: Any) -> None:
+    """Raises UserError for a model whose answer does not go on after its prompt token by token, whatever its name."""
+    configs = (model.config, model.config.get_text_config())
+    if any(getattr(config, "is_encoder_decoder", False) for config in configs):
+        kind = "reads the prompt in an encoder of its own (encoder-decoder)"
+    elif not model.can_generate():
+        kind = "does not write token by token"
+    else:
+        return
+    raise UserError(
+        f"{type(model).__name__} {kind}: mixpo samples and trains models that go on after the prompt; choose another "
+        "model, or sample it where it is served (backend: openai_server)"
+    )
+
+
 def load_processor(path: str, trust_remote_code: bool = False) -> Any:
     """Its processor: tokenizer, chat template and image preprocessing."""
     from transformers import AutoProcessor

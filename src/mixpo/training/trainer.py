@@ -39,7 +39,7 @@ from mixpo.losses.reward_shift import RewardShift
 from mixpo.models.attention import cross_attends, prepare, row_multiple
 from mixpo.models.cpu_model import speed_up
 from mixpo.models.head import output_head
-from mixpo.models.load import Attention, load_model, load_processor, switch_dropout_off
+from mixpo.models.load import Attention, load_model, load_processor, refuse_other_kinds, switch_dropout_off
 from mixpo.models.upload import upload
 from mixpo.models.vision import take_single_tokens
 from mixpo.training.adapters import with_adapter
@@ -84,6 +84,7 @@ class MPOTrainer(ResumableTrainer):
             processing_class = processing_class if processing_class is not None else load_processor(model)
             model = load_model(model, attention=args.attention)
         check(args, processing_class, train_dataset)
+        refuse_other_kinds(model)
         if peft_config is not None:
             set_seed(args.seed)  # Trainer's own comes after the adapter's first weights are drawn
         model = with_adapter(model, peft_config)
