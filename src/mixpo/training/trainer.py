@@ -224,6 +224,8 @@ class MPOTrainer(ResumableTrainer):
         loss = parts.total.sum() / total
         if num_items_in_batch is not None:
             loss = loss * self.accelerator.num_processes
+        if model.training and not loss.requires_grad:  # pairs without images, where the language model is frozen
+            loss = loss + 0 * next(one for one in model.parameters() if one.requires_grad).sum()
         return (loss, logps) if return_outputs else loss
 
     def _score(self, model: nn.Module, batch: Batch) -> Tensor:
