@@ -30,7 +30,7 @@ class RowDataset(Dataset):
         record = self.records[index]
         images = opened(record.images, record.videos, self.roots)
         prompt = messages(record.prompt, len(images), record.system, record.turns, videos_among(images))
-        row = {"images": images, "prompt": prompt}
+        row = {"id": record.id, "images": images, "prompt": prompt}
         if isinstance(record, PreferencePair):
             given = {"chosen": record.chosen, "rejected": record.rejected, "rejected_ended": record.rejected_ended}
             return {**row, **given}
