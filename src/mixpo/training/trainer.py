@@ -98,7 +98,6 @@ class MPOTrainer(ResumableTrainer):
         speed_up(model, but=self.head.module, device=args.device)
         take_single_tokens(model)
         self.continuation = PositionAssigner(model)
-
         self.processes = Processes(args, lambda video: self.continuation(encoder.filler(video)), cross_attends(model))
         if self.layout is not Layout.PAIRED:
             prepare(model, args.device, flex=args.attention != Attention.SDPA)
