@@ -134,6 +134,7 @@ def _response(question: Question, prompt: str, completion: Completion, style: St
         completion_tokens=completion.completion_tokens,
         logp=completion.logp,
         thought_open=completion.thought_open,
+        canonical=completion.canonical,
     )
 
 

@@ -26,8 +26,12 @@ class RowDataset(Dataset):
 
     def __getitem__(self, index: int) -> dict[str, Any]:
         record = self.records[index]
-        row = {"images": [self.roots.open(image) for image in record.images], "prompt": record.prompt}
-        if isinstance(record, PreferencePair):
-            given = {"chosen": record.chosen, "rejected": record.rejected, "rejected_ended": record.rejected_ended}
-            return {**row, **given}
-        return {**row, "chosen": record.text}
+        return {"images": [self.roots.open(image) for image in record.images], **columns(record)}
+
+
+def columns(record: PreferencePair | Demonstration) -> dict[str, Any]:
+    """A record's row without its images."""
+    if isinstance(record, Demonstration):
+        return {"prompt": record.prompt, "chosen": record.text, "chosen_ended": record.ended}
+    sides = [f"{side}{what}" for side in ("chosen", "rejected") for what in ("", "_ended", "_token_ids")]
+    return {"prompt": record.prompt, **{name: getattr(record, name) for name in sides}}

@@ -5,10 +5,11 @@ import zlib
 from collections.abc import Iterable, Sequence
 from typing import Any, TypeVar
 
-from mixpo.batches.encode import Encoder
+from mixpo.batches.encode import Encoder, ReservedToken, completion_of
 from mixpo.errors import DataError, ImageError
 from mixpo.images import ImageRoots
-from mixpo.records import Demonstration, Dropped, DropReason
+from mixpo.records import Dropped, DropReason
+from mixpo.training.rows import columns
 
 T = TypeVar("T")
 BUCKETS = 10_000
@@ -20,17 +21,20 @@ def usable(records: Iterable[Any], encoder: Encoder, roots: ImageRoots, step: st
     sound: set[str] = set()
     sizes: set[tuple[int, int]] = set()
     for record in records:
-        texts = [record.text] if isinstance(record, Demonstration) else [record.chosen, record.rejected]
+        row = columns(record)
+        completions = [completion_of(row, side) for side in ("chosen", "rejected") if side in row]
         try:
-            for text in texts:
-                encoder.completion_ids(text)
+            for completion in completions:
+                encoder.completion_ids(*completion)
             for image in set(record.images) - sound:
                 _try_size(roots.open(image), image, encoder.chat.processor, sizes)
                 sound.add(image)
         except ImageError as error:
             dropped.append(Dropped(id=record.id, step=step, reason=DropReason.BAD_IMAGE, detail=str(error)))
+        except ReservedToken as error:
+            dropped.append(Dropped(id=record.id, step=step, reason=DropReason.RESERVED_TOKEN, detail=str(error)))
         except DataError as error:
-            reason = DropReason.COMPLETION_TOO_LONG if all(texts) else DropReason.EMPTY
+            reason = DropReason.COMPLETION_TOO_LONG if all(text for text, *_ in completions) else DropReason.EMPTY
             dropped.append(Dropped(id=record.id, step=step, reason=reason, detail=str(error)))
         else:
             kept.append(record)

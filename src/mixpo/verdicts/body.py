@@ -9,10 +9,10 @@ import unicodedata
 from functools import cache
 from typing import NamedTuple
 
-from mixpo.prompts import THOUGHTS
+from mixpo.prompts import END_OF_TURN, THOUGHTS
 from mixpo.verdicts.unicode import FOLDED, SUPERSCRIPT, THIN
 
-END_TOKEN = re.compile(r"</s>|<\|(?:im_end|im_start|endoftext|eot_id|end|eos)\|>|<end_of_(?:turn|utterance)>|<eos>")
+END_TOKEN = re.compile(rf"{END_OF_TURN}|<\|im_start\|>")
 INVENTED = re.compile(
     r"\n[ \t#*]*(?:(?:next |new |another )?(?:question|problem|hint|instruction|human|user|assistant|q)"
     r"(?: ?\d+)?[ \t*]*:|(?:问题|题目|提示|用户)[ \t]*:|\[?inst\]|example \d+[ \t]*:)"

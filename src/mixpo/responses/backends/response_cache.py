@@ -52,4 +52,6 @@ def completion_of(response: Response) -> Completion:
         prompt_tokens=response.prompt_tokens,
         completion_tokens=response.completion_tokens,
         logp=response.logp,
+        thought_open=response.thought_open,
+        canonical=response.canonical,
     )
