@@ -96,6 +96,12 @@ def test_at_most_so_many_choices_in_a_request(server):
     assert sorted(body.get("n", 1) for body in server.bodies) == [1, 3, 3]
 
 
+def test_the_one_answer_at_temperature_0_is_asked_for_one_by_one(server):
+    backend = load(server)
+    server.broken = lambda body: 400 if body.get("n", 1) > 1 and not body["temperature"] else 0  # as vLLM does
+    assert len({completion.text for completion in by_sample(backend, questions(1), GREEDY).values()}) == 1
+
+
 def test_runs_of_consecutive_samples_and_their_seeds():
     assert consecutive((0, 1, 2, 5)) == [(0, 1, 2), (5,)]
     assert consecutive(range(5), 2) == [(0, 1), (2, 3), (4,)]

@@ -87,7 +87,9 @@ class OpenAIServerBackend:
     def complete(self, requests: Iterable[Request], params: SamplingParams) -> Iterator[Completion | Dropped]:
         """In the order they finish. Raises UserError when the server fails on one request after the other."""
         self.dialect.check(params)
-        jobs = Jobs(map(self._asked, requests), self.config.choices if self.dialect.several else 1)
+        # vLLM refuses to give several choices of which there can be only one.
+        several = self.dialect.several and params.temperature > 0
+        jobs = Jobs(map(self._asked, requests), self.config.choices if several else 1)
         crew = Crew[Job, Reply](lambda job: self._ask(job, params), self.config.concurrency)
         try:
             while True:
