@@ -21,6 +21,31 @@ THOUGHTS = (
 """Tags, in lower case, between which reasoning models think: nothing there is an answer."""
 
 
+END_OF_TURN = r"(?:</s>|<\|(?:im_end|endoftext|eot_id|end|eos)\|>|<end_of_(?:turn|utterance)>|<eos>)"
+"""Pattern of the tokens that end a turn, as text."""
+
+
+def thought_tags(template: str) -> tuple[str, str]:
+    """The tags of the thoughts that a chat template speaks of; the usual ones when it speaks of none."""
+    lower = template.lower()
+    for tags in THOUGHTS:
+        places = [lower.find(tag) for tag in tags]
+        if max(places) >= 0:
+            opening, closing = (
+                tag if at < 0 else template[at : at + len(tag)] for at, tag in zip(places, tags, strict=True)
+            )
+            return opening, closing
+    return THOUGHTS[0]
+
+
+def is_thinking(text: str, thought_open: bool = False) -> bool:
+    """Whether a text ends inside a thought; `thought_open`: it began in one."""
+    lower = text.lower()
+    closed = max(lower.rfind(closing) for _, closing in THOUGHTS)
+    opened = max(lower.rfind(opening) for opening, _ in THOUGHTS)
+    return opened > closed or (thought_open and closed < 0)
+
+
 def opens_thought(prompt: str) -> bool:
     """Whether a rendered prompt ends inside a thought."""
     return prompt.rstrip().lower().endswith(tuple(opening for opening, _ in THOUGHTS))

@@ -89,6 +89,23 @@ def test_a_rejected_completion_that_the_limit_cut_has_no_end_token(processor):
     assert [decode(processor, ids) for ids in example.completions] == ["3<|im_end|>", "four"]
 
 
+def test_a_chosen_completion_may_say_that_the_limit_cut_it(processor):
+    """`datasets` has None for rows that do not say it."""
+    row = {"prompt": "How many?", "chosen": "3", "rejected": "four", "chosen_ended": False, "rejected_ended": None}
+    example = Encoder(processor)(row)
+    assert [decode(processor, ids) for ids in example.completions] == ["3", "four<|im_end|>"]
+
+
+def test_sampled_tokens_are_taken_where_they_say_the_text(processor):
+    letters = [processor.tokenizer.encode(letter, add_special_tokens=False)[0] for letter in "There"]
+    row = {"prompt": "How many?", "chosen": "There", "rejected": "There", "rejected_token_ids": tuple(letters)}
+    encoder = Encoder(processor)
+    chosen, rejected = encoder(row).completions
+    assert rejected == [*letters, encoder.end_id]
+    assert len(chosen) < len(rejected)
+    assert encoder({**row, "rejected": "Three"}).completions[1] == encoder.completion_ids("Three")
+
+
 def described(colour, **more):
     """Rows of "Describe the picture." differ by nothing but the picture."""
     image = Image.new("RGB", (64, 64), colour)

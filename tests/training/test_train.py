@@ -192,6 +192,16 @@ def test_demonstrations_are_trained_on_with_the_generation_loss_alone(run_folder
     assert list(run_folder.checkpoints("sft").glob("checkpoint-*")) == []
 
 
+def test_what_is_left_out_of_training_is_said(run_folder, checkpoint, capsys):
+    pairs = list(run_folder.pairs("pair"))
+    run_folder.pairs("pair").replace([replace(pairs[0], rejected="see <IMG_CONTEXT> there"), *pairs[1:]])
+    run(Config(model=checkpoint, batch=2, micro_batch=2), run_folder)
+    said = " ".join(capsys.readouterr().err.split())
+    assert "train: left out: 1 reserved_token, see dropped/train" in said
+    assert [record.id for record in run_folder.dropped("train")] == [pairs[0].id]
+    assert len(log(run_folder)) == 1
+
+
 def test_data_that_changed_since_is_refused(run_folder, checkpoint):
     """After the training, and in the midst of it."""
     config = Config(model=checkpoint, batch=1, micro_batch=1, learning_rate=1e-3, epochs=1)

@@ -140,6 +140,7 @@ def _response(question: Question, prompt: str, completion: Completion, config: C
         completion_tokens=completion.completion_tokens,
         logp=completion.logp,
         thought_open=completion.thought_open,
+        canonical=completion.canonical,
     )
 
 

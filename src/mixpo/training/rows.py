@@ -27,9 +27,15 @@ class RowDataset(Dataset):
 
     def __getitem__(self, index: int) -> dict[str, Any]:
         record = self.records[index]
-        prompt = messages(record.prompt, len(record.images), record.system, record.turns)
-        row = {"id": record.id, "images": [self.roots.open(image) for image in record.images], "prompt": prompt}
-        if isinstance(record, PreferencePair):
-            given = {"chosen": record.chosen, "rejected": record.rejected, "rejected_ended": record.rejected_ended}
-            return {**row, **given}
-        return {**row, "chosen": record.text}
+        return {
+            "id": record.id, "images": [self.roots.open(image) for image in record.images], **columns(record)
+        }  # fmt: skip
+
+
+def columns(record: PreferencePair | Demonstration) -> dict[str, Any]:
+    """A record's row without its images."""
+    prompt = messages(record.prompt, len(record.images), record.system, record.turns)
+    if isinstance(record, Demonstration):
+        return {"prompt": prompt, "chosen": record.text, "chosen_ended": record.ended}
+    sides = [f"{side}{what}" for side in ("chosen", "rejected") for what in ("", "_ended", "_token_ids")]
+    return {"prompt": prompt, **{name: getattr(record, name) for name in sides}}

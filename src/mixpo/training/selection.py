@@ -5,13 +5,12 @@ import zlib
 from collections.abc import Iterable, Sequence
 from typing import Any, TypeVar
 
-from mixpo.batches.encode import Encoder
+from mixpo.batches.encode import Encoder, ReservedToken, completion_of
 from mixpo.errors import DataError, ImageError
 from mixpo.images import ImageRoots
-from mixpo.messages import messages
 from mixpo.models.chat import REFUSALS
-from mixpo.records import Demonstration, Dropped, DropReason
-from mixpo.training.rows import RowDataset
+from mixpo.records import Dropped, DropReason
+from mixpo.training.rows import RowDataset, columns
 
 T = TypeVar("T")
 BUCKETS = 10_000
@@ -25,11 +24,13 @@ def usable(records: Iterable[Any], encoder: Encoder, roots: ImageRoots, step: st
     sizes: set[tuple[int, int]] = set()
     tried: set[Any] = set()
     for record in records:
-        texts = [record.text] if isinstance(record, Demonstration) else [record.chosen, record.rejected]
-        reason = DropReason.COMPLETION_TOO_LONG if all(texts) else DropReason.EMPTY
+        reason = DropReason.UNSUPPORTED
         try:
-            for text in texts:
-                encoder.completion_ids(text)
+            row = columns(record)
+            completions = [completion_of(row, side) for side in ("chosen", "rejected") if side in row]
+            reason = DropReason.COMPLETION_TOO_LONG if all(text for text, *_ in completions) else DropReason.EMPTY
+            for completion in completions:
+                encoder.completion_ids(*completion)
             reason = DropReason.UNSUPPORTED
             for image in set(record.images) - sound:
                 _try_size(roots.open(image), image, encoder.chat.processor, sizes)
@@ -37,6 +38,8 @@ def usable(records: Iterable[Any], encoder: Encoder, roots: ImageRoots, step: st
             _try_prompt(record, encoder, roots, tried)
         except ImageError as error:
             dropped.append(Dropped(id=record.id, step=step, reason=DropReason.BAD_IMAGE, detail=str(error)))
+        except ReservedToken as error:
+            dropped.append(Dropped(id=record.id, step=step, reason=DropReason.RESERVED_TOKEN, detail=str(error)))
         except DataError as error:
             dropped.append(Dropped(id=record.id, step=step, reason=reason, detail=str(error)))
         else:
@@ -67,7 +70,7 @@ def _try_prompt(record: Any, encoder: Encoder, roots: ImageRoots, tried: set[Any
     if not images or images not in tried:
         encoder.prompt(RowDataset([record], roots)[0])
     elif record.system or record.turns:
-        encoder.chat.render(messages(record.prompt, images, record.system, record.turns), images)
+        encoder.chat.render(columns(record)["prompt"], images)
     tried |= {said, images}
 
 

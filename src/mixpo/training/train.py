@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -82,6 +83,10 @@ def run(config: Config, files: RunFiles, fits: Fits | None = None) -> None:
     records = usable(track(source, f"{config.name}: check"), encoder, roots, config.name, dropped)
     if first:
         files.dropped(config.name).replace(dropped)
+        if dropped and records:
+            counts = Counter(record.reason for record in dropped)
+            listed = ", ".join(f"{number:,} {reason}" for reason, number in sorted(counts.items()))
+            say(f"{config.name}: left out: {listed}, see dropped/{config.name}")
     if not records:
         raise DataError(
             f"{source.folder} holds nothing to train on ({len(dropped)} records dropped); see dropped/{config.name}"

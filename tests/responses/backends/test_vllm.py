@@ -1,5 +1,8 @@
 """What mixpo does with what vLLM's engine says, without vLLM: an engine that refuses, and one that is broken."""
 
+import sys
+from types import ModuleType, SimpleNamespace
+
 import pytest
 
 from mixpo.models.chat import Chat
@@ -93,6 +96,18 @@ def test_a_request_that_vllm_refuses_is_dropped_and_the_others_are_answered(inte
     assert [(one.id, one.reason, one.detail) for one in dropped] == [("long", reason, str(error))]
     answered = {(result.request_id, result.sample) for result in results if not isinstance(result, Dropped)}
     assert answered == {("a", 0), ("a", 1), ("b", 0)}
+
+
+def test_the_engine_is_told_every_parameter(internvl, monkeypatch):
+    """Not what its version or the checkpoint's `generation_config` have as defaults."""
+    vllm, kinds = ModuleType("vllm"), ModuleType("vllm.sampling_params")
+    vllm.SamplingParams, kinds.RequestOutputKind = SimpleNamespace, SimpleNamespace(FINAL_ONLY=2)
+    monkeypatch.setitem(sys.modules, "vllm", vllm)
+    monkeypatch.setitem(sys.modules, "vllm.sampling_params", kinds)
+    backend = VLLMBackend(None, Chat(internvl[1]), frozenset({6}))
+    said = backend._sampling(SamplingParams(top_k=0, temperature=0.7), Request(id="q", prompt="?"), (0,))
+    assert (said.top_k, said.top_p, said.temperature, said.min_p) == (0, 1.0, 0.7, 0.0)
+    assert (said.repetition_penalty, said.presence_penalty, said.frequency_penalty) == (1.0, 0.0, 0.0)
 
 
 def test_another_error_of_the_engine_stays_one(internvl):

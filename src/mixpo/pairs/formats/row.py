@@ -19,6 +19,8 @@ from mixpo.values import short
 
 OWN = ("id", "question_id", "origin", "chosen_id", "rejected_id", "rejected_ended", "answer_gt")
 """The fields of a pair that no other format has, and the ground truth (named as in MMPR)."""
+RARE = ("chosen_ended", "chosen_token_ids", "rejected_token_ids")
+"""Fields that a row has only where they say something, anybody's row: what is not said is the default."""
 IMAGES = "images"
 """The folder of an export's images; `images/<root name>/<path>` is the record's image `<root name>/<path>`."""
 PLACEHOLDER = "<image>"
@@ -70,6 +72,7 @@ class PairSource:
                 if not isinstance(value, str) or (name != "prompt" and not value):
                     raise BadRow(f"{name} must be text that is not empty, not {short(value)}")
             fields = _own_fields(row) if own else self._new_fields(content.prompt, images, number)
+            fields |= _rare_fields(row)
             answer = row.get("answer_gt")
             pair = PreferencePair(**texts, images=images, **fields)
             to_json(pair).encode()
@@ -153,7 +156,19 @@ def is_own(row: Mapping[str, Any]) -> bool:
 def own_fields(pair: PreferencePair, answer: str | None) -> dict[str, Any]:
     """The columns that bring a pair back as it was."""
     values = {name: getattr(pair, name) for name in OWN if name != "answer_gt"}
-    return {**values, "origin": str(pair.origin), "answer_gt": answer}
+    rare = {name: value for name in RARE if (value := getattr(pair, name)) not in (True, ())}
+    return {**values, **rare, "origin": str(pair.origin), "answer_gt": answer}
+
+
+def _rare_fields(row: Mapping[str, Any]) -> dict[str, Any]:
+    values = {name: row[name] for name in RARE if row.get(name) is not None}
+    if not isinstance(values.get("chosen_ended", True), bool):
+        raise BadRow(f"chosen_ended must be true or false, not {short(row['chosen_ended'])}")
+    for name in values.keys() - {"chosen_ended"}:
+        if not isinstance(values[name], list) or not all(isinstance(token, int) for token in values[name]):
+            raise BadRow(f"{name} must be a list of numbers, not {short(row[name])}")
+        values[name] = tuple(values[name])
+    return values
 
 
 def _own_fields(row: Mapping[str, Any]) -> dict[str, Any]:

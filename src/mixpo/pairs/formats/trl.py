@@ -19,6 +19,7 @@ from mixpo.values import short
 
 FILE = "train.parquet"
 TEXT = {"dtype": "string", "_type": "Value"}
+TOKENS = ("chosen_token_ids", "rejected_token_ids")
 
 
 def row(pair: PreferencePair, answer: str | None, pictures: ExportPictures) -> dict[str, Any]:
@@ -63,12 +64,15 @@ def own_columns() -> dict[str, Any]:
     import pyarrow as pa
 
     names = ("id", "question_id", "origin", "chosen_id", "rejected_id")
-    return {**dict.fromkeys(names, pa.string()), "rejected_ended": pa.bool_(), "answer_gt": pa.string()}
+    own = {**dict.fromkeys(names, pa.string()), "rejected_ended": pa.bool_(), "answer_gt": pa.string()}
+    return own | {"chosen_ended": pa.bool_(), **dict.fromkeys(TOKENS, pa.list_(pa.int64()))}
 
 
 def own_features() -> dict[str, Any]:
     names = ("id", "question_id", "origin", "chosen_id", "rejected_id")
-    return {**dict.fromkeys(names, TEXT), "rejected_ended": {"dtype": "bool", "_type": "Value"}, "answer_gt": TEXT}
+    truth, number = ({"dtype": dtype, "_type": "Value"} for dtype in ("bool", "int64"))
+    own = {**dict.fromkeys(names, TEXT), "rejected_ended": truth, "answer_gt": TEXT}
+    return own | {"chosen_ended": truth, **{name: {"_type": "List", "feature": number} for name in TOKENS}}
 
 
 def content(row: Mapping[str, Any]) -> Content:

@@ -225,12 +225,13 @@ class SpreadBackend:
         from transformers import AutoProcessor
 
         from mixpo.models.chat import Chat
+        from mixpo.models.completions import CompletionTokenizer
 
-        return Chat(AutoProcessor.from_pretrained(self.model)).tokenizer
+        return CompletionTokenizer(Chat(AutoProcessor.from_pretrained(self.model)).tokenizer)
 
     def decode(self, token_ids: Sequence[int]) -> str:
-        """The tokens' text as the tokenizer writes it, special tokens left out."""
-        return self._tokenizer.decode(list(token_ids), skip_special_tokens=True, clean_up_tokenization_spaces=False)
+        """The tokens' text (`CompletionTokenizer`)."""
+        return self._tokenizer.decode(token_ids)
 
 
 def _end_all(workers: list[Worker]) -> None:

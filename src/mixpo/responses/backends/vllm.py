@@ -6,8 +6,17 @@ from typing import Any, ClassVar
 
 from mixpo.errors import DataError, MissingExtra, UserError, first_line
 from mixpo.models.chat import Chat
+from mixpo.models.completions import CompletionTokenizer
 from mixpo.records import Dropped, DropReason, FinishReason
-from mixpo.responses.backend import Completion, Request, SamplingParams, consecutive, engine_seed
+from mixpo.responses.backend import (
+    PLAIN,
+    Completion,
+    Request,
+    SamplingParams,
+    consecutive,
+    engine_seed,
+    reserved_token,
+)
 from mixpo.responses.backends import canaries
 
 AHEAD = 4
@@ -52,6 +61,7 @@ class VLLMBackend:
     def __init__(self, engine: Any, chat: Chat, end_ids: frozenset[int], most: int = 256):
         """`engine`: vLLM's `LLMEngine`; `most`: samples it decodes together."""
         self.engine, self.chat, self.end_ids, self.most = engine, chat, end_ids, most
+        self.tokenizer = CompletionTokenizer(chat.tokenizer)
         self.numbers = 0
         """Requests given to the engine so far: their names there."""
 
@@ -105,6 +115,9 @@ class VLLMBackend:
 
     def _add(self, request: Request, params: SamplingParams, running: dict[str, Any]) -> Iterator[Dropped]:
         """Gives a request to the engine; what it cannot take is dropped."""
+        if reserved := self.chat.image_tokens.intersection(request.prefix_token_ids):
+            yield reserved_token(request.id, self.decode([min(reserved)]))
+            return
         try:
             prompt: dict[str, Any] = {"prompt_token_ids": self._prompt_ids(request)}
         except DataError as error:
@@ -150,6 +163,7 @@ class VLLMBackend:
             max_tokens=params.max_new_tokens,
             seed=engine_seed(params.seed, request.id, samples[0]),
             stop_token_ids=sorted(self.end_ids),
+            **PLAIN,
             logprobs=0 if params.logps else None,
             detokenize=False,
             output_kind=RequestOutputKind.FINAL_ONLY,
@@ -162,21 +176,24 @@ class VLLMBackend:
             written = tuple(choice.token_ids)
             stops = bool(written) and written[-1] in self.end_ids
             kept = written[:-1] if stops else written
+            whole = (*request.prefix_token_ids, *kept)
+            text = self.decode(whole)
             yield Completion(
                 request_id=request.id,
                 sample=sample,
-                text=self.decode((*request.prefix_token_ids, *kept)),
+                text=text,
                 token_ids=kept,
                 finish_reason=FinishReason.STOP if stops else FinishReason.LENGTH,
                 prompt_tokens=len(output.prompt_token_ids),
                 completion_tokens=len(written),
                 logp=choice.cumulative_logprob if params.logps else None,
                 thought_open=self.chat.opens_thought,
+                canonical=self.tokenizer.gives_back(whole, text),
             )
 
     def decode(self, token_ids: Sequence[int]) -> str:
-        """The tokens' text as the tokenizer writes it, special tokens left out."""
-        return self.chat.tokenizer.decode(list(token_ids), skip_special_tokens=True, clean_up_tokenization_spaces=False)
+        """The tokens' text (`CompletionTokenizer`)."""
+        return self.tokenizer.decode(token_ids)
 
 
 def _refuses(error: Exception) -> bool:

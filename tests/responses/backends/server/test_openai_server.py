@@ -18,7 +18,7 @@ from mixpo.responses import sample
 from mixpo.responses.backend import Completion, Request, SamplingParams, consecutive, engine_seed
 from mixpo.responses.backends.config import BackendConfig
 from mixpo.responses.backends.make import make_backend
-from mixpo.responses.backends.server.capabilities import Dialect
+from mixpo.responses.backends.server.capabilities import FIELDS, TOKEN_IDS, Dialect
 from mixpo.responses.backends.server.openai_server import OpenAIServerBackend, ServerConfig, share
 
 DRAWN = SamplingParams(temperature=1.0, top_k=20, max_new_tokens=40)
@@ -96,6 +96,12 @@ def test_at_most_so_many_choices_in_a_request(server):
     assert sorted(body.get("n", 1) for body in server.bodies) == [1, 3, 3]
 
 
+def test_the_one_answer_at_temperature_0_is_asked_for_one_by_one(server):
+    backend = load(server)
+    server.broken = lambda body: 400 if body.get("n", 1) > 1 and not body["temperature"] else 0  # as vLLM does
+    assert len({completion.text for completion in by_sample(backend, questions(1), GREEDY).values()}) == 1
+
+
 def test_runs_of_consecutive_samples_and_their_seeds():
     assert consecutive((0, 1, 2, 5)) == [(0, 1, 2), (5,)]
     assert consecutive(range(5), 2) == [(0, 1), (2, 3), (4,)]
@@ -112,9 +118,8 @@ def test_images_are_sent_whole_before_the_text(server):
     assert [part["type"] for part in server.bodies[0]["messages"][0]["content"]] == ["image_url", "image_url", "text"]
 
 
-def test_finish_reason_counts_and_log_probabilities(server, tokenizer):
-    backend = load(server)
-    backend.tokenizer = tokenizer
+def test_finish_reason_counts_and_log_probabilities(server):
+    backend = load(server, tokenizer=str(BASE_MODEL))
     (cut,) = backend.complete(questions(1, (0,)), SamplingParams(max_new_tokens=3, logps=True))
     assert (cut.finish_reason, cut.completion_tokens, cut.prompt_tokens) == (FinishReason.LENGTH, 3, 7)
     assert len(cut.text.split()) == 3
@@ -156,7 +161,8 @@ def test_without_log_probabilities_the_recipe_is_refused(server):
 def test_dialects(server, refused, spoken):
     server.refused = refused
     backend = load(server)
-    assert backend.dialect == spoken
+    assert replace(backend.dialect, fields=spoken.fields, all_tokens=-1) == spoken
+    assert backend.dialect.fields == tuple(name for name in FIELDS if name != TOKEN_IDS)
     params = DRAWN if spoken.top_k else replace(DRAWN, top_k=0)
     assert len(by_sample(backend, questions(2), params)) == 8
     (greedy,) = backend.complete(questions(1, (0,)), GREEDY)
@@ -250,8 +256,7 @@ def test_key_is_sent_and_a_wrong_one_ends_the_run(server, monkeypatch):
 
 
 def test_a_prefix_is_continued(server, tokenizer):
-    backend = load(server)
-    backend.tokenizer = tokenizer
+    backend = load(server, tokenizer=str(BASE_MODEL))
     request = questions(1, (0,))[0]
     (whole,) = backend.complete([request], GREEDY)
     kept = tokenizer.encode(whole.text[: len(whole.text) // 2], add_special_tokens=False)
@@ -284,7 +289,7 @@ def test_canaries_pass(server, tokenizer, logps):
         ({"ignored": {"temperature"}}, "sampling is off"),
         ({"ignored": {"top_k"}}, "ignores top_k"),
         ({"after_end": "\nuser\nand now"}, "goes on after its answer"),
-        ({"after_end": "<|im_end|>"}, "goes on after its answer"),
+        ({"after_end": "<|im_end|>\nand now"}, "goes on after its answer"),
     ],
 )
 def test_canaries_refuse(server, switch, message, logps):

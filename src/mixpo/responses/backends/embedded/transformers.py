@@ -10,6 +10,7 @@ from transformers import AutoModelForImageTextToText, AutoProcessor
 from transformers.utils.logging import disable_progress_bar
 
 from mixpo.errors import UserError, first_line
+from mixpo.models.completions import CompletionTokenizer
 from mixpo.models.cpu_memory import return_freed_memory
 from mixpo.models.cpu_model import speed_up
 from mixpo.models.load import refuse_other_kinds
@@ -52,7 +53,7 @@ class TransformersBackend:
         return_freed_memory()
         self.encoder = RequestEncoder(processor)
         # The encoder works in a thread of its own, and a fast tokenizer cannot be set up for padding while it decodes.
-        self.tokenizer = copy.deepcopy(self.encoder.tokenizer)
+        self.tokenizer = CompletionTokenizer(copy.deepcopy(self.encoder.tokenizer))
         self.token_budget = token_budget
         self.end_ids = self.encoder.chat.stop_tokens(model.generation_config)
         self.context = getattr(model.config.get_text_config(), "max_position_embeddings", None) or 2**31
@@ -167,21 +168,24 @@ class TransformersBackend:
     def _completion(self, written: Written) -> Completion:
         request = written.request
         stops = written.finish_reason == "stop"
+        whole = (*request.prefix_token_ids, *written.token_ids)
+        text = self.decode(whole)
         return Completion(
             request_id=request.id,
             sample=written.sample,
-            text=self.decode((*request.prefix_token_ids, *written.token_ids)),
+            text=text,
             token_ids=written.token_ids,
             finish_reason=written.finish_reason,
             prompt_tokens=written.prompt_tokens,
             completion_tokens=len(written.token_ids) + stops,
             logp=written.logp,
             thought_open=self.encoder.chat.opens_thought,
+            canonical=self.tokenizer.gives_back(whole, text),
         )
 
     def decode(self, token_ids: Sequence[int]) -> str:
-        """The tokens' text as the tokenizer writes it, special tokens left out."""
-        return self.tokenizer.decode(list(token_ids), skip_special_tokens=True, clean_up_tokenization_spaces=False)
+        """The tokens' text (`CompletionTokenizer`)."""
+        return self.tokenizer.decode(token_ids)
 
 
 def _device(name: str) -> torch.device:

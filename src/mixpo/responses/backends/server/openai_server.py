@@ -17,9 +17,10 @@ from mixpo.errors import UserError, first_line
 from mixpo.records import Dropped, DropReason, FinishReason
 from mixpo.responses.backend import Completion, Request, SamplingParams, engine_seed
 from mixpo.responses.backends import canaries
-from mixpo.responses.backends.server.capabilities import HELLO, Dialect, learn
+from mixpo.responses.backends.server.capabilities import HELLO, TOKEN_IDS, Dialect, learn
 from mixpo.responses.backends.server.jobs import Job, Jobs, ServerRequest
 from mixpo.responses.backends.server.thread_pool import Crew
+from mixpo.responses.backends.server.transcript import Reader
 
 MOST_FAILURES = 30
 """Requests given up one after the other, though the server answers a short question, from which on nothing is dropped
@@ -39,8 +40,8 @@ class ServerConfig(EndpointConfig):
     model: str = ""
     """The model's name at the server; empty: the step's `model`, or the only one that is served."""
     tokenizer: str = ""
-    """Folder or hub name of the model's tokenizer, for `token_ids` and DropoutNTP; empty: the step's `model` where
-    that is a folder on this machine, else responses have no token ids."""
+    """Folder or hub name of the model's tokenizer, for `token_ids`, the tags of its thoughts and DropoutNTP; empty: the
+    step's `model` where that is a folder on this machine, else responses have no token ids."""
     concurrency: int = 32
     """Requests in flight at a time."""
     timeout: float = 600.0
@@ -61,7 +62,7 @@ class OpenAIServerBackend:
 
     def __init__(self, endpoint: Endpoint, model: str, dialect: Dialect, config: ServerConfig, tokenizer: Any = None):
         self.endpoint, self.model, self.dialect, self.config = endpoint, model, dialect, config
-        self.tokenizer = tokenizer
+        self.reader = Reader(tokenizer, config.extra.get("chat_template_kwargs") or {})
         # Steps decode in a thread of their own, and a fast tokenizer does one thing at a time.
         self.lock = threading.Lock()
         self.trusts_prefixes = False
@@ -73,7 +74,10 @@ class OpenAIServerBackend:
         endpoint = Endpoint(config)
         name = config.model or served_name(model, endpoint)
         tokenizer = load_tokenizer(config.tokenizer or (model if Path(model).is_dir() else ""))
-        backend = cls(endpoint, name, learn(endpoint, name, config.extra), config, tokenizer)
+        dialect = learn(endpoint, name, config.extra)
+        if tokenizer is None:
+            dialect = dialect.without(TOKEN_IDS)
+        backend = cls(endpoint, name, dialect, config, tokenizer)
         backend.trusts_prefixes = not check
         if check:
             canaries.check(backend, logps=backend.dialect.logps, prefixes=False)
@@ -83,7 +87,9 @@ class OpenAIServerBackend:
     def complete(self, requests: Iterable[Request], params: SamplingParams) -> Iterator[Completion | Dropped]:
         """In the order they finish. Raises UserError when the server fails on one request after the other."""
         self.dialect.check(params)
-        jobs = Jobs(map(self._asked, requests), self.config.choices if self.dialect.several else 1)
+        # vLLM refuses to give several choices of which there can be only one.
+        several = self.dialect.several and params.temperature > 0
+        jobs = Jobs(map(self._asked, requests), self.config.choices if several else 1)
         crew = Crew[Job, Reply](lambda job: self._ask(job, params), self.config.concurrency)
         try:
             while True:
@@ -131,20 +137,23 @@ class OpenAIServerBackend:
         """Completions for as many samples as there are whole choices; the other samples are asked for again."""
         jobs.failures = 0
         whole = [choice for choice in reply.choices if choice.finish_reason in FINISHES][: len(job.samples)]
-        tokens = [self._encode(choice.text) for choice in whole]
-        counts = share(reply.completion_tokens, [len(ids or choice.text) for ids, choice in zip(tokens, whole)])
-        for sample, choice, ids, count in zip(job.samples, whole, tokens, counts):
+        with self.lock:
+            read = [self.reader.read(one, job.asked.prefix, job.asked.request.prefix_token_ids) for one in whole]
+        counts = share(reply.completion_tokens, [len(one.token_ids or one.text) for one in read])
+        for sample, choice, one, count in zip(job.samples, whole, read, counts):
             if params.logps and choice.logps is None:
                 raise UserError(f"{self.config.base_url} gave a reply without log-probabilities; set logps: false")
             yield Completion(
                 request_id=job.asked.request.id,
                 sample=sample,
-                text=job.asked.prefix + choice.text,
-                token_ids=ids or (),
+                text=one.text,
+                token_ids=one.token_ids,
                 finish_reason=FINISHES[choice.finish_reason],
                 prompt_tokens=reply.prompt_tokens,
                 completion_tokens=count if choice.logps is None else len(choice.logps),
                 logp=sum(choice.logps) if params.logps and choice.logps is not None else None,
+                thought_open=self.reader.thought_open,
+                canonical=one.canonical,
             )
         missing = job.samples[len(whole) :]
         if missing and whole:
@@ -173,18 +182,10 @@ class OpenAIServerBackend:
             return False
         return True
 
-    def _encode(self, text: str) -> tuple[int, ...] | None:
-        if self.tokenizer is None:
-            return None
-        with self.lock:
-            return tuple(self.tokenizer.encode(text, add_special_tokens=False))
-
     def decode(self, token_ids: Sequence[int]) -> str:
-        """The tokens' text, special tokens left out. Raises UserError without a tokenizer."""
-        if self.tokenizer is None:
-            raise UserError("continuing a prefix needs the model's tokenizer; name its folder in server.tokenizer")
+        """The tokens' text. Raises UserError without a tokenizer."""
         with self.lock:
-            return self.tokenizer.decode(list(token_ids), skip_special_tokens=True, clean_up_tokenization_spaces=False)
+            return self.reader.decode(token_ids)
 
 
 def served_name(model: str, endpoint: Endpoint) -> str:
