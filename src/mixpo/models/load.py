@@ -2,12 +2,18 @@
 
 import logging
 from enum import StrEnum
+from functools import partial
 from typing import Any
 
 import torch
 from torch import nn
 
 from mixpo.errors import UserError, first_line
+from mixpo.model_inputs import AS_IS, ModelInputs
+from mixpo.models.picture_limits import limit
+from mixpo.models.template_options import set_options
+
+log = logging.getLogger(__name__)
 
 
 class Attention(StrEnum):
@@ -98,14 +104,31 @@ def _bits(quantize: str, dtype: torch.dtype) -> Any:
     )
 
 
-def load_processor(path: str, trust_remote_code: bool = False) -> Any:
-    """Its processor: tokenizer, chat template and image preprocessing."""
+def load_processor(path: str, trust_remote_code: bool = False, inputs: ModelInputs = AS_IS) -> Any:
+    """Its processor: tokenizer, chat template and image preprocessing, with the limits and options of `inputs`.
+
+    Raises UserError when there is none, and for what of `inputs` has no meaning for it; where those are for several
+    models (`InputsOfSeveral`), that is a warning.
+    """
     from transformers import AutoProcessor
 
     try:
-        return AutoProcessor.from_pretrained(path, trust_remote_code=trust_remote_code)
+        processor = AutoProcessor.from_pretrained(path, trust_remote_code=trust_remote_code)
     except (OSError, ValueError) as error:
         raise UserError(f"model {path!r} has no processor that can be loaded: {first_line(error)}") from error
+    apply(processor, inputs, path)
+    return processor
+
+
+def apply(processor: Any, inputs: ModelInputs, name: str) -> None:
+    """Has a processor, of the model called `name`, do as `inputs` say; raises and warns as `load_processor`."""
+    for change in (partial(limit, images=inputs.images), partial(set_options, options=inputs.chat_template)):
+        try:
+            change(processor)
+        except UserError as error:
+            if inputs.strict:
+                raise UserError(f"model {name!r}: {error}") from error
+            log.warning("model %r: %s; it is asked without", name, error)
 
 
 def switch_dropout_off(model: nn.Module) -> None:

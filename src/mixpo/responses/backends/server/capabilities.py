@@ -78,7 +78,9 @@ def learn(endpoint: Endpoint, model: str, extra: Mapping[str, Any]) -> Dialect:
         except GaveUp as error:
             raise UserError(f"{endpoint.config.base_url}: {error}; start the server, or check base_url") from error
         return replace(dialect, several=len(reply.choices) > 1, logps=_gives_logps(endpoint, model, dialect, extra))
-    raise UserError(f"{endpoint.config.base_url} refuses a one-word question ({words}); check model and extra")
+    raise UserError(
+        f"{endpoint.config.base_url} refuses a one-word question ({words}); check model, extra and chat_template"
+    )
 
 
 def _gives_logps(endpoint: Endpoint, model: str, dialect: Dialect, extra: Mapping[str, Any]) -> bool:
