@@ -115,7 +115,8 @@ def load_processor(path: str, trust_remote_code: bool = False, inputs: ModelInpu
     try:
         processor = AutoProcessor.from_pretrained(path, trust_remote_code=trust_remote_code)
     except (OSError, ValueError) as error:
-        raise UserError(f"model {path!r} has no processor that can be loaded: {first_line(error)}") from error
+        reason = first_line(error)
+        raise UserError(f"model {path!r}: its processor cannot be loaded ({reason}); check the path") from error
     apply(processor, inputs, path)
     return processor
 
