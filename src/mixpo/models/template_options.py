@@ -34,9 +34,8 @@ def known(template: str) -> tuple[str, ...]:
     # As transformers reads it (its Jinja environment is private).
     environment = ImmutableSandboxedEnvironment(extensions=["jinja2.ext.loopcontrols"])
     found = meta.find_undeclared_variables(environment.parse(GENERATION.sub("", template)))
-    return tuple(
-        sorted(name for name in found if name not in ALWAYS_GIVEN and not name.endswith(("_token", "_tokens")))
-    )
+    given = {name for name in found if name in ALWAYS_GIVEN or name.rpartition("_")[2] in ("token", "tokens")}
+    return tuple(sorted(found - given))
 
 
 def refuse_unknown(template: str, options: Mapping[str, Any]) -> None:

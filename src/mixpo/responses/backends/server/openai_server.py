@@ -52,7 +52,7 @@ class ServerConfig(EndpointConfig):
     choices: int = 32
     """Most samples asked for in one request, where the server gives several."""
     extra: dict[str, Any] = field(default_factory=dict)
-    """Further fields of every request, as the server knows them: `{chat_template_kwargs: {enable_thinking: false}}`."""
+    """Further fields of every request, as the server knows them: `{min_p: 0.1}`."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
