@@ -18,7 +18,6 @@ from PIL import Image
 from mixpo.errors import UserError
 from mixpo.evaluation import evaluate
 from mixpo.files import RunFiles
-from mixpo.model_inputs import ImagesConfig, ModelInputs
 from mixpo.records import Dropped, DropReason, Question
 from mixpo.responses import sample
 from mixpo.responses.backend import Request, SamplingParams
@@ -126,18 +125,6 @@ def test_both_have_work_and_continuations_are_the_same(model, spread, tmp_path):
     assert two == sorted(one.complete(requests, params), key=key)
     assert len(had) == 2
     assert spread.decode(two[0].token_ids) == one.decode(two[0].token_ids)
-
-
-def test_how_pictures_are_shown_reaches_the_processes(model):
-    picture = Image.fromarray(np.random.default_rng(0).integers(0, 256, (300, 200, 3), dtype=np.uint8))
-    requests, params = [Request(id="a", prompt="?", images=(picture,))], SamplingParams(max_new_tokens=4, logps=True)
-    inputs = ModelInputs(images=ImagesConfig(max_pixels=500))
-    backend = SpreadBackend(CONFIG, model, TWO[:1], inputs)
-    (found,) = backend.complete(requests, params)
-    backend.close()
-    assert [found] == list(load_backend(CONFIG, model, inputs).complete(requests, params))
-    (whole,) = load_backend(CONFIG, model).complete(requests, params)
-    assert found.prompt_tokens < whole.prompt_tokens
 
 
 def test_a_prompt_too_long_is_dropped_and_the_others_are_answered(spread):
