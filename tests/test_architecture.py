@@ -32,6 +32,7 @@ COMMON = {
     "endpoint",
     "devices",
     "child",
+    "model_inputs",
 }
 TOP = {
     "ablate", "cli", "cli_tools", "doctor", "fields", "fingerprints", "pipeline", "publish", "quickstart", "redo",

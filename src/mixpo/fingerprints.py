@@ -216,7 +216,7 @@ def named_models(values: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
             yield place, model
 
 
-FOREIGN = ("extra", "trainer", "meta")
+FOREIGN = ("extra", "trainer", "meta", "chat_template")
 """Fields that hold what is another program's: a `path` in them is none of ours."""
 ELSEWHERE = ("openai_server", "scripted")
 """Backends to which a model is a name: a server's path is not this machine's."""

@@ -169,8 +169,8 @@ def completion_of(row: Mapping[str, Any], side: str) -> tuple[Any, bool, Sequenc
 
     `datasets` fills the columns that a row does not have with None.
     """
-    ended = row.get(f"{side}_ended")
-    return row[side], True if ended is None else ended, row.get(f"{side}_token_ids") or ()
+    ended, token_ids = (row.get("_".join((side, what))) for what in ("ended", "token_ids"))
+    return row[side], True if ended is None else ended, token_ids or ()
 
 
 def images_of(row: Mapping[str, Any]) -> list[Any]:

@@ -20,6 +20,7 @@ from mixpo.evaluation.metrics import Answered, estimate, mean
 from mixpo.evaluation.process_reward import RewardConfig, Steps, rewards
 from mixpo.evaluation.scores import clusters
 from mixpo.files import RunFiles
+from mixpo.model_inputs import ModelInputs
 from mixpo.progress import console
 from mixpo.prompts import Style, Template
 from mixpo.records import AnswerKind, Outcome, Question, Response, Verdict
@@ -52,7 +53,7 @@ WRITES: tuple[Output, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
-class Config:
+class Config(ModelInputs):
     """Which model answers what, how often, and what chooses."""
 
     name: str = "best_of"
@@ -102,7 +103,7 @@ def run(config: Config, files: RunFiles) -> None:
         top_k=config.top_k, max_new_tokens=config.max_new_tokens, logps=By.LOGP in config.by,
         backend=config.backend, block=config.block,
     )  # fmt: skip
-    sample.sample_into(drawing, inner, lambda: make_backend(config.backend, files.model(config.model)))
+    sample.sample_into(drawing, inner, lambda: make_backend(config.backend, files.model(config.model), config.inputs))
     verify.run(verify.Config(name=config.name, questions=config.name, responses=config.name), inner)
     tried = list(tries(inner.questions(config.name), inner.responses(config.name), inner.verdicts(config.name)))
     if not tried:

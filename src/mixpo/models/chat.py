@@ -10,6 +10,7 @@ from torch import Tensor
 
 from mixpo.errors import DataError, UserError
 from mixpo.messages import PICTURE, broken, parts, placed, text_part
+from mixpo.models.picture_limits import limits_of
 from mixpo.prompts import opens_thought
 
 PROBE = "mixpo-end-of-turn-probe"
@@ -63,9 +64,14 @@ class Chat:
         `images` has the Pillow images of each text. Either all texts have some or none has (processors do not take a
         mixture). Raises whatever the processor raises for images that it does not take.
         """
-        pictures = {"images": [list(own) for own in images]} if images[0] else {}
+        pictures = {"images": [self.pictures(own) for own in images]} if images[0] else {}
         options = {"padding": padding, "return_tensors": "pt", **self._special_tokens(texts)}
         return dict(self.processor(text=list(texts), **pictures, **options))
+
+    def pictures(self, images: Sequence[Any]) -> list[Any]:
+        """Pillow images as the processor is to have them: within the limits that it has no words for itself."""
+        before = limits_of(self.processor).before
+        return [before.fitted(image) for image in images]
 
     def _special_tokens(self, texts: Sequence[str]) -> dict[str, bool]:
         """Tells the tokenizer not to write the first token where the template has written it already."""

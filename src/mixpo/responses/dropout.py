@@ -196,7 +196,7 @@ def run(config: Config, files: RunFiles) -> None:
     if not ledger.todo:
         say(f"{config.name}: all continuations of {ledger.total:,} responses are there")
         return
-    backend = make_backend(config.backend, files.model(config.model))
+    backend = make_backend(config.backend, files.model(config.model), config.inputs)
     roots = ImageRoots.load(files.image_roots_file(config.questions))
     commit = ledger.commit_in_one_stream if is_spread(backend) else ledger.commit
     work = commit(all_blocks(), lambda cuts: dropout(cuts, backend, roots, config))

@@ -155,7 +155,7 @@ def wanted(config: Config) -> Callable[[Question], list[str]]:
 
 def run(config: Config, files: RunFiles, judge: Judge | None = None) -> None:
     """Appends what is missing to `responses/<name>` and `dropped/<name>`."""
-    sample_into(config, files, lambda: make_backend(config.backend, files.model(config.model)), judge)
+    sample_into(config, files, lambda: make_backend(config.backend, files.model(config.model), config.inputs), judge)
 
 
 def sample_into(config: Config, files: RunFiles, load: Callable[[], Backend], judge: Judge | None = None) -> None:

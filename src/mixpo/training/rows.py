@@ -8,6 +8,11 @@ from mixpo.images import ImageRoots
 from mixpo.messages import messages
 from mixpo.records import Demonstration, PreferencePair
 
+COMPLETIONS = (
+    *("chosen", "chosen_ended", "chosen_token_ids"),
+    *("rejected", "rejected_ended", "rejected_token_ids"),
+)
+
 
 class RowDataset(Dataset):
     """Records as rows in TRL's conversational format; images are opened when a row is asked for."""
@@ -37,5 +42,4 @@ def columns(record: PreferencePair | Demonstration) -> dict[str, Any]:
     prompt = messages(record.prompt, len(record.images), record.system, record.turns)
     if isinstance(record, Demonstration):
         return {"prompt": prompt, "chosen": record.text, "chosen_ended": record.ended}
-    sides = [f"{side}{what}" for side in ("chosen", "rejected") for what in ("", "_ended", "_token_ids")]
-    return {"prompt": prompt, **{name: getattr(record, name) for name in sides}}
+    return {"prompt": prompt, **{name: getattr(record, name) for name in COMPLETIONS}}

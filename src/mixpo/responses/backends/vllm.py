@@ -1,12 +1,14 @@
 """vLLM's engine in this process: the samples of a request share its prefix, which stays cached for the next one."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from mixpo.errors import DataError, MissingExtra, UserError, first_line
+from mixpo.model_inputs import AS_IS, ModelInputs
 from mixpo.models.chat import Chat
 from mixpo.models.completions import CompletionTokenizer
+from mixpo.models.picture_limits import PINPOINTS, limits_of
 from mixpo.records import Dropped, DropReason, FinishReason
 from mixpo.responses.backend import (
     PLAIN,
@@ -66,16 +68,21 @@ class VLLMBackend:
         """Requests given to the engine so far: their names there."""
 
     @classmethod
-    def load(cls, model: str, config: VLLMConfig, *, dtype: str = "auto", check: bool = True) -> "VLLMBackend":
+    def load(
+        cls, model: str, config: VLLMConfig, inputs: ModelInputs = AS_IS, *, dtype: str = "auto",
+        check: bool = True,
+    ) -> "VLLMBackend":  # fmt: skip
         """From a folder or hub name. Raises UserError when it cannot be loaded or fails a canary."""
         try:
             from vllm import LLM
         except ImportError as error:
             raise MissingExtra("vllm", "vllm") from error
-        from transformers import AutoProcessor, GenerationConfig
+        from transformers import GenerationConfig
 
+        from mixpo.models.load import load_processor
+
+        chat = Chat(load_processor(model, inputs=inputs))
         try:
-            chat = Chat(AutoProcessor.from_pretrained(model))
             end_ids = chat.stop_tokens(GenerationConfig.from_pretrained(model))
             llm = LLM(
                 model=model,
@@ -85,7 +92,7 @@ class VLLMBackend:
                 gpu_memory_utilization=config.gpu_memory_utilization,
                 tensor_parallel_size=config.tensor_parallel_size,
                 limit_mm_per_prompt={"image": config.images},
-                **{"enable_prefix_caching": True, "disable_log_stats": True, **config.extra},
+                **{"enable_prefix_caching": True, "disable_log_stats": True, **limited(chat.processor, config.extra)},
             )
         except (OSError, ValueError) as error:
             reason = first_line(error)
@@ -124,7 +131,7 @@ class VLLMBackend:
             yield Dropped(id=request.id, step="sample", reason=DropReason.UNSUPPORTED, detail=str(error))
             return
         if request.images:
-            prompt["multi_modal_data"] = {"image": list(request.images)}
+            prompt["multi_modal_data"] = {"image": self.chat.pictures(request.images)}
         added: list[str] = []
         for samples in consecutive(request.samples):
             name = str(self.numbers)
@@ -194,6 +201,15 @@ class VLLMBackend:
     def decode(self, token_ids: Sequence[int]) -> str:
         """The tokens' text (`CompletionTokenizer`)."""
         return self.tokenizer.decode(token_ids)
+
+
+def limited(processor: Any, extra: Mapping[str, Any]) -> dict[str, Any]:
+    """`extra`, and the processor's limits on pictures as arguments of `vllm.LLM`; what `extra` says itself stays."""
+    settings = limits_of(processor).settings
+    given = {"mm_processor_kwargs": settings} if settings else {}
+    if PINPOINTS in settings:  # the model counts its tiles by them, too
+        given["hf_overrides"] = {PINPOINTS: settings[PINPOINTS]}
+    return {**extra, **{name: {**values, **extra.get(name, {})} for name, values in given.items()}}
 
 
 def _refuses(error: Exception) -> bool:

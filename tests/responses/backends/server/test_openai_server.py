@@ -1,6 +1,8 @@
 """The server backend against real HTTP servers on this machine: one made of arithmetic that fails on request, those of
 transformers and vLLM are in `test_real_servers`."""
 
+import base64
+import io
 import itertools
 import threading
 import time
@@ -13,13 +15,14 @@ from transformers import AutoTokenizer
 
 from mixpo.errors import UserError
 from mixpo.files import BASE_MODEL, RunFiles
+from mixpo.model_inputs import ImagesConfig, InputsOfSeveral, ModelInputs
 from mixpo.records import Dropped, DropReason, FinishReason, Question
 from mixpo.responses import sample
 from mixpo.responses.backend import Completion, Request, SamplingParams, consecutive, engine_seed
 from mixpo.responses.backends.config import BackendConfig
 from mixpo.responses.backends.make import make_backend
 from mixpo.responses.backends.server.capabilities import FIELDS, TOKEN_IDS, Dialect
-from mixpo.responses.backends.server.openai_server import OpenAIServerBackend, ServerConfig, share
+from mixpo.responses.backends.server.openai_server import OpenAIServerBackend, ServerConfig, asked_with, share
 
 DRAWN = SamplingParams(temperature=1.0, top_k=20, max_new_tokens=40)
 GREEDY = SamplingParams(temperature=0, max_new_tokens=40)
@@ -337,3 +340,29 @@ def test_a_rerun_pays_only_for_what_is_missing(server, tmp_path):
     # Requests of the first run that were in flight when it ended may come even now.
     asked = [body for body in server.bodies if body["run"] == 2 and "How many" in str(body["messages"])]
     assert sum(body.get("n", 1) for body in asked) == 48 - len(kept)
+
+
+def test_pictures_are_sent_within_the_limits_and_the_template_gets_its_options(server):
+    inputs = ModelInputs(images=ImagesConfig(max_pixels=50), chat_template={"enable_thinking": False, "level": 1})
+    own = {"chat_template_kwargs": {"level": 2}}
+    backend = OpenAIServerBackend.load("tiny", config(server, extra=own), inputs, check=False)
+    assert all(body["chat_template_kwargs"] == {"enable_thinking": False, "level": 2} for body in server.bodies)
+    server.bodies.clear()
+    by_sample(backend, [Request(id="a", prompt="?", images=(picture(0),))], GREEDY)
+    (body,) = server.bodies
+    assert body["chat_template_kwargs"] == {"enable_thinking": False, "level": 2}
+    url = body["messages"][0]["content"][0]["image_url"]["url"]
+    with Image.open(io.BytesIO(base64.b64decode(url.partition(",")[2]))) as sent:
+        assert sent.size == (8, 6)
+
+
+def test_what_cannot_be_said_to_a_server_is_refused(server, tokenizer, caplog):
+    tiles, thinks = ModelInputs(images=ImagesConfig(max_tiles=2)), ModelInputs(chat_template={"enable_thinking": False})
+    with pytest.raises(UserError, match="images.max_tiles: a server decides itself"):
+        OpenAIServerBackend.load("tiny", config(server), tiles, check=False)
+    OpenAIServerBackend.load("tiny", config(server, extra={"mm_processor_kwargs": {}}), tiles, check=False)
+    with pytest.raises(UserError, match="does not ask for enable_thinking"):  # as the tokenizer's template tells
+        OpenAIServerBackend.load("tiny", config(server, tokenizer=str(BASE_MODEL)), thinks, check=False)
+    assert not caplog.text
+    asked_with(InputsOfSeveral(images=ImagesConfig(max_tiles=2)), config(server), None)
+    assert "images.max_tiles" in caplog.text

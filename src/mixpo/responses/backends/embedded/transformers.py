@@ -6,14 +6,16 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Literal
 
 import torch
-from transformers import AutoModelForImageTextToText, AutoProcessor
+from transformers import AutoModelForImageTextToText
 from transformers.utils.logging import disable_progress_bar
 
 from mixpo.errors import UserError, first_line
+from mixpo.model_inputs import AS_IS, ModelInputs
 from mixpo.models.completions import CompletionTokenizer
 from mixpo.models.cpu_memory import return_freed_memory
 from mixpo.models.cpu_model import speed_up
-from mixpo.models.load import refuse_other_kinds
+from mixpo.models.load import load_processor, refuse_other_kinds
+from mixpo.models.picture_limits import same_tiles
 from mixpo.models.vision import take_single_tokens
 from mixpo.records import Dropped
 from mixpo.responses.backend import Completion, Request, SamplingParams
@@ -64,7 +66,7 @@ class TransformersBackend:
         """Whether steps keep their shapes; on a CPU, which has no graphs, that would only be more to compute."""
 
     @classmethod
-    def load(cls, model: str, config: BackendConfig) -> "TransformersBackend":
+    def load(cls, model: str, config: BackendConfig, inputs: ModelInputs = AS_IS) -> "TransformersBackend":
         """From a folder or hub name. Raises UserError when it cannot be loaded or fails a canary."""
         device = _device(config.device)
         dtype = config.dtype
@@ -72,12 +74,13 @@ class TransformersBackend:
             dtype = "float32"
         # A bar for each load would stand among the steps' own.
         disable_progress_bar()
+        processor = load_processor(model, inputs=inputs)
         try:
-            processor = AutoProcessor.from_pretrained(model)
             weights = AutoModelForImageTextToText.from_pretrained(model, dtype=dtype)
         except (OSError, ValueError) as error:
             reason = first_line(error)
             raise UserError(f"model {model!r} cannot be loaded ({reason}); check the path") from error
+        same_tiles(weights, processor)
         weights.to(device)
         backend = cls(weights, processor, config.token_budget, cuda_graphs=config.cuda_graphs)
         if config.canaries:

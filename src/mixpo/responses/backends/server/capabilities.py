@@ -105,7 +105,9 @@ def learn(endpoint: Endpoint, model: str, extra: Mapping[str, Any]) -> Dialect:
         several = len(reply.choices) > 1
         logps = (found := _asked(endpoint, model, dialect, extra, logps=True)) and found.choices[0].logps is not None
         return replace(_with_fields(endpoint, model, dialect, extra), several=several, logps=bool(logps))
-    raise UserError(f"{endpoint.config.base_url} refuses a one-word question ({words}); check model and extra")
+    raise UserError(
+        f"{endpoint.config.base_url} refuses a one-word question ({words}); check model, extra and chat_template"
+    )
 
 
 def _with_fields(endpoint: Endpoint, model: str, dialect: Dialect, extra: Mapping[str, Any]) -> Dialect:

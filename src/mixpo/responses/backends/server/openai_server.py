@@ -5,6 +5,7 @@ says that it will never answer this one. What the server understands is found ou
 """
 
 import itertools
+import logging
 import re
 import threading
 from collections.abc import Iterable, Iterator, Sequence
@@ -14,6 +15,8 @@ from typing import Any
 
 from mixpo.endpoint import FAILURES_IN_A_ROW, Endpoint, EndpointConfig, GaveUp, Refused, Reply
 from mixpo.errors import UserError, first_line
+from mixpo.model_inputs import AS_IS, ModelInputs
+from mixpo.models.template_options import refuse_unknown
 from mixpo.records import Dropped, DropReason, FinishReason
 from mixpo.responses.backend import Completion, Request, SamplingParams, engine_seed
 from mixpo.responses.backends import canaries
@@ -22,6 +25,7 @@ from mixpo.responses.backends.server.jobs import Job, Jobs, ServerRequest
 from mixpo.responses.backends.server.thread_pool import Crew
 from mixpo.responses.backends.server.transcript import Reader
 
+log = logging.getLogger(__name__)
 MOST_FAILURES = 30
 """Requests given up one after the other, though the server answers a short question, from which on nothing is dropped
 any more: the recipe asks for what this server cannot do."""
@@ -49,7 +53,7 @@ class ServerConfig(EndpointConfig):
     choices: int = 32
     """Most samples asked for in one request, where the server gives several."""
     extra: dict[str, Any] = field(default_factory=dict)
-    """Further fields of every request, as the server knows them: `{chat_template_kwargs: {enable_thinking: false}}`."""
+    """Further fields of every request, as the server knows them: `{min_p: 0.1}`."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -65,19 +69,26 @@ class OpenAIServerBackend:
         self.reader = Reader(tokenizer, config.extra.get("chat_template_kwargs") or {})
         # Steps decode in a thread of their own, and a fast tokenizer does one thing at a time.
         self.lock = threading.Lock()
+        self.images = AS_IS.images
+        """Limits on the size of the pictures that are sent."""
         self.trusts_prefixes = False
         """Whether the server has been seen to continue a prefix, or need not prove it."""
 
     @classmethod
-    def load(cls, model: str, config: ServerConfig, *, check: bool = True) -> "OpenAIServerBackend":
-        """The server's `model`. Raises UserError when it does not answer, lacks the model or fails a canary."""
+    def load(
+        cls, model: str, config: ServerConfig, inputs: ModelInputs = AS_IS, *, check: bool = True
+    ) -> "OpenAIServerBackend":
+        """The server's `model`. Raises UserError when it does not answer, lacks the model or fails a canary, and for
+        what of `inputs` cannot be said to it."""
         endpoint = Endpoint(config)
         name = config.model or served_name(model, endpoint)
         tokenizer = load_tokenizer(config.tokenizer or (model if Path(model).is_dir() else ""))
+        config = asked_with(inputs, config, tokenizer)
         dialect = learn(endpoint, name, config.extra)
         if tokenizer is None:
             dialect = dialect.without(TOKEN_IDS)
         backend = cls(endpoint, name, dialect, config, tokenizer)
+        backend.images = inputs.images
         backend.trusts_prefixes = not check
         if check:
             canaries.check(backend, logps=backend.dialect.logps, prefixes=False)
@@ -111,6 +122,7 @@ class OpenAIServerBackend:
             crew.leave()
 
     def _asked(self, request: Request) -> ServerRequest:
+        request = replace(request, images=tuple(map(self.images.fitted, request.images)))
         if not request.prefix_token_ids:
             return ServerRequest(request, "")
         if not self.trusts_prefixes:
@@ -211,6 +223,32 @@ def load_tokenizer(name: str) -> Any:
     except (OSError, ValueError) as error:
         reason = first_line(error)
         raise UserError(f"tokenizer {name!r} cannot be loaded ({reason}); check server.tokenizer") from error
+
+
+def asked_with(inputs: ModelInputs, config: ServerConfig, tokenizer: Any) -> ServerConfig:
+    """The config whose `extra` has the chat template's options; what it says itself stays.
+
+    Raises UserError for an option that the tokenizer's template (where it is known here) does not ask for, and for
+    `images.max_tiles`, unless `extra` has `mm_processor_kwargs`: no request of the protocol says it. For models of
+    several kinds both are warnings.
+    """
+    template = getattr(tokenizer, "chat_template", None)
+    try:
+        if isinstance(template, str):
+            refuse_unknown(template, inputs.chat_template)
+        if inputs.images.max_tiles is not None and "mm_processor_kwargs" not in config.extra:
+            raise UserError(
+                "images.max_tiles: a server decides itself how it cuts pictures into tiles; say it there (vLLM's "
+                "takes it in server.extra: `{mm_processor_kwargs: {max_patches: 6}}`), or say max_pixels"
+            )
+    except UserError as error:
+        if inputs.strict:
+            raise
+        log.warning("%s: %s", config.base_url, error)
+    if not inputs.chat_template:
+        return config
+    own = config.extra.get("chat_template_kwargs", {})
+    return replace(config, extra={**config.extra, "chat_template_kwargs": {**inputs.chat_template, **own}})
 
 
 def share(total: int, weights: Sequence[int]) -> list[int]:
