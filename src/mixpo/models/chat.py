@@ -39,8 +39,8 @@ class Chat:
         for part in (part for message in messages for part in message["content"] if part["type"] == "text"):
             part["text"] = broken(part["text"], self.framing)
         try:
-            text = self.processor.apply_chat_template(messages, add_generation_prompt=True, tokenize=False)
-        except TemplateError as error:
+            text = self._written(messages, add_generation_prompt=True)
+        except (TemplateError, TypeError) as error:
             raise DataError(f"the model's chat template refuses the prompt: {error}") from error
         for message in messages[:-1]:
             said = [part["text"].strip() for part in message["content"] if part["type"] == "text"]
@@ -48,6 +48,31 @@ class Chat:
             if message["role"] != "assistant" and not all(words in text for words in said):
                 raise DataError(f"the model's chat template leaves out what the {message['role']} turn says")
         return text
+
+    def _written(self, messages: Sequence[Mapping[str, Any]], add_generation_prompt: bool = False) -> str:
+        """What the template writes of messages, whose words are text where it takes no parts."""
+        messages = [_plain(one) if one["role"] in self.text_roles else one for one in messages]
+        return self.processor.apply_chat_template(
+            messages, add_generation_prompt=add_generation_prompt, tokenize=False
+        )
+
+    @cached_property
+    def text_roles(self) -> frozenset[str]:
+        """Roles whose words the template takes as one text alone, not as a list of parts."""
+        found: set[str] = set()
+        for role, *roles in (("user", "user"), ("assistant", "user", "assistant"), ("system", "system", "user")):
+            chat = [message for one in roles for message in as_messages(PROBE, one)]
+            try:
+                text = self.processor.apply_chat_template(
+                    [_plain(message) if message["role"] in found else message for message in chat], tokenize=False
+                )
+            except TypeError:
+                found.add(role)
+            except TemplateError:  # a role that it does not know
+                continue
+            else:  # a list written out is no words
+                found |= {role} if "'type'" in text else set()
+        return frozenset(found)
 
     def prompt_ids(self, text: str) -> list[int]:
         """Tokens of a rendered prompt; an image is the one token that the template writes for it."""
@@ -77,7 +102,7 @@ class Chat:
     def closing_token(self) -> int | None:
         """The special token that the template writes after an answer; None when it writes none."""
         turns = as_messages("?") + as_messages(PROBE, "assistant")
-        rest = self.processor.apply_chat_template(turns, tokenize=False).partition(PROBE)[2].strip()
+        rest = self._written(turns).partition(PROBE)[2].strip()
         ids = self.tokenizer.encode(rest, add_special_tokens=False) if rest else []
         added = self.tokenizer.added_tokens_decoder
         return next((token for token in ids if token in added and added[token].special), None)
@@ -98,7 +123,7 @@ class Chat:
     def framing(self) -> re.Pattern[str]:
         """The tokens, as text, that stand for pictures or frame a turn: a text that has them must not become them."""
         turns = as_messages("?", images=bool(self.image_tokens)) + as_messages(PROBE, "assistant")
-        rendered = self.processor.apply_chat_template(turns, add_generation_prompt=True, tokenize=False)
+        rendered = self._written(turns, add_generation_prompt=True)
         added = self.tokenizer.added_tokens_decoder
         ids = {token for token in self.tokenizer.encode(rendered, add_special_tokens=False) if token in added}
         names = {added[token].content for token in ids | self.image_tokens if token in added and added[token].special}
@@ -166,6 +191,13 @@ def _place(messages: list[dict[str, Any]], images: int) -> None:
             message["content"] = [new for part in message["content"] for new in _split(part)]
     else:
         users[0]["content"] = [{"type": "image"}] * images + users[0]["content"]
+
+
+def _plain(message: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The message with its words as one text, where it has nothing else."""
+    if any(part["type"] != "text" for part in message["content"]):
+        return message
+    return {**message, "content": "".join(part["text"] for part in message["content"])}
 
 
 def _split(part: dict[str, Any]) -> list[dict[str, Any]]:
