@@ -52,9 +52,7 @@ class Chat:
     def _written(self, messages: Sequence[Mapping[str, Any]], add_generation_prompt: bool = False) -> str:
         """What the template writes of messages, whose words are text where it takes no parts."""
         messages = [_plain(one) if one["role"] in self.text_roles else one for one in messages]
-        return self.processor.apply_chat_template(
-            messages, add_generation_prompt=add_generation_prompt, tokenize=False
-        )
+        return self.processor.apply_chat_template(messages, add_generation_prompt=add_generation_prompt, tokenize=False)
 
     @cached_property
     def text_roles(self) -> frozenset[str]:

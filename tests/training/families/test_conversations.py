@@ -1,7 +1,7 @@
 """What sampling sends is what training sees, and what the processor makes of the whole conversation.
 
-Each family in the manner of its published checkpoints (`fixtures.chat_templates`): the token ids of a prompt as they are
-sampled from, as they are trained on, and as `apply_chat_template` writes the conversation with its answer.
+Each family in the manner of its published checkpoints (`fixtures.chat_templates`): the token ids of a prompt as they
+are sampled from, as they are trained on, and as `apply_chat_template` writes the conversation with its answer.
 """
 
 import io
