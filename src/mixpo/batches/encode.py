@@ -76,7 +76,6 @@ class Encoder:
         self.truncate = truncate
         self.needs_rejected = needs_rejected
         self.end_id = self.chat.end_of_turn
-        self.reserved = {self.end_id, *self.chat.image_tokens}
         self._prompts: dict[bytes, dict[str, Any]] = {}
 
     def __call__(self, row: Mapping[str, Any]) -> Example:
@@ -122,12 +121,9 @@ class Encoder:
     def completion_ids(self, completion: str | Sequence[Mapping[str, Any]], ended: bool = True) -> list[int]:
         """Tokens of an assistant turn, end-of-turn included if the model `ended` it (and was not cut by a limit)."""
         text = completion if isinstance(completion, str) else text_of(completion)
-        if not text:
+        ids = self.chat.completion_tokens(text)
+        if not ids:
             raise DataError("a completion is empty: there is no token to train on; drop the row")
-        ids = self.tokenizer(text, add_special_tokens=False)["input_ids"]
-        if reserved := self.reserved.intersection(ids):
-            token = self.tokenizer.convert_ids_to_tokens(min(reserved))
-            raise DataError(f"a completion contains {token!r}, which stands for an image or ends a turn; drop the row")
         if ended:
             ids = [*ids, self.end_id]
         if self.max_completion_length is not None and len(ids) > self.max_completion_length:

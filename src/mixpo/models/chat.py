@@ -42,7 +42,7 @@ class Chat:
             text = self._written(messages, add_generation_prompt=True)
         except (TemplateError, TypeError) as error:
             raise DataError(f"the model's chat template refuses the prompt: {error}") from error
-        for message in messages[:-1]:
+        for message in messages:
             said = [part["text"].strip() for part in message["content"] if part["type"] == "text"]
             # Templates of reasoning models take the thoughts out of earlier answers.
             if message["role"] != "assistant" and not all(words in text for words in said):
@@ -116,6 +116,30 @@ class Chat:
         found = {getattr(self.processor, name, None) for name in ("image_token_id", "video_token_id")}
         found.update(getattr(self.processor, "image_token_ids", None) or ())
         return frozenset(token for token in found if isinstance(token, int))
+
+    @cached_property
+    def reserved(self) -> frozenset[int]:
+        """Tokens that a completion must not have: they stand for pictures or end a turn."""
+        ends = {self.end_of_turn, self.tokenizer.eos_token_id} - {None}
+        return self.image_tokens | ends
+
+    def completion_tokens(self, text: str) -> list[int]:
+        """Tokens of what an assistant says, the end of its turn excluded.
+
+        An end-of-turn token that the text itself ends with is cut; others, and those for pictures, are broken, as in
+        prompts (`mixpo.messages.broken`). Raises DataError for one that cannot be.
+        """
+        ids = self.tokenizer(text, add_special_tokens=False)["input_ids"]
+        if not self.reserved.intersection(ids):
+            return ids
+        names = {token: re.escape(self.tokenizer.convert_ids_to_tokens(token)) for token in self.reserved}
+        ends = "|".join(names[token] for token in self.reserved - self.image_tokens)
+        text = broken(re.sub(rf"(?:\s*(?:{ends}))+\s*$", "", text), re.compile("|".join(names.values())))
+        ids = self.tokenizer(text, add_special_tokens=False)["input_ids"]
+        if found := self.reserved.intersection(ids):
+            token = self.tokenizer.convert_ids_to_tokens(min(found))
+            raise DataError(f"a completion contains {token!r}, which stands for an image or ends a turn; drop the row")
+        return ids
 
     @cached_property
     def framing(self) -> re.Pattern[str]:

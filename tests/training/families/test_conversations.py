@@ -17,9 +17,9 @@ from mixpo.errors import DataError
 from mixpo.images import ImageRoots
 from mixpo.messages import PICTURE
 from mixpo.models.chat import Chat
-from mixpo.records import Origin, PreferencePair, Role, Turn
+from mixpo.records import Dropped, Origin, PreferencePair, Role, Turn
 from mixpo.responses.backend import Request
-from mixpo.responses.backends.embedded.encode import RequestEncoder
+from mixpo.responses.backends.embedded.encode import RequestEncoder, encoded_batches
 from mixpo.responses.backends.server.jobs import ServerRequest
 from mixpo.responses.backends.vllm import VLLMBackend
 from mixpo.training.rows import RowDataset
@@ -211,3 +211,65 @@ def test_what_a_template_refuses_is_said(spoken):
     if "alternate" in manner.template:
         with pytest.raises(DataError, match="refuses the prompt: .* alternate"):
             RequestEncoder(processor)([Request(id="1", prompt="B?", turns=(Turn(role=Role.USER, text="A?"),))])
+
+
+MARKS = (
+    *("<image>", "<video>", "<|image_pad|>", "<|vision_start|><|image_pad|><|vision_end|>", "<IMG_CONTEXT>"),
+    *("<image_soft_token>",),
+    *("<start_of_image>", "[IMG]", "<|video_pad|>", "<|im_start|>", "<|im_end|>", "<end_of_turn>", "<eos>", "<s>"),
+    *("</s>", "<end_of_utterance>", "<fake_token_around_image>", "[/INST]", "<|eot_id|>", "<|endoftext|>"),
+)
+"""What stands for pictures, or frames a turn, in one family or another."""
+
+
+@pytest.mark.parametrize("shown", [0, 1])
+@pytest.mark.parametrize("place", ["question", "earlier turn", "earlier answer", "system"])
+def test_marks_in_texts_are_words(spoken, pictures, place, shown):
+    """No picture is seen, and no turn ended, that was not there before; nothing stops."""
+    manner, processor = spoken
+    if place == "system" and manner.refuses and shown:
+        pytest.skip("the template takes no system prompt with pictures")
+    sampler, encoder = RequestEncoder(processor), Encoder(processor)
+    special = set(processor.tokenizer.all_special_ids)
+
+    def ids(word):
+        texts = dict.fromkeys(("question", "earlier turn", "earlier answer", "system"), "Is it here?")
+        if place != "system":
+            texts["system"] = ""
+        texts[place] = f"Is {word} here?"
+        turns = (Turn(role=Role.USER, text=texts["earlier turn"]),
+                 Turn(role=Role.ASSISTANT, text=texts["earlier answer"]))  # fmt: skip
+        given = {"prompt": texts["question"], "system": texts["system"], "turns": turns}
+        names = ("pictures/0.png",) * shown
+        pair = PreferencePair(
+            id="1/0>1", question_id="1", chosen=f"a {word}", rejected=f"{word} b", origin=Origin.FORMAT, images=names,
+            **given,
+        )  # fmt: skip
+        example = encoder(RowDataset([pair], ImageRoots({"pictures": pictures}))[0])
+        images = tuple(Image.open(pictures / "0.png") for _ in range(shown))
+        assert sampler([Request(id="1", images=images, **given)])["input_ids"][0].tolist() == example.prompt_ids
+        for completion in example.completions:
+            assert not encoder.chat.reserved.intersection(completion[:-1])
+        return [token for token in example.prompt_ids if token in special]
+
+    expected = ids("what")
+    for mark in MARKS:
+        assert ids(mark) == expected, mark
+
+
+def test_rows_with_and_without_pictures_follow_each_other(spoken):
+    """A batch of requests is encoded as each alone, whatever stands beside it."""
+    _, processor = spoken
+    picture = Image.new("RGB", (60, 60), "red")
+    asked = [
+        Request(id=str(number), prompt="Is <image> or <|image_pad|> here?", images=(picture,) * (number % 2))
+        for number in range(6)
+    ]
+    encoder = RequestEncoder(processor)
+    found = [one for one in encoded_batches(asked, encoder, 10_000) if not isinstance(one, Dropped)]
+    assert [request.id for one in found for request in one.requests] == ["0", "1", "2", "3", "4", "5"]
+    for one in found:
+        for row, request in enumerate(one.requests):
+            ids = one.inputs["input_ids"][row][one.inputs["attention_mask"][row].bool()]
+            assert ids.tolist() == encoder([request])["input_ids"][0].tolist()
+            assert ("pixel_values" in one.inputs) == bool(request.images)
