@@ -5,6 +5,7 @@ placeholder in text for an otherwise unspecified object" (Unicode standard, sect
 pictures first. Other programs write a mark of their model's family there, `<image>` or one of `MARK`.
 """
 
+import itertools
 import re
 from collections.abc import Sequence
 from typing import Any
@@ -96,16 +97,21 @@ def count(number: int, thing: str) -> str:
     return f"{number} {thing}{'' if number == 1 else 's'}"
 
 
+def spoken(text: str, system: str = "", turns: Sequence[Turn] = ()) -> list[tuple[str, str]]:
+    """Who says what up to the answer, for people: roles and words, `[picture 1]` where a picture stands."""
+    number = itertools.count(1)
+    said = [("system", system), *((str(turn.role), turn.text) for turn in turns), (str(Role.USER), text)]
+    return [
+        (role, re.sub(PICTURE, lambda _: f"[picture {next(number)}]", words))
+        for place, (role, words) in enumerate(said, 1)
+        if words or place == len(said)
+    ]
+
+
 def transcript(text: str, system: str = "", turns: Sequence[Turn] = ()) -> str:
-    """The conversation for people, and for models that read it as text: `[picture 1]` where one stands.
+    """The conversation for people, and for models that read it as text (`spoken`).
 
     A prompt of one turn is its text alone.
     """
-    lines = [
-        f"[{role}] {words}"
-        for role, words in (("system", system), *((turn.role, turn.text) for turn in turns))
-        if words
-    ]
-    whole = "\n".join([*lines, f"[{Role.USER}] {text}"]) if lines else text
-    pieces = whole.split(PICTURE)
-    return pieces[0] + "".join(f"[picture {number}]{piece}" for number, piece in enumerate(pieces[1:], 1))
+    said = spoken(text, system, turns)
+    return said[0][1] if len(said) == 1 else "\n".join(f"[{role}] {words}" for role, words in said)
