@@ -141,7 +141,11 @@ class Store:
                 f"INSERT INTO {kind} SELECT ?, {', '.join(columns)}, ? FROM read_json(?, columns = "
                 f"{json.dumps(columns)}, format = 'newline_delimited', ignore_errors = true, "
                 f"maximum_object_size = {LONGEST_LINE}) WHERE id IS NOT NULL",
-                [section, self.judged_in.get(section, "verify"), [str(path) for path in paths]],
+                [
+                    section,
+                    self.judged_in.get(section, "verify" if section == "sample" else section),
+                    [str(path) for path in paths],
+                ],
             )
         if kind == "questions":
             cursor.execute(
