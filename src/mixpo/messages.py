@@ -34,6 +34,9 @@ MARK = re.compile(
 )
 """What a picture's place is called, in the prompts of any family."""
 
+NUMBERED = re.compile(r"<image ?([1-9]\d?)>")
+"""A picture's place, by the picture's number."""
+
 
 def messages(prompt: str, images: int = 0, system: str = "", turns: Sequence[Turn] = ()) -> list[dict[str, Any]]:
     """The conversation before an answer: contents are lists of parts `{"type": "image"}` and `{"type": "text"}`.
@@ -91,6 +94,17 @@ def placed(texts: Sequence[str], images: int, after: str | None = None) -> list[
     if after is None or not first.startswith(f"{PICTURE}{after}" * images):
         return [ahead, *others]
     return [first.removeprefix(f"{PICTURE}{after}" * images), *others]
+
+
+def numbered(text: str, images: int) -> str:
+    """A text with `<image 1>`, `<image 2>` … (MMMU, and VLMEvalKit after it) made places of the pictures.
+
+    Where they do not name each picture once and in order, the text is as it was: then they are words.
+    """
+    names = [int(number) for number in NUMBERED.findall(text)]
+    if not names or names != list(range(1, images + 1)) or MARK.search(text):
+        return text
+    return placed([NUMBERED.sub(PICTURE, text)], images)[0]
 
 
 def count(number: int, thing: str) -> str:
