@@ -150,7 +150,7 @@ class Chat:
         ids = {token for token in self.tokenizer.encode(rendered, add_special_tokens=False) if token in added}
         names = {added[token].content for token in ids | self.image_tokens if token in added and added[token].special}
         names |= {
-            value for key, value in vars(self.processor).items() if key.endswith("_token") and isinstance(value, str)
+            value for key, value in vars(self.processor).items() if key.endswith("token") and isinstance(value, str)
         }
         names |= set(filter(None, (getattr(self.tokenizer, f"{name}_token") for name in ("bos", "eos", "pad"))))
         return re.compile("|".join(re.escape(name) for name in sorted(names, key=len, reverse=True)) or r"(?!)")

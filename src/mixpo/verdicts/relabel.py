@@ -74,9 +74,7 @@ def relabel(
     def asked() -> Iterator[tuple[Question, Response]]:
         for pair in pairs:
             waiting.append(pair)
-            question = questions.get(pair.question_id) or Question(
-                id=pair.question_id, text=pair.prompt, images=pair.images, system=pair.system, turns=pair.turns
-            )
+            question = questions.get(pair.question_id) or Question(id=pair.question_id, text=pair.prompt)
             for side, text in (("chosen", pair.chosen), ("rejected", pair.rejected)):
                 ended = side == "chosen" or pair.rejected_ended
                 reason = FinishReason.STOP if ended else FinishReason.LENGTH
