@@ -34,6 +34,21 @@ MARK = re.compile(
 )
 """What a picture's place is called, in the prompts of any family."""
 
+FRAME = re.compile(
+    "|".join(
+        (
+            r"<\|(?:im_start|im_end|endoftext|end|user|assistant|system)\|>",  # ChatML, Qwen, InternVL, Phi-3
+            r"<\|(?:begin_of_text|end_of_text|start_header_id|end_header_id|eot_id|eom_id)\|>",  # Llama 3
+            r"<(?:start_of_turn|end_of_turn|bos|eos)>",  # Gemma
+            r"\[/?(?:INST|SYSTEM_PROMPT)\]|\[IMG_(?:BREAK|END)\]",  # Mistral
+            r"<end_of_utterance>|<fake_token_around_image>|<global-img>",  # Idefics, SmolVLM
+            r"<\|vision_(?:start|end)\|>|<\|video_pad\|>|<end_of_image>|</?img>|<video>",
+            r"</?s>",  # Llama 2, LLaVA
+        )
+    )
+)
+"""What frames turns and pictures in the prompts of any family; a server would read its own in a text."""
+TOKENS = re.compile(f"{MARK.pattern}|{FRAME.pattern}")
 NUMBERED = re.compile(r"<image ?([1-9]\d?)>")
 """A picture's place, by the picture's number."""
 
@@ -67,7 +82,7 @@ def parts(text: str) -> list[dict[str, Any]]:
 
 
 def text_part(text: str) -> dict[str, Any]:
-    return {"type": "text", "text": broken(text, MARK)}
+    return {"type": "text", "text": broken(text, TOKENS)}
 
 
 def broken(text: str, marks: re.Pattern[str]) -> str:

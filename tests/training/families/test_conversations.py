@@ -157,9 +157,13 @@ def test_vllm_and_servers_are_given_the_same_prompt(spoken, case):
     options = {"add_special_tokens": False, "return_tensors": "pt"}
     shown = {"images": [list(request.images)]} if request.images else {}
     assert processor(text=[written], **shown, **options)["input_ids"][0].tolist() == expected
-    served = [_received(message) for message in ServerRequest(request, "").messages]
-    served = [_plain(message) if manner.words_alone and message["role"] != "user" else message for message in served]
-    assert by_template(processor, served, add_generation_prompt=True)[0] == expected
+    assert by_template(processor, served(request, manner), add_generation_prompt=True)[0] == expected
+
+
+def served(request, manner):
+    """The messages as a server has them when it applies the template."""
+    chat = [_received(message) for message in ServerRequest(request, "").messages]
+    return [_plain(message) if manner.words_alone and message["role"] != "user" else message for message in chat]
 
 
 def _received(message):
@@ -247,7 +251,9 @@ def test_marks_in_texts_are_words(spoken, pictures, place, shown):
         )  # fmt: skip
         example = encoder(RowDataset([pair], ImageRoots({"pictures": pictures}))[0])
         images = tuple(Image.open(pictures / "0.png") for _ in range(shown))
-        assert sampler([Request(id="1", images=images, **given)])["input_ids"][0].tolist() == example.prompt_ids
+        request = Request(id="1", images=images, **given)
+        assert sampler([request])["input_ids"][0].tolist() == example.prompt_ids
+        assert by_template(processor, served(request, manner), add_generation_prompt=True)[0] == example.prompt_ids
         for completion in example.completions:
             assert not encoder.chat.reserved.intersection(completion[:-1])
         return [token for token in example.prompt_ids if token in special]
