@@ -144,6 +144,7 @@ def test_the_app_shows_who_said_what(run):
         for html in pages:
             assert "Left [picture 1], right [picture 2]: same?" in html
             assert "And in [picture 3], how many?" in html
+        assert "Think step by step" in pages[1]  # the prompt of the pair, not the question
         # Sections may number alike: a verdict is of the section that was judged.
         found = views.store.rows("SELECT section, outcome FROM answers WHERE id = 'own-talk/0' ORDER BY section")
         assert [tuple(row.values()) for row in found] == [("embedded", None), ("sample", "correct")]

@@ -144,7 +144,9 @@ class Chat:
     @cached_property
     def framing(self) -> re.Pattern[str]:
         """The tokens, as text, that stand for pictures or frame a turn: a text that has them must not become them."""
-        turns = as_messages("?", images=bool(self.image_tokens)) + as_messages(PROBE, "assistant")
+        turns = as_messages("?", images=bool(self.image_tokens) and "user" not in self.text_roles) + as_messages(
+            PROBE, "assistant"
+        )
         rendered = self._written(turns, add_generation_prompt=True)
         added = self.tokenizer.added_tokens_decoder
         ids = {token for token in self.tokenizer.encode(rendered, add_special_tokens=False) if token in added}
@@ -216,9 +218,9 @@ def _place(messages: list[dict[str, Any]], images: int) -> None:
 
 
 def _plain(message: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The message with its words as one text, where it has nothing else."""
+    """The message with its words as one text. Raises DataError for one that has more than words."""
     if any(part["type"] != "text" for part in message["content"]):
-        return message
+        raise DataError(f"the model's chat template takes no pictures in the {message['role']} turn")
     return {**message, "content": "".join(part["text"] for part in message["content"])}
 
 
