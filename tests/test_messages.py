@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mixpo.errors import DataError
-from mixpo.messages import MARK, PICTURE, broken, messages, parts, placed, transcript
+from mixpo.messages import MARK, PICTURE, TOKENS, broken, messages, parts, placed, transcript
 from mixpo.records import Turn
 
 IMAGE = {"type": "image"}
@@ -27,7 +27,7 @@ def test_the_mark_of_any_family_is_a_picture_s_place(mark):
     assert placed([f"{mark}\n{mark}\nWhich?"], 2) == ["Which?"]
     assert placed([f"See {mark}"], 0) == [f"See {mark}"]
     said = messages(f"See {mark}")[0]["content"]
-    assert said == [words(f"See {broken(mark, MARK)}")]
+    assert said == [words(f"See {broken(mark, TOKENS)}")]
     assert not MARK.search(said[0]["text"])
 
 
@@ -73,7 +73,7 @@ def test_parts_give_the_text_back(pieces):
     found = parts(text)
     assert sum(part == IMAGE for part in found) == len(pieces) - 1
     said = "".join(PICTURE if part == IMAGE else part["text"] for part in found)
-    assert said == PICTURE.join(broken(piece, MARK) for piece in pieces)
+    assert said == PICTURE.join(broken(piece, TOKENS) for piece in pieces)
 
 
 def test_a_transcript_is_for_people():

@@ -5,6 +5,7 @@ placeholder in text for an otherwise unspecified object" (Unicode standard, sect
 pictures first. Other programs write a mark of their model's family there, `<image>` or one of `MARK`.
 """
 
+import itertools
 import re
 from collections.abc import Sequence
 from typing import Any
@@ -32,6 +33,24 @@ MARK = re.compile(
     )
 )
 """What a picture's place is called, in the prompts of any family."""
+
+FRAME = re.compile(
+    "|".join(
+        (
+            r"<\|(?:im_start|im_end|endoftext|end|user|assistant|system)\|>",  # ChatML, Qwen, InternVL, Phi-3
+            r"<\|(?:begin_of_text|end_of_text|start_header_id|end_header_id|eot_id|eom_id)\|>",  # Llama 3
+            r"<(?:start_of_turn|end_of_turn|bos|eos)>",  # Gemma
+            r"\[/?(?:INST|SYSTEM_PROMPT)\]|\[IMG_(?:BREAK|END)\]",  # Mistral
+            r"<end_of_utterance>|<fake_token_around_image>|<global-img>",  # Idefics, SmolVLM
+            r"<\|vision_(?:start|end)\|>|<\|video_pad\|>|<end_of_image>|</?img>|<video>",
+            r"</?s>",  # Llama 2, LLaVA
+        )
+    )
+)
+"""What frames turns and pictures in the prompts of any family; a server would read its own in a text."""
+TOKENS = re.compile(f"{MARK.pattern}|{FRAME.pattern}")
+NUMBERED = re.compile(r"<image ?([1-9]\d?)>")
+"""A picture's place, by the picture's number."""
 
 
 def messages(prompt: str, images: int = 0, system: str = "", turns: Sequence[Turn] = ()) -> list[dict[str, Any]]:
@@ -63,7 +82,7 @@ def parts(text: str) -> list[dict[str, Any]]:
 
 
 def text_part(text: str) -> dict[str, Any]:
-    return {"type": "text", "text": broken(text, MARK)}
+    return {"type": "text", "text": broken(text, TOKENS)}
 
 
 def broken(text: str, marks: re.Pattern[str]) -> str:
@@ -92,20 +111,36 @@ def placed(texts: Sequence[str], images: int, after: str | None = None) -> list[
     return [first.removeprefix(f"{PICTURE}{after}" * images), *others]
 
 
+def numbered(text: str, images: int) -> str:
+    """A text with `<image 1>`, `<image 2>` … (MMMU, and VLMEvalKit after it) made places of the pictures.
+
+    Where they do not name each picture once and in order, the text is as it was: then they are words.
+    """
+    names = [int(number) for number in NUMBERED.findall(text)]
+    if not names or names != list(range(1, images + 1)) or MARK.search(text):
+        return text
+    return placed([NUMBERED.sub(PICTURE, text)], images)[0]
+
+
 def count(number: int, thing: str) -> str:
     return f"{number} {thing}{'' if number == 1 else 's'}"
 
 
+def spoken(text: str, system: str = "", turns: Sequence[Turn] = ()) -> list[tuple[str, str]]:
+    """Who says what up to the answer, for people: roles and words, `[picture 1]` where a picture stands."""
+    number = itertools.count(1)
+    said = [("system", system), *((str(turn.role), turn.text) for turn in turns), (str(Role.USER), text)]
+    return [
+        (role, re.sub(PICTURE, lambda _: f"[picture {next(number)}]", words))
+        for place, (role, words) in enumerate(said, 1)
+        if words or place == len(said)
+    ]
+
+
 def transcript(text: str, system: str = "", turns: Sequence[Turn] = ()) -> str:
-    """The conversation for people, and for models that read it as text: `[picture 1]` where one stands.
+    """The conversation for people, and for models that read it as text (`spoken`).
 
     A prompt of one turn is its text alone.
     """
-    lines = [
-        f"[{role}] {words}"
-        for role, words in (("system", system), *((turn.role, turn.text) for turn in turns))
-        if words
-    ]
-    whole = "\n".join([*lines, f"[{Role.USER}] {text}"]) if lines else text
-    pieces = whole.split(PICTURE)
-    return pieces[0] + "".join(f"[picture {number}]{piece}" for number, piece in enumerate(pieces[1:], 1))
+    said = spoken(text, system, turns)
+    return said[0][1] if len(said) == 1 else "\n".join(f"[{role}] {words}" for role, words in said)

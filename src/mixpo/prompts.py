@@ -12,6 +12,7 @@ from typing import overload
 
 from mixpo.errors import FieldError
 from mixpo.instructions import ENGLISH, INSTRUCTIONS, language_of
+from mixpo.messages import PICTURE, numbered
 from mixpo.records import Question
 
 THOUGHTS = (
@@ -165,7 +166,14 @@ def letter(number: int) -> str:
 def user_text(question: Question, style: Style | Template) -> str:
     """The user turn's text: the recipe's own prompt, filled in; or question, options and instruction in the question's
     language, a line each; or a benchmark's own wording of it, where the question carries one for the style
-    (`meta["prompts"]`)."""
+    (`meta["prompts"]`). Pictures stand where `<image 1>` … name them, in the text or in an option (`numbered`)."""
+    text = _user_text(question, style)
+    if any(PICTURE in turn.text for turn in question.turns):
+        return text
+    return numbered(text, len(question.images))
+
+
+def _user_text(question: Question, style: Style | Template) -> str:
     options = option_lines(question.choices)
     if isinstance(style, Template):
         return style.fill(question.text, options)

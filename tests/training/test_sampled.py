@@ -68,7 +68,7 @@ def test_the_tokens_of_a_pair_are_those_that_were_drawn(family, run):
             try:
                 ids = encoder.completion_ids(*completion_of(columns(pair), side))
             except ReservedToken:
-                assert encoder.reserved & set(drawn.token_ids)
+                assert encoder.chat.reserved & set(drawn.token_ids)
                 continue
             assert ids == [*drawn.token_ids, *end]
             exact += 1
@@ -98,8 +98,10 @@ def test_pairs_with_a_picture_that_a_model_wrote_are_left_out_of_training_with_t
     """A model would look for a picture at that place."""
     encoder = Encoder(family[1])
     token = encoder.tokenizer.decode([min(encoder.chat.image_tokens)])
-    texts = {"chosen": "red", "rejected": f"red {token} circle", "chosen_token_ids": (), "rejected_token_ids": ()}
-    pair = replace(next(iter(run.pairs("pair"))), **texts)
+    drawn = (*encoder.completions.encode("red"), min(encoder.chat.image_tokens))
+    assert not encoder.completions.gives_back(drawn, encoder.completions.decode(drawn))
+    texts = {"chosen": "red", "rejected": encoder.completions.decode(drawn)}
+    pair = replace(next(iter(run.pairs("pair"))), **texts, chosen_token_ids=(), rejected_token_ids=drawn)
     dropped = []
     assert usable([pair], encoder, ImageRoots.load(run.image_roots_file("questions")), "train", dropped) == []
     assert (dropped[0].reason, dropped[0].step) == (DropReason.RESERVED_TOKEN, "train")

@@ -89,7 +89,6 @@ class Encoder:
         self.truncate = truncate
         self.needs_rejected = needs_rejected
         self.end_id = self.chat.end_of_turn
-        self.reserved = {self.end_id, *self.chat.image_tokens}
         self._prompts: dict[bytes, dict[str, Any]] = {}
 
     def __call__(self, row: Mapping[str, Any]) -> Example:
@@ -143,11 +142,11 @@ class Encoder:
         text's. Raises DataError for a completion that cannot be trained on.
         """
         text = completion if isinstance(completion, str) else text_of(completion)
-        if not text:
-            raise DataError("a completion is empty: there is no token to train on; drop the row")
         sampled = token_ids and self.completions.are_of(token_ids, text)
-        ids = list(token_ids) if sampled else self.completions.encode(text)
-        if reserved := self.reserved.intersection(ids):
+        ids = list(token_ids) if sampled else self.chat.completion_tokens(text)
+        if not ids:
+            raise DataError("a completion is empty: there is no token to train on; drop the row")
+        if reserved := self.chat.reserved.intersection(ids):
             token = self.tokenizer.convert_ids_to_tokens(min(reserved))
             raise ReservedToken(
                 f"a completion contains {token!r}, which stands for an image or ends a turn; drop the row"

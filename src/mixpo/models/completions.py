@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from typing import Any
 
+from mixpo.messages import TOKENS
+
 
 class CompletionTokenizer:
     """A model's tokenizer for what stands between a prompt and the end of a turn.
@@ -26,8 +28,9 @@ class CompletionTokenizer:
 
     def gives_back(self, token_ids: Sequence[int], text: str) -> bool:
         """Whether `encode` makes these tokens of their text. A model may draw others: "re" and "d" for "red", half a
-        character, a token that frames a turn."""
-        return self.encode(text) == list(token_ids)
+        character, a token that frames a turn; and of a picture's or a turn's mark in a text training makes words
+        (`mixpo.messages.broken`)."""
+        return not TOKENS.search(text) and self.encode(text) == list(token_ids)
 
     def are_of(self, token_ids: Sequence[int], text: str) -> bool:
         """Whether the text is what these tokens say, so that they may be taken in place of its own."""

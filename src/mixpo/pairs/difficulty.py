@@ -12,11 +12,14 @@ from typing import Any
 from mixpo.errors import DataError
 from mixpo.files import RunFiles
 from mixpo.images import ImageRoots
+from mixpo.messages import PICTURE
 from mixpo.progress import say
 from mixpo.records import DropReason, Outcome, PassRate, Question, Verdict
 from mixpo.tables import write_jsonl
 from mixpo.text_files import staged
 
+IMAGE = "<image>"
+"""What other programs read as a picture's place."""
 BINS = ("0", "0-0.2", "0.2-0.4", "0.4-0.6", "0.6-0.8", "0.8-1", "1")
 """Pass rates for a histogram: never right, fifths (the lower end included), always right."""
 
@@ -74,7 +77,7 @@ def bin_of(rate: PassRate) -> str:
 def rows(
     questions: Iterable[Question], rates: Iterable[PassRate], roots: ImageRoots, wanted: Range
 ) -> Iterator[dict[str, Any]]:
-    """One row a question with a pass rate in the range; images as absolute paths."""
+    """One row a question with a pass rate in the range; images as absolute paths, `<image>` where one stands."""
     by_id = {rate.id: rate for rate in rates if rate.value in wanted}
     for question in questions:
         rate = by_id.get(question.id)
@@ -82,7 +85,9 @@ def rows(
             continue
         row = {
             "id": question.id,
-            "question": question.text,
+            "system": question.system or None,
+            "turns": [{"role": turn.role, "content": turn.text.replace(PICTURE, IMAGE)} for turn in question.turns],
+            "question": question.text.replace(PICTURE, IMAGE),
             "images": [str(roots.path(image)) for image in question.images],
             "answer": question.answer,
             "kind": question.kind,

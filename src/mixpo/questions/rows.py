@@ -106,7 +106,8 @@ def item(row: Any, number: int, where: str, options: ReadOptions) -> Item | Drop
         values, rest = _split(row, options)
         own_id = line("id", values.pop("id", number))
         asked = _asked(values, rest)
-        shown = asked.images(entries(values.pop("images", None))) if options.pictures else []
+        given = values.pop("images", None)
+        shown = asked.images(entries(given)) if options.pictures else []
         images, pictures = images_of(shown, options)
         asked = asked.with_pictures(len(images) if options.pictures else asked.marks)
         meta = {**rest, **_mapping(values.pop("meta", {}))}
