@@ -12,8 +12,8 @@ from mixpo.errors import DataError, ImageError, Unsupported, UserError
 from mixpo.files import RunFiles, Shards
 from mixpo.images import ImageRoots
 from mixpo.json_lines import to_json
-from mixpo.pairs.formats.pictures import ExportPictures
-from mixpo.pairs.import_pairs import FORMATS, Format, FormatModule
+from mixpo.pairs.formats.export_pictures import ExportPictures
+from mixpo.pairs.import_pairs import WRITERS, Format, FormatWriter
 from mixpo.progress import say, track
 from mixpo.records import Dropped, DropReason, PreferencePair
 from mixpo.references import Output, read_of
@@ -46,7 +46,7 @@ def export(files: RunFiles, form: Format, out: Path, pairs: str = "pair", questi
         raise UserError(f"{out} is not empty; name a new folder")
     questions = questions or questions_of(files, pairs)
     with staged(out) as place:
-        done = _write(files, FORMATS[form], place, shards, questions)
+        done = _write(files, WRITERS[form], place, shards, questions)
     reasons = Counter(record.reason for record in done.left_out)
     listed = ", ".join(f"{number:,} {reason}" for reason, number in sorted(reasons.items()))
     note = f"; left out: {listed}, see {LEFT_OUT}" if listed else ""
@@ -55,21 +55,25 @@ def export(files: RunFiles, form: Format, out: Path, pairs: str = "pair", questi
 
 
 def format_of(name: str) -> Format:
-    """Raises RecipeError for a name that no format has."""
-    return Format(chosen(name, Format, "--format"))
+    """Raises RecipeError for a name that no format has which can be written."""
+    return Format(chosen(name, WRITERS, "--format"))
 
 
-def _write(files: RunFiles, writer: FormatModule, out: Path, pairs: Shards[PreferencePair], questions: str) -> Exported:
+def _write(files: RunFiles, writer: FormatWriter, out: Path, pairs: Shards[PreferencePair], questions: str) -> Exported:
     out.mkdir(parents=True)
     roots = ImageRoots.load(files.image_roots_file(questions))
-    answers = {question.id: question.answer for question in files.questions(questions) if question.answer is not None}
+    answers = {
+        question.id: (question.answer, *question.accepted)
+        for question in files.questions(questions)
+        if question.answer is not None
+    }
     left_out: list[Dropped] = []
     pictures = ExportPictures(roots, out)
 
     def rows() -> Iterator[dict[str, Any]]:
         for pair in track(pairs, "export"):
             try:
-                yield writer.row(pair, answers.get(pair.question_id), pictures)
+                yield writer.row(pair, answers.get(pair.question_id, ()), pictures)
             except (Unsupported, ImageError) as error:
                 reason = DropReason.BAD_IMAGE if isinstance(error, ImageError) else DropReason.UNSUPPORTED
                 left_out.append(Dropped(id=pair.id, step="export", reason=reason, detail=str(error)))
