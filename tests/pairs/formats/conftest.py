@@ -83,12 +83,12 @@ def one(tmp_path, imported):
     plain = {"prompt": "A?", "chosen": "c", "rejected": "r"}
 
     def do(form, row, **values):
-        # Another row, that an import is never empty: every format reads one of these.
-        others = [{**plain, "query": "A?", "response": "c", "rejected_response": "r"}, {**plain, "question": "A?"},
-                  {**plain, "instruction": "A?"}]  # fmt: skip
-        kept = {"ms-swift": others[0], "llama-factory": others[2], "trl": plain}.get(form, others[1])
-        if form == "ms-swift":
-            del kept["prompt"]
+        # Another row that can be read, so that the import is never empty.
+        rated = [{"response": text, "annotations": {"All": {"Rating": text}}} for text in "12"]
+        kept = {
+            "ms-swift": {"query": "A?", "response": "c", "rejected_response": "r"}, "trl": plain,
+            "llama-factory": {**plain, "instruction": "A?"}, "vlfeedback": {**plain, "completions": rated},
+        }.get(form, {**plain, "question": "A?"})  # fmt: skip
         pairs, dropped, _ = imported(form, written_lines(tmp_path / "d.jsonl", [row, kept]), **values)
         found = [record for record in [*pairs, *dropped] if "-2" not in record.id and ":2" not in record.id]
         return found[0] if len(found) == 1 else found

@@ -28,9 +28,10 @@ STEP = "import"
 class Left(BadRow):
     """Pairs that are left out for a reason of their own."""
 
-    def __init__(self, reason: DropReason, detail: str, count: int = 1):
+    def __init__(self, reason: DropReason, detail: str, count: int = 1, part: str = ""):
+        """`part` tells them from others of their row."""
         super().__init__(detail)
-        self.reason, self.count = reason, count
+        self.reason, self.count, self.part = reason, count, part
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -134,7 +135,7 @@ class PairSource:
         """What a row gives when it gives no pair."""
         reason, pairs = DropReason.BAD_ROW, 1
         if isinstance(error, Left):
-            reason, pairs = error.reason, error.count
+            reason, pairs, part = error.reason, error.count, part or error.part
         elif isinstance(error, Unsupported | ImageError):
             reason = DropReason.UNSUPPORTED if isinstance(error, Unsupported) else DropReason.BAD_IMAGE
         return Dropped(id=f"{self.name}:{number}{part}", step=STEP, reason=reason, detail=str(error), count=pairs)

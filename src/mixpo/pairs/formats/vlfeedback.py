@@ -43,9 +43,9 @@ def contents(row: Mapping[str, Any]) -> Iterator[Content | BadRow]:
                 images=listed_images(image), after="\n", part=f"/{good}>{bad}",
             )  # fmt: skip
     if ties:
-        yield Left(DropReason.UNDECIDED, "two responses are rated the same", ties)
+        yield Left(DropReason.UNDECIDED, "two responses are rated the same", ties, "/tied")
     if unrated:
-        yield Left(DropReason.UNDECIDED, "a rating is missing or no number", unrated)
+        yield Left(DropReason.UNDECIDED, "a rating is missing or no number", unrated, "/unrated")
     if len(responses) < 2:
         raise BadRow(f"completions holds {len(responses)} responses; a pair needs two")
 
