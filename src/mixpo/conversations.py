@@ -111,7 +111,7 @@ def conversation(value: Any) -> Conversation:
         spoken = ", ".join(map(str, roles)) or "nobody"
         raise BadRow(f"in a conversation user and assistant speak by turns, from the user on; here {spoken}")
     reply = said.pop()[1] if roles[-1] is Role.ASSISTANT else None
-    # U+FFFC that somebody wrote is no picture, and none stands in what the assistant said.
+    # No picture stands in what the assistant said before, whatever character somebody wrote.
     turns = tuple(
         Turn(role=Role(role), text=text if role is Role.USER else text.replace(PICTURE, "")) for role, text in said
     )
@@ -142,10 +142,11 @@ def _turn(turn: Any, pictures: list[Any]) -> tuple[str, str]:
         raise BadRow(f"a turn of a conversation has `role` and `content`, not {short(dict(turn))}")
     if name not in ROLES:
         raise Unsupported(f"a conversation with a turn of {name!r}")
-    return ROLES[name], content if isinstance(content, str) else "".join(_part(part, pictures) for part in content)
+    role = ROLES[name]
+    return role, content if isinstance(content, str) else "".join(_part(part, role, pictures) for part in content)
 
 
-def _part(part: Any, pictures: list[Any]) -> str:
+def _part(part: Any, role: str, pictures: list[Any]) -> str:
     if isinstance(part, str):
         return part
     if not isinstance(part, Mapping):
@@ -155,7 +156,8 @@ def _part(part: Any, pictures: list[Any]) -> str:
         text = part.get("text")
         if not isinstance(text, str):
             raise BadRow(f"a part of a turn has no text: {short(dict(part))}")
-        return text.replace(PICTURE, "")
+        # U+FFFC that somebody wrote is no picture.
+        return text.replace(PICTURE, "") if role is Role.USER else text
     if kind not in PICTURES:
         raise Unsupported(f"a part of the type {kind!r}")
     named = (part.get(name) for name in ("image", "image_url", "url", "path", "base64", "bytes"))

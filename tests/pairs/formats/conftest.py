@@ -47,7 +47,7 @@ def pairs():
     return PAIRS
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def image():
     return picture
 

@@ -80,7 +80,7 @@ def test_conversations_with_pictures_in_several_turns(one):
         ({"chosen": "red", "rejected": "blue"}, DropReason.BAD_ROW, "do not begin alike"),
         ({"chosen": "\n\nHuman: Hi\n\nAssistant: a", "rejected": "\n\nHuman: Hi\n\nAssistant: b"},
          DropReason.UNSUPPORTED, "written out"),
-        ({"prompt": [user([IMAGE, IMAGE, TEXT])], "images": ["a.png"], **ANSWERS}, DropReason.BAD_ROW, "2 places for 1 picture"),
+        ({"prompt": [user([IMAGE, IMAGE, TEXT])], "image": "a.png", **ANSWERS}, DropReason.BAD_ROW, "2 places"),
         ({"prompt": [user([{"type": "audio"}])], **ANSWERS}, DropReason.UNSUPPORTED, "'audio'"),
         ({"prompt": [user(3)], **ANSWERS}, DropReason.BAD_ROW, "role"),
         ({"prompt": [user([["What?"]])], **ANSWERS}, DropReason.BAD_ROW, "mapping"),
