@@ -176,3 +176,20 @@ def test_a_meta_that_cannot_be_used(tmp_path, imported, content, message):
     (tmp_path / "meta.json").write_text(content)
     with pytest.raises(DataError, match=message):
         imported(Format.MMPR, tmp_path / "meta.json")
+
+
+def test_the_command_takes_fields_of_the_step(tmp_path, lines):
+    from typer.testing import CliRunner
+
+    from mixpo.cli import app
+
+    columns = {"messages": "conversations", "chosen": "chosen", "rejected": "rejected"}
+    entry = {"file_name": "d.jsonl", "ranking": True, "formatting": "sharegpt", "columns": columns}
+    lines(tmp_path / "d.jsonl", [{"conversations": [{"from": "human", "value": "A?"}], "chosen": "a", "rejected": "b"}])
+    (tmp_path / "dataset_info.json").write_text(json.dumps({"one": entry, "two": entry}))
+    given = ["import", "--format", "llama-factory", "--path", str(tmp_path), "--out", str(tmp_path / "run")]
+    runner = CliRunner()
+    assert "name one in `dataset`" in str(runner.invoke(app, given).exception)
+    done = runner.invoke(app, [*given, "--option", "dataset=two", "--option", "fetch_images=true"])
+    assert done.exit_code == 0, done.exception
+    assert (tmp_path / "run" / "pairs" / "import").is_dir()

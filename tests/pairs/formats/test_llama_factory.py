@@ -162,6 +162,7 @@ def test_the_files_of_a_folder_are_one_data_set(folder, tmp_path, imported):
         ({"a": {**ENTRY, "script_url": "x"}}, "", "lies elsewhere"),
         ({"a": {**ENTRY, "file_name": "lost.json"}}, "", "lost.json, which is not there"),
         ({"a": "x"}, "", "is no dataset_info.json"),
+        ({"a": {"file_name": "d.json", "ranking": True}}, "", "`columns` of a lists no chosen and rejected"),
     ],
 )
 def test_a_declaration_that_cannot_be_used(folder, imported, info, dataset, message):

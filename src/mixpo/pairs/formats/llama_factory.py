@@ -109,7 +109,9 @@ def declared(path: Path, dataset: str) -> Declared:
     inside = sorted(file for file in place.iterdir() if ending(file) in ENDINGS) if place.is_dir() else [place]
     if not inside or not inside[0].exists():
         raise DataError(f"{path}: {name} names {place}, which is not there; put it there")
-    columns = entry.get("columns") or {**COLUMNS, "chosen": None, "rejected": None}
+    columns = entry.get("columns") or COLUMNS
+    if not columns.get("chosen") or not columns.get("rejected"):
+        raise DataError(f"{path}: `columns` of {name} lists no chosen and rejected; without them it has no preferences")
     samples = entry.get("num_samples")
     return Declared(
         name=name, files=inside, tags=entry.get("tags") or TAGS,
