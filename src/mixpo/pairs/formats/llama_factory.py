@@ -11,7 +11,7 @@ by the usual names. Written is the first form, with its declaration.
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -20,12 +20,22 @@ from mixpo.conversations import Conversation, conversation, history
 from mixpo.errors import BadRow, DataError, Unsupported
 from mixpo.pairs.formats.export_pictures import ExportPictures
 from mixpo.pairs.formats.places import listed_images
-from mixpo.pairs.formats.row import Content, Entry, PairSource, drawn, marked, own_fields, refuse_marks, refuse_more
+from mixpo.pairs.formats.row import (
+    Content,
+    Entry,
+    PairSource,
+    alpaca,
+    drawn,
+    marked,
+    own_fields,
+    refuse_marks,
+    refuse_more,
+)
 from mixpo.progress import say
 from mixpo.records import Dropped, PreferencePair, Role
 from mixpo.registry import chosen as chosen_name
 from mixpo.tables import ENDINGS, Row, ending, rows, write_jsonl
-from mixpo.values import short
+from mixpo.values import short, whole
 
 FILE = "mixpo_pairs.jsonl"
 """LLaMA-Factory reads .json and .jsonl alike, through `datasets`."""
@@ -109,14 +119,15 @@ def declared(path: Path, dataset: str) -> Declared:
     inside = sorted(file for file in place.iterdir() if ending(file) in ENDINGS) if place.is_dir() else [place]
     if not inside or not inside[0].exists():
         raise DataError(f"{path}: {name} names {place}, which is not there; put it there")
-    columns = entry.get("columns") or COLUMNS
+    columns, tags = entry.get("columns") or COLUMNS, entry.get("tags") or TAGS
+    if not isinstance(columns, Mapping) or not isinstance(tags, Mapping):
+        raise DataError(f"{path}: `columns` and `tags` of {name} must be mappings")
     if not columns.get("chosen") or not columns.get("rejected"):
         raise DataError(f"{path}: `columns` of {name} lists no chosen and rejected; without them it has no preferences")
-    samples = entry.get("num_samples")
     return Declared(
-        name=name, files=inside, tags=entry.get("tags") or TAGS,
+        name=name, files=inside, tags=tags,
         columns={key: (str(column),) for key, column in columns.items() if column},
-        alpaca=entry.get("formatting", "alpaca") == "alpaca", samples=None if samples is None else int(samples),
+        alpaca=entry.get("formatting", "alpaca") == "alpaca", samples=whole(entry.get("num_samples")),
     )  # fmt: skip
 
 
@@ -149,16 +160,17 @@ def contents(row: Mapping[str, Any], entry: Declared | None = None) -> Iterator[
     tags = entry.tags if entry else None
     if "messages" in asked_in and values["messages"] is not None:
         asked = conversation(_turns(values["messages"], tags))
-    elif isinstance(values["prompt"], str):
-        asked = Conversation(text="\n".join(text for text in (values["prompt"], values["query"]) if text))
+    elif values["prompt"] is not None:
+        asked = Conversation(text=alpaca(values["prompt"], values["query"]))
     else:
         raise BadRow(f"there is neither a conversation nor an instruction: {', '.join(map(str, row))}")
     if asked.reply is not None:
         raise BadRow("the conversation ends with the assistant's turn; the answers are chosen and rejected")
     turns = (*history(values["history"] or []), *asked.turns)
-    asked = Conversation(
-        system=asked.system or values["system"] or "", turns=turns, text=asked.text, pictures=asked.pictures
-    )
+    system = asked.system or values["system"] or ""
+    if not isinstance(system, str):
+        raise BadRow(f"system must be text, not {short(system)}")
+    asked = replace(asked, system=system, turns=turns)
     answers = [_answer(name, values[name], tags) for name in ("chosen", "rejected")]
     images = asked.images(listed_images(values["images"]))
     yield Content(asked=asked, chosen=answers[0], rejected=answers[1], images=images)
@@ -187,7 +199,7 @@ def _turns(given: Any, tags: Mapping[str, str | None] | None) -> Any:
 def _turn(turn: Any, tags: Mapping[str, str | None]) -> dict[str, Any]:
     names = {tags.get(f"{name}_tag"): name for name in ("user", "assistant", "system", "observation", "function")}
     role = turn.get(tags.get("role_tag")) if isinstance(turn, Mapping) else None
-    if role is None:
+    if not isinstance(role, str):
         raise BadRow(f"a turn has `{tags.get('role_tag')}` and `{tags.get('content_tag')}`, not {short(turn)}")
     if role not in names:
         raise BadRow(f"a turn of {role!r}, which `tags` does not list")

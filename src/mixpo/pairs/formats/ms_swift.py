@@ -20,7 +20,7 @@ from mixpo.messages import IMAGE
 from mixpo.pairs.formats.export_pictures import ExportPictures
 from mixpo.pairs.formats.grounding import Ground
 from mixpo.pairs.formats.places import listed_images, same_images
-from mixpo.pairs.formats.row import Content, marked, own_fields, refuse_marks, refuse_more
+from mixpo.pairs.formats.row import Content, alpaca, marked, own_fields, refuse_marks, refuse_more
 from mixpo.records import PreferencePair, Role
 from mixpo.tables import write_jsonl
 from mixpo.values import parsed, short
@@ -124,9 +124,8 @@ def _spoken(message: Mapping[str, Any]) -> list[Mapping[str, Any]]:
 
 def _in_columns(row: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     """The conversation of a row of query and response, or of alpaca's instruction, input and output."""
-    alpaca = row.get("instruction") is not None and row.get("input") is not None
-    if alpaca:
-        query: Any = "\n".join(text for text in (row["instruction"], row["input"]) if text)
+    if row.get("instruction") is not None and row.get("input") is not None:
+        query = alpaca(row["instruction"], row["input"])
     else:
         query = _only(row, QUERY, "query")
     response = _only(row, RESPONSE, "response")

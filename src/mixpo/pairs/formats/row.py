@@ -186,6 +186,14 @@ def drawn(
             yield row
 
 
+def alpaca(instruction: Any, more: Any) -> str:
+    """Alpaca's instruction and input as one text. Raises BadRow."""
+    texts = [text for text in (instruction, more) if text not in (None, "")]
+    if not all(isinstance(text, str) for text in texts):
+        raise BadRow(f"instruction and input must be texts, not {short(texts)}")
+    return "\n".join(texts)
+
+
 def refuse_more(row: Mapping[str, Any]) -> None:
     """Raises Unsupported for a row that also says what a pair has no place for."""
     for names, what in (
@@ -230,6 +238,7 @@ def _own_fields(row: Mapping[str, Any]) -> dict[str, Any]:
 def _answers(row: Mapping[str, Any]) -> tuple[str, ...]:
     """The ground truths: `answer_gt` as MMPR has it, a text, a number or a list of them; and our own `accepted`."""
     given = row.get("answer_gt")
-    each = [*(given if isinstance(given, list) else [given]), *(row.get("accepted") or [])]
+    accepted = row.get("accepted") if is_own(row) else None
+    each = [*(given if isinstance(given, list) else [given]), *(accepted if isinstance(accepted, list) else [])]
     said = [answer for answer in each if answer is not None and str(answer).strip()]
     return tuple(dict.fromkeys(line("answer_gt", answer) for answer in said))
