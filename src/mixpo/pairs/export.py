@@ -12,6 +12,7 @@ from mixpo.errors import DataError, ImageError, Unsupported, UserError
 from mixpo.files import RunFiles, Shards
 from mixpo.images import ImageRoots
 from mixpo.json_lines import to_json
+from mixpo.messages import IMAGE, MARK, PICTURE
 from mixpo.pairs.formats.export_pictures import ExportPictures
 from mixpo.pairs.import_pairs import WRITERS, Format, FormatWriter
 from mixpo.progress import say, track
@@ -73,6 +74,7 @@ def _write(files: RunFiles, writer: FormatWriter, out: Path, pairs: Shards[Prefe
     def rows() -> Iterator[dict[str, Any]]:
         for pair in track(pairs, "export"):
             try:
+                _refuse_tokens(pair)
                 yield writer.row(pair, answers.get(pair.question_id, ()), pictures)
             except (Unsupported, ImageError) as error:
                 reason = DropReason.BAD_IMAGE if isinstance(error, ImageError) else DropReason.UNSUPPORTED
@@ -84,6 +86,17 @@ def _write(files: RunFiles, writer: FormatWriter, out: Path, pairs: Shards[Prefe
     if not count:
         raise DataError(f"export: no pair could be written; the first was left out because: {left_out[0].detail}")
     return Exported(rows=count, left_out=left_out)
+
+
+def _refuse_tokens(pair: PreferencePair) -> None:
+    """Raises Unsupported for words that are a model's own token for an image: the model's tokenizer takes them for one.
+
+    `<image>`, which most programs know as a mark, is each format's own affair.
+    """
+    asked = (pair.system, pair.prompt, *(turn.text for turn in pair.turns))
+    for text in (*asked, pair.chosen, pair.rejected):
+        if token := next((mark for mark in MARK.findall(text) if mark not in (IMAGE, PICTURE)), None):
+            raise Unsupported(f"its text contains {token!r}, which models take for an image")
 
 
 def questions_of(files: RunFiles, pairs: str) -> str:

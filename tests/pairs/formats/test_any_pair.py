@@ -119,7 +119,12 @@ KINDS = {
     "a mark in an answer": {"prompt": "What?", "chosen": "<image>", "images": PICTURES[:1]},
     "a mark without images": {"prompt": "What is <image>?"},
 }
-SINGLE = {"one image", "a mark in an answer"}
+SINGLE = {"one image"}
+TOKENS = {
+    "a token in the words": {"prompt": "What is <|image_pad|>?", "images": PICTURES[:1]},
+    "a token in an answer": {"prompt": "What?", "chosen": "[IMG]"},
+}
+"""What no format holds: the other program's tokenizer takes it for an image."""
 HOLDS = {
     Format.TRL: set(KINDS),
     Format.MMPR: set(KINDS) - {"system", "turns"},
@@ -135,7 +140,10 @@ HOLDS = {
 @pytest.mark.parametrize("form", WRITERS)
 def test_what_each_format_holds(form, picture, tmp_path):
     usual = {"chosen": "a", "rejected": "b", "origin": Origin.CORRECTNESS}
-    found = [PreferencePair(**{"id": kind, "question_id": kind, **usual, **given}) for kind, given in KINDS.items()]
+    found = [
+        PreferencePair(**{"id": kind, "question_id": kind, **usual, **given})
+        for kind, given in (KINDS | TOKENS).items()
+    ]
     done = export(written(tmp_path / "run", found, picture), form, tmp_path / "out")
-    assert {record.id for record in done.left_out} == set(KINDS) - HOLDS[form]
+    assert {record.id for record in done.left_out} == (set(KINDS) | set(TOKENS)) - HOLDS[form]
     assert Counter(record.reason for record in done.left_out) == Counter([DropReason.UNSUPPORTED] * len(done.left_out))

@@ -9,6 +9,7 @@ All show the image before the question. One reader for all, whichever of them a 
 """
 
 import json
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from mixpo.errors import BadRow, Unsupported
 from mixpo.messages import IMAGE, PICTURE
 from mixpo.pairs.formats.export_pictures import ExportPictures
 from mixpo.pairs.formats.places import listed_images
-from mixpo.pairs.formats.row import Content, own_fields, refuse_more
+from mixpo.pairs.formats.row import Content, own_fields, refuse_marks, refuse_more
 from mixpo.pairs.formats.trl import TEXT, own_columns, own_features
 from mixpo.records import PreferencePair
 from mixpo.tables import write_parquet
@@ -43,8 +44,9 @@ class SingleImage:
             raise Unsupported(f"it has {len(pair.images)} images; a row of this format has one")
         if pair.system or pair.turns:
             raise Unsupported("it has a system prompt or earlier turns; a row of this format has one question")
-        if PICTURE in pair.prompt or IMAGE in pair.prompt:
-            raise Unsupported(f"{IMAGE!r} or an image within its question, which this format shows behind the image")
+        if PICTURE in pair.prompt:
+            raise Unsupported("its image stands within the question, which this format shows behind it")
+        refuse_marks((pair.prompt, pair.chosen, pair.rejected), re.compile(IMAGE))
         image = pair.images[0]
         asked = {"question": pair.prompt, "chosen": pair.chosen, "rejected": pair.rejected}
         values = {
