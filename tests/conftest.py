@@ -114,6 +114,15 @@ def gemma():
     return _random(t.Gemma3ForConditionalGeneration, config, tokenizer), processor
 
 
+@pytest.fixture(scope="session")
+def mllama():
+    """Images that layers attend to apart from the prompt's tokens."""
+    from training.families import conftest as families
+
+    model_class, config, processor = families.mllama()
+    return families.randomised(model_class(config)), processor
+
+
 def _tokenizer(special: list[str], **options):
     tokenizer = make_tokenizer(TEXTS, 400)
     tokenizer.add_special_tokens({"additional_special_tokens": special, **options})
@@ -144,7 +153,7 @@ def _random(model_class, config, tokenizer):
     return model
 
 
-@pytest.fixture(scope="session", params=["internvl", "qwen", "gemma"])
+@pytest.fixture(scope="session", params=["internvl", "qwen", "gemma", "mllama"])
 def family(request):
     """(model, processor) of each architecture in turn."""
     return request.getfixturevalue(request.param)

@@ -1,6 +1,7 @@
 """Studies: how they are written out, what their table says, and one small study for real."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy
@@ -143,6 +144,13 @@ def test_mistakes_get_a_sentence(change, message, tmp_path):
         load_study(path)
 
 
+def test_what_a_recipe_says_at_its_top_a_study_may_say(tmp_path):
+    path = tmp_path / "study.yaml"
+    path.write_text(yaml.safe_dump({"system": "Be brief.", "study": STUDY}, sort_keys=False))
+    recipe, _ = load_study(path)
+    assert recipe.shared == {"model": "base", "seed": 0, "system": "Be brief."}
+
+
 def test_a_seed_is_a_whole_number(tmp_path):
     path = tmp_path / "study.yaml"
     path.write_text(yaml.safe_dump({"seed": "abc", "study": STUDY}))
@@ -221,6 +229,13 @@ def test_the_table_by_hand(evaluated):
     assert gaps == pytest.approx({"base": -0.1, "mpo": 0.3, "sft": 0.1})
     (cost, _) = content["costs"]
     assert (cost["tokens"], cost["flops"], cost["pairs"]) == (150, 1e9, 20)
+
+
+def test_own_prompts_come_behind_the_styles(evaluated):
+    plan, files, asked, answers = evaluated
+    content = summarise(plan, files, asked, [replace(one, style="own") for one in answers[::2]] + answers)
+    styles = list(dict.fromkeys(r["style"] for r in content["results"]))
+    assert styles == ["direct", "cot", "own", "cot-direct"]
 
 
 def test_page_and_markdown(evaluated):

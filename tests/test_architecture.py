@@ -26,6 +26,7 @@ COMMON = {
     "messages",
     "conversations",
     "values",
+    "instructions",
     "images",
     "pictures",
     "progress",

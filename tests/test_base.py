@@ -14,7 +14,7 @@ from mixpo.models.base_model import Config as BaseConfig
 from mixpo.models.base_model import make_tokenizer
 from mixpo.models.base_model import run as make_base
 from mixpo.pipeline import run_recipe
-from mixpo.prompts import INSTRUCTIONS
+from mixpo.prompts import Style, instruction
 from mixpo.questions.demonstrations import Config, run
 from mixpo.recipe import load_recipe
 
@@ -79,7 +79,8 @@ def test_each_stage_starts_from_the_one_before(made):
 def test_the_tokenizer_learns_the_demonstrations_that_the_section_names(made):
     files, _ = made
     texts = [text for record in files.demonstrations("sft_answers") for text in (record.prompt, record.text)]
-    expected = make_tokenizer([*texts, *[*INSTRUCTIONS.values()] * 30], 400).get_vocab()
+    instructions = [instruction(style) for style in Style if style is not Style.AUTO]
+    expected = make_tokenizer([*texts, *instructions * 30], 400).get_vocab()
     tokenizer = AutoProcessor.from_pretrained(files.checkpoints("base_model") / "model").tokenizer
     assert tokenizer.get_vocab() == expected
     assert len(expected) == 400

@@ -8,6 +8,7 @@ import pytest
 from mixpo.config import build, plain
 from mixpo.errors import RecipeError
 from mixpo.recipe import load_recipe
+from mixpo.responses.sample import Config as Sampling
 
 
 class Colour(StrEnum):
@@ -40,6 +41,7 @@ class Config:
     """As a step holds what only another module's config knows."""
     chosen: Inner | None = None
     budget: int | Literal["auto"] = "auto"
+    mixed: tuple[Colour | Inner, ...] = ()
 
     def __post_init__(self):
         if self.rate < 0:
@@ -71,8 +73,9 @@ steps:
 
 def test_what_yaml_writes_in_another_way(tmp_path):
     """A number for text, one value for a list of one, both at once; true is no number."""
-    text = "steps:\n  sample: {label: 3, rate: 1, colours: blue, words: 1.5, ratio: 1e-3, limit: null}"
-    expected = Config("sample", "3", 0, 1.0, (Colour.BLUE,), words=("1.5",), ratio=1e-3)
+    text = "steps:\n  sample: {label: 3, rate: 1, colours: blue, words: 1.5, ratio: 1e-3, limit: null,"
+    text += " mixed: [red, {size: 2}]}"
+    expected = Config("sample", "3", 0, 1.0, (Colour.BLUE,), words=("1.5",), ratio=1e-3, mixed=(Colour.RED, Inner(2)))
     found = config(tmp_path, text)
     assert found == expected
     assert type(found.rate) is float
@@ -84,6 +87,14 @@ def test_a_section_states_its_own_seed_and_step(tmp_path):
     section = loaded.sections["sft"]
     assert (section.name, section.step) == ("sft", "train")
     assert loaded.config(section, Config).seed == 1
+
+
+def test_a_system_prompt_for_all_who_have_models_write(tmp_path):
+    loaded = recipe(tmp_path, "system: Be brief.\nsteps: {sample: {}, short: {uses: sample, system: ''}, verify: {}}")
+    sample, short, verify = loaded.sections.values()
+    assert loaded.config(sample, Sampling).system == "Be brief."
+    assert loaded.config(short, Sampling).system == ""
+    assert loaded.config(verify, Config) == Config("verify")  # which has no such field
 
 
 def test_overrides(tmp_path):
@@ -108,6 +119,13 @@ def test_overrides(tmp_path):
         ("steps:\n  sample: {colours: [green]}", "'green' is none of red, blue"),
         ("steps:\n  sample: {inner: 3}", "must be a mapping, not 3"),
         ("steps:\n  sample: {parts: {a: {sise: 1}}}", "steps.sample.parts.a.sise: unknown key; did you mean 'size'"),
+        (
+            "steps:\n  sample:\n    mixed:\n    - red\n    - size: big",
+            r"r.yaml:5: steps.sample.mixed.1.size: must be a whole number, not 'big'",
+        ),
+        ("steps:\n  sample: {mixed: [rod]}", r"mixed.0: 'rod' is none of red, blue, {size: …}; did you mean 'red'"),
+        ("steps:\n  sample: {mixed: [{sise: 1}]}", "steps.sample.mixed.0.sise: unknown key; did you mean 'size'"),
+        ("steps:\n  sample: {mixed: [{size: 0}]}", "steps.sample.mixed.0: size must be at least 1"),
         (
             "steps:\n  sample:\n    inner:\n      size: true",
             r"r.yaml:4: steps.sample.inner.size: must be a whole number",

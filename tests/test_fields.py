@@ -90,6 +90,16 @@ def test_values_of_an_enum_are_explained():
     assert "`paired`: A row per completion" in field.text
 
 
+def test_a_field_that_is_a_name_or_a_mapping():
+    """Both are explained, alone and among a step's fields."""
+    found = topic("sample.style")
+    assert "`direct`: The final answer only." in found.meaning
+    assert [field.name for field in found.fields] == ["template", "name"]
+    style = next(field for field in topic("best_of").fields if field.name == "style")
+    assert style.kind.endswith("plain, auto or mapping")
+    assert "`direct`: The final answer only." in style.text
+
+
 @pytest.mark.parametrize(
     ("name", "message"),
     [

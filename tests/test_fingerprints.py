@@ -207,6 +207,19 @@ def test_an_evaluation_may_grow(tmp_path):
     assert found["evaluate"].reasons == ["benchmarks.scenes.count was 4 and is now 5"]
 
 
+def test_prompts_of_an_evaluation_grow_by_their_names(tmp_path):
+    def steps(*styles):
+        return {"evaluate": {"models": {"base": "base"}, **EVALUATE, "styles": list(styles)}}
+
+    own, other = {"template": "{question} Think."}, {"template": "{question}", "name": "short"}
+    finished(steps("cot", own), tmp_path)
+    assert states(steps("cot", own), tmp_path)["evaluate"].state is State.DONE
+    assert states(steps(own), tmp_path)["evaluate"].state is State.DONE
+    assert states(steps("cot", own, other), tmp_path)["evaluate"].state is State.PARTLY
+    found = states(steps("cot", {"template": "{question} Look."}), tmp_path)["evaluate"]
+    assert found.reasons == ["styles.own.template was '{question} Think.' and is now '{question} Look.'"]
+
+
 def test_a_folder_of_an_older_version_is_read_with_missing_fields_at_their_defaults(tmp_path):
     """Its recipe lacks a field, and has one that is gone; it has no fingerprints."""
     steps = {"questions": QUESTIONS, "sample": {"n": 2}, "verify": {}}

@@ -30,13 +30,13 @@ from mixpo.evaluation.evaluate import Config, gather
 from mixpo.files import RunFiles
 from mixpo.pipeline import run_recipe
 from mixpo.progress import say
-from mixpo.recipe import Recipe, Section
+from mixpo.recipe import SHARED, Recipe, Section
 from mixpo.references import pointed, references, trained_by
 from mixpo.resolve import pinned, resolve, step_of
 
 UNSEEDED = ("questions", "demonstrations", "base_model", "train")
 """Steps of the data that are done once whatever the number of seeds, unless they read what is done once a seed."""
-TOP_LEVEL = ("name", "run", "model", "seed", "study")
+TOP_LEVEL = ("name", "run", *SHARED, "study")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,7 +111,7 @@ def load_study(path: Path, overrides: Sequence[str] = ()) -> tuple[Recipe, Study
     seed = raw.get("seed", 0)
     if type(seed) is not int:
         raise RecipeError(f"{path}: seed: must be a whole number, not {seed!r}")
-    shared = {"model": model, "seed": seed}
+    shared = {**{key: raw[key] for key in SHARED if key in raw}, "model": model, "seed": seed}
     run = str(raw.get("run") or f"runs/{name}")
     sections = expand(study, model, str(path), run)
     recipe = Recipe(str(path), name, run, shared, sections, {}, overrides=tuple(overrides), command="mixpo ablate")

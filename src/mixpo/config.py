@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 from pydantic import ValidationError
 
 from mixpo.errors import FieldError, RecipeError
-from mixpo.validation import mistake, unknown_key, validate
+from mixpo.validation import mistake, mistakes_in, unknown_key, validate
 
 T = TypeVar("T")
 
@@ -35,7 +35,7 @@ def build(
             _refuse_infinite(given)
             return validate(config_type, json.dumps(given, default=str))
         except ValidationError as error:
-            mended = [_as_meant(given, found) for found in error.errors(include_url=False)]
+            mended = [_as_meant(given, found) for found in mistakes_in(config_type, error)]
             if any(mended):
                 continue
             wrong = mistake(config_type, error)

@@ -86,7 +86,7 @@ def topic(name: str) -> Topic:
         elif part not in known:
             raise _nothing(where, [f"{found.name}.{name}" for name in (*known, *choices)])
         elif (holds := known[part].holds) is not None:
-            found = Topic(name=where, meaning=known[part].meaning, fields=fields_of(holds))
+            found = Topic(name=where, meaning=known[part].text, fields=fields_of(holds))
         elif number == len(rest) - 1:
             found = Topic(name=where, meaning="", fields=(known[part],))
         else:
@@ -242,7 +242,9 @@ def _yaml(value: Any) -> str:
 def _values(hint: Any) -> str:
     inner = without_none(hint)
     inner = typing.get_args(inner)[0] if typing.get_origin(inner) is tuple else inner
-    if not (isinstance(inner, type) and issubclass(inner, StrEnum)):
+    kinds = typing.get_args(inner) if isinstance(inner, types.UnionType) else (inner,)
+    inner = next((kind for kind in kinds if isinstance(kind, type) and issubclass(kind, StrEnum)), None)
+    if inner is None:
         return ""
     meanings = docstrings(inner)
     return " ".join(f"`{member.value}`: {meanings[member.name]}" for member in inner if member.name in meanings)
@@ -250,7 +252,8 @@ def _values(hint: Any) -> str:
 
 def _holds(hint: Any) -> type | None:
     inner = without_none(hint)
-    return inner if isinstance(inner, type) and dataclasses.is_dataclass(inner) else None
+    kinds = typing.get_args(inner) if isinstance(inner, types.UnionType) else (inner,)
+    return next((kind for kind in kinds if isinstance(kind, type) and dataclasses.is_dataclass(kind)), None)
 
 
 def _line(text: str | None) -> str:

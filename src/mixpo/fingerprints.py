@@ -81,7 +81,8 @@ def changes(before: Fingerprint, now: Fingerprint, config: Any) -> list[str]:
     for name, new in now.values.items():
         old = before.values.get(name, new)
         if name in grows:  # what was added is made; what was left out stays, and is remembered (`grown`)
-            both = old.keys() & new.keys() if isinstance(new, dict) else ()
+            old, new = _named(old), _named(new)
+            both = old.keys() & new.keys()
             old, new = {key: old[key] for key in both}, {key: new[key] for key in both}
         found += _differences(old, new, name)
     changed = [name for name, file in now.files.items() if file["digest"] != before.files.get(name, file)["digest"]]
@@ -92,11 +93,19 @@ def grown(before: Fingerprint, now: Fingerprint, config: Any) -> tuple[Fingerpri
     """`now` with what it leaves out of what may grow, which lies there still; and whether there is more than before."""
     values, more = dict(now.values), False
     for name in getattr(config, "GROWS", ()):
-        old, new = before.values.get(name, {}), now.values[name]
+        old, new = _named(before.values.get(name, {})), _named(now.values[name])
         more = more or any(key not in old for key in new)
-        values[name] = {**old, **new} if isinstance(new, dict) else [*new, *(key for key in old if key not in new)]
+        listed = isinstance(now.values[name], list)
+        values[name] = [*new.values(), *(old[key] for key in old if key not in new)] if listed else {**old, **new}
     reads = {**{field: digest for field, digest in before.reads.items() if "." in field}, **now.reads}
     return dataclasses.replace(now, values=values, reads=reads, files={**before.files, **now.files}), more
+
+
+def _named(values: Any) -> dict[str, Any]:
+    """What may grow, by name: a mapping as it is; of a list each text, and each mapping by its `name`."""
+    if isinstance(values, dict):
+        return values
+    return {value.get("name", "") if isinstance(value, dict) else value: value for value in values}
 
 
 def _differences(old: Any, new: Any, where: str) -> Iterator[str]:

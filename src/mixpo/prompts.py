@@ -1,17 +1,18 @@
-"""Every prompt text, and the marker that a final answer follows.
+"""How a question is put: the style that asks it, or the recipe's own words.
 
 The styles are those of the MPO paper (arXiv 2411.10442, section 3.1 and appendix): a direct answer,
 a plain chain of thought, and chains of thought guided by background knowledge, by visual content or
 by grounding, chosen by the question's domain; in our own words.
 """
 
+import re
+from dataclasses import dataclass
 from enum import StrEnum
+from typing import overload
 
+from mixpo.errors import FieldError
+from mixpo.instructions import ENGLISH, INSTRUCTIONS, language_of
 from mixpo.records import Question
-
-FINAL_ANSWER = "Final answer:"
-FINAL_ANSWER_ZH = "最终答案："
-
 
 THOUGHTS = (
     *((f"<{name}>", f"</{name}>") for name in ("think", "thinking", "thought", "seed:think")),
@@ -33,7 +34,7 @@ class Style(StrEnum):
     COT = "cot"
     """Think step by step, then the final answer."""
     COT_ZH = "cot_zh"
-    """The same in Chinese."""
+    """The same, in Chinese whatever the question's language."""
     BOXED = "boxed"
     """A chain of thought with its answer in a box, as mathematics models write it."""
     THINK = "think"
@@ -50,20 +51,48 @@ class Style(StrEnum):
     """A chain of thought chosen by the question's domain (`DOMAIN_STYLES`)."""
 
 
-INSTRUCTIONS = {
-    Style.DIRECT: "Answer with the final answer only.",
-    Style.COT: f'Think step by step. End with "{FINAL_ANSWER} ...".',
-    Style.COT_ZH: f"请一步一步思考，最后写“{FINAL_ANSWER_ZH}…”。",
-    Style.BOXED: r"Think step by step. Put the final answer in \boxed{}.",
-    Style.THINK: f'Think between <think> and </think>. Then write "{FINAL_ANSWER} ...".',
-    Style.BACKGROUND: "First name the background knowledge that the question needs: definitions, laws, formulas. "
-    f'Then think step by step with it. End with "{FINAL_ANSWER} ...".',
-    Style.VISUAL: "First describe what the image shows that matters for the question. "
-    f'Then think step by step from it. End with "{FINAL_ANSWER} ...".',
-    Style.GROUNDED: "Think step by step, and tie each object you name to its place in the image. "
-    f'End with "{FINAL_ANSWER} ...".',
-    Style.PLAIN: "",
-}
+PLACEHOLDER = re.compile(r"\{(question|options)\}")
+LIKE_A_PLACEHOLDER = re.compile(r"\{\{\s*(?:question|options)\s*\}\}|(?<![\w\\}^])\{[A-Za-z_]{2,}\}")
+"""What other programs would fill in, or a slip of the pen. `\boxed{}`, `\text{yes}`, `{"answer": …}` are text."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Template:
+    """The recipe's own prompt, instead of a style's name."""
+
+    template: str
+    """The user turn's text: `{question}` and `{options}` (a line each: `(A) …`) are filled in, any other brace is text
+    (`\\boxed{}`). Without `{options}` they follow the question."""
+    name: str = "own"
+    """What reports, scores and responses call it."""
+
+    def __post_init__(self) -> None:
+        if not self.name.replace("_", "").replace("-", "").isalnum():
+            raise FieldError(("name",), f"{self.name!r}: a prompt's name is made of letters, digits, - and _")
+        if self.name in list(Style):
+            raise FieldError(("name",), f"{self.name!r} is a style of mixpo's; give the template another name")
+        unknown = next((m for m in LIKE_A_PLACEHOLDER.finditer(self.template) if not PLACEHOLDER.fullmatch(m[0])), None)
+        if unknown:
+            raise FieldError(
+                ("template",),
+                f"{unknown[0]} is no placeholder; write {{question}} or {{options}}, or {{ word }} for text in braces",
+            )
+        if "{question}" not in self.template:
+            raise FieldError(("template",), "has no {question}; write it where the question's text is to stand")
+
+    def __str__(self) -> str:
+        return self.name
+
+    def fill(self, question: str, options: str) -> str:
+        """The prompt: a line that holds `{options}` alone falls out where there are none, as do empty outer lines."""
+        values = {"question": question, "options": options}
+        text = self.template
+        if not options:
+            text = re.sub(r"^[ \t]*\{options\}[ \t]*(?:\n|\Z)", "", text, flags=re.MULTILINE)
+        elif "{options}" not in text:
+            values["question"] = f"{question}\n{options}"
+        return PLACEHOLDER.sub(lambda found: values[found[1]], text.strip("\n"))
+
 
 DOMAIN_STYLES = {
     "science": Style.BACKGROUND,
@@ -77,11 +106,25 @@ DOMAIN_STYLES = {
 }
 
 
-def resolve_style(style: Style, question: Question) -> Style:
-    """The style a question is asked in: AUTO looks at its domain; a question without truth is asked plainly."""
+@overload
+def resolve_style(style: Style, question: Question) -> Style: ...
+@overload
+def resolve_style(style: Style | Template, question: Question) -> Style | Template: ...
+def resolve_style(style: Style | Template, question: Question) -> Style | Template:
+    """The style a question is asked in: AUTO looks at its domain; a question without truth is asked plainly, unless the
+    recipe has words of its own."""
+    if isinstance(style, Template):
+        return style
     if style is Style.AUTO:
         return DOMAIN_STYLES.get(question.domain, Style.COT)
     return Style.PLAIN if question.domain == "description" else style
+
+
+def instruction(style: Style, language: str = ENGLISH) -> str:
+    """The words of a resolved style in a language of `INSTRUCTIONS`; none for PLAIN."""
+    if style is Style.PLAIN:
+        return ""
+    return INSTRUCTIONS["zh"].text(Style.COT) if style is Style.COT_ZH else INSTRUCTIONS[language].text(style)
 
 
 def option_lines(choices: tuple[str, ...]) -> str:
@@ -94,11 +137,20 @@ def letter(number: int) -> str:
     return (letter(number // 26 - 1) if number >= 26 else "") + chr(ord("A") + number % 26)
 
 
-def user_text(question: Question, style: Style) -> str:
-    """The user turn's text: question, options, instruction, a line each; or a benchmark's own wording of it, where
-    the question carries one for the style (`meta["prompts"]`)."""
+def user_text(question: Question, style: Style | Template) -> str:
+    """The user turn's text: the recipe's own prompt, filled in; or question, options and instruction in the question's
+    language, a line each; or a benchmark's own wording of it, where the question carries one for the style
+    (`meta["prompts"]`)."""
+    options = option_lines(question.choices)
+    if isinstance(style, Template):
+        return style.fill(question.text, options)
     own = question.meta.get("prompts")
     if isinstance(own, dict) and own.get(style):
         return str(own[style])
-    parts = [question.text, option_lines(question.choices), INSTRUCTIONS[resolve_style(style, question)]]
+    parts = [question.text, options, instruction(resolve_style(style, question), language_of(question.text))]
     return "\n".join(part for part in parts if part)
+
+
+def system_text(question: Question, system: str) -> str:
+    """The system turn's text: the recipe's own, else the question's; empty: there is none."""
+    return system or question.system

@@ -3,7 +3,7 @@
 name: quickstart
 run: runs/quickstart          # the run folder
 seed: 0                       # fills `seed` of every section that does not state it
-model: base                   # the same for `model`
+model: base                   # the same for `model`, and for `system`, the system prompt
 rounds: 1                     # more: sample again with the trained model, and train on from it
 steps:                        # sections, in order; a section is named after its step …
   questions: {…}
@@ -22,7 +22,7 @@ from mixpo.config import build, refuse_unknown
 from mixpo.errors import RecipeError
 
 T = TypeVar("T")
-SHARED = ("seed", "model")
+SHARED = ("seed", "model", "system")
 TOP_LEVEL = ("name", "run", *SHARED, "rounds", "steps", "versions")
 """`versions` is what a run folder's resolved recipe says of the run that wrote it; it is read over."""
 
@@ -63,7 +63,7 @@ class Recipe:
         return f"{self.path}{line}: {key}" if key else f"{self.path}{line}"
 
     def config(self, section: Section, config_type: type[T]) -> T:
-        """The section's dataclass; `seed`, `model` and `name` are filled in where it has such a field."""
+        """The section's dataclass; what is `SHARED` and `name` are filled in where it has such a field."""
         names = {field.name for field in dataclasses.fields(config_type)}  # type: ignore[arg-type]
         values = {key: value for key, value in self.shared.items() if key in names}
         if section.values.get("name", section.name) != section.name:

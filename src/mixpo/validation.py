@@ -39,13 +39,29 @@ def _validator(wanted: type[T]) -> Callable[..., T]:
     return TypeAdapter(wanted).validate_json
 
 
+def mistakes_in(wanted: type, error: ValidationError) -> list[dict[str, Any]]:
+    """All mistakes, each where it stands (`loc`) and in what (`within`, a type); where a name or a mapping may stand,
+    those of the kind that was given."""
+    found = []
+    for one in error.errors(include_url=False):
+        within = _walked(wanted, one["loc"][:-1])[0]
+        mapping = next(filter(dataclasses.is_dataclass, _kinds(within)), None)
+        if mapping and (one["type"] == "enum") == isinstance(one["input"], dict):
+            continue
+        if mapping and one["type"] == "enum":
+            (first, *_) = dataclasses.fields(mapping)
+            one["ctx"] = {"expected": f"{one['ctx']['expected']}, {{{first.name}: …}}"}
+        found.append({**one, "loc": _walked(wanted, one["loc"])[1], "within": within})
+    return found
+
+
 def mistake(wanted: type, error: ValidationError) -> FieldError:
     """The first mistake; an unknown field before any other, since it may be the missing one with a typing error."""
-    mistakes = error.errors(include_url=False)
+    mistakes = mistakes_in(wanted, error)
     first = next((found for found in mistakes if found["type"] == "unexpected_keyword_argument"), mistakes[0])
     path, kind, value = first["loc"], first["type"], first["input"]
     if kind == "unexpected_keyword_argument":
-        known = [field.name for field in dataclasses.fields(_type_at(wanted, path[:-1]))]
+        known = [field.name for field in dataclasses.fields(first["within"])]
         return FieldError(path, unknown_key(path[-1], known))
     if kind == "missing":
         return FieldError(path[:-1], f"{path[-1]!r} is missing")
@@ -83,15 +99,25 @@ def closest(name: str, known: Sequence[str]) -> str:
     return f"did you mean {close[0]!r}?" if close else ""
 
 
-def _type_at(hint: Any, path: Sequence[int | str]) -> Any:
-    """The type that stands at a place below another: a field's, a tuple's item's, a dict's value's."""
+def _walked(hint: Any, path: Sequence[int | str]) -> tuple[Any, tuple[int | str, ...]]:
+    """The type that stands at a place below another (a field's, a tuple's item's, a dict's value's), and the place
+    without pydantic's names of the kinds that may stand there."""
+    place: list[int | str] = []
     for part in path:
+        if any(map(dataclasses.is_dataclass, _kinds(hint))):
+            hint = next((kind for kind in _kinds(hint) if kind.__name__ == part), None)
+            continue
+        place.append(part)
         if dataclasses.is_dataclass(hint):
-            hint = typing.get_type_hints(hint)[str(part)]
+            hint = typing.get_type_hints(hint).get(str(part))
         else:
-            hint = typing.get_args(hint)[1 if typing.get_origin(hint) is dict else 0]
+            hint = (*typing.get_args(hint), None, None)[1 if typing.get_origin(hint) is dict else 0]
         hint = without_none(hint)
-    return hint
+    return hint, tuple(place)
+
+
+def _kinds(hint: Any) -> tuple[Any, ...]:
+    return typing.get_args(hint) if isinstance(hint, types.UnionType) else ()
 
 
 def without_none(hint: Any) -> Any:

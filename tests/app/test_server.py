@@ -20,6 +20,7 @@ from mixpo.text_files import write_text
 pytest.importorskip("duckdb", reason="the app's libraries are not installed: pip install 'mixpo[app]'")
 uvicorn = pytest.importorskip("uvicorn")
 
+from mixpo.app.browse import contests  # noqa: E402
 from mixpo.app.server import listen, make_app  # noqa: E402
 from mixpo.app.views import Views  # noqa: E402
 
@@ -242,7 +243,7 @@ def test_changes_between_two_models(full):
     recipe = full.recipe.read_text().replace(
         "  evaluate:\n    uses: evaluate\n",
         "  evaluate:\n    uses: evaluate\n    models: {base: base, mpo: 'step:train'}\n"
-        "    benchmarks: {scenes: {}}\n    styles: [cot]\n",
+        "    benchmarks: {scenes: {}}\n    styles: [cot, {template: '{question}', name: mine}]\n",
     )
     full.recipe.write_text(recipe)
     inner.questions("scenes").append(Question(id=f"scenes-{n}", text="How many?", answer="3") for n in range(3))
@@ -261,6 +262,7 @@ def test_changes_between_two_models(full):
     with served(full) as site:
         html = site.get("/changes")[1]
     assert "scenes, cot: base and mpo: 1 fixed, 1 broken" in html
+    assert contests(full)["scenes, mine: base and mpo"] == ("evaluate", "base-scenes-mine", "mpo-scenes-mine")
     assert re.findall(r'class="tag">(\w+)</span> (scenes-\d)', html) == [("fixed", "scenes-0"), ("broken", "scenes-1")]
     assert "Ground truth: <b>3</b>" in html
 

@@ -129,8 +129,9 @@ def test_the_step_end_to_end_and_resumed(tmp_path, rewarder):
     (tmp_path / "script.jsonl").write_text("".join(json.dumps(line) + "\n" for line in script))
     config = _config(tmp_path, rewarder)
     run(config, RunFiles(tmp_path / "run"))
-    rows = read_json(RunFiles(tmp_path / "run").evaluation("best_of").json("best_of"))["curve"]
-    found = {(row["by"], row["k"]): row["accuracy"] for row in rows}
+    content = read_json(RunFiles(tmp_path / "run").evaluation("best_of").json("best_of"))
+    assert content["style"] == "mine"
+    found = {(row["by"], row["k"]): row["accuracy"] for row in content["curve"]}
     assert [k for by, k in found if by == "any"] == [1, 2, 4]
     assert found["any", 1] == pytest.approx(1 / 4)
     assert found["any", 4] == 1.0
@@ -149,7 +150,7 @@ def _config(tmp_path, url):
 
     values = {
         "benchmark": {"loader": "jsonl", "path": str(tmp_path / "q.jsonl")}, "n": 4,
-        "by": ["majority", "reward", "any"],
+        "style": {"template": "{question} Think.", "name": "mine"}, "by": ["majority", "reward", "any"],
         "backend": {"name": "scripted", "script": str(tmp_path / "script.jsonl")},
         "reward": {"base_url": url, "model": "prm", "api_key_env": "", "backoff": 0.01},
     }  # fmt: skip

@@ -24,7 +24,7 @@ from mixpo.evaluation.scores import (
 from mixpo.evaluation.statistics import mcnemar, newcombe, wilson
 from mixpo.files import RunFiles
 from mixpo.pipeline import resolve
-from mixpo.prompts import Style
+from mixpo.prompts import Style, Template
 from mixpo.recipe import load_recipe
 from mixpo.records import Comparison, DropReason, Outcome, Question, Verdict
 from mixpo.responses.backends.scripted import ScriptedBackend
@@ -44,6 +44,22 @@ def test_every_model_benchmark_and_style_is_answered_and_judged(answer_all, conf
     outcomes = [verdict.outcome for verdict in inner.verdicts("mpo-mine-cot")]
     right, wrong = Outcome.CORRECT, Outcome.INCORRECT
     assert outcomes == [right] * 6 + [wrong] + [right] * 3 + [Outcome.UNPARSED, wrong]
+
+
+def test_own_prompts_side_by_side(answer_all, config, tmp_path):
+    short, long = (
+        Template(template="{question}", name="short"),
+        Template(template="{question} Go step by step.", name="long"),
+    )
+    inner = answer_all(replace(config, styles=(short, long, Style.COT)), tmp_path / "run")
+    overall = {(s.model, s.style): s.value for s in inner.scores() if (s.category, s.metric) == ("all", "accuracy")}
+    assert overall["mpo", "short"] == 6 / 12
+    assert overall["mpo", "long"] == overall["mpo", "cot"] == 9 / 12
+    (first, *_) = inner.responses("mpo-mine-long")
+    assert (first.style, first.prompt) == ("long", "What is number 0? Go step by step.")
+    for styles in ((short, replace(long, name="short")), (Style.COT, Style.COT)):
+        with pytest.raises(RecipeError, match="styles: two of them are called '(short|cot)'"):
+            replace(config, styles=styles)
 
 
 def test_scores_by_hand(answer_all, config, tmp_path):

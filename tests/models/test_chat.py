@@ -41,10 +41,10 @@ def test_prompts_encode_alike_one_by_one_and_together(family):
 
 
 def test_the_first_token_is_written_once(family):
-    """Gemma's template writes it; a template that does not leaves it to the tokenizer."""
+    """Gemma's and Llama's templates write it; a template that does not leaves it to the tokenizer."""
     chat = Chat(family[1])
     text = chat.render("How many?")
-    first = chat.tokenizer.convert_tokens_to_ids("<|im_start|>")
+    first = chat.tokenizer.convert_tokens_to_ids(chat.tokenizer.bos_token or "<|im_start|>")
     for ids in (chat.prompt_ids(text), chat.inputs([text], [[]])["input_ids"][0].tolist()):
         assert (ids[0] == first, ids[1] == first) == (True, False)
 

@@ -4,9 +4,13 @@ import copy
 
 import pytest
 import torch
+import transformers as t
 
 from mixpo.errors import UserError
 from mixpo.models.load import CHECKPOINT_DTYPE, load_model
+from mixpo.responses.backends.embedded.transformers import TransformersBackend
+from mixpo.training.config import MPOConfig
+from mixpo.training.trainer import MPOTrainer
 
 
 @pytest.fixture(scope="module")
@@ -40,3 +44,32 @@ def test_attention_by_its_name(halved):
 def test_what_cannot_be_loaded_is_a_sentence(tmp_path):
     with pytest.raises(UserError, match="cannot be loaded as a vision-language model"):
         load_model(str(tmp_path))
+
+
+SMALL = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 16}
+
+
+def encoder_decoder():
+    tower = t.ViTConfig(image_size=28, patch_size=14, **SMALL)
+    writer = t.BertConfig(vocab_size=400, is_decoder=True, add_cross_attention=True, **SMALL)
+    return t.VisionEncoderDecoderModel(t.VisionEncoderDecoderConfig.from_encoder_decoder_configs(tower, writer))
+
+
+def two_towers():
+    tower = {**SMALL, "projection_dim": 16}
+    return t.CLIPModel(t.CLIPConfig(text_config=tower, vision_config={"image_size": 28, "patch_size": 14, **tower}))
+
+
+@pytest.mark.parametrize(
+    ("build", "words"),
+    [
+        (encoder_decoder, "VisionEncoderDecoderModel reads the prompt in an encoder"),
+        (two_towers, "does not write token"),
+    ],
+)
+def test_a_model_of_another_kind_is_a_sentence_in_sampling_and_in_training(build, words, internvl, tmp_path):
+    model, config = build(), MPOConfig(output_dir=str(tmp_path), use_cpu=True)
+    with pytest.raises(UserError, match=words):
+        TransformersBackend(model, internvl[1])
+    with pytest.raises(UserError, match=words):
+        MPOTrainer(model, config, train_dataset=[{}], processing_class=internvl[1])

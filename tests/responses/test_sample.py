@@ -7,8 +7,8 @@ from PIL import Image
 
 from mixpo.files import RunFiles
 from mixpo.images import ImageRoots
-from mixpo.prompts import Style
-from mixpo.records import AnswerKind, DropReason, FinishReason, Question
+from mixpo.prompts import Style, Template
+from mixpo.records import AnswerKind, DropReason, FinishReason, Question, Role, Turn
 from mixpo.responses import sample as step
 from mixpo.responses.backends.config import BackendConfig
 from mixpo.responses.backends.scripted import ScriptedBackend
@@ -41,6 +41,12 @@ def test_response_fields():
 def test_auto_style_is_resolved():
     (response,) = step.sample(questions(1), WORDS, NO_IMAGES, step.Config(n=1))
     assert response.style == "cot"
+
+
+def test_the_recipes_own_prompt():
+    style = Template(template="{question} Use \\boxed{}.", name="mine")
+    (response,) = step.sample(questions(1), WORDS, NO_IMAGES, step.Config(n=1, style=style))
+    assert (response.style, response.prompt) == ("mine", "How many, 0? Use \\boxed{}.")
 
 
 def test_what_is_answered_is_not_kept():
@@ -132,3 +138,13 @@ def test_bad_settings():
         step.Config(block=0)
     with pytest.raises(ValueError, match="temperature"):
         step.Config(temperature=-1)
+
+
+def test_the_recipe_s_system_prompt_goes_before_the_question_s_own():
+    seen = []
+    backend = ScriptedBackend(lambda request, sample: seen.append(request) or "x")
+    turns = (Turn(role=Role.USER, text="a"), Turn(role=Role.ASSISTANT, text="b"))
+    question = Question(id="q", text="?", system="own", turns=turns)
+    for system in ("", "the recipe's"):
+        (response,) = step.sample([question], backend, NO_IMAGES, step.Config(n=1, system=system))
+        assert (seen[-1].turns, seen[-1].system, response.system) == (turns, *[system or "own"] * 2)

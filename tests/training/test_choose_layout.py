@@ -74,7 +74,8 @@ def test_what_is_compared_fits_into_the_window():
 
 def test_attention_that_takes_no_mask_is_paired():
     config = SimpleNamespace(_attn_implementation="flash_attention_2")
-    model = SimpleNamespace(get_decoder=lambda: SimpleNamespace(config=config))
+    decoder = SimpleNamespace(config=config, forward=lambda input_ids: None)
+    model = SimpleNamespace(get_decoder=lambda: decoder)
     assert possible(Layout.AUTO, model) is Layout.PAIRED
     assert possible(Layout.PAIRED, model) is Layout.PAIRED
     with pytest.raises(UserError, match="flash_attention_2 does not"):

@@ -86,3 +86,17 @@ def test_what_could_not_be_saved_is_refused_before_it_is_trained(model):
     FinalModel(model, SimpleNamespace(engine=False))
     with pytest.raises(UserError, match="cannot be gathered from an engine"):
         FinalModel(model, SimpleNamespace(engine=True))
+
+
+def test_several_end_tokens_and_a_generation_config_that_is_not_valid_are_saved_again(tmp_path, model, processor, rows):
+    """`temperature` without `do_sample`, as some checkpoints have it; transformers refuses to save that by itself."""
+    base = tmp_path / "base"
+    model.save_pretrained(base)
+    file = base / "generation_config.json"
+    own = json.loads(file.read_text())["eos_token_id"]
+    file.write_text(json.dumps({"eos_token_id": [own, 5], "temperature": 0.6, "top_p": 0.9}))
+    trainer = trained(tmp_path / "run", str(base), processor, rows)
+    save_model(trainer, tmp_path / "run")
+    saved = json.loads((tmp_path / "run" / "model" / "generation_config.json").read_text())
+    assert (saved["temperature"], saved["top_p"], "do_sample" in saved) == (0.6, 0.9, False)
+    assert load_model(str(tmp_path / "run" / "model")).generation_config.eos_token_id == [own, 5]

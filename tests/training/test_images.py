@@ -1,11 +1,17 @@
-"""Images that a training cannot use are found before it starts."""
+"""Images and prompts that a training cannot use are found before it starts."""
 
+import copy
+
+import pytest
 from PIL import Image
 
 from mixpo.batches.encode import Encoder
+from mixpo.errors import UserError
 from mixpo.images import ImageRoots
-from mixpo.records import DropReason, Origin, PreferencePair
+from mixpo.records import Demonstration, DropReason, Origin, PreferencePair
+from mixpo.training.config import MPOConfig
 from mixpo.training.selection import usable
+from mixpo.training.trainer import MPOTrainer
 
 
 def test_an_image_that_the_processor_refuses_is_dropped(qwen, tmp_path):
@@ -28,3 +34,27 @@ def test_an_image_that_the_processor_refuses_is_dropped(qwen, tmp_path):
         ("torn", DropReason.BAD_IMAGE),
     ]
     assert "aspect ratio" in dropped[0].detail
+
+
+def test_a_prompt_that_the_template_refuses_is_dropped(qwen):
+    processor = copy.deepcopy(qwen[1])
+    refusal = "{% if 'secret' in messages[0]['content'][0]['text'] %}{{ raise_exception('no secrets') }}{% endif %}"
+    processor.chat_template = refusal + (processor.chat_template or processor.tokenizer.chat_template)
+    demonstrations = [
+        Demonstration(id=prompt, question_id=prompt, prompt=prompt, text="red") for prompt in ("what?", "a secret", "?")
+    ]
+    dropped = []
+    kept = usable(demonstrations, Encoder(processor), ImageRoots({}), "train", dropped)
+    assert [one.id for one in kept] == ["what?", "?"]
+    assert [(record.id, record.reason) for record in dropped] == [("a secret", DropReason.UNSUPPORTED)]
+    assert dropped[0].detail == "the model's chat template refuses the prompt: no secrets"
+
+
+def test_a_processor_of_another_checkpoint_is_a_sentence(internvl, tmp_path):
+    """It writes other tokens for a picture than the model has features of it."""
+    model, processor = copy.deepcopy(internvl)
+    processor.image_seq_length -= 1
+    row = {"images": [Image.new("RGB", (64, 64))], "prompt": "what?", "chosen": "red", "rejected": "blue"}
+    config = MPOConfig(output_dir=str(tmp_path), use_cpu=True, save_strategy="no", report_to="none", disable_tqdm=True)
+    with pytest.raises(UserError, match=r"InternVLForConditionalGeneration does not take .* this checkpoint's own"):
+        MPOTrainer(model, config, train_dataset=[row], processing_class=processor).train()

@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from mixpo.batches.encode import Encoder
+from mixpo.batches.grouping import passes
 from mixpo.batches.layout import Layout, lay_out
 from mixpo.batches.positions import PositionAssigner
 from mixpo.errors import DataError, UserError
@@ -59,7 +60,7 @@ def plain_logps(model, processor, row):
         written = processor.tokenizer(row[key], add_special_tokens=False)["input_ids"]
         completion = [*written, Chat(processor).end_of_turn]
         grown = {
-            name: grow(value, len(completion)) if value.shape == (1, prompt) else value
+            name: grow(value, len(completion)) if value.shape[:2] == (1, prompt) else value
             for name, value in inputs.items()
         }
         grown["input_ids"][0, prompt:] = torch.tensor(completion)
@@ -72,7 +73,9 @@ def plain_logps(model, processor, row):
 
 
 def grow(value, count):
-    return torch.cat([value, torch.zeros(1, count, dtype=value.dtype)], dim=1)
+    """Zeros are the types of text; what is attended to apart stays as it is for the prompt's last token."""
+    new = torch.zeros(1, count, dtype=value.dtype) if value.dim() == 2 else value[:, -1:].expand(1, count, -1, -1)
+    return torch.cat([value, new], dim=1)
 
 
 def test_scores_equal_plain_log_probabilities(model, processor, rows):
@@ -86,15 +89,17 @@ def test_scores_equal_plain_log_probabilities(model, processor, rows):
 
 
 def test_every_family_is_scored_as_it_generates(tmp_path, family, rows):
-    """Three-dimensional positions and bidirectional image attention included: `paired` always, `auto` as it chooses."""
+    """Three-dimensional positions, bidirectional image attention and cross-attention included: `paired` always, `auto`
+    as it chooses."""
     model, processor = family
-    expected = [logp for row in rows[10:] for logp in plain_logps(model, processor, row)]
-    examples = [PositionAssigner(model)(Encoder(processor)(row)) for row in rows[10:]]
+    rows = sorted(rows[10:], key=lambda row: len(row["images"]))  # the order of `passes`
+    expected = [logp for row in rows for logp in plain_logps(model, processor, row)]
+    examples = [PositionAssigner(model)(Encoder(processor)(row)) for row in rows]
     head = output_head(model)
 
     def scored(layout):
         with torch.no_grad():
-            return score(model, lay_out(examples, layout, 0), head, chunk=64)
+            return torch.cat([score(model, lay_out(row, layout, 0), head, chunk=64) for row in passes(examples, None)])
 
     processes = Processes(config(tmp_path), lambda: None)
     layouts = [Layout.PAIRED] + ([Layout.SHARED] if is_shared_exact(scored, model, processes) else [])

@@ -154,7 +154,7 @@ def contests(files: RunFiles) -> dict[str, tuple[str, str, str]]:
         if len(names) < 2:
             continue
         for benchmark in benchmarks:
-            for style in styles:
+            for style in (style["name"] if isinstance(style, dict) else style for style in styles):
                 label = f"{benchmark}, {style}: {names[0]} and {names[-1]}"
                 found[label] = (str(name), f"{names[0]}-{benchmark}-{style}", f"{names[-1]}-{benchmark}-{style}")
     return found

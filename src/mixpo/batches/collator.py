@@ -8,6 +8,7 @@ from torch import Tensor
 
 from mixpo.batches.encode import Encoder, Example
 from mixpo.batches.layout import Batch, Layout, lay_out
+from mixpo.errors import DataError
 
 
 class Collator:
@@ -23,7 +24,14 @@ class Collator:
         self.multiple = multiple
 
     def __call__(self, rows: Sequence[Mapping[str, Any]]) -> list[Example]:
-        return [self.encoder(row) for row in rows]
+        return [self._encoded(row) for row in rows]
+
+    def _encoded(self, row: Mapping[str, Any]) -> Example:
+        """Raises DataError for a row that cannot be trained on, which names it where it has an `id`."""
+        try:
+            return self.encoder(row)
+        except DataError as error:
+            raise (DataError(f"{row['id']}: {error}") if "id" in row else error) from error
 
     def batch(self, examples: Sequence[Example], layout: Layout) -> Batch:
         return lay_out(examples, layout, self.pad_id, self.multiple)

@@ -5,12 +5,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-import torch
 from PIL import Image
 from torch import Tensor
 
 from mixpo.errors import DataError
-from mixpo.models.chat import Chat, text_of
+from mixpo.models.chat import REFUSALS, Chat, text_of, tokenwise
 
 REMEMBERED = 8
 """Prompts whose encoding is kept: the pairs of a question come in succession, and its images are processed once."""
@@ -26,10 +25,11 @@ class Example:
     """Completion tokens, end-of-turn included: chosen first, then rejected (absent for supervised rows)."""
     image_inputs: dict[str, Tensor] = field(default_factory=dict)
     """What the processor makes of the images (`pixel_values`, grids, sizes …), batch of one prompt."""
-    token_types: dict[str, list[int]] = field(default_factory=dict)
+    token_types: dict[str, list[Any]] = field(default_factory=dict)
     """What the processor says of each prompt token (`token_type_ids`, `mm_token_type_ids`). Models take
-    three-dimensional positions (Qwen-VL) and bidirectional attention (Gemma 3, PaliGemma) from them."""
-    completion_types: dict[str, int] = field(default_factory=dict)
+    three-dimensional positions (Qwen-VL) and bidirectional attention (Gemma 3, PaliGemma) from them. In
+    `cross_attention_mask` a token has lists (images, tiles) of what it attends to (Llama-3.2-Vision)."""
+    completion_types: dict[str, Any] = field(default_factory=dict)
     """The type of every completion token, where it is not 0 (`mixpo.batches.positions`)."""
     positions: Tensor | None = None
     """(axes, prompt) int64, where the model counts along several axes (`mixpo.batches.positions`); None: 0, 1, 2 …
@@ -45,6 +45,11 @@ class Example:
     def length(self) -> int:
         """Tokens of the shared-prefix row: the prompt and all completions."""
         return len(self.prompt_ids) + sum(map(len, self.completions))
+
+    @property
+    def attended(self) -> int:
+        """Images that tokens attend to apart; 0 without images, and where images are tokens of the prompt."""
+        return max((len(values[0]) for values in self.token_types.values() if isinstance(values[0], list)), default=0)
 
 
 class Encoder:
@@ -84,30 +89,33 @@ class Encoder:
         for column in ("prompt", "chosen", *(["rejected"] if self.needs_rejected else [])):
             if row.get(column) is None:
                 raise DataError(f"a row has no {column!r}, which the objective needs; drop the row or add the column")
-        images = images_of(row)
-        text = self.chat.render(row["prompt"], len(images))
         completions = [self.completion_ids(row["chosen"])]
         if self.needs_rejected:
             completions.append(self.completion_ids(row["rejected"], ended=row.get("rejected_ended", True)))
+        return Example(completions=completions, **self.prompt(row))
+
+    def prompt(self, row: Mapping[str, Any]) -> dict[str, Any]:
+        """The fields of an `Example` that a row's prompt and images fill. Raises DataError when they are refused."""
+        images = images_of(row)
+        text = self.chat.render(row["prompt"], len(images))
         image_key = digest_images(images)
         key = hashlib.blake2b(image_key + text.encode(), digest_size=16).digest()
         if key not in self._prompts:
-            self._prompts[key] = self._prompt(text, images)
+            self._prompts[key] = {"key": key, "image_key": image_key, **self._encoded(text, images)}
             if len(self._prompts) > REMEMBERED:
                 self._prompts.pop(next(iter(self._prompts)))
-        return Example(completions=completions, key=key, image_key=image_key, **self._prompts[key])
+        return self._prompts[key]
 
-    def _prompt(self, text: str, images: list[Any]) -> dict[str, Any]:
-        """The fields of an `Example` that its prompt fills."""
+    def _encoded(self, text: str, images: list[Any]) -> dict[str, Any]:
         try:
             encoded = self.chat.inputs([text], [images])
-        except ValueError as error:
+        except REFUSALS as error:
             raise DataError(f"{type(self.chat.processor).__name__} refuses a row: {error}") from error
         prompt_ids = encoded.pop("input_ids")[0].tolist()
         for unused in ("attention_mask", "labels"):  # masks are made from lengths; labels are for another loss
             encoded.pop(unused, None)
         tensors = {key: value for key, value in encoded.items() if isinstance(value, Tensor)}
-        types = {key: value[0].tolist() for key, value in tensors.items() if _is_tokenwise(value, prompt_ids)}
+        types = {key: tensors[key][0].tolist() for key in tokenwise(tensors, (1, len(prompt_ids)))}
         pictures = {key: value for key, value in tensors.items() if key not in types}
         return {"prompt_ids": prompt_ids, "image_inputs": pictures, "token_types": types}
 
@@ -154,7 +162,3 @@ def digest_images(images: Sequence[Any]) -> bytes:
         digest.update(f"{getattr(image, 'mode', '')} {image.size} ".encode())
         digest.update(image.tobytes())
     return digest.digest()
-
-
-def _is_tokenwise(value: Tensor, prompt_ids: list[int]) -> bool:
-    return value.shape == (1, len(prompt_ids)) and not torch.is_floating_point(value)

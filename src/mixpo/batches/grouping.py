@@ -69,6 +69,19 @@ def split(examples: Sequence[Example], parts: int) -> list[list[Example]]:
     return [ordered[start:end] for start, end in pairwise(bounds)]
 
 
+def passes(examples: Sequence[Example], budget: int | None) -> list[list[Example]]:
+    """The examples by forward pass; one of nothing where there are none. `budget`: as for `rows_within`, or no bound.
+
+    Where tokens attend to images apart, a pass has prompts with one number of images, those with most last: of fewer,
+    it would pad with blank ones, which tokens before the first image look at (transformers' Mllama), and of none,
+    layers are left out.
+    """
+    alike: dict[int, list[Example]] = {}
+    for example in sorted(examples, key=lambda example: example.attended):
+        alike.setdefault(example.attended, []).append(example)
+    return [row for some in alike.values() for row in ([some] if budget is None else rows_within(some, budget))] or [[]]
+
+
 def rows_within(examples: Sequence[Example], budget: int) -> list[list[Example]]:
     """The examples cut, in their order, where a shared row of more than `budget` tokens would begin.
 

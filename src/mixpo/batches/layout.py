@@ -187,14 +187,16 @@ def _padded(groups: Sequence[PromptGroup], pad_id: int) -> tuple[dict[str, Tenso
 
 
 def _token_types(rows: Sequence[Sequence[tuple[int, PromptGroup]]], width: int) -> dict[str, Tensor]:
-    """(R, T) for each kind of token type, from where prompts stand in each row; padding is 0."""
+    """(R, T) for each kind of token type, (R, T, images, tiles) for images that tokens attend to apart; from where
+    prompts stand in each row; padding is 0."""
     types: dict[str, Tensor] = {}
     for number, row in enumerate(rows):
         for begin, one in row:
             for key, values in one.prompt.token_types.items():
-                tensor = types.setdefault(key, torch.zeros(len(rows), width, dtype=torch.long))
+                own = torch.tensor(values)
+                tensor = types.setdefault(key, torch.zeros(len(rows), width, *own.shape[1:], dtype=torch.long))
                 end = begin + len(values)
-                tensor[number, begin:end] = torch.tensor(values)
+                tensor[number, begin:end] = own
                 written = sum(map(len, one.completions))
-                tensor[number, end : end + written] = one.prompt.completion_types.get(key, 0)
+                tensor[number, end : end + written] = torch.tensor(one.prompt.completion_types.get(key, 0))
     return types

@@ -48,14 +48,14 @@ class PositionAssigner:
         positions, _ = self._rope_index(**{name: value for name, value in given.items() if name in asked})
         return positions[:, 0]
 
-    def completion_types(self, example: Example) -> dict[str, int]:
+    def completion_types(self, example: Example) -> dict[str, Any]:
         """For each kind of token type, the one of the tokens that the model writes, where it is not 0."""
         if self._update is None or not example.token_types:
             return {}
         before = _tensors(example.token_types)
-        after = self._update(ModelOutput(), dict(before))
-        written = {name: int(after[name][0, -1]) for name in before if after[name].shape > before[name].shape}
-        return {name: value for name, value in written.items() if value}
+        after = self._update(ModelOutput(), dict(before), is_encoder_decoder=False)
+        written = {name: after[name][0, -1] for name in before if after[name].shape > before[name].shape}
+        return {name: value.tolist() for name, value in written.items() if value.any()}
 
 
 def _method(model: nn.Module, name: str) -> Any:
@@ -67,5 +67,5 @@ def _is_required(parameter: inspect.Parameter) -> bool:
     return parameter.default is parameter.empty and parameter.kind is not parameter.VAR_KEYWORD
 
 
-def _tensors(types: dict[str, list[int]]) -> dict[str, Tensor]:
+def _tensors(types: dict[str, list[Any]]) -> dict[str, Tensor]:
     return {name: torch.tensor([values]) for name, values in types.items()}

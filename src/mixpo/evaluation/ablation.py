@@ -130,11 +130,16 @@ def summarise(
     return content
 
 
+ORDER = {str(style): number for number, style in enumerate(Style)}
+"""Of styles in a table; a recipe's own prompts come last."""
+
+
 def results(plan: Plan, benchmarks: Mapping[str, BenchmarkQuestions], answers: Iterable[Answers]) -> Iterator[Result]:
     """For every benchmark and style accuracy, then its gap between the styles, then all other scores."""
     given = list(answers)
     for name, asked in benchmarks.items():
-        styles = [style for style in Style if any((one.benchmark, one.style) == (name, style) for one in given)]
+        named = dict.fromkeys(one.style for one in given if one.benchmark == name)
+        styles = sorted(named, key=lambda style: ORDER.get(style, len(ORDER)))
         accurate, shared = {}, clusters(asked.questions)
         for style in styles:
             mine = {one.model: one for one in given if (one.benchmark, one.style) == (name, style)}

@@ -21,7 +21,7 @@ from mixpo.evaluation.process_reward import RewardConfig, Steps, rewards
 from mixpo.evaluation.scores import clusters
 from mixpo.files import RunFiles
 from mixpo.progress import console
-from mixpo.prompts import Style
+from mixpo.prompts import Style, Template
 from mixpo.records import AnswerKind, Outcome, Question, Response, Verdict
 from mixpo.references import Model, Output
 from mixpo.responses import sample
@@ -67,8 +67,10 @@ class Config:
     """Responses to each question; the curve is over 1, 2, 4 … up to it."""
     by: tuple[By, ...] = (By.MAJORITY, By.LOGP, By.ANY)
     """What chooses among a question's responses, each with a curve of its own."""
-    style: Style = Style.COT
-    """How questions are asked to answer."""
+    style: Style | Template = Style.COT
+    """How questions are asked to answer: a style's name, or the recipe's own prompt."""
+    system: str = ""
+    """The system prompt; empty: the question's own, where it has one."""
     temperature: float = 0.7
     """0.7 as when pairs are sampled; 0 would make all responses the same."""
     top_k: int = 50
@@ -96,8 +98,9 @@ def run(config: Config, files: RunFiles) -> None:
     source.collect_into(config.name, config.benchmark, config.seed, inner)
     drawing = sample.Config(
         name=config.name, model=config.model, seed=config.seed, questions=config.name, n=config.n,
-        which=sample.Which.ANSWERED, style=config.style, temperature=config.temperature, top_k=config.top_k,
-        max_new_tokens=config.max_new_tokens, logps=By.LOGP in config.by, backend=config.backend, block=config.block,
+        which=sample.Which.ANSWERED, style=config.style, system=config.system, temperature=config.temperature,
+        top_k=config.top_k, max_new_tokens=config.max_new_tokens, logps=By.LOGP in config.by,
+        backend=config.backend, block=config.block,
     )  # fmt: skip
     sample.sample_into(drawing, inner, lambda: make_backend(config.backend, files.model(config.model)))
     verify.run(verify.Config(name=config.name, questions=config.name, responses=config.name), inner)
@@ -110,7 +113,7 @@ def run(config: Config, files: RunFiles) -> None:
         answers = [(item.question, response) for item in tried for response, _ in item.answers]
         scored = rewards(answers, inner, config.name, config.reward, cache)
     rows = curve(tried, config.by, config.n, scored)
-    content = {"model": config.model, "style": config.style, "questions": len(tried), "curve": rows}
+    content = {"model": config.model, "style": str(config.style), "questions": len(tried), "curve": rows}
     write_text(inner.json("best_of"), json.dumps(content, indent=1) + "\n")
     _show(config, rows)
 

@@ -15,6 +15,7 @@ rerun answers only what is missing, and a benchmark or model added later leaves 
 import hashlib
 import itertools
 import json
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
@@ -22,7 +23,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, ClassVar
 
-from mixpo.errors import DataError, UserError
+from mixpo.errors import DataError, FieldError, UserError
 from mixpo.evaluation import warning_signs
 from mixpo.evaluation.answering import Answering, answering, refuse_other_answers, without
 from mixpo.evaluation.benchmarks import source
@@ -30,7 +31,7 @@ from mixpo.evaluation.scores import Answers, BenchmarkQuestions, comparisons, nu
 from mixpo.evaluation.table import show
 from mixpo.files import RunFiles
 from mixpo.progress import say
-from mixpo.prompts import Style
+from mixpo.prompts import Style, Template
 from mixpo.records import Dropped, DropReason
 from mixpo.references import Model, Output
 from mixpo.responses import sample
@@ -75,8 +76,10 @@ class Config:
     """Name -> `loader` and its own fields: a benchmark (`mathvista`, `pope` …; `path`, `split`, `wording`, `limit`), or
     a loader as under a questions section's `sources`; and `samples`, `temperature` and `top_k`, for answers that are
     drawn."""
-    styles: tuple[Style, ...] = (Style.DIRECT, Style.COT)
-    """Prompt styles, side by side."""
+    styles: tuple[Style | Template, ...] = (Style.DIRECT, Style.COT)
+    """Prompt styles, side by side: a style's name, or the recipe's own prompt."""
+    system: str = ""
+    """The system prompt; empty: the question's own, where it has one."""
     max_new_tokens: int = 512
     """Longest answer in tokens; one that is cut before its final answer counts as wrong."""
     backend: BackendConfig = field(default_factory=BackendConfig)
@@ -94,6 +97,9 @@ class Config:
         for name in self.models:
             if not name.replace("_", "").replace("-", "").isalnum():
                 raise ValueError(f"model name {name!r}: names are made of letters, digits, - and _")
+        twice = [name for name, count in Counter(map(str, self.styles)).items() if count > 1]
+        if twice:
+            raise FieldError(("styles",), f"two of them are called {twice[0]!r}; give each template its own `name`")
         sections = [self.section(*parts) for parts in itertools.product(self.models, self.benchmarks, self.styles)]
         if len(set(sections)) < len(sections):
             raise ValueError("two of model-benchmark-style make the same name; rename a model or a benchmark")
@@ -101,14 +107,16 @@ class Config:
             answering(benchmark, values)
             source.check(benchmark, without(values), f"benchmarks.{benchmark}")
 
-    def section(self, model: str, benchmark: str, style: Style) -> str:
+    def section(self, model: str, benchmark: str, style: Style | Template) -> str:
         """Name of the responses and verdicts of one model, benchmark and style."""
         return f"{model}-{benchmark}-{style}"
 
     def answering(self, benchmark: str) -> Answering:
         return answering(benchmark, self.benchmarks[benchmark])
 
-    def sampling(self, model: str, benchmark: str, style: Style, *, open_ended: bool = False) -> sample.Config:
+    def sampling(
+        self, model: str, benchmark: str, style: Style | Template, *, open_ended: bool = False
+    ) -> sample.Config:
         """Answers to every question that has a ground truth; to every question of an open-ended benchmark."""
         drawn = self.answering(benchmark)
         return sample.Config(
@@ -119,6 +127,7 @@ class Config:
             which=sample.Which.ALL if open_ended else sample.Which.ANSWERED,
             n=drawn.samples,
             style=style,
+            system=self.system,
             temperature=drawn.temperature,
             top_k=drawn.top_k,
             max_new_tokens=self.max_new_tokens,
@@ -165,7 +174,7 @@ def _gathered(config: Config, inner: RunFiles, benchmarks: dict[str, BenchmarkQu
             given, judged = inner.responses(section), inner.verdicts(section)
             samples = config.answering(benchmark).samples
             answered = numbered_answers(benchmarks[benchmark].questions, given, judged, samples)
-            yield Answers(model, benchmark, style, answered)
+            yield Answers(model, benchmark, str(style), answered)
 
 
 def parts(config: Config, files: RunFiles) -> dict[str, tuple[Callable[..., None], tuple[Any, ...]]]:
@@ -217,7 +226,7 @@ def _answer(
             verify.run(judging, inner)
 
 
-def _styles(config: Config, asked: BenchmarkQuestions) -> tuple[Style, ...]:
+def _styles(config: Config, asked: BenchmarkQuestions) -> tuple[Style | Template, ...]:
     """An open-ended benchmark has one prompt: there is nothing to reason towards."""
     return config.styles[:1] if asked.open_ended else config.styles
 

@@ -13,6 +13,7 @@ hands a mask of four dimensions to them as it is. What is done with it, the atte
 The two of ours compute all other rows as `sdpa` does.
 """
 
+import inspect
 import math
 from functools import cache
 from typing import Any
@@ -34,6 +35,8 @@ FLEX = ("flex_attention", OWN_FLEX)
 SHARED = ("sdpa", "eager", NAME, *FLEX)
 """Implementations that do what a mask of four dimensions says; FlashAttention's own kernels take none."""
 HALF = (torch.float16, torch.bfloat16)
+CROSS_ATTENDED = {"cross_attention_states", "image_encoder_embeddings", "encoder_hidden_states"}
+"""What the language models of such families call the images (transformers: Mllama, Idefics; encoder-decoders)."""
 NARROW = 16
 """Narrower heads are nothing for FlexAttention's kernels."""
 
@@ -60,9 +63,15 @@ def _takes_flex(model: Any, device: torch.device) -> bool:
     return device.type == "cuda" and getattr(decoder(model), "_supports_flex_attn", False) and width >= NARROW
 
 
+def cross_attends(model: Any) -> bool:
+    """Whether layers of the language model attend to images apart from its tokens (Llama-3.2-Vision), instead of
+    reading them among the prompt's tokens."""
+    return not CROSS_ATTENDED.isdisjoint(inspect.signature(decoder(model).forward).parameters)
+
+
 def takes_shared_rows(model: Any) -> bool:
     """Whether the model's attention can be told who sees whom."""
-    return decoder(model).config._attn_implementation in SHARED
+    return decoder(model).config._attn_implementation in SHARED and not cross_attends(model)
 
 
 def row_multiple(model: Any, device: torch.device) -> int:

@@ -24,7 +24,7 @@ from transformers import (
 from mixpo.errors import DataError
 from mixpo.files import RunFiles
 from mixpo.progress import say
-from mixpo.prompts import INSTRUCTIONS
+from mixpo.prompts import Style, instruction
 from mixpo.references import Demonstrations, Output
 from mixpo.text_files import staged
 
@@ -156,7 +156,8 @@ def run(config: Config, files: RunFiles) -> None:
     if not records:
         raise DataError(f"section {config.demonstrations!r} has no demonstrations; run it before {config.name!r}")
     # Every prompt style is in the vocabulary, whether or not the demonstrations use it.
-    texts = [text for record in records for text in (record.prompt, record.text)] + [*INSTRUCTIONS.values()] * 30
+    instructions = [instruction(style) for style in Style if style is not Style.AUTO]
+    texts = [text for record in records for text in (record.prompt, record.text)] + instructions * 30
     tokenizer = make_tokenizer(texts, config.vocab_size)
     model = make_model(tokenizer, config.seed)
     with staged(folder / "model") as place:

@@ -6,6 +6,7 @@ from functools import cached_property
 from typing import Any
 
 from jinja2 import TemplateError
+from torch import Tensor
 
 from mixpo.errors import DataError, UserError
 from mixpo.messages import PICTURE, broken, parts, placed, text_part
@@ -13,6 +14,9 @@ from mixpo.prompts import opens_thought
 
 PROBE = "mixpo-end-of-turn-probe"
 """Stands for an answer where the template is asked what it writes after one."""
+REFUSALS = (ValueError, RuntimeError, ArithmeticError, TypeError, LookupError, TemplateError)
+"""What processors and chat templates raise for what they do not take: an image of an extreme shape, a side of no pixels
+after resizing, another number of images than the text has places for, a role that they do not know."""
 
 
 class Chat:
@@ -40,7 +44,7 @@ class Chat:
             part["text"] = broken(part["text"], self.framing)
         try:
             text = self.processor.apply_chat_template(messages, add_generation_prompt=True, tokenize=False)
-        except TemplateError as error:
+        except REFUSALS as error:
             raise DataError(f"the model's chat template refuses the prompt: {error}") from error
         for message in messages[:-1]:
             said = [part["text"].strip() for part in message["content"] if part["type"] == "text"]
@@ -103,7 +107,9 @@ class Chat:
         ids = {token for token in self.tokenizer.encode(rendered, add_special_tokens=False) if token in added}
         names = {added[token].content for token in ids | self.image_tokens if token in added and added[token].special}
         names |= {
-            value for key, value in vars(self.processor).items() if key.endswith("_token") and isinstance(value, str)
+            value
+            for key, value in vars(self.processor).items()
+            if key.split("_")[-1] == "token" and isinstance(value, str)
         }
         names |= set(filter(None, (getattr(self.tokenizer, f"{name}_token") for name in ("bos", "eos", "pad"))))
         return re.compile("|".join(re.escape(name) for name in sorted(names, key=len, reverse=True)) or r"(?!)")
@@ -126,6 +132,13 @@ class Chat:
                 f"the chat template ends an answer with {token!r}, which does not stop the model; "
                 "add it to eos_token_id in generation_config.json"
             )
+
+
+def tokenwise(inputs: Mapping[str, Any], shape: Sequence[int]) -> list[str]:
+    """Names of the integer inputs that say something of each token of `shape` (rows, columns): a number (masks, types)
+    or more (which images it attends to apart: `cross_attention_mask`)."""
+    tensors = {name: value for name, value in inputs.items() if isinstance(value, Tensor)}
+    return [name for name, one in tensors.items() if one.shape[:2] == tuple(shape) and not one.is_floating_point()]
 
 
 def as_messages(given: str | Sequence[Mapping[str, Any]], role: str = "user", images: int = 0) -> list[dict[str, Any]]:

@@ -6,6 +6,7 @@ from typing import Any
 
 import torch
 from torch import nn
+from transformers import GenerationConfig
 
 from mixpo.errors import UserError, first_line
 
@@ -96,6 +97,39 @@ def _bits(quantize: str, dtype: torch.dtype) -> Any:
         bnb_4bit_compute_dtype=dtype,
         bnb_4bit_quant_storage=dtype,
     )
+
+
+def refuse_other_kinds(model: Any) -> None:
+    """Raises UserError for a model whose answer does not go on after its prompt token by token, whatever its name."""
+    configs = (model.config, model.config.get_text_config())
+    if any(getattr(config, "is_encoder_decoder", False) for config in configs):
+        kind = "reads the prompt in an encoder of its own (encoder-decoder)"
+    elif not model.can_generate():
+        kind = "does not write token by token"
+    else:
+        return
+    raise UserError(
+        f"{type(model).__name__} {kind}: mixpo samples and trains models that go on after the prompt; choose another "
+        "model, or sample it where it is served (backend: openai_server)"
+    )
+
+
+class UncheckedGenerationConfig(GenerationConfig):
+    """The checkpoint's own, saved with whatever it says."""
+
+    def validate(self, strict: bool = False) -> None:
+        pass
+
+
+def keep_generation_config(model: Any) -> None:
+    """Has a generation config saved that transformers loads with a warning and refuses to save, in the middle of a
+    training: `temperature` without `do_sample`, as some checkpoints have it (and vLLM heeds it)."""
+    config = getattr(model, "generation_config", None)
+    try:
+        if config is not None:
+            config.validate(strict=True)
+    except ValueError:
+        config.__class__ = UncheckedGenerationConfig
 
 
 def load_processor(path: str, trust_remote_code: bool = False) -> Any:

@@ -1,4 +1,5 @@
-"""The vision tower sees each distinct image of a batch once, and nobody waits to learn where images belong."""
+"""The vision tower sees each distinct image of a batch once, nobody waits to learn where images belong, and an image
+may be a single token."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,6 +13,23 @@ from torch.utils._pytree import tree_map_only
 from mixpo.models.upload import upload
 
 PLACES = "get_placeholder_mask"
+MERGING_PROJECTOR = "multi_modal_projector"
+
+
+def take_single_tokens(model: Any) -> None:
+    """Has a transformers model take a batch whose images are one token in all: Mistral 3 on one picture of 28 pixels.
+
+    It squeezes the first dimension of what its projector makes of all images, (tokens, width), which is no dimension of
+    images and goes away when it is 1 (transformers 5.23, `Mistral3Model.get_image_features`).
+    """
+    for module in model.modules():
+        merges = hasattr(getattr(module, MERGING_PROJECTOR, None), "patch_merger")
+        if merges and _keep_tokens not in getattr(module, MERGING_PROJECTOR)._forward_hooks.values():
+            getattr(module, MERGING_PROJECTOR).register_forward_hook(_keep_tokens)
+
+
+def _keep_tokens(_projector: Any, _inputs: Any, output: Tensor) -> Tensor:
+    return output[None] if output.dim() == 2 and len(output) == 1 else output
 
 
 @contextmanager

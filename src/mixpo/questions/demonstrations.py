@@ -10,8 +10,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
 from mixpo.files import RunFiles
+from mixpo.instructions import FINAL_ANSWER, FINAL_ANSWER_ZH
 from mixpo.progress import say, track
-from mixpo.prompts import FINAL_ANSWER, FINAL_ANSWER_ZH, Style, user_text
+from mixpo.prompts import Style, user_text
 from mixpo.questions import nlvr_chains
 from mixpo.questions.scenes import chains
 from mixpo.questions.scenes.ask import Task, task_from_state

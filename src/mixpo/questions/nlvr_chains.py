@@ -9,7 +9,8 @@ box ("2 black square, 1 blue circle edge"), which is what statements about them 
 from collections import Counter
 from typing import Any
 
-from mixpo.prompts import FINAL_ANSWER, Style
+from mixpo.instructions import FINAL_ANSWER
+from mixpo.prompts import Style
 from mixpo.questions.nlvr import PERMUTATIONS, category
 from mixpo.records import AnswerKind, Question
 

@@ -13,7 +13,7 @@ from mixpo.errors import ImageError
 from mixpo.files import RunFiles
 from mixpo.images import ImageRoots
 from mixpo.progress import say, track
-from mixpo.prompts import Style, resolve_style, user_text
+from mixpo.prompts import Style, Template, resolve_style, system_text, user_text
 from mixpo.records import Dropped, DropReason, Question, Response
 from mixpo.references import Output
 from mixpo.responses.backend import Backend, Completion, Request
@@ -54,8 +54,10 @@ class Config(SamplingConfig):
     """Responses per question; the most, with `stop_when_balanced`."""
     stop_when_balanced: Balance | None = None
     """Draw in rounds, and stop a question that has enough right and enough wrong responses; null: all are drawn."""
-    style: Style = Style.AUTO
-    """How they are asked to answer."""
+    style: Style | Template = Style.AUTO
+    """How they are asked to answer: a style's name, or the recipe's own prompt."""
+    system: str = ""
+    """The system prompt; empty: the question's own, where it has one."""
     logps: bool = False
     """Whether responses carry their summed log-probability."""
     block: int = 2048
@@ -105,8 +107,8 @@ def draw(
             prompt = user_text(question, config.style)
             asked[question.id], left[question.id] = (question, prompt), len(numbers)
             yield Request(
-                id=question.id, prompt=prompt, images=images, system=question.system, turns=question.turns,
-                samples=tuple(numbers),
+                id=question.id, prompt=prompt, images=images, system=system_text(question, config.system),
+                turns=question.turns, samples=tuple(numbers),
             )  # fmt: skip
 
     for completion in backend.complete(read_ahead(requests(), IMAGES_AHEAD), config.sampling(logps=config.logps)):
@@ -117,13 +119,13 @@ def draw(
         left[question.id] -= 1
         if not left[question.id]:
             del asked[question.id], left[question.id]
-        yield _response(question, prompt, completion, config.style)
+        yield _response(question, prompt, completion, config)
         while refused:
             yield refused.pop()
     yield from refused
 
 
-def _response(question: Question, prompt: str, completion: Completion, style: Style) -> Response:
+def _response(question: Question, prompt: str, completion: Completion, config: Config) -> Response:
     return Response(
         id=f"{question.id}/{completion.sample}",
         question_id=question.id,
@@ -131,8 +133,8 @@ def _response(question: Question, prompt: str, completion: Completion, style: St
         text=completion.text,
         finish_reason=completion.finish_reason,
         prompt=prompt,
-        system=question.system,
-        style=resolve_style(style, question),
+        system=system_text(question, config.system),
+        style=str(resolve_style(config.style, question)),
         token_ids=completion.token_ids,
         prompt_tokens=completion.prompt_tokens,
         completion_tokens=completion.completion_tokens,

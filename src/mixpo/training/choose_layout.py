@@ -13,7 +13,7 @@ from torch.distributed.fsdp import FSDPModule
 from mixpo.batches.encode import Example
 from mixpo.batches.layout import Layout
 from mixpo.errors import UserError
-from mixpo.models.attention import FLEX, decoder, takes_shared_rows
+from mixpo.models.attention import FLEX, cross_attends, decoder, takes_shared_rows
 from mixpo.models.load import Attention
 from mixpo.training.distributed import Processes
 from mixpo.training.mask_watch import MaskWatch
@@ -28,12 +28,19 @@ ATTENDING = {"full_attention", "sliding_attention", "chunked_attention"}
 
 
 def possible(layout: Layout, model: Any) -> Layout:
-    """`layout`, or PAIRED for AUTO where the attention that was chosen for the model cannot be told who sees whom.
+    """`layout`, or PAIRED for AUTO where the attention of the model cannot be told who sees whom.
 
     Raises UserError for SHARED there.
     """
     if takes_shared_rows(model):
         return layout
+    if cross_attends(model):
+        apart = f"{type(model).__name__} attends to images apart from the prompt's tokens"
+        if layout is Layout.SHARED:
+            raise UserError(f"layout: shared takes one image for all tokens, and {apart}; say auto, or paired")
+        if layout is Layout.AUTO:
+            log.warning("layout: paired, since %s", apart)
+        return Layout.PAIRED
     chosen = decoder(model).config._attn_implementation
     if layout is Layout.SHARED:
         raise UserError(

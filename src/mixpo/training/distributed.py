@@ -8,7 +8,9 @@ import torch
 from transformers.trainer_utils import has_length
 
 from mixpo.batches.encode import Example
+from mixpo.batches.grouping import passes
 from mixpo.batches.ranks import RankShare
+from mixpo.errors import UserError
 
 
 def _reentrant(args: Any) -> bool:
@@ -20,8 +22,9 @@ def _reentrant(args: Any) -> bool:
 class Processes:
     """This process among all of them."""
 
-    def __init__(self, args: Any, filler: Callable[[], Example]):
-        """`filler` makes an example with an image that does not count (`Encoder.filler`)."""
+    def __init__(self, args: Any, filler: Callable[[], Example], crossing: bool = False):
+        """`filler` makes an example with an image that does not count (`Encoder.filler`); `crossing`: whether the model
+        attends to images apart (`models.attention.cross_attends`)."""
         # Examples are no tensors: every process reads its own rows, also of a streamed data set.
         args.accelerator_config.dispatch_batches = False
         args.accelerator_config.split_batches = False  # `RankShare` knows how batches go to the ranks
@@ -34,6 +37,7 @@ class Processes:
         self.accelerator: Any = None
         """The trainer's, once it has one."""
         self._make_filler = filler
+        self.crossing = crossing
 
     def total(self, numbers: Sequence[float]) -> list[float]:
         """The numbers summed over the processes."""
@@ -66,6 +70,24 @@ class Processes:
         if self.args.world_size == 1 or any(example.image_inputs for example in examples):
             return examples
         return [*examples, self._filler]
+
+    def rows(self, examples: list[Example], budget: int | None, engine: bool) -> list[list[Example]]:
+        """The examples by forward pass (`passes`), each with an image where several processes compute; with an `engine`
+        that shards, equally many on all of them.
+
+        Raises UserError for an engine and a prompt without images, where that leaves layers out: the others would wait.
+        """
+        rows = passes(self.with_vision(examples) if self.crossing else examples, budget)
+        if engine and (self.crossing or budget is not None):
+            rows += [[]] * (self.most(len(rows)) - len(rows))  # `with_vision` makes something of nothing
+        if not self.crossing:
+            return [self.with_vision(row) for row in rows]
+        if engine and not all(example.image_inputs for row in rows for example in row):
+            raise UserError(
+                "a model that attends to images apart cannot be sharded on pairs without images, which leave layers "
+                "out; drop them, or train without shard"
+            )
+        return [row or self.with_vision(row) for row in rows]
 
     @cached_property
     def _filler(self) -> Example:

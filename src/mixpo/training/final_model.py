@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from mixpo.errors import UserError
-from mixpo.models.load import CHECKPOINT_DTYPE
+from mixpo.models.load import CHECKPOINT_DTYPE, keep_generation_config
 from mixpo.training.adapters import merged_quantized
 from mixpo.training.checkpoints import drop_checkpoints
 from mixpo.training.sharding import Sharding, skeleton
@@ -20,6 +20,7 @@ class FinalModel:
     def __init__(self, model: Any, sharding: Sharding):
         """`model` is not prepared yet. Raises UserError for quantised weights that an engine divides: before they are
         trained, since what is learned on them could not be saved."""
+        keep_generation_config(model)
         self.dtype: torch.dtype = getattr(model, CHECKPOINT_DTYPE, None) or model.dtype
         """Of the weights on disk (`load_model`); of a model that was given, of its weights as they are."""
         if _quantized(model) and sharding.engine:

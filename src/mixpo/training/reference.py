@@ -15,6 +15,7 @@ from mixpo.models.attention import decoder
 from mixpo.models.cpu_model import speed_up
 from mixpo.models.head import output_head
 from mixpo.models.load import switch_dropout_off
+from mixpo.models.vision import take_single_tokens
 from mixpo.training.checkpoints import load_weights
 from mixpo.training.config import MPOConfig
 from mixpo.training.scoring import score
@@ -45,6 +46,7 @@ class FrozenCopy:
         switch_dropout_off(self.model)
         self.head = output_head(self.model)
         speed_up(self.model, but=self.head.module, device=device)
+        take_single_tokens(self.model)
 
     def place(self, sharding: Sharding) -> None:
         self.sharding = sharding

@@ -110,7 +110,8 @@ class Scorer:
         """Whether it is so here, or on any process that computes together with this one."""
         return bool(self.trainer.processes.most(int(here))) if self.together else here
 
-    def batch(self, rows: list[Any]) -> Batch:
+    def batches(self, rows: list[Any]) -> list[Batch]:
+        """The rows by forward pass."""
         trainer = self.trainer
         examples = [trainer.continuation(example) for example in trainer.collator(rows)]
         if self.together:
@@ -118,7 +119,7 @@ class Scorer:
         # Processes that have other rows and do not compute together cannot agree on a layout.
         if self.together or self.processes == 1:
             trainer.choose_layout(examples, self.any(any(example.image_inputs for example in examples)))
-        return trainer._prepare_inputs(examples)
+        return [trainer._prepare_inputs(row) for row in trainer.processes.rows(examples, None, self.together)]
 
     def logps(self, batch: Batch) -> Tensor:
         return self.reference(batch, self.trainer.args.score_chunk)
@@ -139,9 +140,9 @@ def fill(cache: ReferenceCache, datasets: Sequence[Any], scorer: Scorer) -> None
     first = range(0 if scorer.together else cache.rank, len(rows), scorer.processes)  # no process has more rows
     starts = range(0, len(first), scorer.size)
     for start in track(starts, "reference", len(starts)):
-        batch = scorer.batch([rows[index] for index in mine[start : start + scorer.size]])
-        if scorer.any(not cache.has(batch)):
-            cache.append(batch, scorer.logps(batch))
+        for batch in scorer.batches([rows[index] for index in mine[start : start + scorer.size]]):
+            if scorer.any(not cache.has(batch)):
+                cache.append(batch, scorer.logps(batch))
     write_text(done, json.dumps({"data": data}))
 
 

@@ -28,7 +28,7 @@ class RowDataset(Dataset):
     def __getitem__(self, index: int) -> dict[str, Any]:
         record = self.records[index]
         prompt = messages(record.prompt, len(record.images), record.system, record.turns)
-        row = {"images": [self.roots.open(image) for image in record.images], "prompt": prompt}
+        row = {"id": record.id, "images": [self.roots.open(image) for image in record.images], "prompt": prompt}
         if isinstance(record, PreferencePair):
             given = {"chosen": record.chosen, "rejected": record.rejected, "rejected_ended": record.rejected_ended}
             return {**row, **given}

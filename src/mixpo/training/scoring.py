@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from mixpo.batches.layout import Batch
+from mixpo.errors import UserError, first_line
 from mixpo.models.attention import decoder, mask_for
 from mixpo.models.head import Head
 from mixpo.models.logprobs import completion_logps
@@ -19,6 +20,8 @@ def score(model: nn.Module, batch: Batch, head: Head, chunk: int) -> Tensor:
     embedding (`output_head`). While the model runs, the head scores the completion tokens instead of producing
     (R, T, vocabulary) logits, so that everything still happens inside the wrapper's own forward, and inside the head's
     own call: an engine that shards the weights gathers the head's once a row, whatever the number of its chunks.
+
+    Raises UserError for a row a completion, as the processor gives it, that the model refuses.
     """
     inputs = dict(batch.inputs)
     if not torch.is_autocast_enabled(batch.targets.device.type):
@@ -38,7 +41,15 @@ def score(model: nn.Module, batch: Batch, head: Head, chunk: int) -> Tensor:
     tiles = 0 if batch.tiles is None else len(batch.inputs["pixel_values"])
     once = each_image_once(plain(model), batch.tiles, tiles)
     with head.replaced(logps), once, placed_on_host(plain(model), batch.host_ids):
-        return head.passed(model(**inputs, use_cache=False).logits)
+        try:
+            return head.passed(model(**inputs, use_cache=False).logits)
+        except (ValueError, TypeError) as error:
+            if batch.prefixes is not None:
+                raise
+            raise UserError(
+                f"{type(plain(model)).__name__} does not take a batch as its processor gives it ({first_line(error)}); "
+                "check that the processor is this checkpoint's own, or choose another model"
+            ) from error
 
 
 def _mask(model: Any, batch: Batch, dtype: torch.dtype) -> Any:

@@ -8,29 +8,36 @@ from typing import Any, TypeVar
 from mixpo.batches.encode import Encoder
 from mixpo.errors import DataError, ImageError
 from mixpo.images import ImageRoots
+from mixpo.messages import messages
+from mixpo.models.chat import REFUSALS
 from mixpo.records import Demonstration, Dropped, DropReason
+from mixpo.training.rows import RowDataset
 
 T = TypeVar("T")
 BUCKETS = 10_000
 
 
 def usable(records: Iterable[Any], encoder: Encoder, roots: ImageRoots, step: str, dropped: list[Dropped]) -> list[Any]:
-    """The records whose images are there and whose completions fit; the others go to `dropped`, with the reason."""
+    """The records whose images are there, whose completions fit and whose prompts the processor takes; the others go to
+    `dropped`, with the reason."""
     kept = []
     sound: set[str] = set()
     sizes: set[tuple[int, int]] = set()
+    tried: set[Any] = set()
     for record in records:
         texts = [record.text] if isinstance(record, Demonstration) else [record.chosen, record.rejected]
+        reason = DropReason.COMPLETION_TOO_LONG if all(texts) else DropReason.EMPTY
         try:
             for text in texts:
                 encoder.completion_ids(text)
+            reason = DropReason.UNSUPPORTED
             for image in set(record.images) - sound:
                 _try_size(roots.open(image), image, encoder.chat.processor, sizes)
                 sound.add(image)
+            _try_prompt(record, encoder, roots, tried)
         except ImageError as error:
             dropped.append(Dropped(id=record.id, step=step, reason=DropReason.BAD_IMAGE, detail=str(error)))
         except DataError as error:
-            reason = DropReason.COMPLETION_TOO_LONG if all(texts) else DropReason.EMPTY
             dropped.append(Dropped(id=record.id, step=step, reason=reason, detail=str(error)))
         else:
             kept.append(record)
@@ -42,9 +49,26 @@ def _try_size(image: Any, name: str, processor: Any, sizes: set[tuple[int, int]]
     if image.size not in sizes and hasattr(processor, "image_processor"):
         try:
             processor.image_processor(images=[image])
-        except (ValueError, RuntimeError, ArithmeticError, TypeError) as error:
+        except REFUSALS as error:
             raise ImageError(f"{name}: the model's processor refuses the image: {error}") from error
     sizes.add(image.size)
+
+
+def _try_prompt(record: Any, encoder: Encoder, roots: ImageRoots, tried: set[Any]) -> None:
+    """Raises DataError for a prompt that the model does not take, as it would in the middle of a training.
+
+    Processors refuse by the number of images, chat templates by what is said. Prompts without images, and the first
+    with each number of them, are encoded as a whole; of others with a system prompt or several turns the text is made.
+    """
+    images = len(record.images)
+    said = (record.prompt, record.system, record.turns, images)
+    if said in tried:
+        return
+    if not images or images not in tried:
+        encoder.prompt(RowDataset([record], roots)[0])
+    elif record.system or record.turns:
+        encoder.chat.render(messages(record.prompt, images, record.system, record.turns), images)
+    tried |= {said, images}
 
 
 def at_most(records: Sequence[T], most: int | None, seed: int) -> list[T]:

@@ -29,18 +29,19 @@ from transformers import set_seed
 
 from mixpo.batches.collator import Collator, taken_over
 from mixpo.batches.encode import Encoder, Example
-from mixpo.batches.grouping import GroupedSampler, question_ids, rows_within, split
+from mixpo.batches.grouping import GroupedSampler, question_ids, split
 from mixpo.batches.layout import Batch, Layout
 from mixpo.batches.positions import PositionAssigner
 from mixpo.errors import UserError
 from mixpo.losses.mix import mix
 from mixpo.losses.objective import Objective
 from mixpo.losses.reward_shift import RewardShift
-from mixpo.models.attention import prepare, row_multiple
+from mixpo.models.attention import cross_attends, prepare, row_multiple
 from mixpo.models.cpu_model import speed_up
 from mixpo.models.head import output_head
-from mixpo.models.load import Attention, load_model, load_processor, switch_dropout_off
+from mixpo.models.load import Attention, load_model, load_processor, refuse_other_kinds, switch_dropout_off
 from mixpo.models.upload import upload
+from mixpo.models.vision import take_single_tokens
 from mixpo.training.adapters import with_adapter
 from mixpo.training.choose_layout import fits, is_shared_exact, possible, refuse_without_flex, telling, window
 from mixpo.training.config import MPOConfig, check, warn_of_coarse_weights
@@ -83,6 +84,7 @@ class MPOTrainer(ResumableTrainer):
             processing_class = processing_class if processing_class is not None else load_processor(model)
             model = load_model(model, attention=args.attention)
         check(args, processing_class, train_dataset)
+        refuse_other_kinds(model)
         if peft_config is not None:
             set_seed(args.seed)  # Trainer's own comes after the adapter's first weights are drawn
         model = with_adapter(model, peft_config)
@@ -94,8 +96,9 @@ class MPOTrainer(ResumableTrainer):
         self.layout = possible(Layout(args.layout), model)
         self.head = output_head(model)
         speed_up(model, but=self.head.module, device=args.device)
+        take_single_tokens(model)
         self.continuation = PositionAssigner(model)
-        self.processes = Processes(args, lambda: self.continuation(encoder.filler()))
+        self.processes = Processes(args, lambda: self.continuation(encoder.filler()), cross_attends(model))
         if self.layout is not Layout.PAIRED:
             prepare(model, args.device, flex=args.attention != Attention.SDPA)
         refuse_without_flex(args.attention, model)
@@ -184,14 +187,12 @@ class MPOTrainer(ResumableTrainer):
         self, model: nn.Module, inputs: list[Example], num_items_in_batch: Tensor | int | None = None
     ) -> Tensor:
         """A micro-batch in rows of at most `row_tokens`, one after the other."""
-        rows = [inputs] if self.args.row_tokens is None else rows_within(inputs, self.args.row_tokens) or [inputs]
-        if self.sharding.engine and self.args.row_tokens is not None:
-            rows += [[]] * (self.processes.most(len(rows)) - len(rows))  # `with_vision` makes something of nothing
+        rows = self.processes.rows(inputs, self.args.row_tokens, bool(self.sharding.engine))
         losses = []
         for number, row in enumerate(rows, 1):
             # Without an engine, processes may have other numbers of rows: gradients are averaged in the last one only.
             with self.sharding.before_last(model, number == len(rows)):
-                losses.append(super().training_step(model, self.processes.with_vision(row), num_items_in_batch))
+                losses.append(super().training_step(model, row, num_items_in_batch))
         if self._step.end_batch() and self.reference is not None:
             self._shift_rewards()
         return torch.stack(losses).sum()
@@ -223,6 +224,8 @@ class MPOTrainer(ResumableTrainer):
         loss = parts.total.sum() / total
         if num_items_in_batch is not None:
             loss = loss * self.accelerator.num_processes
+        if model.training and not loss.requires_grad:  # pairs without images, where the language model is frozen
+            loss = loss + 0 * next(one for one in model.parameters() if one.requires_grad).sum()
         return (loss, logps) if return_outputs else loss
 
     def _score(self, model: nn.Module, batch: Batch) -> Tensor:
@@ -243,10 +246,11 @@ class MPOTrainer(ResumableTrainer):
         if self._eval_share:
             (inputs,) = self._eval_share.own([inputs], self._eval_batches)
         self._eval_batches += 1
-        examples = self.processes.with_vision([self.continuation(example) for example in inputs])
+        examples = [self.continuation(example) for example in inputs]
+        rows = self.processes.rows(examples, None, bool(self.sharding.engine))
         with torch.no_grad():
-            loss = self.compute_loss(model, self._prepare_inputs(examples))
-        return loss.detach(), None, None
+            losses = [self.compute_loss(model, self._prepare_inputs(row)) for row in rows]
+        return torch.stack(losses).mean(), None, None
 
     def evaluation_loop(self, dataloader: Any, *args: Any, **kwargs: Any) -> Any:
         self._eval_share = self.processes.share(dataloader.dataset, self.args.eval_batch_size)

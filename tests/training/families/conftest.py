@@ -241,8 +241,30 @@ def paligemma() -> tuple[Any, Any, Any]:
     return t.PaliGemmaForConditionalGeneration, config, processor
 
 
+def mllama() -> tuple[Any, Any, Any]:
+    """Llama-3.2-Vision: images are no tokens of the prompt; every second layer attends to them (cross-attention)."""
+    tokens = {"image_token": "<|image|>", "python_token": "<|python_tag|>"}
+    tokenizer = tokenizer_of(tokens, "<|image|>", bos_token="<|begin_of_text|>")
+    tokenizer.chat_template = "{{ bos_token }}" + tokenizer.chat_template  # as meta-llama's begins
+    language = text(
+        "mllama_text_model", tokenizer, num_hidden_layers=4, cross_attention_layers=[1, 3],
+        rope_parameters={"rope_type": "default", "rope_theta": 10000.0}, bos_token_id=tokenizer.bos_token_id,
+    )  # fmt: skip
+    vision = {
+        "image_size": 28, "patch_size": 14, "hidden_size": 16, "num_hidden_layers": 2, "num_global_layers": 1,
+        "attention_heads": 2, "intermediate_size": 32, "intermediate_layers_indices": [0], "vision_output_dim": 32,
+    }  # fmt: skip
+    config = t.MllamaConfig(
+        vision_config=vision, text_config=language, image_token_index=tokenizer.image_token_id, pad_token_id=None
+    )
+    pictures = t.MllamaImageProcessor(size={"height": 28, "width": 28}, max_image_tiles=4)
+    processor = t.MllamaProcessor(pictures, tokenizer, chat_template=tokenizer.chat_template)
+    return t.MllamaForConditionalGeneration, config, processor
+
+
 BUILDERS = (
     internvl, qwen2_5_vl, qwen3_vl, llava, llava_next, llava_onevision, idefics3, smolvlm, gemma3, mistral3, paligemma,
+    mllama,
 )  # fmt: skip
 
 
@@ -250,14 +272,20 @@ BUILDERS = (
 def family(request) -> Family:
     model_class, config, processor = request.param()
     torch.manual_seed(0)
-    model = model_class(config).eval()
-    # Weights of 0.02 would make every next token about equally likely, and every bug invisible.
-    for parameter in model.parameters():
+    return Family(request.param.__name__, randomised(model_class(config)), processor)
+
+
+def randomised(model: Any) -> Any:
+    """Weights of 0.02 would make every next token about equally likely, and every bug invisible."""
+    torch.manual_seed(0)
+    for parameter in model.eval().parameters():
         if parameter.ndim > 1:
             parameter.data.normal_(std=0.2)
-    model.generation_config.eos_token_id = config.get_text_config().eos_token_id
-    model.generation_config.pad_token_id = config.get_text_config().pad_token_id
-    return Family(request.param.__name__, model, processor)
+        elif not parameter.any() and parameter.numel() == 1:
+            parameter.data.fill_(0.7)  # Mllama's gates begin closed
+    for name in ("eos_token_id", "pad_token_id"):
+        setattr(model.generation_config, name, getattr(model.config.get_text_config(), name))
+    return model
 
 
 @pytest.fixture(scope="session")

@@ -7,23 +7,31 @@ from dataclasses import replace
 import pytest
 import torch
 
+from mixpo.batches.collator import Collator
 from mixpo.batches.encode import Encoder
+from mixpo.batches.grouping import passes
 from mixpo.batches.layout import Layout, lay_out
 from mixpo.batches.positions import PositionAssigner
 from mixpo.errors import DataError
+from mixpo.images import ImageRoots
 from mixpo.losses.mix import Objective, mix
 from mixpo.models.head import output_head
 from mixpo.models.load import load_model, switch_dropout_off
+from mixpo.records import DropReason, Origin, PreferencePair
+from mixpo.responses.backend import Request, SamplingParams
+from mixpo.responses.backends.embedded.transformers import TransformersBackend
 from mixpo.training import recompute
 from mixpo.training.config import MPOConfig
 from mixpo.training.optimizer_step import terms_of
 from mixpo.training.policy import freeze, halve_frozen, parameters_of
 from mixpo.training.scoring import score
+from mixpo.training.selection import usable
 from mixpo.training.trainer import MPOTrainer
 from mixpo.training.words import Part
 
-CHOSEN = {"gemma3": Layout.PAIRED, "paligemma": Layout.PAIRED}
-"""What `auto` chooses; shared for the others. Both attend in both directions within the image, or the prompt."""
+CHOSEN = {"gemma3": Layout.PAIRED, "paligemma": Layout.PAIRED, "mllama": Layout.PAIRED}
+"""What `auto` chooses; shared for the others. The first two attend in both directions within the image, or the prompt,
+the third to images apart from the prompt's tokens."""
 
 
 def encoded(family, rows):
@@ -32,8 +40,13 @@ def encoded(family, rows):
 
 
 def scored(family, examples, layout):
-    with torch.no_grad():
-        return score(family.model, lay_out(examples, layout, 0), output_head(family.model), chunk=5)
+    """By completion, in the order of the examples, whatever the forward passes."""
+    head, found = output_head(family.model), {}
+    for row in passes(examples, None):
+        with torch.no_grad():
+            logps = iter(score(family.model, lay_out(row, layout, 0), head, chunk=5))
+        found |= {id(example): [next(logps) for _ in example.completions] for example in row}
+    return torch.stack([logp for example in examples for logp in found[id(example)]])
 
 
 def test_completions_are_scored_as_the_model_generates_them(family, rows):
@@ -95,7 +108,7 @@ def test_padding_of_shared_rows_changes_nothing(family, rows):
 
 def test_activations_computed_again_give_the_same_gradient(family, rows, monkeypatch):
     monkeypatch.setattr(recompute, "SHORT", 8)  # tiny models have square products, too
-    examples, found = encoded(family, rows), []
+    examples, found = passes(encoded(family, rows), None)[-1], []
     layout = CHOSEN.get(family.name, Layout.SHARED)
     for again in (False, True):
         model = copy.deepcopy(family.model).train()
@@ -153,8 +166,21 @@ def test_training_resumes_and_what_is_saved_generates(family, rows, tmp_path):
 def test_a_row_that_the_processor_refuses_is_a_sentence(family, rows):
     if family.takes(rows[6]):
         pytest.skip("takes text alone")
+    encoder, dropped = Encoder(family.processor), []
     with pytest.raises(DataError, match="PaliGemmaProcessor refuses a row: `images` are expected"):
-        Encoder(family.processor)(rows[6])
+        encoder(rows[6])
+    with pytest.raises(DataError, match="pair-17: PaliGemmaProcessor refuses"):
+        Collator(encoder)([{"id": "pair-17", **rows[6]}])
+    pairs = [
+        PreferencePair(id=name, question_id="q", prompt="how many", chosen="one", rejected="two", origin=Origin.FORMAT)
+        for name in ("a", "b")
+    ]
+    assert usable(pairs, encoder, ImageRoots({}), "train", dropped) == []
+    assert [(record.id, record.reason) for record in dropped] == [(name, DropReason.UNSUPPORTED) for name in "ab"]
+    backend = TransformersBackend(family.model, family.processor)
+    (record,) = backend.complete([Request(id="q", prompt="how many")], SamplingParams(max_new_tokens=2))
+    assert (record.id, record.reason) == ("q", DropReason.UNSUPPORTED)
+    assert "refuses the text: `images` are expected" in record.detail
 
 
 WITHIN = {"qwen2_5_vl": "visual.merger", "qwen3_vl": "merger"}

@@ -17,8 +17,8 @@ from mixpo.training.distributed import Processes
 from mixpo.training.scoring import score
 from mixpo.training.trainer import MPOTrainer
 
-PAIRED = {"gemma3", "paligemma"}
-"""They attend in both directions within the image, or the prompt."""
+PAIRED = {"gemma3", "paligemma", "mllama"}
+"""They attend in both directions within the image, or the prompt, or to images apart from the prompt's tokens."""
 
 
 def chosen(family, rows, tmp_path, model):

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from mixpo.errors import DataError
-from mixpo.models.chat import Chat
+from mixpo.models.chat import REFUSALS, Chat, tokenwise
 from mixpo.records import Dropped, DropReason
 from mixpo.responses.backend import Request
 from mixpo.responses.backends.embedded.prefill import Encoded
@@ -16,8 +16,6 @@ from mixpo.responses.prefetch import read_ahead
 
 PROMPTS = 16
 """Most prompts in one forward pass."""
-REFUSALS = (ValueError, RuntimeError, ArithmeticError, TypeError)
-"""What processors raise for an image that they do not take: a side of no pixels after resizing, an extreme shape."""
 TOKENS = 4096
 """Most prompt tokens in one forward pass, unless a single prompt has more."""
 
@@ -64,19 +62,15 @@ def _batches(
 
 
 def encode(batch: tuple[Request, ...], encoder: RequestEncoder, context: int) -> Iterator[Encoded | Dropped]:
-    """One batch of those that fit, and a `Dropped` for each that does not or whose image the processor refuses."""
+    """One batch of those that fit, and a `Dropped` for each that does not or that the processor refuses."""
     try:
         inputs = encoder(batch)
     except (*REFUSALS, DataError) as error:
-        refused = DropReason.UNSUPPORTED if isinstance(error, DataError) else DropReason.BAD_IMAGE
-        if not batch[0].images and refused is DropReason.BAD_IMAGE:
-            raise
         if len(batch) > 1:
             for request in batch:
                 yield from encode((request,), encoder, context)
         else:
-            detail = str(error) if isinstance(error, DataError) else f"the model's processor refuses the image: {error}"
-            yield Dropped(id=batch[0].id, step="sample", reason=refused, detail=detail)
+            yield _refusal(batch[0], error)
         return
     lengths = lengths_of(inputs)
     fitting = tuple(request for request, length in zip(batch, lengths, strict=True) if length < context)
@@ -89,22 +83,34 @@ def encode(batch: tuple[Request, ...], encoder: RequestEncoder, context: int) ->
         yield Encoded(fitting, inputs, tuple(lengths_of(inputs)))
 
 
+def _refusal(request: Request, error: Exception) -> Dropped:
+    reason, detail = DropReason.UNSUPPORTED, str(error)
+    if not isinstance(error, DataError):
+        what = "image" if request.images else "text"
+        reason = DropReason.BAD_IMAGE if request.images else reason
+        detail = f"the model's processor refuses the {what}: {error}"
+    return Dropped(id=request.id, step="sample", reason=reason, detail=detail)
+
+
 def append_prefixes(inputs: dict[str, Any], prefixes: Sequence[Sequence[int]], pad: int) -> dict[str, Any]:
-    """Adds tokens at the right end of each row; token types, where the model has them, are 0 (text) there."""
+    """Adds tokens at the right end of each row; token types, where the model has them, are 0 (text) there. What a token
+    attends to apart (a vector for each, `cross_attention_mask`) is for them what it is for the prompt's last one."""
     if not any(prefixes):
         return inputs
     shape = inputs["input_ids"].shape
     kept = inputs["attention_mask"].bool()
     lengths = [int(row.sum()) + len(prefix) for row, prefix in zip(kept, prefixes, strict=True)]
     appended = dict(inputs)
-    for name, value in inputs.items():
-        if not isinstance(value, Tensor) or value.shape != shape:
-            continue
-        rows = torch.full((shape[0], max(lengths)), pad if name == "input_ids" else 0, dtype=value.dtype)
+    for name in tokenwise(inputs, shape):
+        value = inputs[name]
+        size = (shape[0], max(lengths), *value.shape[2:])
+        rows = torch.full(size, pad if name == "input_ids" else 0, dtype=value.dtype)
         for number, (prefix, length) in enumerate(zip(prefixes, lengths, strict=True)):
-            added = prefix if name == "input_ids" else [int(name == "attention_mask")] * len(prefix)
-            start = max(lengths) - length
-            rows[number, start:] = torch.cat([value[number, kept[number]], torch.tensor(added, dtype=value.dtype)])
+            own = value[number, kept[number]]
+            added = torch.tensor(prefix if name == "input_ids" else [int(name == "attention_mask")] * len(prefix))
+            if value.dim() > 2:
+                added = own[-1:].expand(len(prefix), *own.shape[1:])
+            rows[number, max(lengths) - length :] = torch.cat([own, added.to(value.dtype)])
         appended[name] = rows
     return appended
 

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 from transformers.cache_utils import DynamicCache, DynamicLayer, DynamicSlidingWindowLayer
 
+from mixpo.models.attention import cross_attends
 from mixpo.responses.backend import Request
 
 
@@ -78,10 +79,12 @@ def prefill(model: Any, encoded: Encoded) -> Prefilled:
 
 def attention_windows(model: Any) -> list[int | None] | None:
     """How far each layer looks back, in tokens (None: everything); None as a whole when the model's memory is
-    more than keys and values (recurrent states, compressed or chunked caches) or its attention cannot be replaced."""
+    more than keys and values of its tokens (recurrent states, compressed or chunked caches, images that it attends to
+    apart) or its attention cannot be replaced."""
     config = model.config.get_text_config(decoder=True)
     kinds = getattr(config, "layer_types", None) or ()
-    if not model.get_decoder()._supports_attention_backend or "chunked_attention" in kinds:
+    own = model.get_decoder()._supports_attention_backend and not cross_attends(model)
+    if not own or "chunked_attention" in kinds:
         return None
     layers = DynamicCache(config=config).layers
     if not layers or any(type(layer) not in (DynamicLayer, DynamicSlidingWindowLayer) for layer in layers):

@@ -12,6 +12,8 @@ from transformers.utils.logging import disable_progress_bar
 from mixpo.errors import UserError, first_line
 from mixpo.models.cpu_memory import return_freed_memory
 from mixpo.models.cpu_model import speed_up
+from mixpo.models.load import refuse_other_kinds
+from mixpo.models.vision import take_single_tokens
 from mixpo.records import Dropped
 from mixpo.responses.backend import Completion, Request, SamplingParams
 from mixpo.responses.backends import canaries
@@ -28,6 +30,8 @@ from mixpo.responses.backends.embedded.steps import MOST_ROWS, DecodeSteps, Draw
 from mixpo.responses.backends.embedded.uncached import decode_plainly
 
 log = logging.getLogger(__name__)
+FAULTS = (ValueError, RuntimeError, ArithmeticError, TypeError, LookupError, AttributeError)
+"""What models raise for inputs that are not those they were made for."""
 
 
 class TransformersBackend:
@@ -41,8 +45,10 @@ class TransformersBackend:
         share_prompts: bool = True,
         cuda_graphs: bool = True,
     ):
+        refuse_other_kinds(model)
         self.model = model.eval()
         speed_up(model)
+        take_single_tokens(model)
         return_freed_memory()
         self.encoder = RequestEncoder(processor)
         # The encoder works in a thread of its own, and a fast tokenizer cannot be set up for padding while it decodes.
@@ -82,15 +88,32 @@ class TransformersBackend:
         self.encoder.chat.check_stops(self.end_ids)
         plain = TransformersBackend(self.model, self.encoder.chat.processor, self.token_budget, share_prompts=False)
         near = 1e-3 if self.model.dtype == torch.float32 else 0.5
-        if self.windows is not None and not canaries.agree(self, plain, near):
+        if self.windows is not None and not self._agrees(plain, near):
             self._do_without(plain, near)
-        canaries.check(self)
+        try:
+            canaries.check(self)
+        except FAULTS as error:
+            if isinstance(error, torch.OutOfMemoryError):
+                raise
+            raise UserError(
+                f"{type(self.model).__name__} does not take a question about a picture as its processor gives it "
+                f"({first_line(error)}); check that the processor is this checkpoint's own, or sample the model where "
+                "it is served (backend: openai_server)"
+            ) from error
+
+    def _agrees(self, plain: "TransformersBackend", near: float) -> bool:
+        try:
+            return canaries.agree(self, plain, near)
+        except torch.OutOfMemoryError:
+            raise
+        except FAULTS:  # if decoding plainly meets it, too, `check` says it
+            return False
 
     def _do_without(self, plain: "TransformersBackend", near: float) -> None:
         """What a canary has found wrong is left out: the graphs or, if that is not it, shared prompts."""
         if self.recorder is not None:
             self.recorder = None
-            if canaries.agree(self, plain, near):
+            if self._agrees(plain, near):
                 log.warning("CUDA graphs of this model's steps give other results; its steps are not recorded")
                 return
         log.warning("this model's attention cannot be shared between samples; one question is decoded at a time")

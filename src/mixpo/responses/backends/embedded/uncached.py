@@ -1,4 +1,5 @@
-"""The fallback for models whose memory is not plain keys and values (recurrent states, compressed caches):
+"""The fallback for models whose memory is not plain keys and values of tokens (recurrent states, compressed caches,
+images that are attended to apart):
 the samples of one request decode together, through the model's own preparation of inputs, as `generate` does it."""
 
 from collections.abc import Iterator
@@ -6,6 +7,7 @@ from typing import Any
 
 import torch
 
+from mixpo.models.chat import tokenwise
 from mixpo.records import Dropped
 from mixpo.responses.backends.embedded.prefill import Encoded, Prefilled, forward_prompts, move
 from mixpo.responses.backends.embedded.rows import StoppingCriteria, Written, begin
@@ -31,7 +33,8 @@ def _decode(
 ) -> Iterator[Written]:
     inputs = move(batch.inputs, model)
     outputs, positions = forward_prompts(model, inputs)
-    state = model._update_model_kwargs_for_generation(outputs, {**inputs, "position_ids": positions, "use_cache": True})
+    state = {**inputs, "position_ids": positions, "use_cache": True}
+    state = model._update_model_kwargs_for_generation(outputs, state, is_encoder_decoder=False)
     ids = state.pop("input_ids")
     logits = outputs.logits[:, -1].float()
     prefilled = Prefilled(
@@ -58,7 +61,7 @@ def _decode(
         ids = torch.cat([ids, tokens[:, None]], dim=1)[order]
         arguments = model.prepare_inputs_for_generation(ids, next_sequence_length=1, **state)
         outputs = model(**arguments, return_dict=True)
-        state = model._update_model_kwargs_for_generation(outputs, state)
+        state = model._update_model_kwargs_for_generation(outputs, state, is_encoder_decoder=False)
         logits = outputs.logits[:, -1].float()
 
 
@@ -67,6 +70,5 @@ def select_rows(state: dict[str, Any], order: torch.Tensor) -> None:
     state["past_key_values"].reorder_cache(order)
     # Positions of several axes have them first: (axes, rows, columns).
     state["position_ids"] = state["position_ids"].index_select(-2, order)
-    for name in ("attention_mask", "token_type_ids", "mm_token_type_ids"):
-        if name in state:
-            state[name] = state[name][order]
+    for name in set(tokenwise(state, state["attention_mask"].shape)) - {"position_ids"}:
+        state[name] = state[name][order]
