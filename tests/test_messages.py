@@ -48,6 +48,21 @@ def test_marks_before_the_first_words_go_with_what_stands_around_them():
     assert placed(["A", "<image>B"], 1) == ["A", f"{PICTURE}B"]
 
 
+def test_one_mark_alone_counts_where_it_is_said_or_fits():
+    """What other programs do not read as a mark is words."""
+    assert placed(["<image>Is [IMG] one?"], 1, "") == ["Is [IMG] one?"]
+    assert placed([f"<image> {PICTURE} <image_pad>"], 1, "") == ["  <image_pad>"]
+    assert placed([f"{PICTURE}Is <image> one?"], 1, "", PICTURE) == ["Is <image> one?"]
+    assert placed(["Is [IMG] one?"], 1, "", "<image>") == ["Is [IMG] one?"]
+
+
+def test_marks_ahead_stay_where_more_than_what_belongs_to_them_stands_between():
+    assert placed(["<image>\n<image>\nWhich?"], 2, "\n") == ["Which?"]
+    assert placed(["<image>\n<image>\nWhich?"], 2, "") == [f"{PICTURE}\n{PICTURE}\nWhich?"]
+    assert placed(["<image><image>\nWhich?"], 2, "") == ["\nWhich?"]
+    assert placed(["<image>Which?"], 1, "", keep=True) == [f"{PICTURE}Which?"]
+
+
 def test_messages_have_pictures_where_they_stand():
     turns = (Turn(role="user", text=f"A {PICTURE}?"), Turn(role="assistant", text="B."))
     assert messages(f"{PICTURE} and?", 2, "S", turns) == [

@@ -9,13 +9,13 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from mixpo.errors import BadRow, DataError, Unsupported
-from mixpo.messages import MARK, PICTURE, count, placed
+from mixpo.messages import PICTURE, count, marks_in, placed
 from mixpo.records import Role, Turn
 from mixpo.values import parsed, short
 
 ROLES = {
     "human": Role.USER, "user": Role.USER,
-    "gpt": Role.ASSISTANT, "assistant": Role.ASSISTANT, "model": Role.ASSISTANT,
+    "gpt": Role.ASSISTANT, "assistant": Role.ASSISTANT, "model": Role.ASSISTANT, "bot": Role.ASSISTANT,
     "system": "system", "developer": "system",
 }  # fmt: skip
 """What speakers are called."""
@@ -40,18 +40,30 @@ class Conversation:
     @property
     def marks(self) -> int:
         """Places for pictures."""
-        return sum(len(MARK.findall(text)) for text in (*self._asked, self.text))
+        return marks_in(self.asked, self._mark)
 
     @property
-    def _asked(self) -> list[str]:
-        return [turn.text for turn in self.turns if turn.role == Role.USER]
+    def asked(self) -> list[str]:
+        """What the user says, turn by turn."""
+        return [*(turn.text for turn in self.turns if turn.role == Role.USER), self.text]
 
-    def with_pictures(self, images: int, after: str | None = None) -> "Conversation":
+    @property
+    def _mark(self) -> str | None:
+        """Where parts name the pictures, what else looks like a mark is words."""
+        return PICTURE if self.pictures else None
+
+    def with_pictures(
+        self, images: int, after: str | None = None, mark: str | None = None, keep: bool = False
+    ) -> "Conversation":
         """The conversation with so many pictures in their places (`mixpo.messages.placed`); raises BadRow."""
         try:
-            texts = iter(placed([*self._asked, self.text], images, after))
+            return self.saying(placed(self.asked, images, after, self._mark or mark, keep))
         except DataError as error:
             raise BadRow(str(error)) from None
+
+    def saying(self, asked: Sequence[str]) -> "Conversation":
+        """The conversation with other texts for `asked`."""
+        texts = iter(asked)
         turns = tuple(replace(turn, text=next(texts)) if turn.role == Role.USER else turn for turn in self.turns)
         return replace(self, turns=turns, text=next(texts))
 
@@ -87,16 +99,22 @@ def conversation(value: Any) -> Conversation:
     if not isinstance(given, list | tuple):
         raise BadRow(f"a conversation is a list of turns, not {short(value)}")
     pictures: list[Any] = []
-    said = [_turn(turn, pictures) for turn in given]
+    said = []
+    for turn in given:
+        shown = len(pictures)
+        said.append(_turn(turn, pictures))
+        if len(pictures) > shown and said[-1][0] != Role.USER:
+            raise Unsupported(f"a picture in a turn of the {said[-1][0]}")
     system = said.pop(0)[1] if said and said[0][0] == "system" else ""
     roles = [role for role, _ in said]
     if not roles or any(role != tuple(Role)[number % 2] for number, role in enumerate(roles)):
         spoken = ", ".join(map(str, roles)) or "nobody"
         raise BadRow(f"in a conversation user and assistant speak by turns, from the user on; here {spoken}")
     reply = said.pop()[1] if roles[-1] is Role.ASSISTANT else None
-    turns = tuple(Turn(role=Role(role), text=text) for role, text in said)
-    if any(PICTURE in turn.text for turn in turns if turn.role == Role.ASSISTANT) or PICTURE in (reply or ""):
-        raise Unsupported("a picture in an assistant's turn")
+    # No picture stands in what the assistant said before, whatever character somebody wrote.
+    turns = tuple(
+        Turn(role=Role(role), text=text if role is Role.USER else text.replace(PICTURE, "")) for role, text in said
+    )
     return Conversation(system=system, turns=turns[:-1], text=turns[-1].text, reply=reply, pictures=pictures)
 
 
@@ -124,10 +142,11 @@ def _turn(turn: Any, pictures: list[Any]) -> tuple[str, str]:
         raise BadRow(f"a turn of a conversation has `role` and `content`, not {short(dict(turn))}")
     if name not in ROLES:
         raise Unsupported(f"a conversation with a turn of {name!r}")
-    return ROLES[name], content if isinstance(content, str) else "".join(_part(part, pictures) for part in content)
+    role = ROLES[name]
+    return role, content if isinstance(content, str) else "".join(_part(part, role, pictures) for part in content)
 
 
-def _part(part: Any, pictures: list[Any]) -> str:
+def _part(part: Any, role: str, pictures: list[Any]) -> str:
     if isinstance(part, str):
         return part
     if not isinstance(part, Mapping):
@@ -137,7 +156,8 @@ def _part(part: Any, pictures: list[Any]) -> str:
         text = part.get("text")
         if not isinstance(text, str):
             raise BadRow(f"a part of a turn has no text: {short(dict(part))}")
-        return text
+        # U+FFFC that somebody wrote is no picture.
+        return text.replace(PICTURE, "") if role is Role.USER else text
     if kind not in PICTURES:
         raise Unsupported(f"a part of the type {kind!r}")
     named = (part.get(name) for name in ("image", "image_url", "url", "path", "base64", "bytes"))

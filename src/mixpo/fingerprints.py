@@ -187,7 +187,7 @@ def _user_files(config: Any) -> Iterator[tuple[str, Path, bool]]:
         path = Path(os.path.expanduser(os.path.expandvars(name)))
         if path.exists():
             yield name, path, False
-            if path.name == "meta.json":  # InternVL's: the rows lie in the files that it names
+            if path.name in ("meta.json", "dataset_info.json"):  # the rows lie in the files that these name
                 yield f"{name}: annotations", path.parent, False
     models = [getattr(config, "model", ""), *(getattr(config, "models", None) or {}).values()]
     for model in dict.fromkeys(models):

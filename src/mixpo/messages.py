@@ -14,6 +14,8 @@ from mixpo.errors import DataError
 from mixpo.records import Role, Turn
 
 PICTURE = "\N{OBJECT REPLACEMENT CHARACTER}"
+IMAGE = "<image>"
+"""The mark that most programs write."""
 MARK = re.compile(
     "|".join(
         (
@@ -90,25 +92,43 @@ def broken(text: str, marks: re.Pattern[str]) -> str:
     return marks.sub(lambda mark: re.sub(r"([<\[])(?=\S)", r"\1 ", mark[0]), text)
 
 
-def placed(texts: Sequence[str], images: int, after: str | None = None) -> list[str]:
-    """Texts of user turns as other programs write them, their marks (`MARK`) made places of the pictures.
+def placed(
+    texts: Sequence[str], images: int, after: str | None = None, mark: str | None = None, keep: bool = False
+) -> list[str]:
+    """Texts of user turns as other programs write them, their marks made places of the pictures.
 
-    A text without a mark for any picture, or for no pictures at all, is as it was; marks that all stand before
-    the first words go, with the white space around them, or with `after` behind each. Raises DataError when marks and
-    pictures are not as many.
+    `mark` is the only text that marks a place; None: any of `MARK`, or `<image>` alone where that fits the pictures.
+    A text without a mark for any picture, or for no pictures at all, is as it was. Marks that all stand before the
+    first words go, with the white space around them, or with no more than `after` behind each; unless `keep`.
+
+    Raises DataError when marks and pictures are not as many.
     """
-    marks = sum(len(MARK.findall(text)) for text in texts)
+    if mark is None and marks_in(texts) != images == marks_in(texts, IMAGE):
+        mark = IMAGE
+    marks = marks_in(texts, mark)
     if not images or not marks:
         return [text.replace(PICTURE, "") for text in texts]
     if marks != images:
         raise DataError(f"the text has {count(marks, 'place')} for {count(images, 'picture')}; they must be equal")
-    first, *others = (MARK.sub(PICTURE, text) for text in texts)
-    ahead = first.lstrip(f"{PICTURE} \t\r\n")
-    if PICTURE in ahead or any(PICTURE in text for text in others):
+    first, *others = (MARK.sub(lambda found: _place(found[0], mark), text) for text in texts)
+    if keep:
         return [first, *others]
-    if after is None or not first.startswith(f"{PICTURE}{after}" * images):
-        return [ahead, *others]
-    return [first.removeprefix(f"{PICTURE}{after}" * images), *others]
+    if after is None:
+        ahead = first.lstrip(f"{PICTURE} \t\r\n")
+        return [first if PICTURE in ahead or any(PICTURE in text for text in others) else ahead, *others]
+    whole = re.match(f"(?:{PICTURE}(?:{re.escape(after)})?){{{images}}}", first)
+    return [first[whole.end() :] if whole else first, *others]
+
+
+def marks_in(texts: Sequence[str], mark: str | None = None) -> int:
+    """Places for pictures in texts, where `mark` alone marks one, or any of `MARK` does (None)."""
+    return sum(mark in (None, found) for text in texts for found in MARK.findall(text))
+
+
+def _place(found: str, mark: str | None) -> str:
+    if mark in (None, found):
+        return PICTURE
+    return "" if found == PICTURE else found
 
 
 def numbered(text: str, images: int) -> str:

@@ -8,23 +8,23 @@ questions:
 
 import json
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 from mixpo.config import build
 from mixpo.errors import DataError, FieldError, ImageError
 from mixpo.files import RunFiles, divert, to_json
-from mixpo.images import fetch, inside
+from mixpo.left_out import LeftOut, listed
+from mixpo.pictures import STORED
+from mixpo.pictures import store as store_pictures
 from mixpo.progress import say, track
-from mixpo.questions.pictures import STORED
 from mixpo.questions.source import Item, left_out
 from mixpo.records import Dropped, DropReason, Question
 from mixpo.references import Output
 from mixpo.registry import module
-from mixpo.text_files import read_json, write_bytes, write_text
+from mixpo.text_files import read_json, write_text
 
 LOADERS = {
     "scenes": "mixpo.questions.scenes.source",
@@ -87,7 +87,7 @@ def collect(config: Config, doubt: Doubt | None = None) -> Iterator[Item | Dropp
                 left_out[checked.reason] += checked.count
             yield checked
         if not found:
-            why = f"all rows were left out: {_list(left_out)}" if left_out else "it is empty"
+            why = f"all rows were left out: {listed(left_out)}" if left_out else "it is empty"
             raise DataError(f"{config.name}: source {source!r} gives no question ({why}); check what it reads")
 
 
@@ -124,7 +124,7 @@ def store(items: Iterable[Item | Dropped], roots: dict[str, str], name: str, fil
     before = read_json(files.image_roots_file(name)) or {}
     known = {root: place for root, place in before.items() if root.removesuffix(STORED) in roots} | roots
     _write_roots(known, name, files)
-    tally = _Tally(list(roots))
+    tally = LeftOut(list(roots))
     try:
         found = _missing(_rooted(items, known, name, files), name, files, tally)
         files.questions(name).append(divert(found, files.dropped(name)))
@@ -150,31 +150,8 @@ def _rooted(
         yield entry
 
 
-class _Tally:
-    """How many questions there are and what was left out, by reason; of every source how much, and the first."""
-
-    def __init__(self, sources: Sequence[str]):
-        self.sources = sorted(sources, key=len, reverse=True)
-        self.counts: Counter[str] = Counter()
-        self.left_out: Counter[str] = Counter()
-        self.first: dict[str, Dropped] = {}
-
-    def drop(self, entry: Dropped) -> None:
-        self.counts[entry.reason] += entry.count
-        source = next((name for name in self.sources if entry.id.startswith((f"{name}/", f"{name}-"))), entry.id)
-        self.left_out[source] += entry.count
-        self.first.setdefault(source, entry)
-
-    def tell(self) -> None:
-        for source, first in self.first.items():
-            count = self.left_out[source]
-            rows = "1 row" if count == 1 else f"{count:,} rows"
-            which = "" if count == 1 else ", the first"
-            say(f"source {source!r}: {rows} left out{which} because {first.detail} ({first.id})")
-
-
 def _missing(
-    items: Iterable[Item | Dropped], name: str, files: RunFiles, tally: _Tally
+    items: Iterable[Item | Dropped], name: str, files: RunFiles, tally: LeftOut
 ) -> Iterator[Question | Dropped]:
     """Questions and drops that the run does not hold yet; images are stored on the way."""
     there = files.questions(name).ids()
@@ -183,7 +160,7 @@ def _missing(
     for entry in track(items, name):
         if isinstance(entry, Item) and entry.question.id not in there:
             try:
-                _store(entry, folder)
+                store_pictures(entry.pictures, folder)
             except ImageError as error:
                 entry = left_out(entry.question.id, DropReason.BAD_IMAGE, str(error))
             else:
@@ -196,23 +173,11 @@ def _missing(
             yield entry
 
 
-def _store(entry: Item, folder: Path) -> None:
-    """Writes an item's images that are not there yet. Raises ImageError for one that cannot be fetched."""
-    for path, content in entry.pictures.items():
-        file = inside(folder, path)
-        if not file.exists():
-            write_bytes(file, content if isinstance(content, bytes) else fetch(content))
-
-
 def _root(source: str, values: dict[str, Any]) -> str:
     """Where a source's images lie: in the run, or the folder in which they stay."""
     module, loader_config = loader_of(source, values, source)
     root = module.image_root(loader_config)
     return f"images/{source}" if root is None else str(root)
-
-
-def _list(counts: Counter[str]) -> str:
-    return ", ".join(f"{count} {reason}" for reason, count in sorted(counts.items()))
 
 
 def run(config: Config, files: RunFiles, doubt: Doubt | None = None) -> None:
@@ -222,5 +187,5 @@ def run(config: Config, files: RunFiles, doubt: Doubt | None = None) -> None:
         raise DataError(f"{config.name}: there are no sources; write for example {example}")
     counts = collect_into(config, files, doubt)
     questions = counts.pop("questions")
-    left_out = f" ({_list(counts)} left out)" if counts else ""
+    left_out = f" ({listed(counts)} left out)" if counts else ""
     say(f"{config.name}: {questions:,} questions{left_out}")

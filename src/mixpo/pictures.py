@@ -12,9 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mixpo.errors import BadRow, ImageError
-from mixpo.images import inside, is_url
+from mixpo.errors import BadRow, ImageError, MissingImage
+from mixpo.images import fetch, inside, is_url
 from mixpo.tables import Row
+from mixpo.text_files import write_bytes
 from mixpo.values import parsed, short
 
 EXTENSIONS = {b"\x89PNG": ".png", b"\xff\xd8\xff": ".jpg", b"GIF8": ".gif", b"RIFF": ".webp", b"BM": ".bmp"}
@@ -28,6 +29,8 @@ POINTER = 64
 no picture in base64 is."""
 NAMED = ("path", "url", "image_url", "image")
 """Keys under which a mapping names its picture, where it has no bytes."""
+NEAR = 200
+"""Folders in which a picture is looked for that is not where it should be."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -56,26 +59,44 @@ def images_of(given: Any, place: Place) -> tuple[tuple[str, ...], dict[str, byte
     paths: list[str] = []
     pictures: dict[str, bytes | str] = {}
     for entry in entries(given):
-        content, name = _content(entry)
-        if content is None and is_url(str(name)):
+        data, name = content(entry)
+        if data is None and is_url(str(name)):
             if not place.fetch:
                 raise ImageError(f"{name}: images are fetched from addresses only with `fetch_images: true`")
             path = place.stored(f"{hashlib.sha256(str(name).encode()).hexdigest()[:20]}.img")
             pictures[path] = str(name)
-        elif content is None and not place.store:
-            path = f"{place.source}/{_find(name, place)[1]}"
+        elif data is None and not place.store:
+            path = f"{place.source}/{find(name, place)[1]}"
         else:
-            content = _read(_find(name, place)[0]) if content is None else content
-            if not content:
+            data = _read(find(name, place)[0]) if data is None else data
+            if not data:
                 raise ImageError("the image is empty")
             # Named by its content: a picture that many questions share is stored once.
-            extension = next(
-                (extension for start, extension in EXTENSIONS.items() if content.startswith(start)), ".img"
-            )
-            path = place.stored(f"{hashlib.sha256(content).hexdigest()[:20]}{extension}")
-            pictures[path] = content
+            extension = next((extension for start, extension in EXTENSIONS.items() if data.startswith(start)), ".img")
+            path = place.stored(f"{hashlib.sha256(data).hexdigest()[:20]}{extension}")
+            pictures[path] = data
         paths.append(path)
     return tuple(paths), pictures
+
+
+def store(pictures: Mapping[str, bytes | str], folder: Path) -> None:
+    """Writes those that are not in the folder yet. Raises ImageError for one that cannot be fetched."""
+    for path, given in pictures.items():
+        file = inside(folder, path)
+        if not file.exists():
+            write_bytes(file, given if isinstance(given, bytes) else fetch(given))
+
+
+def likely_root(name: str, root: Path) -> Path | None:
+    """A folder near `root` that has the file which a row names so, and `root` has not."""
+    if name.startswith("/"):
+        return None
+    root = root.absolute()
+    try:
+        below = sorted(folder for folder in root.iterdir() if folder.is_dir())[:NEAR]
+    except OSError:
+        below = []
+    return next((folder for folder in (*root.parents[:3], *below) if (folder / name).is_file()), None)
 
 
 def entries(given: Any) -> list[Any]:
@@ -85,7 +106,7 @@ def entries(given: Any) -> list[Any]:
     return list(given) if isinstance(given, list | tuple) else [] if given is None else [given]
 
 
-def _content(entry: Any) -> tuple[bytes | None, Any]:
+def content(entry: Any) -> tuple[bytes | None, Any]:
     """Encoded bytes, when the entry carries them, else what it is called; a Pillow image is encoded as PNG."""
     if isinstance(entry, Mapping):
         if (content := entry.get("bytes")) is not None:
@@ -145,7 +166,7 @@ def _read(file: Path) -> bytes:
         raise ImageError(f"{file.name}: cannot be read ({error.strerror})") from error
 
 
-def _find(path: Any, place: Place) -> tuple[Path, str]:
+def find(path: Any, place: Place) -> tuple[Path, str]:
     """The file a row names, and its path from the root. Raises ImageError when it is not a file under the root."""
     if not isinstance(path, str) or not path:
         raise BadRow(f"an image must be a path or bytes, not {short(path)}")
@@ -154,7 +175,7 @@ def _find(path: Any, place: Place) -> tuple[Path, str]:
         roots = (place.root.absolute(), place.root.resolve())
         below = next((root for root in roots if Path(path).is_relative_to(root)), None)
         if below is None:
-            raise ImageError(
+            raise MissingImage(
                 f"{shown}: an absolute path is opened only under the folder that `image_root` names; write "
                 f"`image_root: {Path(shown).parent}`, or a folder above it"
             )
@@ -162,7 +183,7 @@ def _find(path: Any, place: Place) -> tuple[Path, str]:
     try:
         file = inside(place.root, name)
         if not file.is_file():
-            raise ImageError(
+            raise MissingImage(
                 f"{shown}: there is no such file under {place.root}; `image_root` says where image paths start"
             )
     except OSError as error:  # a name that the system cannot hold
