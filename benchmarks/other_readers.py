@@ -32,7 +32,7 @@ from mixpo.json_lines import from_json
 from mixpo.messages import PICTURE, messages
 from mixpo.models.base_model import make_tokenizer
 from mixpo.pairs.export import LEFT_OUT, export
-from mixpo.pairs.import_pairs import Config, Format
+from mixpo.pairs.import_pairs import WRITERS, Config, Format
 from mixpo.pairs.import_pairs import run as run_import
 from mixpo.records import Dropped, Origin, PreferencePair, Question, Role, Turn
 from readers.reading import COLOURS
@@ -99,7 +99,7 @@ def main() -> None:
         files = write_run(out / "run")
         checkpoint = write_checkpoint(out / "checkpoint")
         columns: dict[str, dict[str, str]] = {}
-        for form in Format:
+        for form in WRITERS:
             export(files, form, out / form)
             columns[f"{form}: imported again"] = imported(form, out)
             for program, forms in PROGRAMS.items():

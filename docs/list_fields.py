@@ -8,9 +8,9 @@ PAGE = Path(__file__).parent / "reference.md"
 HEAD = """# Every field of a recipe
 
 Written by `python docs/list_fields.py` from the docstrings in the code; `mixpo fields train` prints one of these
-tables. A section of a recipe is named after its step, or says which it `uses`; `seed` and `model` at a recipe's top
-fill those of every section that does not state its own. An unknown key or a value of another type is refused with
-its file and line.
+tables. A section of a recipe is named after its step, or says which it `uses`; `seed`, `model`, `images` and
+`chat_template` at a recipe's top fill those of every section that does not state its own. An unknown key or a value
+of another type is refused with its file and line.
 """
 
 

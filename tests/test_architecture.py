@@ -29,10 +29,13 @@ COMMON = {
     "instructions",
     "images",
     "videos",
+    "pictures",
     "progress",
+    "left_out",
     "endpoint",
     "devices",
     "child",
+    "model_inputs",
 }
 TOP = {
     "ablate", "cli", "cli_tools", "doctor", "fields", "fingerprints", "pipeline", "publish", "quickstart", "redo",
@@ -201,7 +204,8 @@ MORE_PARAMETERS = {
     "models/attention.py:flex_attention",
     "models/cpu_attention.py:attention_function",
     "responses/backends/embedded/attention.py:_attention_function",
-    # typer makes an option of each parameter: of an evaluation without a recipe, and of sampling here or on a cluster.
+    # typer makes an option of each parameter: of an import, an evaluation without a recipe, of sampling on a cluster.
+    "cli.py:import_",
     "cli.py:evaluate",
     "cli.py:sample",
     # What TRL's DPOTrainer takes.

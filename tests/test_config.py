@@ -7,7 +7,9 @@ import pytest
 
 from mixpo.config import build, plain
 from mixpo.errors import RecipeError
+from mixpo.model_inputs import ImagesConfig
 from mixpo.recipe import load_recipe
+from mixpo.resolve import step_of
 from mixpo.responses.sample import Config as Sampling
 
 
@@ -219,3 +221,48 @@ def test_plain_values_build_the_same_config(tmp_path):
 def test_numbers_that_mean_nothing_are_refused(config, values, message):
     with pytest.raises(RecipeError, match=message):
         build(import_module(config).Config, values)
+
+
+SEEING = """
+images: {max_pixels: 1000}
+chat_template: {enable_thinking: false}
+steps:
+  sample: {}
+  train: {images: {max_tiles: 2}}
+  verify: {}
+"""
+
+
+def seeing(tmp_path, text=SEEING, *overrides):
+    path = tmp_path / "seeing.yaml"
+    path.write_text(text)
+    loaded = load_recipe(path, overrides)
+    return {name: loaded.config(section, step_of(section).Config) for name, section in loaded.sections.items()}
+
+
+def test_how_pictures_are_shown_is_said_once_for_all_steps(tmp_path):
+    configs = seeing(tmp_path)
+    assert configs["sample"].images == ImagesConfig(max_pixels=1000)
+    assert configs["train"].images == ImagesConfig(max_tiles=2)  # its own, instead of the recipe's
+    assert configs["sample"].chat_template == configs["train"].chat_template == {"enable_thinking": False}
+
+
+def test_what_the_recipes_top_says_can_be_set_on_the_command_line(tmp_path):
+    configs = seeing(tmp_path, SEEING, "images.max_pixels=7", "chat_template.level=high", "train.images.max_tiles=3")
+    assert configs["sample"].images.max_pixels == 7
+    assert configs["sample"].chat_template == {"enable_thinking": False, "level": "high"}
+    assert configs["train"].images == ImagesConfig(max_tiles=3)
+
+
+@pytest.mark.parametrize(
+    ("images", "message"),
+    [
+        ("{max_pixels: 0}", "seeing.yaml:2: images: min_pixels, max_pixels and max_tiles must be at least 1"),
+        ("{min_pixels: 9, max_pixels: 8}", r"images: min_pixels \(9\) is above max_pixels \(8\)"),
+        ("{max_pixel: 9}", "seeing.yaml:2: images.max_pixel: unknown key; did you mean 'max_pixels'"),
+        ("{max_pixels: many}", "seeing.yaml:2: images.max_pixels: must be a whole number"),
+    ],
+)
+def test_limits_that_cannot_be_are_refused_where_they_are_written(tmp_path, images, message):
+    with pytest.raises(RecipeError, match=message):
+        seeing(tmp_path, SEEING.replace("{max_pixels: 1000}", images))

@@ -179,3 +179,39 @@ def test_only_files_of_a_sane_size_are_read(tmp_path, monkeypatch):
     monkeypatch.setattr(images, "MAX_BYTES", 10)
     with pytest.raises(ImageError, match="above the limit of 10 bytes"):
         roots.open("r/a.png")
+
+
+@pytest.mark.parametrize(
+    ("size", "least", "most", "wanted"),
+    [
+        ((400, 300), None, None, (400, 300)),
+        ((400, 300), 100, 120_000, (400, 300)),
+        ((400, 300), None, 30_000, (200, 150)),
+        ((20, 15), 30_000, None, (200, 150)),
+        ((1, 300), None, 100, (1, 100)),
+        ((300, 1), None, 100, (100, 1)),
+        ((300, 1), None, 1, (1, 1)),
+        ((3, 7), 1000, 1000, (20, 49)),
+        ((1, 1), 1000, 1000, (31, 32)),
+    ],
+)
+def test_a_picture_is_brought_within_limits_on_its_pixels(size, least, most, wanted):
+    image = Image.new("RGB", size, "red")
+    made = images.resized(image, least, most)
+    assert made.size == wanted
+    assert made.getpixel((0, 0)) == (255, 0, 0)
+    assert (made is image) == (size == wanted)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_limits_on_pixels_are_never_crossed(seed):
+    rng = random.Random(seed)
+    image = Image.new("L", (rng.randint(1, 300), rng.randint(1, 300)))
+    least = rng.randint(1, 5000)
+    most = least + rng.choice([0, 1, 50, 5000])
+    wide, high = images.resized(image, None, most).size
+    assert wide * high <= most
+    wide, high = images.resized(image, least, None).size
+    assert wide * high >= least
+    wide, high = images.resized(image, least, most).size
+    assert wide * high <= most

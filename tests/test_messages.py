@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mixpo.errors import DataError
-from mixpo.messages import MARK, PICTURE, broken, messages, parts, placed, transcript
+from mixpo.messages import MARK, PICTURE, TOKENS, broken, messages, parts, placed, transcript
 from mixpo.records import Turn
 
 IMAGE = {"type": "image"}
@@ -27,7 +27,7 @@ def test_the_mark_of_any_family_is_a_picture_s_place(mark):
     assert placed([f"{mark}\n{mark}\nWhich?"], 2) == ["Which?"]
     assert placed([f"See {mark}"], 0) == [f"See {mark}"]
     said = messages(f"See {mark}")[0]["content"]
-    assert said == [words(f"See {broken(mark, MARK)}")]
+    assert said == [words(f"See {broken(mark, TOKENS)}")]
     assert not MARK.search(said[0]["text"])
 
 
@@ -46,6 +46,21 @@ def test_marks_before_the_first_words_go_with_what_stands_around_them():
     assert placed(["<image>\n\n Which?"], 1, "\n") == ["\n Which?"]
     assert placed(["<image> Which?"], 1, "") == [" Which?"]
     assert placed(["A", "<image>B"], 1) == ["A", f"{PICTURE}B"]
+
+
+def test_one_mark_alone_counts_where_it_is_said_or_fits():
+    """What other programs do not read as a mark is words."""
+    assert placed(["<image>Is [IMG] one?"], 1, "") == ["Is [IMG] one?"]
+    assert placed([f"<image> {PICTURE} <image_pad>"], 1, "") == ["  <image_pad>"]
+    assert placed([f"{PICTURE}Is <image> one?"], 1, "", PICTURE) == ["Is <image> one?"]
+    assert placed(["Is [IMG] one?"], 1, "", "<image>") == ["Is [IMG] one?"]
+
+
+def test_marks_ahead_stay_where_more_than_what_belongs_to_them_stands_between():
+    assert placed(["<image>\n<image>\nWhich?"], 2, "\n") == ["Which?"]
+    assert placed(["<image>\n<image>\nWhich?"], 2, "") == [f"{PICTURE}\n{PICTURE}\nWhich?"]
+    assert placed(["<image><image>\nWhich?"], 2, "") == ["\nWhich?"]
+    assert placed(["<image>Which?"], 1, "", keep=True) == [f"{PICTURE}Which?"]
 
 
 def test_messages_have_pictures_where_they_stand():
@@ -73,7 +88,7 @@ def test_parts_give_the_text_back(pieces):
     found = parts(text)
     assert sum(part == IMAGE for part in found) == len(pieces) - 1
     said = "".join(PICTURE if part == IMAGE else part["text"] for part in found)
-    assert said == PICTURE.join(broken(piece, MARK) for piece in pieces)
+    assert said == PICTURE.join(broken(piece, TOKENS) for piece in pieces)
 
 
 def test_a_transcript_is_for_people():

@@ -6,8 +6,9 @@ from hypothesis import strategies as st
 
 from mixpo.config import build, plain
 from mixpo.errors import RecipeError
+from mixpo.messages import PICTURE, messages
 from mixpo.prompts import Style, Template, resolve_style, system_text, user_text
-from mixpo.records import Question
+from mixpo.records import Question, Turn
 from mixpo.responses import sample
 
 PLAIN = Question(id="q", text="How many?", answer="3")
@@ -101,3 +102,31 @@ def test_a_template_asks_every_question():
 def test_system_prompt_of_the_recipe_before_the_questions():
     assert system_text(PLAIN, "Be brief.") == "Be brief."
     assert system_text(PLAIN, "") == ""
+
+
+def pictured(images, text="See <image 1>: which?", choices=("<image 2>", "<image 3>"), **more):
+    return Question(id="q", text=text, images=tuple(f"s/{n}.png" for n in range(images)), choices=choices, **more)
+
+
+@pytest.mark.parametrize(
+    ("question", "prompt"),
+    [
+        (pictured(3), f"See {PICTURE}: which?\n(A) {PICTURE}\n(B) {PICTURE}"),
+        (pictured(1, choices=()), f"See {PICTURE}: which?"),
+        (pictured(1, text="<image 1> Which?", choices=()), "Which?"),
+        (pictured(2, text="<image1> or <image2>?", choices=()), f"{PICTURE} or {PICTURE}?"),
+        # A picture is named twice, or out of order, or not at all, or is not there.
+        (pictured(1, text="See <image 1>: is <image 1> red?", choices=()), "See <image 1>: is <image 1> red?"),
+        (pictured(2, text="<image 2> and <image 1>?", choices=()), "<image 2> and <image 1>?"),
+        (pictured(2, text="See <image 1>.", choices=()), "See <image 1>."),
+        (pictured(0, text="See <image 1>.", choices=()), "See <image 1>."),
+        (pictured(1, text="See <image 1> or <image>.", choices=()), "See <image 1> or <image>."),
+        (
+            pictured(1, text="See <image 1>.", choices=(), turns=(Turn(role="user", text=f"{PICTURE}?"),)),
+            "See <image 1>.",
+        ),
+    ],
+)
+def test_pictures_stand_where_their_numbers_do(question, prompt):
+    assert user_text(question, Style.PLAIN) == prompt
+    messages(prompt, len(question.images), turns=question.turns)

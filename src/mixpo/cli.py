@@ -192,22 +192,26 @@ def verify(
 def import_(
     recipe: Annotated[Path | None, typer.Argument(help="A YAML recipe; or give the three options below.")] = None,
     overrides: Overrides = None,
-    format: Annotated[str, typer.Option(help="trl, mmpr, ms-swift, llama-factory or rlaif-v.")] = "",
-    path: Annotated[Path | None, typer.Option(help="The file; for mmpr its meta.json.")] = None,
+    format: Annotated[str, typer.Option(help="trl, mmpr, ms-swift … (docs/formats.md).")] = "",
+    path: Annotated[Path | None, typer.Option(help="The file; for mmpr and llama-factory its folder.")] = None,
     image_root: Annotated[str, typer.Option(help="Where image paths start; else the file's folder.")] = "",
+    option: Annotated[list[str] | None, typer.Option(help="FIELD=VALUE: dataset, grounding, fetch_images.")] = None,
     out: Annotated[Path | None, typer.Option(help="Run folder that the pairs go to.")] = None,
 ) -> None:
     """Read preference pairs from somebody else's file into a run folder."""
     if recipe is not None:
         _run(recipe, overrides, "import")
     elif format and path and out:
+        import yaml
+
         from mixpo.config import build
         from mixpo.files import RunFiles
         from mixpo.fingerprints import fingerprint, save
         from mixpo.pairs.import_pairs import Config
         from mixpo.pairs.import_pairs import run as run_import
 
-        config = build(Config, {"format": format, "path": str(path), "image_root": image_root}, "")
+        more = {key: yaml.safe_load(value) for key, _, value in (each.partition("=") for each in option or ())}
+        config = build(Config, {**more, "format": format, "path": str(path), "image_root": image_root}, "")
         files = RunFiles(out)
         new = not files.pairs(config.name).paths()
         run_import(config, files)

@@ -12,7 +12,7 @@ RunFolder = Annotated[Path, typer.Argument(help="A run folder.")]
 
 def export(
     run: RunFolder,
-    format: Annotated[str, typer.Option(help="trl, mmpr, ms-swift, llama-factory or rlaif-v.")],
+    format: Annotated[str, typer.Option(help="trl, mmpr, ms-swift, llama-factory, rlaif-v, rlhf-v or spa-vl.")],
     out: Annotated[Path, typer.Option(help="A new folder.")],
     pairs: Annotated[str, typer.Option(help="The section with the pairs.")] = "pair",
     questions: Annotated[str, typer.Option(help="The section with their images; else as in the recipe.")] = "",

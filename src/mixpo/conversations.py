@@ -9,20 +9,18 @@ from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 from mixpo.errors import BadRow, DataError, Unsupported
-from mixpo.messages import MARK, PICTURE, VIDEO_MARK, count, kinds, placed
+from mixpo.messages import PICTURE, VIDEO_MARK, count, kinds, marks_in, placed
 from mixpo.records import Role, Turn
 from mixpo.values import parsed, short
 
 ROLES = {
     "human": Role.USER, "user": Role.USER,
-    "gpt": Role.ASSISTANT, "assistant": Role.ASSISTANT, "model": Role.ASSISTANT,
+    "gpt": Role.ASSISTANT, "assistant": Role.ASSISTANT, "model": Role.ASSISTANT, "bot": Role.ASSISTANT,
     "system": "system", "developer": "system",
 }  # fmt: skip
 """What speakers are called."""
 PICTURES = ("image", "image_url", "input_image")
 VIDEOS = ("video", "video_url", "input_video")
-VIDEO = "<video>"
-"""Stands for a part that is a video until it is known what the row shows (`mixpo.messages.VIDEO_MARK`)."""
 TEXTS = ("text", "input_text", "output_text")
 
 
@@ -41,33 +39,44 @@ class Conversation:
     """What the parts say of their pictures, in order: a path, bytes, a mapping; None: only that one stands there."""
     videos: list[Any] = field(default_factory=list)
     """The same of their videos: the part itself, which also says how fast it is shown."""
+    shows: list[str] = field(default_factory=list)
+    """Where parts show a video, what each part that is no text shows, in order: "image" or "video"."""
 
     @property
     def marks(self) -> int:
         """Places for pictures."""
-        return sum(len(MARK.findall(text)) for text in (*self._asked, self.text))
+        return marks_in(self.asked, self._mark)
 
     @property
-    def _asked(self) -> list[str]:
-        return [turn.text for turn in self.turns if turn.role == Role.USER]
+    def asked(self) -> list[str]:
+        """What the user says, turn by turn."""
+        return [*(turn.text for turn in self.turns if turn.role == Role.USER), self.text]
 
-    def with_pictures(self, images: int, after: str | None = None, videos: int = 0) -> "Conversation":
-        """The conversation with so many pictures in their places (`mixpo.messages.placed`); raises BadRow."""
-        given = [*self._asked, self.text]
+    @property
+    def _mark(self) -> str | None:
+        """Where parts name the pictures, what else looks like a mark is words."""
+        return PICTURE if self.pictures or self.videos else None
+
+    def with_pictures(
+        self, images: int, after: str | None = None, mark: str | None = None, keep: bool = False, videos: int = 0
+    ) -> "Conversation":
+        """The conversation with pictures and videos in their places (`mixpo.messages.placed`); raises BadRow."""
+        asked = [VIDEO_MARK.sub(PICTURE, text) for text in self.asked] if videos and not self._mark else self.asked
         try:
-            if videos:
-                kinds(given, images, videos)
-                given = [VIDEO_MARK.sub(PICTURE, text) for text in given]
-            texts = iter(placed(given, images + videos, after))
+            return self.saying(placed(asked, images + videos, after, self._mark or mark, keep))
         except DataError as error:
             raise BadRow(str(error)) from None
+
+    def saying(self, asked: Sequence[str]) -> "Conversation":
+        """The conversation with other texts for `asked`."""
+        texts = iter(asked)
         turns = tuple(replace(turn, text=next(texts)) if turn.role == Role.USER else turn for turn in self.turns)
         return replace(self, turns=turns, text=next(texts))
 
     def kinds(self, images: int, videos: int) -> list[str]:
         """What stands in each place, in order (`mixpo.messages.kinds`); raises BadRow."""
         try:
-            return kinds([*self._asked, self.text], images, videos)
+            return kinds(self.asked, images, videos, self.shows)
         except DataError as error:
             raise BadRow(str(error)) from None
 
@@ -99,8 +108,11 @@ class Shown(NamedTuple):
     """What the parts of a conversation show, in order."""
 
     pictures: list[Any]
-    videos: list[Any] | None
-    """None: the reader takes none."""
+    videos: list[Any]
+    kinds: list[str]
+    """Of each of both, "image" or "video"."""
+    filmed: bool
+    """Whether the reader takes videos."""
 
 
 def is_conversation(value: Any) -> bool:
@@ -118,20 +130,26 @@ def conversation(value: Any, *, videos: bool = False) -> Conversation:
     given = parsed(value)
     if not isinstance(given, list | tuple):
         raise BadRow(f"a conversation is a list of turns, not {short(value)}")
-    shown = Shown([], [] if videos else None)
-    said = [_turn(turn, shown) for turn in given]
+    shown = Shown([], [], [], videos)
+    said = []
+    for turn in given:
+        before = len(shown.kinds)
+        said.append(_turn(turn, shown))
+        if said[-1][0] != Role.USER and (others := shown.kinds[before:]):
+            raise Unsupported(f"a {'video' if 'video' in others else 'picture'} in a turn of the {said[-1][0]}")
     system = said.pop(0)[1] if said and said[0][0] == "system" else ""
     roles = [role for role, _ in said]
     if not roles or any(role != tuple(Role)[number % 2] for number, role in enumerate(roles)):
         spoken = ", ".join(map(str, roles)) or "nobody"
         raise BadRow(f"in a conversation user and assistant speak by turns, from the user on; here {spoken}")
     reply = said.pop()[1] if roles[-1] is Role.ASSISTANT else None
-    turns = tuple(Turn(role=Role(role), text=text) for role, text in said)
-    if any(PICTURE in turn.text for turn in turns if turn.role == Role.ASSISTANT) or PICTURE in (reply or ""):
-        raise Unsupported("a picture in an assistant's turn")
+    # No picture stands in what the assistant said before, whatever character somebody wrote.
+    turns = tuple(
+        Turn(role=Role(role), text=text if role is Role.USER else text.replace(PICTURE, "")) for role, text in said
+    )
     return Conversation(
         system=system, turns=turns[:-1], text=turns[-1].text, reply=reply, pictures=shown.pictures,
-        videos=shown.videos or [],
+        videos=shown.videos, shows=shown.kinds if shown.videos else [],
     )  # fmt: skip
 
 
@@ -159,10 +177,11 @@ def _turn(turn: Any, shown: Shown) -> tuple[str, str]:
         raise BadRow(f"a turn of a conversation has `role` and `content`, not {short(dict(turn))}")
     if name not in ROLES:
         raise Unsupported(f"a conversation with a turn of {name!r}")
-    return ROLES[name], content if isinstance(content, str) else "".join(_part(part, shown) for part in content)
+    role = ROLES[name]
+    return role, content if isinstance(content, str) else "".join(_part(part, role, shown) for part in content)
 
 
-def _part(part: Any, shown: Shown) -> str:
+def _part(part: Any, role: str, shown: Shown) -> str:
     if isinstance(part, str):
         return part
     if not isinstance(part, Mapping):
@@ -172,13 +191,16 @@ def _part(part: Any, shown: Shown) -> str:
         text = part.get("text")
         if not isinstance(text, str):
             raise BadRow(f"a part of a turn has no text: {short(dict(part))}")
-        return text
-    if kind in VIDEOS and shown.videos is not None:
+        # U+FFFC that somebody wrote is no picture.
+        return text.replace(PICTURE, "") if role is Role.USER else text
+    if kind in VIDEOS and shown.filmed:
         said = {key: value for key, value in part.items() if key != "type" and value is not None}
         shown.videos.append(said or None)
-        return VIDEO
+        shown.kinds.append("video")
+        return PICTURE
     if kind not in PICTURES:
         raise Unsupported(f"a part of the type {kind!r}")
     named = (part.get(name) for name in ("image", "image_url", "url", "path", "base64", "bytes"))
+    shown.kinds.append("image")
     shown.pictures.append(next((value for value in named if value is not None), None))
     return PICTURE

@@ -65,10 +65,15 @@ class Choice:
     """One of the completions in a reply."""
 
     text: str
+    """What was said, without the thought where the endpoint splits it off."""
     finish_reason: str
     """As the endpoint says it: "stop", "length", "content_filter" …; empty when it says nothing."""
     logps: tuple[float, ...] | None
     """Log-probability of each token, when asked for and given."""
+    reasoning: str = ""
+    """The thought before it, where the endpoint splits it off, without its tags."""
+    token_ids: tuple[int, ...] = ()
+    """All that was written, thought, tags and end token included; when asked for and given."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,14 +200,30 @@ def read_reply(row: Any) -> Reply:
 
 
 def _choice(row: Mapping[str, Any]) -> Choice:
-    text = row["message"].get("content") or ""
+    message = row["message"]
+    said, thought = _parts(message.get("content"))
     content = (row.get("logprobs") or {}).get("content")
     return Choice(
-        # Half a surrogate pair is valid JSON and no valid text.
-        text=text.encode(errors="replace").decode(),
+        text=_valid(said),
         finish_reason=row.get("finish_reason") or "",
         logps=None if content is None else tuple(float(token["logprob"]) for token in content),
+        reasoning=_valid(message.get("reasoning_content") or message.get("reasoning") or thought),
+        token_ids=tuple(map(int, row.get("token_ids") or ())),
     )
+
+
+def _parts(content: Any) -> tuple[str, str]:
+    """What a message says and what it thinks: a text, or a list of parts of which some are `thinking` (Mistral)."""
+    if not isinstance(content, list):
+        return content or "", ""
+    said = "".join(part["text"] for part in content if part["type"] == "text")
+    thoughts = [part["thinking"] for part in content if part["type"] == "thinking"]
+    return said, "".join(one if isinstance(one, str) else _parts(one)[0] for one in thoughts)
+
+
+def _valid(text: str) -> str:
+    """Half a surrogate pair is valid JSON and no valid text."""
+    return text.encode(errors="replace").decode()
 
 
 def _passing(error: BaseException) -> bool:

@@ -42,6 +42,10 @@ class ImageError(UserError):
     """An image that cannot be opened safely; steps turn it into a `Dropped` record."""
 
 
+class MissingImage(ImageError):
+    """An image that is not where its path says: perhaps paths start at another folder."""
+
+
 class MissingExtra(UserError):
     """A library that an optional part needs is not installed."""
 

@@ -63,13 +63,13 @@ def fingerprint(step: str, config: Any, digests: Mapping[str, str], before: Fing
 
 
 def deciding(config: Any) -> dict[str, Any]:
-    """The plain values of a config without those that decide nothing (`RUNTIME`), nested ones too."""
-    runtime, found = getattr(config, "RUNTIME", ()), {}
+    """The plain values of a config without those that decide nothing (`RUNTIME`, its `idle`), nested ones too."""
+    runtime, found = (*getattr(config, "RUNTIME", ()), *getattr(config, "idle", ())), {}
     for item in dataclasses.fields(config):
         if item.name not in runtime:
             value = getattr(config, item.name)
             found[item.name] = deciding(value) if dataclasses.is_dataclass(value) else plain(value)
-            if isinstance(value, dict):  # of `trainer: {…}`, some keys decide nothing
+            if isinstance(found[item.name], dict):  # of `trainer: {…}` and `images: {…}`, some keys decide nothing
                 found[item.name] = {k: v for k, v in found[item.name].items() if f"{item.name}.{k}" not in runtime}
     return found
 
@@ -187,7 +187,7 @@ def _user_files(config: Any) -> Iterator[tuple[str, Path, bool]]:
         path = Path(os.path.expanduser(os.path.expandvars(name)))
         if path.exists():
             yield name, path, False
-            if path.name == "meta.json":  # InternVL's: the rows lie in the files that it names
+            if path.name in ("meta.json", "dataset_info.json"):  # the rows lie in the files that these name
                 yield f"{name}: annotations", path.parent, False
     models = [getattr(config, "model", ""), *(getattr(config, "models", None) or {}).values()]
     for model in dict.fromkeys(models):
@@ -216,7 +216,7 @@ def named_models(values: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
             yield place, model
 
 
-FOREIGN = ("extra", "trainer", "meta")
+FOREIGN = ("extra", "trainer", "meta", "chat_template")
 """Fields that hold what is another program's: a `path` in them is none of ours."""
 ELSEWHERE = ("openai_server", "scripted")
 """Backends to which a model is a name: a server's path is not this machine's."""

@@ -3,6 +3,7 @@
 import base64
 import io
 import json
+import math
 import struct
 import warnings
 from functools import cache
@@ -118,6 +119,25 @@ def rgb(image: "Image") -> "Image":
         ground = Image.new("RGBA", image.size, "white")
         image = Image.alpha_composite(ground, image.convert("RGBA"))
     return image.convert("RGB")
+
+
+def resized(image: "Image", min_pixels: int | None, max_pixels: int | None) -> "Image":
+    """The picture with at least `min_pixels` and at most `max_pixels` (width times height), its sides in proportion as
+    far as whole numbers allow; itself where it is within them, or where they are None."""
+    from PIL.Image import Resampling
+
+    width, height = image.size
+    if max_pixels is not None and width * height > max_pixels:
+        scale = math.sqrt(max_pixels / (width * height))
+        wide, high = max(1, math.floor(width * scale)), max(1, math.floor(height * scale))
+    elif min_pixels is not None and width * height < min_pixels:
+        scale = math.sqrt(min_pixels / (width * height))
+        wide, high = math.ceil(width * scale), math.ceil(height * scale)
+    else:
+        return image
+    if max_pixels is not None and wide * high > max_pixels:  # a side of one pixel, or limits that are nearly the same
+        wide, high = min(wide, max(1, max_pixels // high)), min(high, max_pixels)
+    return image.resize((wide, high), Resampling.BICUBIC)
 
 
 def data_url(image: "Image") -> str:

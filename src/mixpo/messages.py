@@ -5,6 +5,7 @@ placeholder in text for an otherwise unspecified object" (Unicode standard, sect
 pictures first. Other programs write a mark of their model's family there, `<image>` or one of `MARK`.
 """
 
+import itertools
 import re
 from collections.abc import Sequence
 from typing import Any
@@ -13,6 +14,8 @@ from mixpo.errors import DataError
 from mixpo.records import Role, Turn
 
 PICTURE = "\N{OBJECT REPLACEMENT CHARACTER}"
+IMAGE = "<image>"
+"""The mark that most programs write."""
 MARK = re.compile(
     "|".join(
         (
@@ -45,6 +48,24 @@ VIDEO_MARK = re.compile(
 )
 """What a video's place is called."""
 ANY_MARK = re.compile(f"(?P<video>{VIDEO_MARK.pattern})|{MARK.pattern}")
+
+FRAME = re.compile(
+    "|".join(
+        (
+            r"<\|(?:im_start|im_end|endoftext|end|user|assistant|system)\|>",  # ChatML, Qwen, InternVL, Phi-3
+            r"<\|(?:begin_of_text|end_of_text|start_header_id|end_header_id|eot_id|eom_id)\|>",  # Llama 3
+            r"<(?:start_of_turn|end_of_turn|bos|eos)>",  # Gemma
+            r"\[/?(?:INST|SYSTEM_PROMPT)\]|\[IMG_(?:BREAK|END)\]",  # Mistral
+            r"<end_of_utterance>|<fake_token_around_image>|<global-img>",  # Idefics, SmolVLM
+            r"<\|vision_(?:start|end)\|>|<end_of_image>|</?img>",
+            r"</?s>",  # Llama 2, LLaVA
+        )
+    )
+)
+"""What frames turns and pictures in the prompts of any family; a server would read its own in a text."""
+TOKENS = re.compile(f"{ANY_MARK.pattern}|{FRAME.pattern}")
+NUMBERED = re.compile(r"<image ?([1-9]\d?)>")
+"""A picture's place, by the picture's number."""
 
 
 def messages(
@@ -83,7 +104,7 @@ def parts(text: str) -> list[dict[str, Any]]:
 
 
 def text_part(text: str) -> dict[str, Any]:
-    return {"type": "text", "text": broken(text, ANY_MARK)}
+    return {"type": "text", "text": broken(text, TOKENS)}
 
 
 def broken(text: str, marks: re.Pattern[str]) -> str:
@@ -91,36 +112,66 @@ def broken(text: str, marks: re.Pattern[str]) -> str:
     return marks.sub(lambda mark: re.sub(r"([<\[])(?=\S)", r"\1 ", mark[0]), text)
 
 
-def placed(texts: Sequence[str], images: int, after: str | None = None) -> list[str]:
-    """Texts of user turns as other programs write them, their marks (`MARK`) made places of the pictures.
+def placed(
+    texts: Sequence[str], images: int, after: str | None = None, mark: str | None = None, keep: bool = False
+) -> list[str]:
+    """Texts of user turns as other programs write them, their marks made places of the pictures.
 
-    A text without a mark for any picture, or for no pictures at all, is as it was; marks that all stand before
-    the first words go, with the white space around them, or with `after` behind each. Raises DataError when marks and
-    pictures are not as many.
+    `mark` is the only text that marks a place; None: any of `MARK`, or `<image>` alone where that fits the pictures.
+    A text without a mark for any picture, or for no pictures at all, is as it was. Marks that all stand before the
+    first words go, with the white space around them, or with no more than `after` behind each; unless `keep`.
+
+    Raises DataError when marks and pictures are not as many.
     """
-    marks = sum(len(MARK.findall(text)) for text in texts)
+    if mark is None and marks_in(texts) != images == marks_in(texts, IMAGE):
+        mark = IMAGE
+    marks = marks_in(texts, mark)
     if not images or not marks:
         return [text.replace(PICTURE, "") for text in texts]
     if marks != images:
         raise DataError(f"the text has {count(marks, 'place')} for {count(images, 'picture')}; they must be equal")
-    first, *others = (MARK.sub(PICTURE, text) for text in texts)
-    ahead = first.lstrip(f"{PICTURE} \t\r\n")
-    if PICTURE in ahead or any(PICTURE in text for text in others):
+    first, *others = (MARK.sub(lambda found: _place(found[0], mark), text) for text in texts)
+    if keep:
         return [first, *others]
-    if after is None or not first.startswith(f"{PICTURE}{after}" * images):
-        return [ahead, *others]
-    return [first.removeprefix(f"{PICTURE}{after}" * images), *others]
+    if after is None:
+        ahead = first.lstrip(f"{PICTURE} \t\r\n")
+        return [first if PICTURE in ahead or any(PICTURE in text for text in others) else ahead, *others]
+    whole = re.match(f"(?:{PICTURE}(?:{re.escape(after)})?){{{images}}}", first)
+    return [first[whole.end() :] if whole else first, *others]
 
 
-def kinds(texts: Sequence[str], images: int, videos: int) -> list[str]:
+def marks_in(texts: Sequence[str], mark: str | None = None) -> int:
+    """Places for pictures in texts, where `mark` alone marks one, or any of `MARK` does (None)."""
+    return sum(mark in (None, found) for text in texts for found in MARK.findall(text))
+
+
+def _place(found: str, mark: str | None) -> str:
+    if mark in (None, found):
+        return PICTURE
+    return "" if found == PICTURE else found
+
+
+def numbered(text: str, images: int) -> str:
+    """A text with `<image 1>`, `<image 2>` … (MMMU, and VLMEvalKit after it) made places of the pictures.
+
+    Where they do not name each picture once and in order, the text is as it was: then they are words.
+    """
+    names = [int(number) for number in NUMBERED.findall(text)]
+    if not names or names != list(range(1, images + 1)) or MARK.search(text):
+        return text
+    return placed([NUMBERED.sub(PICTURE, text)], images)[0]
+
+
+def kinds(texts: Sequence[str], images: int, videos: int, named: Sequence[str] = ()) -> list[str]:
     """Of each place of such texts, in order, whether an "image" or a "video" stands there.
 
-    Texts without a mark show their images first, then the videos. Raises DataError when there are videos, and marks of
-    either kind are not as many as what is to stand there.
+    `named`: what they are, where it is not the texts that say it. Texts without a mark show their images first, then
+    the videos. Raises DataError when there are videos, and marks of either kind are not as many as what is to stand
+    there.
     """
     if not videos:
         return ["image"] * images
-    found = ["video" if mark["video"] else "image" for text in texts for mark in ANY_MARK.finditer(text)]
+    found = list(named) or ["video" if mark["video"] else "image" for text in texts for mark in ANY_MARK.finditer(text)]
     wanted = ["image"] * images + ["video"] * videos
     if found and sorted(found) != wanted:
         places, given = (
@@ -135,16 +186,21 @@ def count(number: int, thing: str) -> str:
     return f"{number} {thing}{'' if number == 1 else 's'}"
 
 
+def spoken(text: str, system: str = "", turns: Sequence[Turn] = ()) -> list[tuple[str, str]]:
+    """Who says what up to the answer, for people: roles and words, `[picture 1]` where a picture stands."""
+    number = itertools.count(1)
+    said = [("system", system), *((str(turn.role), turn.text) for turn in turns), (str(Role.USER), text)]
+    return [
+        (role, re.sub(PICTURE, lambda _: f"[picture {next(number)}]", words))
+        for place, (role, words) in enumerate(said, 1)
+        if words or place == len(said)
+    ]
+
+
 def transcript(text: str, system: str = "", turns: Sequence[Turn] = ()) -> str:
-    """The conversation for people, and for models that read it as text: `[picture 1]` where one stands.
+    """The conversation for people, and for models that read it as text (`spoken`).
 
     A prompt of one turn is its text alone.
     """
-    lines = [
-        f"[{role}] {words}"
-        for role, words in (("system", system), *((turn.role, turn.text) for turn in turns))
-        if words
-    ]
-    whole = "\n".join([*lines, f"[{Role.USER}] {text}"]) if lines else text
-    pieces = whole.split(PICTURE)
-    return pieces[0] + "".join(f"[picture {number}]{piece}" for number, piece in enumerate(pieces[1:], 1))
+    said = spoken(text, system, turns)
+    return said[0][1] if len(said) == 1 else "\n".join(f"[{role}] {words}" for role, words in said)

@@ -2,12 +2,9 @@
 
 import logging
 import time
-from collections import Counter
 from collections.abc import Iterable, Iterator
 from functools import cache
 from typing import Any, TypeVar
-
-from mixpo.records import Dropped, DropReason
 
 T = TypeVar("T")
 LABEL = 22
@@ -27,23 +24,6 @@ def console() -> Any:
 def say(text: str) -> None:
     """One line for the user, no markup."""
     console().print(text, markup=False)
-
-
-def telling_left_out(records: Iterable[T], name: str) -> Iterator[T]:
-    """The records; at their end a line for the user of those that were left out, by reason, and why the first was.
-
-    Responses that were not drawn since there were enough (`DropReason.BALANCED`) are no loss.
-    """
-    reasons: Counter[str] = Counter()
-    first: Dropped | None = None
-    for record in records:
-        yield record
-        if isinstance(record, Dropped) and record.reason is not DropReason.BALANCED:
-            first = first or record
-            reasons[record.reason] += record.count
-    if first is not None:
-        listed = ", ".join(f"{number:,} {reason}" for reason, number in sorted(reasons.items()))
-        say(f"{name}: left out: {listed}; {first.id}, because {first.detail or first.reason}")
 
 
 def show_warnings(level: int | str = logging.WARNING) -> None:

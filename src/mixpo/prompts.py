@@ -12,6 +12,7 @@ from typing import overload
 
 from mixpo.errors import FieldError
 from mixpo.instructions import ENGLISH, INSTRUCTIONS, language_of
+from mixpo.messages import PICTURE, numbered
 from mixpo.records import Question
 
 THOUGHTS = (
@@ -19,6 +20,31 @@ THOUGHTS = (
     *(("[think]", "[/think]"), ("◁think▷", "◁/think▷"), ("<|begin_of_thought|>", "<|end_of_thought|>")),
 )
 """Tags, in lower case, between which reasoning models think: nothing there is an answer."""
+
+
+END_OF_TURN = r"(?:</s>|<\|(?:im_end|endoftext|eot_id|end|eos)\|>|<end_of_(?:turn|utterance)>|<eos>)"
+"""Pattern of the tokens that end a turn, as text."""
+
+
+def thought_tags(template: str) -> tuple[str, str]:
+    """The tags of the thoughts that a chat template speaks of; the usual ones when it speaks of none."""
+    lower = template.lower()
+    for tags in THOUGHTS:
+        places = [lower.find(tag) for tag in tags]
+        if max(places) >= 0:
+            opening, closing = (
+                tag if at < 0 else template[at : at + len(tag)] for at, tag in zip(places, tags, strict=True)
+            )
+            return opening, closing
+    return THOUGHTS[0]
+
+
+def is_thinking(text: str, thought_open: bool = False) -> bool:
+    """Whether a text ends inside a thought; `thought_open`: it began in one."""
+    lower = text.lower()
+    closed = max(lower.rfind(closing) for _, closing in THOUGHTS)
+    opened = max(lower.rfind(opening) for opening, _ in THOUGHTS)
+    return opened > closed or (thought_open and closed < 0)
 
 
 def opens_thought(prompt: str) -> bool:
@@ -140,7 +166,14 @@ def letter(number: int) -> str:
 def user_text(question: Question, style: Style | Template) -> str:
     """The user turn's text: the recipe's own prompt, filled in; or question, options and instruction in the question's
     language, a line each; or a benchmark's own wording of it, where the question carries one for the style
-    (`meta["prompts"]`)."""
+    (`meta["prompts"]`). Pictures stand where `<image 1>` … name them, in the text or in an option (`numbered`)."""
+    text = _user_text(question, style)
+    if any(PICTURE in turn.text for turn in question.turns):
+        return text
+    return numbered(text, len(question.images))
+
+
+def _user_text(question: Question, style: Style | Template) -> str:
     options = option_lines(question.choices)
     if isinstance(style, Template):
         return style.fill(question.text, options)

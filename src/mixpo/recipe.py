@@ -3,7 +3,7 @@
 name: quickstart
 run: runs/quickstart          # the run folder
 seed: 0                       # fills `seed` of every section that does not state it
-model: base                   # the same for `model`, and for `system`, the system prompt
+model: base                   # the same for `model`, `system` (the system prompt), `images` and `chat_template`
 rounds: 1                     # more: sample again with the trained model, and train on from it
 steps:                        # sections, in order; a section is named after its step …
   questions: {…}
@@ -22,7 +22,7 @@ from mixpo.config import build, refuse_unknown
 from mixpo.errors import RecipeError
 
 T = TypeVar("T")
-SHARED = ("seed", "model", "system")
+SHARED = ("seed", "model", "system", "images", "chat_template")
 TOP_LEVEL = ("name", "run", *SHARED, "rounds", "steps", "versions")
 """`versions` is what a run folder's resolved recipe says of the run that wrote it; it is read over."""
 
@@ -63,7 +63,7 @@ class Recipe:
         return f"{self.path}{line}: {key}" if key else f"{self.path}{line}"
 
     def config(self, section: Section, config_type: type[T]) -> T:
-        """The section's dataclass; what is `SHARED` and `name` are filled in where it has such a field."""
+        """The section's dataclass; its name and what is `SHARED` are filled in where it has such a field."""
         names = {field.name for field in dataclasses.fields(config_type)}  # type: ignore[arg-type]
         values = {key: value for key, value in self.shared.items() if key in names}
         if section.values.get("name", section.name) != section.name:
@@ -71,7 +71,15 @@ class Recipe:
             raise RecipeError(f"{where}: a section's name is what it stands under; rename the section")
         if "name" in names:
             values["name"] = section.name
-        return build(config_type, {**values, **section.values}, f"steps.{section.name}", self.at)
+        where = f"steps.{section.name}"
+
+        def at(place: str) -> str:
+            """Of a value that the section does not state itself: where the recipe's top does."""
+            shared = place.removeprefix(f"{where}.")
+            name = shared.partition(".")[0]
+            return self.at(shared if name in self.shared and name not in section.values else place)
+
+        return build(config_type, {**values, **section.values}, where, at)
 
 
 def load_recipe(path: Path | str, overrides: typing.Sequence[str] = ()) -> Recipe:
@@ -155,7 +163,7 @@ def _note_lines(node: yaml.Node, prefix: str, lines: dict[str, int]) -> None:
 
 
 def _apply(raw: dict, override: str) -> None:
-    """`sample.n=8` sets it in section `sample`; `seed=1` at the top."""
+    """`sample.n=8` sets it in section `sample`; `seed=1` and `images.max_pixels=200000` at the top."""
     key, equals, text = override.partition("=")
     if not equals or not key:
         raise RecipeError(f"override {override!r}: write it as section.field=value")
@@ -164,7 +172,8 @@ def _apply(raw: dict, override: str) -> None:
     except yaml.YAMLError as error:
         raise RecipeError(f"override {override!r}: the value is not valid YAML") from error
     *parents, last = key.split(".")
-    if parents or last not in TOP_LEVEL:
+    at_top = parents[0] in SHARED and parents[0] not in (raw.get("steps") or {}) if parents else last in TOP_LEVEL
+    if not at_top:
         parents = ["steps", *parents]
     place = raw
     for number, parent in enumerate(parents):

@@ -81,6 +81,8 @@ class DropReason(StrEnum):
     REFUSED = "refused"
     """The server that serves the model would not answer, or kept failing on this one."""
     COMPLETION_TOO_LONG = "completion_too_long"
+    RESERVED_TOKEN = "reserved_token"
+    """A completion has a token that stands for an image or ends a turn: no model can be trained on it."""
     ALL_CORRECT = "all_correct"
     NONE_CORRECT = "none_correct"
     UNDECIDED = "undecided"
@@ -89,6 +91,8 @@ class DropReason(StrEnum):
     EMPTY = "empty"
     TRUNCATED = "truncated"
     NO_GROUND_TRUTH = "no_ground_truth"
+    NO_IMAGE = "no_image"
+    """A question without a picture, where the method is about what the picture shows (DropoutNTP)."""
     BALANCED = "balanced"
     """Responses that were not drawn: the question had enough right and enough wrong ones."""
     TOO_HARD = "too_hard"
@@ -177,6 +181,8 @@ class Demonstration:
     """The last user turn's text; U+FFFC: a picture's place (`mixpo.messages`)."""
     text: str
     """The completion, end-of-turn token excluded."""
+    ended: bool = True
+    """Whether an end-of-turn token is learned after it; false: the text was cut."""
     images: tuple[str, ...] = ()
     """Paths `<root name>/<relative path>` (`mixpo.images.ImageRoots`)."""
     videos: tuple[Video, ...] = ()
@@ -214,6 +220,8 @@ class Response:
     """Summed log-probability (nats, temperature 1) of the completion, when asked for."""
     thought_open: bool = False
     """Whether the chat template opened a thought at the prompt's end: the text then begins in one, without a tag."""
+    canonical: bool = True
+    """Whether the model's tokenizer makes `token_ids` of `text`; where not, a pair carries them."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -238,6 +246,8 @@ class Continuation:
     """Tokens written after the kept part, end-of-turn included."""
     response_tokens: int = 0
     """Tokens of the response that was cut, end-of-turn included: with the above, what the pair cost."""
+    token_ids: tuple[int, ...] = ()
+    """The tokens of `text`, end-of-turn excluded, where the model's tokenizer would make others of it; else empty."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -305,6 +315,12 @@ class PreferencePair:
     rejected_ended: bool = True
     """Whether the model ended the rejected completion itself. If the token limit cut it there is no end-of-turn
     token to score: appending one would teach the model not to stop."""
+    chosen_ended: bool = True
+    """The same of the chosen one; `pair` chooses none that the limit cut, other people's files may."""
+    chosen_token_ids: tuple[int, ...] = ()
+    """The tokens that were sampled, end-of-turn excluded, where the tokenizer would make others of the text; else
+    empty."""
+    rejected_token_ids: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mixpo.errors import ImageError, MissingExtra
+from mixpo.errors import DataError, ImageError, MissingExtra
 from mixpo.images import BROKEN, MAX_PIXELS, ImageRoots, rgb
 from mixpo.records import Video
 
@@ -28,7 +28,7 @@ CONTAINERS = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpeg,mpegts,ogg,flv,asf"
 
 @dataclass(frozen=True, kw_only=True)
 class FramesConfig:
-    """Which frames of a video are looked at."""
+    """Which frames of a video are looked at; a part of `mixpo.model_inputs.ImagesConfig`."""
 
     fps: float = 2.0
     """Frames a second that are taken of a video."""
@@ -80,6 +80,18 @@ def opened(images: Sequence[str], videos: Sequence[Video], roots: ImageRoots) ->
             raise ImageError(f"a video of {video.frames} frames must have that many, of one size, not {sizes}")
         pictures[video.start : end] = [Frames(frames, video.fps)]
     return pictures
+
+
+def places(images: int, videos: Sequence[Video]) -> tuple[int, tuple[int, ...]]:
+    """How many places a text has for what a record with so many images shows, and which of them are its videos'.
+
+    Raises DataError for videos that have more frames than there are images.
+    """
+    if any(video.start + video.frames > images for video in videos):
+        raise DataError(f"the frames of its videos are not among its {images} images")
+    before = list(itertools.accumulate((video.frames for video in videos), initial=0))
+    numbers = tuple(video.start - before[number] + number for number, video in enumerate(videos))
+    return images - before[-1] + len(videos), numbers
 
 
 def videos_among(shown: Sequence[Any]) -> tuple[int, ...]:

@@ -1,3 +1,5 @@
+import copy
+
 import pytest
 import torch
 from PIL import Image
@@ -51,10 +53,28 @@ def test_text_only_rows_have_no_image_inputs(processor):
     assert Encoder(processor, needs_rejected=False)({"prompt": "How many?", "chosen": "3"}).image_inputs == {}
 
 
-@pytest.mark.parametrize("text", ["see <IMG_CONTEXT> there", "done<|im_end|> more"])
-def test_a_completion_that_imitates_an_image_or_an_end_of_turn_is_refused(processor, text):
-    with pytest.raises(DataError, match="stands for an image or ends a turn"):
-        Encoder(processor).completion_ids(text)
+@pytest.mark.parametrize(
+    ("text", "read"),
+    [
+        ("see <IMG_CONTEXT> there", "see < IMG_CONTEXT> there<|im_end|>"),
+        ("done<|im_end|> more", "done< |im_end|> more<|im_end|>"),
+        ("done<|im_end|>", "done<|im_end|>"),
+        ("done <|im_end|>\n<|im_end|>\n", "done<|im_end|>"),
+        ("a <image> of <end_of_turn>", "a <image> of <end_of_turn><|im_end|>"),
+    ],
+)
+def test_a_completion_that_imitates_an_image_or_an_end_of_turn_is_words(processor, text, read):
+    encoder = Encoder(processor)
+    ids = encoder.completion_ids(text)
+    assert decode(processor, ids) == read
+    assert not encoder.chat.reserved.intersection(ids[:-1])
+
+
+def test_an_end_of_turn_that_is_no_mark_to_break_is_refused(processor):
+    named = copy.deepcopy(processor)
+    named.tokenizer.add_special_tokens({"eos_token": "FIN"})
+    with pytest.raises(DataError, match="'FIN', which stands for an image or ends a turn"):
+        Encoder(named).completion_ids("FIN or not")
 
 
 def test_supervised_training_does_not_encode_rejected_completions(processor):
@@ -79,14 +99,32 @@ def test_long_completions_are_refused_or_cut(processor):
 
 
 def test_empty_completions_are_refused(processor):
-    with pytest.raises(DataError, match="no token to train on"):
-        Encoder(processor)({"prompt": "How many?", "chosen": "", "rejected": "b"})
+    for empty in ("", "<|im_end|>\n"):
+        with pytest.raises(DataError, match="no token to train on"):
+            Encoder(processor)({"prompt": "How many?", "chosen": empty, "rejected": "b"})
 
 
 def test_a_rejected_completion_that_the_limit_cut_has_no_end_token(processor):
     row = {"prompt": "How many?", "chosen": "3", "rejected": "four", "rejected_ended": False}
     example = Encoder(processor)(row)
     assert [decode(processor, ids) for ids in example.completions] == ["3<|im_end|>", "four"]
+
+
+def test_a_chosen_completion_may_say_that_the_limit_cut_it(processor):
+    """`datasets` has None for rows that do not say it."""
+    row = {"prompt": "How many?", "chosen": "3", "rejected": "four", "chosen_ended": False, "rejected_ended": None}
+    example = Encoder(processor)(row)
+    assert [decode(processor, ids) for ids in example.completions] == ["3", "four<|im_end|>"]
+
+
+def test_sampled_tokens_are_taken_where_they_say_the_text(processor):
+    letters = [processor.tokenizer.encode(letter, add_special_tokens=False)[0] for letter in "There"]
+    row = {"prompt": "How many?", "chosen": "There", "rejected": "There", "rejected_token_ids": tuple(letters)}
+    encoder = Encoder(processor)
+    chosen, rejected = encoder(row).completions
+    assert rejected == [*letters, encoder.end_id]
+    assert len(chosen) < len(rejected)
+    assert encoder({**row, "rejected": "Three"}).completions[1] == encoder.completion_ids("Three")
 
 
 def described(colour, **more):

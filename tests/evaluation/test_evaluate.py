@@ -3,6 +3,7 @@
 import json
 import os
 import random
+import re
 import signal
 import subprocess
 import sys
@@ -23,6 +24,7 @@ from mixpo.evaluation.scores import (
 )
 from mixpo.evaluation.statistics import mcnemar, newcombe, wilson
 from mixpo.files import RunFiles
+from mixpo.model_inputs import ImagesConfig
 from mixpo.pipeline import resolve
 from mixpo.prompts import Style, Template
 from mixpo.recipe import load_recipe
@@ -284,6 +286,7 @@ from conftest import written
 from mixpo.config import build
 from mixpo.evaluation.evaluate import Config, evaluate
 from mixpo.files import RunFiles
+from mixpo.model_inputs import ImagesConfig
 
 def make(_, path):
     backend = written(path)
@@ -417,6 +420,31 @@ def test_answers_drawn_in_another_way_are_refused(answer_all, config, tmp_path, 
     if noted:
         with pytest.raises(UserError, match="holds answers to 'mine' with max_new_tokens 20, not 30"):
             answer_all(replace(config, max_new_tokens=30), tmp_path / "run")
+
+
+@pytest.mark.parametrize(
+    ("other", "says"),
+    [
+        ({"images": ImagesConfig(max_pixels=500)}, "images None, not {'max_pixels': 500}"),
+        ({"chat_template": {"enable_thinking": False}}, "chat_template None, not {'enable_thinking': False}"),
+    ],
+)
+def test_pictures_and_templates_belong_to_how_a_benchmark_is_answered(answer_all, config, tmp_path, other, says):
+    inner = answer_all(config, tmp_path / "run")
+    assert list(read_json(inner.json("benchmarks/mine"))) == [
+        "samples", "temperature", "top_k", "seed", "max_new_tokens",
+    ]  # fmt: skip
+    with pytest.raises(UserError, match=re.escape(f"holds answers to 'mine' with {says}")):
+        answer_all(replace(config, **other), tmp_path / "run")
+    answer_all(replace(config, **other), tmp_path / "other")
+    with pytest.raises(UserError, match="holds answers to 'mine' with .*, not None"):
+        answer_all(config, tmp_path / "other")
+
+
+def test_a_word_that_one_of_several_models_does_not_know_is_left_out_for_it():
+    given = Config(models={"a": "base"}, benchmarks=AMBIGUOUS, chat_template={"enable_thinking": False})
+    assert not given.inputs.strict
+    assert given.inputs.chat_template == {"enable_thinking": False}
 
 
 def test_nothing_is_refused_before_anything_is_answered(answer_all, config, tmp_path):

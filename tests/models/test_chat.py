@@ -99,6 +99,35 @@ def test_images_and_placeholders_must_agree():
         as_messages(named, images=2)
 
 
+def test_tokens_of_the_template_are_words_in_texts(internvl):
+    """Those that no other family has, too: what the template writes is asked of it."""
+    processor = copy.deepcopy(internvl[1])
+    processor.tokenizer.add_special_tokens({"additional_special_tokens": ["<turn_is_over>", "<other>"]})
+    chat = with_template(processor, lambda template: template.replace("<|im_end|>", "<turn_is_over>"))
+    text = chat.render("Is <turn_is_over> or <other> here?")
+    assert text == "<|im_start|>user\nIs < turn_is_over> or <other> here?<turn_is_over>\n<|im_start|>assistant\n"
+
+
+def test_a_template_that_leaves_out_what_is_said_is_refused(internvl):
+    chat = with_template(internvl[1], lambda template: template.replace("message['content']", "message['content'][:1]"))
+    parts = [{"type": "text", "text": "Is "}, {"type": "image"}, {"type": "text", "text": "red?"}]
+    assert "red?" in Chat(internvl[1]).render([{"role": "user", "content": parts}], 1)
+    with pytest.raises(DataError, match="leaves out what the user turn says"):
+        chat.render([{"role": "user", "content": parts}], 1)
+
+
+@pytest.mark.parametrize("words", ["message['content']", "message['content'] ~ ''"])
+def test_templates_that_take_words_as_text(internvl, words):
+    """One refuses a list, the other writes it out."""
+    template = "{% for message in messages %}{{ '<|im_start|>' + " + words + " + '<|im_end|>' }}{% endfor %}"
+    chat = with_template(internvl[1], lambda _: template)
+    assert chat.text_roles == {"user", "assistant", "system"}
+    assert chat.render("How many?") == "<|im_start|>How many?<|im_end|>"
+    with pytest.raises(DataError, match="takes no pictures in the user turn"):
+        chat.render("How many?", 1)
+    assert chat.closing_token == chat.tokenizer.convert_tokens_to_ids("<|im_end|>")
+
+
 def test_a_completion_is_one_message():
     assert text_of([{"role": "assistant", "content": [{"type": "text", "text": "a"}, {"text": "b"}]}]) == "ab"
     with pytest.raises(DataError, match="must be one assistant message, not 2"):

@@ -1,5 +1,6 @@
 import random
 from collections import Counter
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -46,6 +47,39 @@ def make(question, judged, **limits):
 
 def reasons(dropped):
     return {record.reason: record.count for record in dropped}
+
+
+def cut(one):
+    response, verdict = one
+    return replace(response, finish_reason=FinishReason.LENGTH), verdict
+
+
+def test_a_right_response_that_the_limit_cut_is_not_chosen(question, judged):
+    """It gave its answer and went on: chosen and scored with an end token, it would teach to end anywhere."""
+    first, *others = judged("ccii")
+    pairs, dropped = make(question(), [cut(first), *others])
+    assert {pair.chosen_id for pair in pairs} == {"q/1"}
+    assert len(pairs) == 2
+    assert reasons(dropped) == {DropReason.TRUNCATED: 1}
+    pairs, dropped = make(question(), [cut(first), *others[1:]])
+    assert not pairs
+    assert reasons(dropped) == {DropReason.TRUNCATED: 1, DropReason.NONE_CORRECT: 1}
+
+
+def test_of_two_that_say_the_same_the_one_that_ended_is_kept(question, judged):
+    first, *others = judged("cci", texts=["the same", "the same", "other"])
+    pairs, dropped = make(question(), [cut(first), *others])
+    assert [pair.id for pair in pairs] == ["q/1>2"]
+    assert reasons(dropped) == {DropReason.SAME_TEXT: 1}
+
+
+def test_tokens_are_carried_only_where_the_text_does_not_say_them(question, judged):
+    (right, verdict), *others = judged("ci")
+    right = replace(right, token_ids=(5, 6))
+    ((pair,), _) = make(question(), [(right, verdict), *others])
+    assert (pair.chosen_token_ids, pair.rejected_token_ids) == ((), ())
+    ((pair,), _) = make(question(), [(replace(right, canonical=False), verdict), *others])
+    assert (pair.chosen_token_ids, pair.rejected_token_ids) == ((5, 6), ())
 
 
 def test_right_is_preferred_to_wrong_and_format_failures_are_kept_apart(question, judged):

@@ -1,14 +1,19 @@
 """Pass rates, their histogram, the filter, and the export for reinforcement learning."""
 
 import json
+from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from mixpo.errors import DataError, UserError
 from mixpo.files import RunFiles
+from mixpo.images import ImageRoots
+from mixpo.messages import PICTURE
 from mixpo.pairs.build import Config
-from mixpo.pairs.difficulty import Range, bin_of, export, pass_rate
-from mixpo.records import AnswerKind, PassRate, Question, Video
+from mixpo.pairs.difficulty import Range, bin_of, export, pass_rate, rows
+from mixpo.questions.rows import ReadOptions, item
+from mixpo.records import AnswerKind, PassRate, Question, Turn, Video
 
 
 @pytest.mark.parametrize(("outcomes", "expected"), [("cciut?", (2, 5)), ("ii", (0, 2)), ("??", None), ("", None)])
@@ -71,6 +76,28 @@ def test_frames_of_a_video_are_named_as_such(files, tmp_path):
     first, *frames, last = (str(files.pictures("questions") / "s" / f"{n}.png") for n in range(4))
     assert row["images"] == [first, last]
     assert row["videos"] == [{"frames": frames, "fps": 0.5}]
+
+
+def test_a_conversation_is_exported_with_its_turns_and_the_places_of_its_pictures(tmp_path):
+    files = RunFiles(tmp_path / "run")
+    turns = (Turn(role="user", text=f"Is {PICTURE} red?"), Turn(role="assistant", text="Yes."))
+    question = Question(
+        id="q-0", text=f"And {PICTURE}?", images=("s/0.png", "s/1.png"), answer="B", system="Look.", turns=turns
+    )
+    files.image_roots_file("questions").parent.mkdir(parents=True)
+    files.image_roots_file("questions").write_text('{"s": "images/s"}')
+    roots = ImageRoots.load(files.image_roots_file("questions"))
+    (row,) = rows([question], [PassRate(id="q-0", correct=1, decided=2)], roots, Range())
+    assert {name: row[name] for name in ("system", "turns", "question")} == {
+        "system": "Look.", "question": "And <image>?",
+        "turns": [{"role": "user", "content": "Is <image> red?"}, {"role": "assistant", "content": "Yes."}],
+    }  # fmt: skip
+    # Read again, it is the same question.
+    for name in row["images"]:
+        Path(name).parent.mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (9, 9)).save(name)
+    read = item(row, 0, "rl:1", ReadOptions(root=tmp_path, source="q", store=False)).question
+    assert (read.text, read.system, read.turns) == (question.text, question.system, question.turns)
 
 
 def test_nothing_to_export_is_a_sentence(files, tmp_path):

@@ -27,6 +27,19 @@ def test_the_response_is_preferred_to_its_continuation_without_the_image():
     )  # fmt: skip
 
 
+def test_tokens_are_carried_only_where_the_texts_do_not_say_them():
+    response, continuation = records()
+    response, continuation = replace(response, token_ids=(5, 6)), replace(continuation, token_ids=(5, 7, 8))
+    pair = dropout_pair(QUESTION, response, continuation)
+    assert (pair.chosen_token_ids, pair.rejected_token_ids) == ((), (5, 7, 8))
+    assert dropout_pair(QUESTION, replace(response, canonical=False), continuation).chosen_token_ids == (5, 6)
+
+
+def test_a_question_without_a_picture_gives_no_pair():
+    dropped = dropout_pair(replace(QUESTION, images=()), *records())
+    assert (dropped.id, dropped.reason) == ("q/3/half", DropReason.NO_IMAGE)
+
+
 @pytest.mark.parametrize("reason", [FinishReason.STOP, FinishReason.LENGTH])
 def test_a_continuation_that_the_limit_cut_did_not_end(reason):
     """No end-of-turn token is scored for it: that would teach the model not to stop."""

@@ -6,10 +6,13 @@ from typing import Any
 import pytest
 
 from devices.cases import shape_named
+from mixpo.images import ImageRoots
 from mixpo.models.shape import Prompt
 from mixpo.plan.changes import MARGIN, Planned, gib, made_to_fit, verdict
-from mixpo.plan.lengths import Pairs, micro_batch
+from mixpo.plan.lengths import Pairs, longest_rows, micro_batch
+from mixpo.records import Origin, PreferencePair, Turn
 from mixpo.training.memory import Setup
+from mixpo.training.rows import RowDataset
 from mixpo.training.section import Config
 from mixpo.training.setup import setup_of
 
@@ -80,3 +83,15 @@ def test_a_micro_batch_has_the_longest_pairs_and_as_many_as_it_says():
     assert [len(row.completions) for row in micro_batch([short, short], 8, None, True)] == [4, 4]
     assert [row.length for row in micro_batch(GROUPS, 16, 5000, False)] == [4708]
     assert [len(row.completions) for row in micro_batch(GROUPS, 16, 3000, False)] == [2]
+
+
+def test_the_longest_rows_are_those_with_all_that_is_said_before_the_answer():
+    def pair(name, prompt="?", **given):
+        return PreferencePair(
+            id=name, question_id=name, prompt=prompt, chosen="3", rejected="4", origin=Origin.IMPORTED, **given
+        )
+
+    turns = (Turn(role="user", text="w" * 900), Turn(role="assistant", text="w" * 900))
+    pairs = [pair("plain", "w" * 600), pair("system", system="w" * 1200), pair("turns", turns=turns), pair("short")]
+    rows = RowDataset(pairs, ImageRoots({}))
+    assert longest_rows(rows, 8, 3) == [[2], [1], [0]]

@@ -1,6 +1,7 @@
 """`mixpo plan` on pairs of a run folder: the lengths are the data's own."""
 
 import pytest
+from PIL import Image
 
 from mixpo.batches.encode import Encoder
 from mixpo.errors import UserError
@@ -41,6 +42,18 @@ def prompts(rows):
             images=(64,) * tiles,
             image_tokens=16 * tiles,
         )
+
+
+def test_limits_on_pictures_are_counted(recipe, tmp_path):
+    Image.new("RGB", (300, 100)).save(tmp_path / "images" / "0.png")  # three tiles and a small copy
+
+    def tokens(*overrides):
+        lines = plan(recipe(), overrides, "8xh100").splitlines()
+        return int(next(line for line in lines if line.startswith("MPO")).split()[2].replace(",", ""))
+
+    limited = tokens("images.max_pixels=500")
+    assert limited < tokens()
+    assert limited == tokens("train.images.max_tiles=1")
 
 
 @pytest.mark.parametrize("layout", ["auto", "paired"])

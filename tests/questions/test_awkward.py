@@ -7,8 +7,8 @@ import pytest
 
 from mixpo.config import build
 from mixpo.errors import BadRow, DataError
+from mixpo.pictures import Place, images_of
 from mixpo.questions import file
-from mixpo.questions.pictures import Place, images_of
 from mixpo.questions.rows import ReadOptions, item
 from mixpo.records import Dropped
 

@@ -410,13 +410,16 @@ def test_unused_columns_are_named_once(rows, capsys):
 
 
 def test_what_is_left_out_is_seen_with_the_first_reason(tmp_path, write_lines, capsys):
-    path = write_lines(tmp_path / "q.jsonl", [{"text": "a"}, {"image": "a.png"}, {"text": "b"}, "{"])
+    path = write_lines(
+        tmp_path / "q.jsonl", [{"text": "a"}, {"image": "a.png"}, {"text": "b"}, {"image": "a.png"}, "{"]
+    )
     (tmp_path / "a.png").touch()
     sources = {"x": {"loader": "file", "path": str(path)}}
     collect.run(collect.Config(sources=sources), RunFiles(tmp_path / "run"))
     said = " ".join(capsys.readouterr().err.split())
     assert "source 'x': 2 rows left out, the first because there is no text (x/q.jsonl:2)" in said
-    assert "questions: 2 questions (1 bad_row, 1 torn_line left out)" in said
+    assert "source 'x': 1 row left out because not valid JSON" in said
+    assert "questions: 2 questions (2 bad_row, 1 torn_line left out)" in said
 
 
 @pytest.mark.parametrize("columns", [("id",), ("question_id",), ("index",)])

@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 from PIL import Image
 
+from mixpo.errors import DataError
 from mixpo.files import RunFiles
 from mixpo.images import ImageRoots
 from mixpo.records import Continuation, Dropped, DropReason, FinishReason, Question, Response
@@ -166,6 +167,42 @@ def test_only_first_samples_of_open_questions_are_cut():
     ]
     cuts = step.selected([OPEN, closed], responses, 2)
     assert [cut.id for cut in cuts] == ["d-0/0", "d-0/1"]
+
+
+def test_questions_without_a_picture_are_left_out_with_a_notice(tmp_path, capsys):
+    files = RunFiles(tmp_path / "run")
+    blind = replace(OPEN, id="t-0", text="Describe summer.", images=())
+    files.questions("questions").append([OPEN, blind, Question(id="c-0", text="?", answer="3")])
+    words = replace(response(), id="t-0/0", question_id="t-0")
+    files.responses("sample").append([response(), words])
+    script = tmp_path / "script.jsonl"
+    script.write_text('{"id": "d-0/0", "text": "A red circle and a moon."}')
+    config = step.Config(backend=BackendConfig(name="scripted", script=str(script)))
+    step.run(config, files)
+    assert [record.response_id for record in files.continuations("dropout")] == ["d-0/0"]
+    said = " ".join(capsys.readouterr().err.split())
+    assert "1 of 2 questions without a ground truth have no picture; they are left out" in said
+
+
+def test_a_set_without_pictures_is_refused_with_a_sentence(tmp_path):
+    files = RunFiles(tmp_path / "run")
+    files.questions("questions").append([replace(OPEN, images=())])
+    files.responses("sample").append([response()])
+    with pytest.raises(DataError, match="1 of 1 questions .* have no picture: .* give the questions of 'questions'"):
+        step.run(step.Config(), files)
+
+
+def test_a_kept_part_with_an_image_token_is_dropped_and_the_others_are_continued(internvl):
+    """The model would look for a picture at that place."""
+    backend = TransformersBackend(*internvl)
+    ids = tuple(backend.encoder.tokenizer.encode("the red circle", add_special_tokens=False))
+    image = backend.encoder.chat.processor.image_token_id
+    cuts = [replace(response(token_ids=ids), id="d-0/0"), replace(response(token_ids=(image, *ids)), id="d-0/1")]
+    settings = step.Config(temperature=1.0, top_k=0, max_new_tokens=4)
+    records = list(step.dropout([step.Cut(one, OPEN) for one in cuts], backend, NO_IMAGES, settings))
+    (dropped,) = [one for one in records if one.id == "d-0/1"]
+    assert dropped.reason is DropReason.RESERVED_TOKEN
+    assert len(records) == 2
 
 
 def test_run_and_rerun(tmp_path):

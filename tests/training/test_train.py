@@ -10,6 +10,9 @@ from accelerate import PartialState
 
 from mixpo.errors import RecipeError, UserError
 from mixpo.losses.objective import Objective
+from mixpo.model_inputs import ImagesConfig
+from mixpo.models.chat import Chat
+from mixpo.models.load import load_processor
 from mixpo.pipeline import resolve
 from mixpo.recipe import load_recipe
 from mixpo.records import Demonstration
@@ -60,7 +63,7 @@ def test_every_field_of_a_section_becomes_an_argument(tmp_path):
     untold = {field.name for field in fields(Config)} - SECTION.keys()
     assert untold == {
         "name", "model", "pairs", "demonstrations", "questions", "max_records", "objective", "max_completion_length",
-        "reference", "lora", "trainer", "freeze", "quantize", "shard", "offload",
+        "reference", "lora", "trainer", "freeze", "quantize", "shard", "offload", "images", "chat_template",
     }  # fmt: skip
 
 
@@ -190,6 +193,42 @@ def test_demonstrations_are_trained_on_with_the_generation_loss_alone(run_folder
     assert not {"loss/preference", "loss/quality", "rewards/margins", "reward_shift"} & lines[0].keys()
     assert (run_folder.checkpoints("sft") / "model" / "model.safetensors").is_file()
     assert list(run_folder.checkpoints("sft").glob("checkpoint-*")) == []
+
+
+def test_what_is_left_out_of_training_is_said(run_folder, checkpoint, capsys):
+    pairs = list(run_folder.pairs("pair"))
+    run_folder.pairs("pair").replace([replace(pairs[0], rejected=""), *pairs[1:]])
+    run(Config(model=checkpoint, batch=2, micro_batch=2), run_folder)
+    said = " ".join(capsys.readouterr().err.split())
+    assert "train: left out: 1 empty, see dropped/train" in said
+    assert [record.id for record in run_folder.dropped("train")] == [pairs[0].id]
+    assert len(log(run_folder)) == 1
+
+
+def test_a_model_is_saved_with_the_limits_and_options_that_it_was_trained_with(run_folder, checkpoint, rows):
+    """And the cached reference of a training without them is another one's."""
+    processor = load_processor(checkpoint)
+    processor.chat_template += "{% if terse is defined and terse %}{{ '!' }}{% endif %}"
+    processor.save_pretrained(checkpoint)
+    config = Config(model=checkpoint, batch=1, micro_batch=1, epochs=1, reference="cached")
+    inputs = {"images": ImagesConfig(max_pixels=900, max_tiles=4), "chat_template": {"terse": True}}
+    run(config, run_folder)
+    run(replace(config, name="limited", **inputs), run_folder)
+    run(replace(config, name="enlarged", images=ImagesConfig(min_pixels=50_000)), run_folder)
+    trained, whole = (load_processor(str(run_folder.checkpoints(name) / "model")) for name in ("limited", "train"))
+    assert (trained.image_processor.max_patches, whole.image_processor.max_patches) == (
+        1, processor.image_processor.max_patches,
+    )  # fmt: skip
+    assert Chat(trained).render("?") == Chat(whole).render("?") + "!"
+    caches = run_folder.reference(checkpoint).parent.glob(f"{run_folder.reference(checkpoint).name}*")
+    described = [json.loads((folder / "cache.json").read_text()) for folder in caches]
+    assert len({cache["processor"] for cache in described}) == 3
+    assert len({cache["template"] for cache in described}) == 2
+
+
+def test_what_has_no_meaning_for_the_model_is_refused_before_it_is_loaded(run_folder, checkpoint):
+    with pytest.raises(UserError, match="does not ask for enable_thinking"):
+        run(Config(model=checkpoint, batch=1, micro_batch=1, chat_template={"enable_thinking": False}), run_folder)
 
 
 def test_data_that_changed_since_is_refused(run_folder, checkpoint):

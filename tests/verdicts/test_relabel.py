@@ -5,7 +5,7 @@ import pytest
 from mixpo.errors import DataError
 from mixpo.files import RunFiles
 from mixpo.records import DropReason, Origin, Outcome, PreferencePair, Question
-from mixpo.verdicts.relabel import Config, Doubt, doubt_of, run
+from mixpo.verdicts.relabel import Config, Doubt, doubt_of, relabel, run
 
 
 def pair(number, chosen, rejected, question="q", ended=True):
@@ -51,6 +51,16 @@ def test_every_pair_is_kept_or_doubted_with_its_reason(files):
         "agrees": 2, "chosen is not right": 1, "rejected is right": 1, "chosen is not right and rejected is": 1,
         "chosen gives no answer that can be read": 1, "not judged": 2,
     }  # fmt: skip
+
+
+def test_a_chosen_completion_that_was_cut_is_judged_as_cut():
+    asked = Question(id="q", text="How many?", answer="3")
+    one = PreferencePair(
+        id="q/0", question_id="q", prompt="How many?", chosen="Final answer: 3", rejected="Final answer: 4",
+        origin=Origin.IMPORTED, chosen_ended=False,
+    )  # fmt: skip
+    ((_, doubt, _),) = relabel([one], {"q": asked}, Config(workers=1))
+    assert doubt is Doubt.NO_ANSWER
 
 
 def test_a_second_run_gives_the_same(files):

@@ -3,8 +3,8 @@
 import pytest
 
 from mixpo.prompts import THOUGHTS, opens_thought
-from mixpo.records import FinishReason, Outcome, Question, Response
-from mixpo.verdicts.verify import verify
+from mixpo.records import AnswerKind, FinishReason, Outcome, Question, Response
+from mixpo.verdicts.verify import answering, verify
 
 ASKED = Question(id="q", text="How many chairs are there?", answer="5")
 
@@ -41,3 +41,23 @@ def test_a_prompt_that_ends_in_a_thought(opening):
     assert opens_thought(f"<|im_start|>assistant\n{opening}\n")
     assert not opens_thought(f"<|im_start|>assistant\n{opening}\n\n</think>\n\n")
     assert not opens_thought("<|im_start|>assistant\n")
+
+
+@pytest.mark.parametrize(
+    "marked",
+    [
+        "<ref>cat</ref>",
+        "<ref>cat</ref><box>[[1, 2, 3, 4]]</box>",
+        "<|object_ref_start|>cat<|object_ref_end|><|box_start|>(1,2),(3,4)<|box_end|>",
+    ],
+)
+def test_marks_of_a_place_in_the_picture_are_no_part_of_an_answer(marked):
+    asked = Question(id="q", text="What is it?", answer="cat", kind=AnswerKind.TEXT)
+    assert verify(asked, answering(asked, marked)).extracted == "cat"
+    assert verify(asked, answering(asked, marked)).outcome is Outcome.CORRECT
+    assert verify(asked, answering(asked, marked.replace("cat", "dog"))).outcome is Outcome.INCORRECT
+
+
+def test_a_place_may_be_the_answer():
+    asked = Question(id="q", text="Where is it?", answer="[1, 2, 3, 4]", kind=AnswerKind.LIST)
+    assert verify(asked, answering(asked, "<box>[1, 2, 3, 4]</box>")).outcome is Outcome.CORRECT

@@ -44,7 +44,8 @@ class Listing:
 
 LISTINGS = {
     "questions": Listing(
-        "listed", "section, id, text, answer, kind, domain, answers, correct, rate", ("text", "answer", "id"),
+        "listed", "section, id, text, answer, kind, domain, answers, correct, rate",
+        ("text", "system", "turns", "answer", "id"),
         {"kind": "kind", "domain": "domain"},
         {"fewest right": "rate NULLS LAST", "most right": "rate DESC NULLS LAST", "longest": "length(text) DESC"},
     ),
@@ -56,7 +57,7 @@ LISTINGS = {
     ),
     "pairs": Listing(
         "paired", "section, id, question_id, origin, margin, characters, left(chosen, 120) AS chosen, "
-        "left(rejected, 120) AS rejected", ("chosen", "rejected", "prompt", "id"),
+        "left(rejected, 120) AS rejected", ("chosen", "rejected", "prompt", "system", "turns", "id"),
         {"origin": "origin", "domain": "domain"},
         {"shortest": "characters", "longest": "characters DESC", "smallest margin": "margin NULLS LAST",
          "largest margin": "margin DESC NULLS LAST"},

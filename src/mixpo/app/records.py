@@ -1,6 +1,7 @@
 """Records as the app shows them: texts in pieces, the final answer or the differing words marked, images inside."""
 
 import json
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -9,7 +10,8 @@ from mixpo.app.confined import GuardedPictures
 from mixpo.app.store import Store, steps
 from mixpo.errors import UserError
 from mixpo.files import RunFiles
-from mixpo.records import Video
+from mixpo.messages import spoken
+from mixpo.records import Role, Turn, Video
 from mixpo.references import Output, read_of
 from mixpo.report.difference import MAX_CHARACTERS, Piece, cut, marked
 from mixpo.report.pictures import Picture
@@ -33,7 +35,8 @@ class ShownQuestion:
     """A question with its images."""
 
     id: str
-    text: str
+    said: list[tuple[str, str]]
+    """Who says what up to the answer: roles and words."""
     answer: str
     about: str
     """Output, domain, category, in a line."""
@@ -44,7 +47,7 @@ class ShownQuestion:
 def question_of(
     store: Store, files: RunFiles, pictures: GuardedPictures, own_id: str, pair: dict[str, Any] | None = None
 ) -> ShownQuestion | None:
-    """The question behind a record, with the images of the `pair` that asks it; None when the run does not have it."""
+    """The question behind a record, with words and images of the `pair` that asks it; None when there is neither."""
     row = browse.question(store, own_id)
     if row is None and pair is None:
         return None
@@ -54,7 +57,7 @@ def question_of(
         about.append(f"{row['correct']} of {row['answers']} right")
     return ShownQuestion(
         id=row["id"] or "?",
-        text=cut(row.get("text") or "")[0],
+        said=_said(pair, "prompt") if pair else _said(row, "text"),
         answer=cut(row.get("answer") or "", 200)[0],
         about=" · ".join(str(part) for part in about if part),
         pictures=[
@@ -72,6 +75,15 @@ def _glimpses(row: dict[str, Any]) -> list[tuple[str, int]]:
         return glimpses(images, [Video(**video) for video in json.loads(row.get("videos") or "[]")])
     except (TypeError, ValueError):
         return glimpses(images, ())
+
+
+def _said(row: dict[str, Any], text: str) -> list[tuple[str, str]]:
+    """Who says what in a question or a pair as the store has it; `text`: the column of the last user turn."""
+    turns: tuple[Turn, ...] = ()
+    with suppress(KeyError, TypeError, ValueError):  # anybody may have written the file
+        found = json.loads(row.get("turns") or "[]")
+        turns = tuple(Turn(role=Role(turn["role"]), text=str(turn["text"])) for turn in found)
+    return spoken(row.get(text) or "", row.get("system") or "", turns)
 
 
 def _questions_section(files: RunFiles, pair: dict[str, Any] | None) -> str:

@@ -16,6 +16,7 @@ from mixpo.app.records import answer_marked, model_items, pair_items, question_o
 from mixpo.app.store import Store
 from mixpo.errors import UserError
 from mixpo.files import RunFiles
+from mixpo.messages import PICTURE
 from mixpo.report.accuracy import benchmarks, headline
 from mixpo.report.charts import curves, funnel
 from mixpo.report.collect import ReportData, Training
@@ -135,7 +136,7 @@ class Views:
         left, right = side_by_side(row["chosen"] or "", row["rejected"] or "")
         margin = row["margin"]
         entry = {
-            "id": row["id"], "tag": row["origin"], "prompt": row["prompt"], "left": left, "right": right,
+            "id": row["id"], "tag": row["origin"], "left": left, "right": right,
             "question": question_of(self.store, self.files, self.pictures, row["question_id"], row),
             "href": _href("questions", {"id": row["question_id"]}),
             "names": ("chosen", "rejected"), "tones": ("chosen", "rejected"),
@@ -160,7 +161,7 @@ class Views:
             question = question_of(inner, files, self.pictures, change.question_id)
             tones = ("rejected", "chosen") if change.fixed else ("chosen", "rejected")
             entries.append(
-                {"id": change.question_id, "tag": "fixed" if change.fixed else "broken", "prompt": "", "left": left,
+                {"id": change.question_id, "tag": "fixed" if change.fixed else "broken", "left": left,
                  "right": right, "question": question, "href": "", "names": ("before", "after"), "tones": tones,
                  "note": ""}
             )  # fmt: skip
@@ -195,12 +196,13 @@ class Views:
         if item is None:
             return {"done": done, "total": total}
         left, right = review_sides(item, reviewer)
+        store, files, pair = self.store, self.files, None
         if contest == PAIRS_CONTEST:
-            question = question_of(self.store, self.files, self.pictures, item.question_id)
+            pair = browse.pair(store, item.id.removeprefix(f"{contest}/"))
         else:
             evaluation = self._contests()[contest][0]
-            files = self.files.evaluation(evaluation)
-            question = question_of(self._inner(evaluation), files, self.pictures, item.question_id)
+            store, files = self._inner(evaluation), files.evaluation(evaluation)
+        question = question_of(store, files, self.pictures, item.question_id, pair)
         return {"item": item, "question": question, "left": left, "right": right, "done": done, "total": total}
 
     def judge(self, values: Mapping[str, str]) -> str:
@@ -254,6 +256,7 @@ class Views:
 
 def _beginning(text: str, limit: int = 160) -> str:
     """What a cell of a list shows of a text."""
+    text = text.replace(PICTURE, "[picture]")
     return text if len(text) <= limit else f"{text[:limit]}…"
 
 

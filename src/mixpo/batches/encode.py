@@ -10,6 +10,7 @@ from torch import Tensor
 
 from mixpo.errors import DataError
 from mixpo.models.chat import REFUSALS, Chat, text_of, tokenwise
+from mixpo.models.completions import CompletionTokenizer
 from mixpo.videos import Frames, videos_among
 
 IMAGES, VIDEOS = "pixel_values", "pixel_values_videos"
@@ -55,12 +56,18 @@ class Example:
         return max((len(values[0]) for values in self.token_types.values() if isinstance(values[0], list)), default=0)
 
 
+class ReservedToken(DataError):
+    """A completion has a token that stands for an image or ends a turn."""
+
+
 class Encoder:
     """Turns rows in TRL's conversational format into `Example`s with a model's own processor.
 
     A row has `prompt` (messages, or text), `chosen`, optionally `rejected` (messages, or text) and
     optionally `images` (or `image`): Pillow images, in the order of the prompt's image parts. `rejected_ended: False`
-    says that the token limit cut the rejected completion: no end-of-turn token is scored for it.
+    says that the token limit cut the rejected completion: no end-of-turn token is scored for it (`chosen_ended` is
+    the same of the chosen one). `chosen_token_ids`, `rejected_token_ids`: the tokens that were sampled, taken where
+    this tokenizer decodes them to the text.
 
     Prompt and completion are tokenised apart and joined: together, the boundary could merge into a token
     that sampling never produces. A completion ends with the token that ends an assistant turn in the
@@ -80,11 +87,11 @@ class Encoder:
         """
         self.chat = Chat(processor)
         self.tokenizer = self.chat.tokenizer
+        self.completions = CompletionTokenizer(self.tokenizer)
         self.max_completion_length = max_completion_length
         self.truncate = truncate
         self.needs_rejected = needs_rejected
         self.end_id = self.chat.end_of_turn
-        self.reserved = {self.end_id, *self.chat.image_tokens}
         self._prompts: dict[bytes, dict[str, Any]] = {}
 
     def __call__(self, row: Mapping[str, Any]) -> Example:
@@ -92,9 +99,8 @@ class Encoder:
         for column in ("prompt", "chosen", *(["rejected"] if self.needs_rejected else [])):
             if row.get(column) is None:
                 raise DataError(f"a row has no {column!r}, which the objective needs; drop the row or add the column")
-        completions = [self.completion_ids(row["chosen"])]
-        if self.needs_rejected:
-            completions.append(self.completion_ids(row["rejected"], ended=row.get("rejected_ended", True)))
+        sides = ("chosen", "rejected") if self.needs_rejected else ("chosen",)
+        completions = [self.completion_ids(*completion_of(row, side)) for side in sides]
         return Example(completions=completions, **self.prompt(row))
 
     def prompt(self, row: Mapping[str, Any]) -> dict[str, Any]:
@@ -137,15 +143,24 @@ class Encoder:
         }  # fmt: skip
         return replace(self(row), counted=False)
 
-    def completion_ids(self, completion: str | Sequence[Mapping[str, Any]], ended: bool = True) -> list[int]:
-        """Tokens of an assistant turn, end-of-turn included if the model `ended` it (and was not cut by a limit)."""
+    def completion_ids(
+        self, completion: str | Sequence[Mapping[str, Any]], ended: bool = True, token_ids: Sequence[int] = ()
+    ) -> list[int]:
+        """Tokens of an assistant turn, end-of-turn included if the model `ended` it (and was not cut by a limit).
+
+        `token_ids`: those that were sampled. Another model's tokenizer decodes them to other words: then they are the
+        text's. Raises DataError for a completion that cannot be trained on.
+        """
         text = completion if isinstance(completion, str) else text_of(completion)
-        if not text:
+        sampled = token_ids and self.completions.are_of(token_ids, text)
+        ids = list(token_ids) if sampled else self.chat.completion_tokens(text)
+        if not ids:
             raise DataError("a completion is empty: there is no token to train on; drop the row")
-        ids = self.tokenizer(text, add_special_tokens=False)["input_ids"]
-        if reserved := self.reserved.intersection(ids):
+        if reserved := self.chat.reserved.intersection(ids):
             token = self.tokenizer.convert_ids_to_tokens(min(reserved))
-            raise DataError(f"a completion contains {token!r}, which stands for an image or ends a turn; drop the row")
+            raise ReservedToken(
+                f"a completion contains {token!r}, which stands for an image or ends a turn; drop the row"
+            )
         if ended:
             ids = [*ids, self.end_id]
         if self.max_completion_length is not None and len(ids) > self.max_completion_length:
@@ -156,6 +171,15 @@ class Encoder:
                 )
             ids = ids[: self.max_completion_length]
         return ids
+
+
+def completion_of(row: Mapping[str, Any], side: str) -> tuple[Any, bool, Sequence[int]]:
+    """The row's chosen or rejected completion, whether the model ended it, and its tokens where the row has them.
+
+    `datasets` fills the columns that a row does not have with None.
+    """
+    ended, token_ids = (row.get("_".join((side, what))) for what in ("ended", "token_ids"))
+    return row[side], True if ended is None else ended, token_ids or ()
 
 
 def images_of(row: Mapping[str, Any]) -> list[Any]:

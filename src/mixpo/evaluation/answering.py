@@ -55,10 +55,11 @@ def refuse_other_answers(benchmark: str, now: Answering, more: Mapping[str, Any]
     note, says = inner.json(f"benchmarks/{benchmark}"), {**asdict(now), **more}
     # Without a note they are of a version that knew greedy answers only.
     before = (read_json(note) or {**asdict(Answering()), **more}) if begun else says
-    changed = next((name for name in says if before.get(name) != says[name]), None)
+    changed = next((name for name in {**says, **before} if before.get(name) != says.get(name)), None)
     if changed:
+        old, new = before.get(changed), says.get(changed)
         raise UserError(
-            f"{inner.root} holds answers to {benchmark!r} with {changed} {before.get(changed)}, not {says[changed]}; "
+            f"{inner.root} holds answers to {benchmark!r} with {changed} {old}, not {new}; "
             "choose another run folder, or give the benchmark another name"
         )
     write_text(note, json.dumps(says) + "\n")

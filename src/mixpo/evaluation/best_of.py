@@ -20,6 +20,7 @@ from mixpo.evaluation.metrics import Answered, estimate, mean
 from mixpo.evaluation.process_reward import RewardConfig, Steps, rewards
 from mixpo.evaluation.scores import clusters
 from mixpo.files import RunFiles
+from mixpo.model_inputs import ModelInputs
 from mixpo.progress import console
 from mixpo.prompts import Style, Template
 from mixpo.records import AnswerKind, Outcome, Question, Response, Verdict
@@ -52,7 +53,7 @@ WRITES: tuple[Output, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
-class Config:
+class Config(ModelInputs):
     """Which model answers what, how often, and what chooses."""
 
     name: str = "best_of"
@@ -91,18 +92,22 @@ class Config:
             raise ValueError("by: reward needs `reward`, the endpoint of a process reward model")
         source.check(self.name, self.benchmark, "benchmark")
 
+    @property
+    def idle(self) -> tuple[str, ...]:
+        return () if source.asks_for_frames(self.name, self.benchmark) else super().idle
+
 
 def run(config: Config, files: RunFiles) -> None:
     """Draws and judges what is missing, writes `best_of.json` of the evaluation `<name>`, and shows the curve."""
     inner = files.evaluation(config.name)
-    source.collect_into(config.name, config.benchmark, config.seed, inner)
+    source.collect_into(config.name, config.benchmark, config.seed, inner, config.images)
     drawing = sample.Config(
         name=config.name, model=config.model, seed=config.seed, questions=config.name, n=config.n,
         which=sample.Which.ANSWERED, style=config.style, system=config.system, temperature=config.temperature,
         top_k=config.top_k, max_new_tokens=config.max_new_tokens, logps=By.LOGP in config.by,
         backend=config.backend, block=config.block,
     )  # fmt: skip
-    sample.sample_into(drawing, inner, lambda: make_backend(config.backend, files.model(config.model)))
+    sample.sample_into(drawing, inner, lambda: make_backend(config.backend, files.model(config.model), config.inputs))
     verify.run(verify.Config(name=config.name, questions=config.name, responses=config.name), inner)
     tried = list(tries(inner.questions(config.name), inner.responses(config.name), inner.verdicts(config.name)))
     if not tried:

@@ -19,7 +19,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -30,6 +30,7 @@ from mixpo.evaluation.benchmarks import source
 from mixpo.evaluation.scores import Answers, BenchmarkQuestions, comparisons, numbered_answers, scores
 from mixpo.evaluation.table import show
 from mixpo.files import RunFiles
+from mixpo.model_inputs import InputsOfSeveral, ModelInputs
 from mixpo.progress import say
 from mixpo.prompts import Style, Template
 from mixpo.records import Dropped, DropReason
@@ -59,7 +60,7 @@ WRITES: tuple[Output, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
-class Config:
+class Config(ModelInputs):
     """Which models answer which questions, and how they are asked."""
 
     RUNTIME: ClassVar[tuple[str, ...]] = ("compare",)
@@ -107,6 +108,16 @@ class Config:
             answering(benchmark, values)
             source.check(benchmark, without(values), f"benchmarks.{benchmark}")
 
+    @property
+    def inputs(self) -> ModelInputs:
+        """What a model has no meaning for is left out for this model, and said."""
+        return InputsOfSeveral(images=self.images, chat_template=self.chat_template)
+
+    @property
+    def idle(self) -> tuple[str, ...]:
+        asked = any(source.asks_for_frames(name, without(values)) for name, values in self.benchmarks.items())
+        return () if asked else super().idle
+
     def section(self, model: str, benchmark: str, style: Style | Template) -> str:
         """Name of the responses and verdicts of one model, benchmark and style."""
         return f"{model}-{benchmark}-{style}"
@@ -138,7 +149,7 @@ class Config:
 
 def run(config: Config, files: RunFiles) -> None:
     """Answers what is missing, writes scores and comparisons, and shows them."""
-    evaluate(config, files, make_backend)
+    evaluate(config, files, partial(make_backend, inputs=config.inputs))
 
 
 def evaluate(config: Config, files: RunFiles, make: Callable[[BackendConfig, str], Backend]) -> list[Answers]:
@@ -185,17 +196,18 @@ def parts(config: Config, files: RunFiles) -> dict[str, tuple[Callable[..., None
 
 def answer(config: Config, files: RunFiles, model: str) -> None:
     """Has one model answer what it has not answered yet, and judges it; writes nothing that another one's call does."""
-    _answer(config, files, model, _asked(config, files.evaluation(config.name)), make_backend)
+    make = partial(make_backend, inputs=config.inputs)
+    _answer(config, files, model, _asked(config, files.evaluation(config.name)), make)
 
 
 def _prepared(config: Config, files: RunFiles) -> dict[str, BenchmarkQuestions]:
     """The benchmarks by name, collected, and all models known to be there."""
     inner = files.evaluation(config.name)
     for name, values in config.benchmarks.items():
-        source.collect_into(name, without(values), config.seed, inner)
+        source.collect_into(name, without(values), config.seed, inner, config.images)
         sections = {config.section(model, name, style) for model in config.models for style in config.styles}
         begun = bool(sections & set(inner.sections("responses")))
-        depends_on = {"seed": config.seed, "max_new_tokens": config.max_new_tokens}
+        depends_on = {"seed": config.seed, "max_new_tokens": config.max_new_tokens, **config.stated()}
         refuse_other_answers(name, config.answering(name), depends_on, begun, inner)
     benchmarks = _asked(config, inner)
     for name, asked in benchmarks.items():

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from mixpo.errors import DataError, UserError
 from mixpo.messages import PICTURE, broken, parts, placed, text_part
+from mixpo.models.picture_limits import limits_of
 from mixpo.prompts import opens_thought
 from mixpo.videos import Frames
 
@@ -44,10 +45,10 @@ class Chat:
         for part in (part for message in messages for part in message["content"] if part["type"] == "text"):
             part["text"] = broken(part["text"], self.framing)
         try:
-            text = self.processor.apply_chat_template(messages, add_generation_prompt=True, tokenize=False)
+            text = self._written(messages, add_generation_prompt=True)
         except REFUSALS as error:
             raise DataError(f"the model's chat template refuses the prompt: {error}") from error
-        for message in messages[:-1]:
+        for message in messages:
             said = [part["text"].strip() for part in message["content"] if part["type"] == "text"]
             # Templates of reasoning models take the thoughts out of earlier answers.
             if message["role"] != "assistant" and not all(words in text for words in said):
@@ -55,6 +56,29 @@ class Chat:
         if videos and (not self.video_token or text.count(self.video_token) != videos):
             raise DataError(f"{type(self.processor).__name__} and its chat template take no videos")
         return text
+
+    def _written(self, messages: Sequence[Mapping[str, Any]], add_generation_prompt: bool = False) -> str:
+        """What the template writes of messages, whose words are text where it takes no parts."""
+        messages = [_plain(one) if one["role"] in self.text_roles else one for one in messages]
+        return self.processor.apply_chat_template(messages, add_generation_prompt=add_generation_prompt, tokenize=False)
+
+    @cached_property
+    def text_roles(self) -> frozenset[str]:
+        """Roles whose words the template takes as one text alone, not as a list of parts."""
+        found: set[str] = set()
+        for role, *roles in (("user", "user"), ("assistant", "user", "assistant"), ("system", "system", "user")):
+            chat = [message for one in roles for message in as_messages(PROBE, one)]
+            try:
+                text = self.processor.apply_chat_template(
+                    [_plain(message) if message["role"] in found else message for message in chat], tokenize=False
+                )
+            except TypeError:
+                found.add(role)
+            except TemplateError:  # a role that it does not know
+                continue
+            else:  # a list written out is no words
+                found |= {role} if "'type'" in text else set()
+        return frozenset(found)
 
     @property
     def video_token(self) -> str:
@@ -73,8 +97,9 @@ class Chat:
         has, of each kind (processors do not take a mixture). Raises whatever the processor raises for images that it
         does not take, and DataError for videos that it gives to its model in a way that is not known here.
         """
-        videos = [one for own in images for one in own if isinstance(one, Frames)]
-        pictures = [[one for one in own if not isinstance(one, Frames)] for own in images]
+        shown = [self.pictures(own) for own in images]
+        videos = [one for own in shown for one in own if isinstance(one, Frames)]
+        pictures = [[one for one in own if not isinstance(one, Frames)] for own in shown]
         options = {"padding": padding, "return_tensors": "pt", **self._special_tokens(texts)}
         if pictures[0]:
             options["images"] = pictures
@@ -92,6 +117,16 @@ class Chat:
             raise DataError(f"videos of {type(self.processor).__name__} are not supported; use another model")
         return inputs
 
+    def pictures(self, images: Sequence[Any]) -> list[Any]:
+        """Pillow images and `Frames` as the processor is to have them: within the limits that it has no words for."""
+        limits = limits_of(self.processor)
+        return [
+            Frames(tuple(map(limits.frames.fitted, one.images)), one.fps)
+            if isinstance(one, Frames)
+            else limits.before.fitted(one)
+            for one in images
+        ]
+
     def _special_tokens(self, texts: Sequence[str]) -> dict[str, bool]:
         """Tells the tokenizer not to write the first token where the template has written it already."""
         bos = self.tokenizer.bos_token
@@ -106,7 +141,7 @@ class Chat:
     def closing_token(self) -> int | None:
         """The special token that the template writes after an answer; None when it writes none."""
         turns = as_messages("?") + as_messages(PROBE, "assistant")
-        rest = self.processor.apply_chat_template(turns, tokenize=False).partition(PROBE)[2].strip()
+        rest = self._written(turns).partition(PROBE)[2].strip()
         ids = self.tokenizer.encode(rest, add_special_tokens=False) if rest else []
         added = self.tokenizer.added_tokens_decoder
         return next((token for token in ids if token in added and added[token].special), None)
@@ -124,10 +159,36 @@ class Chat:
         return frozenset(token for token in found if isinstance(token, int))
 
     @cached_property
+    def reserved(self) -> frozenset[int]:
+        """Tokens that a completion must not have: they stand for pictures or end a turn."""
+        ends = {self.end_of_turn, self.tokenizer.eos_token_id} - {None}
+        return self.image_tokens | ends
+
+    def completion_tokens(self, text: str) -> list[int]:
+        """Tokens of what an assistant says, the end of its turn excluded.
+
+        An end-of-turn token that the text itself ends with is cut; others, and those for pictures, are broken, as in
+        prompts (`mixpo.messages.broken`). Raises DataError for one that cannot be.
+        """
+        ids = self.tokenizer(text, add_special_tokens=False)["input_ids"]
+        if not self.reserved.intersection(ids):
+            return ids
+        names = {token: re.escape(self.tokenizer.convert_ids_to_tokens(token)) for token in self.reserved}
+        ends = "|".join(names[token] for token in self.reserved - self.image_tokens)
+        text = broken(re.sub(rf"(?:\s*(?:{ends}))+\s*$", "", text), re.compile("|".join(names.values())))
+        ids = self.tokenizer(text, add_special_tokens=False)["input_ids"]
+        if found := self.reserved.intersection(ids):
+            token = self.tokenizer.convert_ids_to_tokens(min(found))
+            raise DataError(f"a completion contains {token!r}, which stands for an image or ends a turn; drop the row")
+        return ids
+
+    @cached_property
     def framing(self) -> re.Pattern[str]:
         """The tokens, as text, that stand for pictures or frame a turn: a text that has them must not become them."""
-        turns = as_messages("?", images=bool(self.image_tokens)) + as_messages(PROBE, "assistant")
-        rendered = self.processor.apply_chat_template(turns, add_generation_prompt=True, tokenize=False)
+        turns = as_messages("?", images=bool(self.image_tokens) and "user" not in self.text_roles) + as_messages(
+            PROBE, "assistant"
+        )
+        rendered = self._written(turns, add_generation_prompt=True)
         added = self.tokenizer.added_tokens_decoder
         ids = {token for token in self.tokenizer.encode(rendered, add_special_tokens=False) if token in added}
         names = {added[token].content for token in ids | self.image_tokens if token in added and added[token].special}
@@ -211,6 +272,13 @@ def _place(messages: list[dict[str, Any]], images: int) -> None:
             message["content"] = [new for part in message["content"] for new in _split(part)]
     else:
         users[0]["content"] = [{"type": "image"}] * images + users[0]["content"]
+
+
+def _plain(message: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The message with its words as one text. Raises DataError for one that has more than words."""
+    if any(part["type"] != "text" for part in message["content"]):
+        raise DataError(f"the model's chat template takes no pictures in the {message['role']} turn")
+    return {**message, "content": "".join(part["text"] for part in message["content"])}
 
 
 def _split(part: dict[str, Any]) -> list[dict[str, Any]]:

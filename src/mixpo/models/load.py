@@ -2,6 +2,7 @@
 
 import logging
 from enum import StrEnum
+from functools import partial
 from typing import Any
 
 import torch
@@ -9,6 +10,11 @@ from torch import nn
 from transformers import GenerationConfig
 
 from mixpo.errors import UserError, first_line
+from mixpo.model_inputs import AS_IS, ModelInputs
+from mixpo.models.picture_limits import limit
+from mixpo.models.template_options import set_options
+
+log = logging.getLogger(__name__)
 
 
 class Attention(StrEnum):
@@ -132,14 +138,32 @@ def keep_generation_config(model: Any) -> None:
         config.__class__ = UncheckedGenerationConfig
 
 
-def load_processor(path: str, trust_remote_code: bool = False) -> Any:
-    """Its processor: tokenizer, chat template and image preprocessing."""
+def load_processor(path: str, trust_remote_code: bool = False, inputs: ModelInputs = AS_IS) -> Any:
+    """Its processor: tokenizer, chat template and image preprocessing, with the limits and options of `inputs`.
+
+    Raises UserError when there is none, and for what of `inputs` has no meaning for it; where those are for several
+    models (`InputsOfSeveral`), that is a warning.
+    """
     from transformers import AutoProcessor
 
     try:
-        return AutoProcessor.from_pretrained(path, trust_remote_code=trust_remote_code)
+        processor = AutoProcessor.from_pretrained(path, trust_remote_code=trust_remote_code)
     except (OSError, ValueError) as error:
-        raise UserError(f"model {path!r} has no processor that can be loaded: {first_line(error)}") from error
+        reason = first_line(error)
+        raise UserError(f"model {path!r}: its processor cannot be loaded ({reason}); check the path") from error
+    apply(processor, inputs, path)
+    return processor
+
+
+def apply(processor: Any, inputs: ModelInputs, name: str) -> None:
+    """Has a processor, of the model called `name`, do as `inputs` say; raises and warns as `load_processor`."""
+    for change in (partial(limit, images=inputs.images), partial(set_options, options=inputs.chat_template)):
+        try:
+            change(processor)
+        except UserError as error:
+            if inputs.strict:
+                raise UserError(f"model {name!r}: {error}") from error
+            log.warning("model %r: %s; it is asked without", name, error)
 
 
 def switch_dropout_off(model: nn.Module) -> None:

@@ -67,7 +67,7 @@ def correctness_pairs(
     """The question's pairs and what was left out. Neither depends on the order of `judged`.
 
     A question without pairs gives one of NO_GROUND_TRUTH, UNDECIDED, NONE_CORRECT, ALL_CORRECT; responses
-    left out (EMPTY, SAME_TEXT) and pairs left out (OVER_CAP) give one record with their count.
+    left out (EMPTY, SAME_TEXT, TRUNCATED) and pairs left out (OVER_CAP) give one record with their count.
     """
     if question.answer is None:
         yield _dropped(question, DropReason.NO_GROUND_TRUTH, "the question has no answer to judge by")
@@ -84,14 +84,27 @@ def correctness_pairs(
     if len(unique) < len(written):
         count = len(written) - len(unique)
         yield _dropped(question, DropReason.SAME_TEXT, "responses that repeat another's text", count)
-    yield from _pairs(question, _pools(unique, random.Random(f"pairs/{seed}/{question.id}")), limits)
+    whole = [one for one in unique if not _is_cut(*one)]
+    if len(whole) < len(unique):
+        detail = "right responses that the token limit cut: chosen, they would teach not to stop"
+        yield _dropped(question, DropReason.TRUNCATED, detail, len(unique) - len(whole))
+    yield from _pairs(question, _pools(whole, random.Random(f"pairs/{seed}/{question.id}")), limits)
+
+
+def _is_cut(response: Response, verdict: Verdict) -> bool:
+    """Whether a response is right and has no end: it gave its answer, and went on until the limit."""
+    return verdict.outcome is Outcome.CORRECT and response.finish_reason is FinishReason.LENGTH
 
 
 def _each_text_once(judged: list[Judged]) -> list[Judged]:
-    """The first of the responses that say the same to the same prompt, outer white space aside."""
+    """The first of the responses that say the same to the same prompt, outer white space aside; one that ended before
+    one that was cut."""
     first: dict[tuple[str, str, str], Judged] = {}
     for response, verdict in judged:
-        first.setdefault((response.system, response.prompt, response.text.strip()), (response, verdict))
+        said = response.system, response.prompt, response.text.strip()
+        known, _ = first.setdefault(said, (response, verdict))
+        if (known.finish_reason, response.finish_reason) == (FinishReason.LENGTH, FinishReason.STOP):
+            first[said] = response, verdict
     return list(first.values())
 
 
@@ -161,7 +174,14 @@ def _pair(question: Question, chosen: Response, rejected: Response, origin: Orig
         chosen_id=chosen.id,
         rejected_id=rejected.id,
         rejected_ended=rejected.finish_reason is FinishReason.STOP,
+        chosen_token_ids=sampled_tokens(chosen),
+        rejected_token_ids=sampled_tokens(rejected),
     )
+
+
+def sampled_tokens(response: Response) -> tuple[int, ...]:
+    """What a pair carries of a response's tokens: none where its text says them."""
+    return () if response.canonical else response.token_ids
 
 
 def _dropped(question: Question, reason: DropReason, detail: str, count: int = 1) -> Dropped:

@@ -12,8 +12,9 @@ from mixpo.errors import DataError, ImageError, Unsupported, UserError
 from mixpo.files import RunFiles, Shards
 from mixpo.images import ImageRoots
 from mixpo.json_lines import to_json
-from mixpo.pairs.formats.pictures import ExportPictures
-from mixpo.pairs.import_pairs import FORMATS, Format, FormatModule
+from mixpo.messages import IMAGE, MARK, PICTURE
+from mixpo.pairs.formats.export_pictures import ExportPictures
+from mixpo.pairs.import_pairs import WRITERS, Format, FormatWriter
 from mixpo.progress import say, track
 from mixpo.records import Dropped, DropReason, PreferencePair
 from mixpo.references import Output, read_of
@@ -46,7 +47,7 @@ def export(files: RunFiles, form: Format, out: Path, pairs: str = "pair", questi
         raise UserError(f"{out} is not empty; name a new folder")
     questions = questions or questions_of(files, pairs)
     with staged(out) as place:
-        done = _write(files, FORMATS[form], place, shards, questions)
+        done = _write(files, WRITERS[form], place, shards, questions)
     reasons = Counter(record.reason for record in done.left_out)
     listed = ", ".join(f"{number:,} {reason}" for reason, number in sorted(reasons.items()))
     note = f"; left out: {listed}, see {LEFT_OUT}" if listed else ""
@@ -55,14 +56,18 @@ def export(files: RunFiles, form: Format, out: Path, pairs: str = "pair", questi
 
 
 def format_of(name: str) -> Format:
-    """Raises RecipeError for a name that no format has."""
-    return Format(chosen(name, Format, "--format"))
+    """Raises RecipeError for a name that no format has which can be written."""
+    return Format(chosen(name, WRITERS, "--format"))
 
 
-def _write(files: RunFiles, writer: FormatModule, out: Path, pairs: Shards[PreferencePair], questions: str) -> Exported:
+def _write(files: RunFiles, writer: FormatWriter, out: Path, pairs: Shards[PreferencePair], questions: str) -> Exported:
     out.mkdir(parents=True)
     roots = ImageRoots.load(files.image_roots_file(questions))
-    answers = {question.id: question.answer for question in files.questions(questions) if question.answer is not None}
+    answers = {
+        question.id: (question.answer, *question.accepted)
+        for question in files.questions(questions)
+        if question.answer is not None
+    }
     left_out: list[Dropped] = []
     pictures = ExportPictures(roots, out)
 
@@ -71,7 +76,8 @@ def _write(files: RunFiles, writer: FormatModule, out: Path, pairs: Shards[Prefe
             try:
                 if pair.videos:
                     raise Unsupported("it shows a video; exported pairs have images only")
-                yield writer.row(pair, answers.get(pair.question_id), pictures)
+                _refuse_tokens(pair)
+                yield writer.row(pair, answers.get(pair.question_id, ()), pictures)
             except (Unsupported, ImageError) as error:
                 reason = DropReason.BAD_IMAGE if isinstance(error, ImageError) else DropReason.UNSUPPORTED
                 left_out.append(Dropped(id=pair.id, step="export", reason=reason, detail=str(error)))
@@ -82,6 +88,17 @@ def _write(files: RunFiles, writer: FormatModule, out: Path, pairs: Shards[Prefe
     if not count:
         raise DataError(f"export: no pair could be written; the first was left out because: {left_out[0].detail}")
     return Exported(rows=count, left_out=left_out)
+
+
+def _refuse_tokens(pair: PreferencePair) -> None:
+    """Raises Unsupported for words that are a model's own token for an image: the model's tokenizer takes them for one.
+
+    `<image>`, which most programs know as a mark, is each format's own affair.
+    """
+    asked = (pair.system, pair.prompt, *(turn.text for turn in pair.turns))
+    for text in (*asked, pair.chosen, pair.rejected):
+        if token := next((mark for mark in MARK.findall(text) if mark not in (IMAGE, PICTURE)), None):
+            raise Unsupported(f"its text contains {token!r}, which models take for an image")
 
 
 def questions_of(files: RunFiles, pairs: str) -> str:

@@ -6,58 +6,73 @@ train: {pairs: import, questions: import}
 
 import json
 import shutil
-from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
-from mixpo.errors import DataError
+from mixpo.errors import DataError, ImageError
 from mixpo.files import RunFiles, divert
 from mixpo.ids import Ids
-from mixpo.images import inside
-from mixpo.pairs.formats import llama_factory, mmpr, ms_swift, rlaif_v, trl
-from mixpo.pairs.formats.pictures import ExportPictures
-from mixpo.pairs.formats.row import Content, Entry, PairSource
+from mixpo.left_out import LeftOut, listed
+from mixpo.pairs.formats import llama_factory, mmpr, ms_swift, trl, vlfeedback
+from mixpo.pairs.formats.export_pictures import ExportPictures
+from mixpo.pairs.formats.grounding import Ground, Grounding
+from mixpo.pairs.formats.places import PairPlace
+from mixpo.pairs.formats.row import Contents, Entry, PairSource
+from mixpo.pairs.formats.single_image import RLAIF_V, RLHF_V, SPA_VL, SingleImage
+from mixpo.pictures import store
 from mixpo.progress import say, track
 from mixpo.records import Dropped, DropReason, PreferencePair, Question
 from mixpo.references import Output
 from mixpo.tables import rows
-from mixpo.text_files import write_bytes, write_text
+from mixpo.text_files import write_text
 
 BATCH = 1000
 
 
 class Format(StrEnum):
-    """The preference files that can be read and written."""
+    """The preference files that can be read; all but vlfeedback can be written."""
 
     TRL = "trl"
     MMPR = "mmpr"
     MS_SWIFT = "ms-swift"
     LLAMA_FACTORY = "llama-factory"
     RLAIF_V = "rlaif-v"
+    RLHF_V = "rlhf-v"
+    SPA_VL = "spa-vl"
+    VLFEEDBACK = "vlfeedback"
 
 
-class FormatModule(Protocol):
-    """A module of `mixpo.pairs.formats`."""
+class FormatWriter(Protocol):
+    """How pairs are written in a format."""
 
-    def content(self, row: Mapping[str, Any], /) -> Content:
-        """What a row of the format says. Raises BadRow or Unsupported."""
-
-    def row(self, pair: PreferencePair, answer: str | None, pictures: ExportPictures, /) -> dict[str, Any]:
-        """The pair in the format's columns. Raises Unsupported or ImageError."""
+    def row(self, pair: PreferencePair, answers: Sequence[str], pictures: ExportPictures, /) -> dict[str, Any]:
+        """The pair, and its question's ground truths, in the format's columns. Raises Unsupported or ImageError."""
 
     def write(self, rows: Iterable[dict[str, Any]], out: Path, /) -> int:
         """Writes the format's files into a folder; returns how many rows."""
 
 
-FORMATS: dict[Format, FormatModule] = {
+ONE_IMAGE = {
+    Format.RLAIF_V: SingleImage(RLAIF_V), Format.RLHF_V: SingleImage(RLHF_V), Format.SPA_VL: SingleImage(SPA_VL),
+}  # fmt: skip
+READERS: dict[Format, Contents] = {
+    Format.TRL: trl.contents,
+    Format.MMPR: mmpr.contents,
+    Format.MS_SWIFT: ms_swift.contents,
+    Format.LLAMA_FACTORY: llama_factory.contents,
+    Format.VLFEEDBACK: vlfeedback.contents,
+    **{form: one.contents for form, one in ONE_IMAGE.items()},
+}
+WRITERS: dict[Format, FormatWriter] = {
     Format.TRL: trl,
     Format.MMPR: mmpr,
     Format.MS_SWIFT: ms_swift,
     Format.LLAMA_FACTORY: llama_factory,
-    Format.RLAIF_V: rlaif_v,
+    **ONE_IMAGE,
 }
 
 
@@ -75,9 +90,16 @@ class Config:
     format: Format
     """Whose format the file is in; `docs/formats.md` has their columns."""
     path: str
-    """A file, or a folder of Parquet files; `~` is filled in. For mmpr: meta.json, or its folder."""
+    """A file, a folder of Parquet files, or one that `save_to_disk` wrote; `~` is filled in. For mmpr meta.json, for
+    llama-factory a file or dataset_info.json, or the folder of these."""
     image_root: str = ""
     """The folder that image paths start at; empty: the file's own (mmpr: what meta.json says)."""
+    dataset: str = ""
+    """llama-factory: the entry of dataset_info.json; empty: the only one of preferences."""
+    grounding: Grounding = Grounding.DROP
+    """ms-swift: how `<ref-object>` and `<bbox>` are filled in from `objects`, which is the model's family's own way."""
+    fetch_images: bool = False
+    """Whether images named by http(s) addresses are fetched into the run; without it their rows are dropped."""
 
 
 def entries(config: Config) -> Iterator[tuple[PairSource, Iterator[Entry | Dropped]]]:
@@ -87,97 +109,106 @@ def entries(config: Config) -> Iterator[tuple[PairSource, Iterator[Entry | Dropp
         raise DataError(f"{config.name}: {path} is not there; check the path")
     root = Path(config.image_root).expanduser() if config.image_root else None
     if config.format is Format.MMPR:
-        for file, source, repeat in mmpr.sources(path / "meta.json" if path.is_dir() else path, root):
-            yield source, mmpr.read(file, source, repeat, config.seed)
+        for data in mmpr.data_sets(path / "meta.json" if path.is_dir() else path, root):
+            source = PairSource(data.name, PairPlace(data.name, data.root, exported="", fetch=config.fetch_images))
+            yield source, mmpr.read(data, source, config.seed)
         return
     file = _file(path, config.format)
-    source = PairSource(config.name, root or (file if file.is_dir() else file.parent))
-    yield source, (source.read(row, FORMATS[config.format].content) for row in rows(file))
+    place = PairPlace(config.name, root or (file if file.is_dir() else file.parent), fetch=config.fetch_images)
+    source = PairSource(config.name, place)
+    if file.name == llama_factory.INFO:
+        yield source, llama_factory.read(llama_factory.declared(file, config.dataset), source, config.seed)
+        return
+    contents = READERS[config.format]
+    if config.format is Format.MS_SWIFT:
+        contents = partial(ms_swift.contents, ground=Ground(config.grounding, place.size))
+    yield source, source.read_all(rows(file), contents)
 
 
 def _file(path: Path, form: Format) -> Path:
-    """The file in an export's folder; Parquet formats take the folder."""
-    names = {Format.MS_SWIFT: ms_swift.FILE, Format.LLAMA_FACTORY: llama_factory.FILE}
-    if path.is_dir() and form in names:
-        if not (path / names[form]).is_file():
-            raise DataError(f"{path} has no {names[form]}; name the file itself")
+    """The file in a folder that a format names so; others take the folder."""
+    names = {Format.MS_SWIFT: ms_swift.FILE, Format.LLAMA_FACTORY: llama_factory.INFO}
+    if not path.is_dir() or form not in names:
+        return path
+    if (path / names[form]).is_file():
         return path / names[form]
-    return path
+    if any(path.glob("*.parquet")) or (path / "state.json").is_file():
+        return path
+    raise DataError(f"{path} has no {names[form]}; name the file itself")
 
 
 def run(config: Config, files: RunFiles) -> None:
-    """Imports once: a section whose pairs are there is left as it is."""
+    """Imports once: a section whose pairs are there is left as it is. What was left out is said, with the reason."""
     pairs = files.pairs(config.name)
     if pairs.paths():
         say(f"{config.name}: imported already; delete {pairs.folder} to import anew")
         return
     for folder in (files.questions(config.name).folder, files.dropped(config.name).folder):
         shutil.rmtree(folder, ignore_errors=True)
-    counts: Counter[str] = Counter()
-    records = track(_records(config, files), config.name)
-    count = pairs.replace(divert(_counted(records, counts), files.dropped(config.name)))
-    left_out = ", ".join(f"{number:,} {reason}" for reason, number in sorted(counts.items())) or "nothing"
+    tally = LeftOut()
+    try:
+        records = track(_records(config, files, tally), config.name)
+        count = pairs.replace(divert(records, files.dropped(config.name)))
+    finally:
+        tally.tell()
+    left_out = listed(tally.counts) or "nothing"
     say(f"{config.name}: {count:,} pairs from {config.path}; left out: {left_out}")
     if not count:
         raise DataError(f"{config.name}: {config.path} gave no pair (left out: {left_out}); see dropped/{config.name}")
 
 
-def _counted(records: Iterator[PreferencePair | Dropped], counts: Counter[str]) -> Iterator[PreferencePair | Dropped]:
-    for record in records:
-        if isinstance(record, Dropped):
-            counts[record.reason] += record.count
-        yield record
-
-
-def _records(config: Config, files: RunFiles) -> Iterator[PreferencePair | Dropped]:
+def _records(config: Config, files: RunFiles, tally: LeftOut) -> Iterator[PreferencePair | Dropped]:
     """The pairs; on the way their questions, pictures and image roots are written."""
     asked, ids = Ids(), Ids()
     questions: list[Question] = []
     roots: dict[str, Path] = {}
     for source, found in entries(config):
-        for record in found:
+        for entry in found:
+            record = _kept(entry, source, ids, files.pictures(config.name))
             if isinstance(record, Dropped):
+                tally.drop(record, source.name)
+                source.place.check()
                 yield record
                 continue
-            pair = record.pair
-            if not ids.add(pair.id):
-                yield Dropped(id=pair.id, step="import", reason=DropReason.DUPLICATE_ID)
-                continue
-            _store(record.pictures, files.pictures(config.name), roots)
-            if asked.add(pair.question_id):
-                questions.append(
-                    Question(
-                        id=pair.question_id,
-                        text=pair.prompt,
-                        images=pair.images,
-                        videos=pair.videos,
-                        answer=record.answer,
-                        system=pair.system,
-                        turns=pair.turns,
-                    )
-                )
+            roots |= {path.partition("/")[0]: Path("images") / path.partition("/")[0] for path in record.pictures}
+            if asked.add(record.pair.question_id):
+                questions.append(_question(record))
             if len(questions) >= BATCH:
                 files.questions(config.name).append(questions)
                 questions.clear()
-            yield pair
+            yield record.pair
+        source.place.check(done=True)
         _add_roots(source, roots)
     files.questions(config.name).append(questions)
     names = {name: str(root) for name, root in sorted(roots.items())}
     write_text(files.image_roots_file(config.name), json.dumps(names, indent=1) + "\n")
 
 
+def _kept(entry: Entry | Dropped, source: PairSource, ids: Ids, folder: Path) -> Entry | Dropped:
+    """The entry, its pictures stored; or why it is left out."""
+    if isinstance(entry, Dropped):
+        return entry
+    if not ids.add(entry.pair.id):
+        why = "an earlier pair has this id"
+        return Dropped(id=entry.pair.id, step="import", reason=DropReason.DUPLICATE_ID, detail=why)
+    try:
+        store(entry.pictures, folder)
+    except ImageError as error:  # an address from which nothing comes
+        return Dropped(id=entry.pair.id, step="import", reason=DropReason.BAD_IMAGE, detail=str(error))
+    return entry
+
+
+def _question(entry: Entry) -> Question:
+    pair, answers = entry.pair, entry.answers
+    return Question(
+        id=pair.question_id, text=pair.prompt, images=pair.images, system=pair.system, turns=pair.turns,
+        answer=answers[0] if answers else None, accepted=answers[1:],
+    )  # fmt: skip
+
+
 def _add_roots(source: PairSource, roots: dict[str, Path]) -> None:
-    for name, folder in source.roots.items():
+    for name, folder in source.place.roots.items():
         if roots.setdefault(name, folder.resolve()) != folder.resolve():
             raise DataError(
                 f"{source.name}: two data sets have images under {name!r} in different folders; import each alone"
             )
-
-
-def _store(pictures: dict[str, bytes], folder: Path, roots: dict[str, Path]) -> None:
-    for path, content in pictures.items():
-        name = path.partition("/")[0]
-        roots[name] = Path("images") / name
-        target = inside(folder, path)
-        if not target.exists():
-            write_bytes(target, content)

@@ -43,8 +43,12 @@ def longest_rows(rows: RowDataset, size: int, count: int) -> list[list[int]]:
 
     def length(numbers: list[int]) -> float:
         records = [rows.records[number] for number in numbers]
-        texts = [text for record in records for name in ("chosen", "rejected", "text") if (text := _text(record, name))]
-        return (len(records[0].prompt) + sum(map(len, texts))) / A_TOKEN + AN_IMAGE * len(records[0].images)
+        first = records[0]
+        texts = [first.prompt, first.system, *(turn.text for turn in first.turns)]
+        texts += [
+            text for record in records for name in ("chosen", "rejected", "text") if (text := _text(record, name))
+        ]
+        return sum(map(len, texts)) / A_TOKEN + AN_IMAGE * len(first.images)
 
     found: list[list[int]] = []
     for numbers in sorted(chunks(rows, size), key=length, reverse=True):

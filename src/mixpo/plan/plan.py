@@ -67,7 +67,7 @@ def _table(config: Config, files: RunFiles, machine: Machine) -> str:
         )
     shape = shape_on_paper(model_path)
     rows = RowDataset(records, ImageRoots.load(files.image_roots_file(config.questions)))
-    encoder = Encoder(load_processor(model_path), config.max_completion_length)
+    encoder = Encoder(load_processor(model_path, inputs=config.inputs), config.max_completion_length)
     groups = list(encoded(rows, sampled(rows, config.pairs_per_group), encoder, shape.patch))
     planned = settled(config, shape, groups, machine)
     steps = config.epochs * len(records) / config.batch  # the last of an epoch may be smaller

@@ -8,24 +8,25 @@ questions:
 
 import json
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 from mixpo.config import build
 from mixpo.errors import DataError, FieldError, ImageError
 from mixpo.files import RunFiles, divert, to_json
-from mixpo.images import fetch, inside
+from mixpo.left_out import LeftOut, listed
+from mixpo.model_inputs import FRAMES, LIMITS, ImagesConfig
+from mixpo.pictures import STORED
+from mixpo.pictures import store as store_pictures
 from mixpo.progress import say, track
-from mixpo.questions.pictures import STORED
 from mixpo.questions.rows import RowsConfig
 from mixpo.questions.source import Item, left_out
 from mixpo.records import Dropped, DropReason, Question
 from mixpo.references import Output
 from mixpo.registry import module
-from mixpo.text_files import read_json, write_bytes, write_text
+from mixpo.text_files import read_json, write_text
 from mixpo.videos import FramesConfig
 
 LOADERS = {
@@ -56,16 +57,28 @@ class Config:
     """For sources that draw: the same seed gives the same questions."""
     sources: dict[str, dict] = field(default_factory=dict)
     """Name of a source -> `loader` and that loader's own fields."""
-    images: FramesConfig = field(default_factory=FramesConfig)
-    """Which frames of videos are looked at, of sources that do not say it themselves."""
+    images: ImagesConfig = field(default_factory=ImagesConfig)
+    """Which frames of videos are looked at (`fps`, `max_frames`), of sources that do not say it themselves. How large
+    pictures are for a model says nothing here."""
 
     def __post_init__(self) -> None:
         for source, values in self.sources.items():
             loader_of(source, values, f"sources.{source}")
 
+    @property
+    def idle(self) -> tuple[str, ...]:
+        """Fields that decide nothing of the questions (`mixpo.fingerprints`)."""
+        asked = any(asks_for_frames(source, values) for source, values in self.sources.items())
+        return tuple(f"images.{name}" for name in (LIMITS if asked else (*LIMITS, *FRAMES)))
+
+
+def asks_for_frames(source: str, values: dict[str, Any]) -> bool:
+    """Whether a source's rows may have videos, and its values do not say themselves which frames are taken."""
+    return "images" not in values and isinstance(loader_of(source, values, source)[1], RowsConfig)
+
 
 def loader_of(
-    source: str, values: dict[str, Any], where: str, images: FramesConfig | None = None
+    source: str, values: dict[str, Any], where: str, images: ImagesConfig | None = None
 ) -> tuple[ModuleType, Any]:
     """A source's loader and the loader's config; `images`, where its values do not say it and it has that field.
 
@@ -78,7 +91,7 @@ def loader_of(
     built = build(loader.Config, own, where)
     if images is None or "images" in own or not isinstance(built, RowsConfig):
         return loader, built
-    return loader, replace(built, images=images)
+    return loader, replace(built, images=FramesConfig(fps=images.fps, max_frames=images.max_frames))
 
 
 def collect(config: Config, doubt: Doubt | None = None) -> Iterator[Item | Dropped]:
@@ -100,7 +113,7 @@ def collect(config: Config, doubt: Doubt | None = None) -> Iterator[Item | Dropp
                 left_out[checked.reason] += checked.count
             yield checked
         if not found:
-            why = f"all rows were left out: {_list(left_out)}" if left_out else "it is empty"
+            why = f"all rows were left out: {listed(left_out)}" if left_out else "it is empty"
             raise DataError(f"{config.name}: source {source!r} gives no question ({why}); check what it reads")
 
 
@@ -137,7 +150,7 @@ def store(items: Iterable[Item | Dropped], roots: dict[str, str], name: str, fil
     before = read_json(files.image_roots_file(name)) or {}
     known = {root: place for root, place in before.items() if root.removesuffix(STORED) in roots} | roots
     _write_roots(known, name, files)
-    tally = _Tally(list(roots))
+    tally = LeftOut(list(roots))
     try:
         found = _missing(_rooted(items, known, name, files), name, files, tally)
         files.questions(name).append(divert(found, files.dropped(name)))
@@ -163,31 +176,8 @@ def _rooted(
         yield entry
 
 
-class _Tally:
-    """How many questions there are and what was left out, by reason; of every source how much, and the first."""
-
-    def __init__(self, sources: Sequence[str]):
-        self.sources = sorted(sources, key=len, reverse=True)
-        self.counts: Counter[str] = Counter()
-        self.left_out: Counter[str] = Counter()
-        self.first: dict[str, Dropped] = {}
-
-    def drop(self, entry: Dropped) -> None:
-        self.counts[entry.reason] += entry.count
-        source = next((name for name in self.sources if entry.id.startswith((f"{name}/", f"{name}-"))), entry.id)
-        self.left_out[source] += entry.count
-        self.first.setdefault(source, entry)
-
-    def tell(self) -> None:
-        for source, first in self.first.items():
-            count = self.left_out[source]
-            rows = "1 row" if count == 1 else f"{count:,} rows"
-            which = "" if count == 1 else ", the first"
-            say(f"source {source!r}: {rows} left out{which} because {first.detail} ({first.id})")
-
-
 def _missing(
-    items: Iterable[Item | Dropped], name: str, files: RunFiles, tally: _Tally
+    items: Iterable[Item | Dropped], name: str, files: RunFiles, tally: LeftOut
 ) -> Iterator[Question | Dropped]:
     """Questions and drops that the run does not hold yet; images are stored on the way."""
     there = files.questions(name).ids()
@@ -196,7 +186,7 @@ def _missing(
     for entry in track(items, name):
         if isinstance(entry, Item) and entry.question.id not in there:
             try:
-                _store(entry, folder)
+                store_pictures(entry.pictures, folder)
             except ImageError as error:
                 entry = left_out(entry.question.id, DropReason.BAD_IMAGE, str(error))
             else:
@@ -209,23 +199,11 @@ def _missing(
             yield entry
 
 
-def _store(entry: Item, folder: Path) -> None:
-    """Writes an item's images that are not there yet. Raises ImageError for one that cannot be fetched."""
-    for path, content in entry.pictures.items():
-        file = inside(folder, path)
-        if not file.exists():
-            write_bytes(file, content if isinstance(content, bytes) else fetch(content))
-
-
 def _root(source: str, values: dict[str, Any]) -> str:
     """Where a source's images lie: in the run, or the folder in which they stay."""
     module, loader_config = loader_of(source, values, source)
     root = module.image_root(loader_config)
     return f"images/{source}" if root is None else str(root)
-
-
-def _list(counts: Counter[str]) -> str:
-    return ", ".join(f"{count} {reason}" for reason, count in sorted(counts.items()))
 
 
 def run(config: Config, files: RunFiles, doubt: Doubt | None = None) -> None:
@@ -235,5 +213,5 @@ def run(config: Config, files: RunFiles, doubt: Doubt | None = None) -> None:
         raise DataError(f"{config.name}: there are no sources; write for example {example}")
     counts = collect_into(config, files, doubt)
     questions = counts.pop("questions")
-    left_out = f" ({_list(counts)} left out)" if counts else ""
+    left_out = f" ({listed(counts)} left out)" if counts else ""
     say(f"{config.name}: {questions:,} questions{left_out}")

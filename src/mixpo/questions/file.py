@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from string import ascii_uppercase
 
+from mixpo.pictures import with_pictures
 from mixpo.progress import say
 from mixpo.questions.numbering import Numbered, Numbering, numbered
-from mixpo.questions.pictures import with_pictures
 from mixpo.questions.rows import NAMES, ReadOptions, RowsConfig, item, numbered_answer
 from mixpo.questions.source import Item, data_path, first
 from mixpo.records import Dropped

@@ -7,7 +7,7 @@ all that is read):
     text, question, problem, query, prompt, conversations or messages (`mixpo.conversations`)
     system, turns or history: what stands before the text
     choices or options, or columns A to H (`mixpo.questions.options`)
-    images, image or image_path (`mixpo.questions.pictures`)
+    images, image or image_path (`mixpo.pictures`)
     videos, video or video_path (`mixpo.questions.videos`)
 
 Other columns are kept in `meta`.
@@ -20,9 +20,9 @@ from typing import Any
 
 from mixpo.conversations import Conversation, conversation, history, is_conversation
 from mixpo.errors import BadRow, FieldError, ImageError, Unsupported
+from mixpo.pictures import Place, entries
 from mixpo.questions.numbering import AnswerIndex, Numbering
 from mixpo.questions.options import Options, answers_of, in_columns, misnamed, number_among, only, options_of, quoted
-from mixpo.questions.pictures import Place, entries
 from mixpo.questions.source import Item, left_out
 from mixpo.questions.videos import shown_of, videos_in
 from mixpo.records import AnswerKind, Dropped, DropReason, Question

@@ -10,7 +10,8 @@ from typing import Any
 
 from mixpo.errors import BadRow, ImageError, Unsupported
 from mixpo.images import fetch, is_url
-from mixpo.questions.pictures import EXTENSIONS, NOT_FETCHED, Place, content_of, find, images_of
+from mixpo.pictures import EXTENSIONS, NOT_FETCHED, Place, find, images_of
+from mixpo.pictures import content as content_of
 from mixpo.records import Video
 from mixpo.values import parsed, short
 from mixpo.videos import frames_of

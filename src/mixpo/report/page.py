@@ -8,6 +8,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from mixpo.files import RunFiles
+from mixpo.messages import spoken
 from mixpo.progress import say
 from mixpo.references import Output
 from mixpo.report.accuracy import benchmarks, headline, summary
@@ -58,7 +59,8 @@ class Card:
     """One pair of the gallery, ready for the page."""
 
     id: str
-    question: str
+    said: list[tuple[str, str]]
+    """Who says what up to the completions: roles and words."""
     truth: str
     origin: str
     meaning: str
@@ -138,7 +140,7 @@ def _card(shown: GalleryPair, pictures: PagePictures) -> Card:
     chosen_pieces, rejected_pieces = marked(chosen, rejected)
     return Card(
         id=pair.id,
-        question=_short(pair.prompt, 1000),
+        said=spoken(pair.prompt, pair.system, pair.turns),
         truth=_short((question.answer if question else None) or "", 200),
         origin=str(pair.origin),
         meaning=ORIGINS[pair.origin],

@@ -13,6 +13,10 @@ from mixpo.videos import Frames, videos_among
 if TYPE_CHECKING:
     from PIL.Image import Image
 
+PLAIN = {"repetition_penalty": 1.0, "presence_penalty": 0.0, "frequency_penalty": 0.0, "min_p": 0.0}
+"""What leaves the probabilities of tokens as they are, said to every engine: else it takes the checkpoint's own
+`generation_config`, and what is drawn is not what `SamplingParams` say."""
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SamplingParams:
@@ -94,6 +98,12 @@ def consecutive(samples: Sequence[int], most: int | None = None) -> list[tuple[i
     return runs
 
 
+def reserved_token(request_id: str, token: str) -> Dropped:
+    """Says that a prefix cannot be continued: the model wrote a token that stands for an image in it."""
+    detail = f"the kept part contains {token!r}, which stands for an image: the model would look for a picture there"
+    return Dropped(id=request_id, step="sample", reason=DropReason.RESERVED_TOKEN, detail=detail)
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Completion:
     """What the model wrote for one sample of a request, prefix excluded."""
@@ -101,7 +111,7 @@ class Completion:
     request_id: str
     sample: int
     text: str
-    """Prefix and new tokens decoded together, special tokens and end-of-turn excluded."""
+    """Prefix and new tokens decoded together (`mixpo.models.completions`), end-of-turn excluded."""
     token_ids: tuple[int, ...]
     """New tokens only, end-of-turn excluded."""
     finish_reason: FinishReason
@@ -112,6 +122,8 @@ class Completion:
     """Summed log-probability (nats, temperature 1, before top-k and top-p) of the new tokens, end-of-turn included."""
     thought_open: bool = False
     """Whether the chat template opened a thought at the prompt's end, so that the text begins in one."""
+    canonical: bool = True
+    """Whether the tokenizer makes prefix and new tokens of the text."""
 
 
 class Backend(Protocol):
@@ -126,5 +138,5 @@ class Backend(Protocol):
         ...
 
     def decode(self, token_ids: Sequence[int]) -> str:
-        """The text of completion tokens, special tokens left out. A character cut in two shows as U+FFFD."""
+        """The text of completion tokens (`mixpo.models.completions`). A character cut in two shows as U+FFFD."""
         ...

@@ -7,7 +7,7 @@ a pair whose chosen one is the response itself. For questions without a ground t
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from mixpo.errors import ImageError
+from mixpo.errors import DataError, ImageError
 from mixpo.files import RunFiles
 from mixpo.images import ImageRoots
 from mixpo.progress import say, track
@@ -137,6 +137,7 @@ def _continuation(
         kept_tokens=len(kept_ids),
         completion_tokens=completion.completion_tokens,
         response_tokens=response.completion_tokens,
+        token_ids=() if completion.canonical else (*kept_ids, *completion.token_ids),
     )
 
 
@@ -157,15 +158,34 @@ def _dropped(response: Response, reason: DropReason, detail: str, tokens: int = 
 
 
 def selected(questions: Iterable[Question], responses: Iterable[Response], per_question: int) -> Iterator[Cut]:
-    """The responses to cut: the first samples of each question that has no ground truth."""
-    wanted = {question.id: question for question in questions if question.answer is None}
+    """The responses to cut: the first samples of each question with a picture and without a ground truth."""
+    wanted = {question.id: question for question in questions if question.answer is None and question.images}
     for response in responses:
         if response.question_id in wanted and response.sample < per_question:
             yield Cut(response, wanted[response.question_id])
 
 
+def _say_without_pictures(config: Config, files: RunFiles) -> None:
+    """How many questions are left out since they have no picture. Raises DataError when that is all of them."""
+    pictured = [bool(question.images) for question in files.questions(config.questions) if question.answer is None]
+    blind = pictured.count(False)
+    if not blind:
+        return
+    what = f"{config.name}: {blind:,} of {len(pictured):,} questions without a ground truth have no picture"
+    if blind == len(pictured):
+        raise DataError(
+            f"{what}: DropoutNTP leaves the picture out, so there is nothing to do for them; give the questions of "
+            f"{config.questions!r} their pictures (`image`, `images`), or take {config.name} out of the recipe"
+        )
+    say(f"{what}; they are left out")
+
+
 def run(config: Config, files: RunFiles) -> None:
-    """Appends what is missing to `continuations/<name>` and `dropped/<name>`."""
+    """Appends what is missing to `continuations/<name>` and `dropped/<name>`.
+
+    Raises DataError when no question is without a ground truth and with a picture.
+    """
+    _say_without_pictures(config, files)
 
     def all_blocks() -> Iterator[list[Cut]]:
         questions, responses = files.questions(config.questions), files.responses(config.responses)
@@ -178,7 +198,7 @@ def run(config: Config, files: RunFiles) -> None:
     if not ledger.todo:
         say(f"{config.name}: all continuations of {ledger.total:,} responses are there")
         return
-    backend = make_backend(config.backend, files.model(config.model))
+    backend = make_backend(config.backend, files.model(config.model), config.inputs)
     roots = ImageRoots.load(files.image_roots_file(config.questions))
     commit = ledger.commit_in_one_stream if is_spread(backend) else ledger.commit
     work = commit(all_blocks(), lambda cuts: dropout(cuts, backend, roots, config))

@@ -12,7 +12,8 @@ from enum import StrEnum
 from mixpo.errors import ImageError
 from mixpo.files import RunFiles
 from mixpo.images import ImageRoots
-from mixpo.progress import say, telling_left_out, track
+from mixpo.left_out import telling_left_out
+from mixpo.progress import say, track
 from mixpo.prompts import Style, Template, resolve_style, system_text, user_text
 from mixpo.records import Dropped, DropReason, Question, Response
 from mixpo.references import Output
@@ -141,6 +142,7 @@ def _response(question: Question, prompt: str, completion: Completion, config: C
         completion_tokens=completion.completion_tokens,
         logp=completion.logp,
         thought_open=completion.thought_open,
+        canonical=completion.canonical,
     )
 
 
@@ -155,7 +157,7 @@ def wanted(config: Config) -> Callable[[Question], list[str]]:
 
 def run(config: Config, files: RunFiles, judge: Judge | None = None) -> None:
     """Appends what is missing to `responses/<name>` and `dropped/<name>`."""
-    sample_into(config, files, lambda: make_backend(config.backend, files.model(config.model)), judge)
+    sample_into(config, files, lambda: make_backend(config.backend, files.model(config.model), config.inputs), judge)
 
 
 def sample_into(config: Config, files: RunFiles, load: Callable[[], Backend], judge: Judge | None = None) -> None:

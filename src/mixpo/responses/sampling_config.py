@@ -2,13 +2,14 @@
 
 from dataclasses import dataclass, field
 
+from mixpo.model_inputs import ModelInputs
 from mixpo.references import Model, Questions
 from mixpo.responses.backend import SamplingParams
 from mixpo.responses.backends.config import BackendConfig
 
 
 @dataclass(frozen=True, kw_only=True)
-class SamplingConfig:
+class SamplingConfig(ModelInputs):
     """The fields that `sample` and `dropout` share. Temperature is the paper's, top-k common practice."""
 
     model: Model = "base"

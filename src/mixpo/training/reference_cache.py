@@ -20,6 +20,8 @@ from torch.utils.data import ConcatDataset
 
 from mixpo.batches.layout import Batch
 from mixpo.errors import DataError, UserError
+from mixpo.model_inputs import AS_IS
+from mixpo.models.picture_limits import limits_of
 from mixpo.progress import track
 from mixpo.text_files import read_json, write_text
 from mixpo.training.sharding import Sharding
@@ -178,6 +180,8 @@ def made_with(model: Any, processor: Any, sharding: Sharding) -> dict[str, str]:
         backend.to_str() if backend is not None else json.dumps(tokenizer.get_vocab(), sort_keys=True),
         images.to_json_string() if images is not None else "",
     ]
+    if (before := limits_of(processor).before) != AS_IS.images:
+        described.append(str(before))
     return {
         "weights": broadcast_object_list([weights])[0] if sharding.engine else weights,
         "processor": _digest(described),

@@ -7,7 +7,12 @@ from torch.utils.data import Dataset
 from mixpo.images import ImageRoots
 from mixpo.messages import messages
 from mixpo.records import Demonstration, PreferencePair
-from mixpo.videos import opened, videos_among
+from mixpo.videos import opened, places
+
+COMPLETIONS = (
+    *("chosen", "chosen_ended", "chosen_token_ids"),
+    *("rejected", "rejected_ended", "rejected_token_ids"),
+)
 
 
 class RowDataset(Dataset):
@@ -29,9 +34,13 @@ class RowDataset(Dataset):
     def __getitem__(self, index: int) -> dict[str, Any]:
         record = self.records[index]
         images = opened(record.images, record.videos, self.roots)
-        prompt = messages(record.prompt, len(images), record.system, record.turns, videos_among(images))
-        row = {"id": record.id, "images": images, "prompt": prompt}
-        if isinstance(record, PreferencePair):
-            given = {"chosen": record.chosen, "rejected": record.rejected, "rejected_ended": record.rejected_ended}
-            return {**row, **given}
-        return {**row, "chosen": record.text}
+        return {"id": record.id, "images": images, **columns(record)}
+
+
+def columns(record: PreferencePair | Demonstration) -> dict[str, Any]:
+    """A record's row without its images."""
+    shown, videos = places(len(record.images), record.videos)
+    prompt = messages(record.prompt, shown, record.system, record.turns, videos)
+    if isinstance(record, Demonstration):
+        return {"prompt": prompt, "chosen": record.text, "chosen_ended": record.ended}
+    return {"prompt": prompt, **{name: getattr(record, name) for name in COMPLETIONS}}

@@ -11,6 +11,7 @@ from transformers import SchedulerType
 from mixpo.batches.layout import Layout
 from mixpo.errors import FieldError
 from mixpo.losses.objective import Objective
+from mixpo.model_inputs import ModelInputs
 from mixpo.models.load import Attention
 from mixpo.references import Model, Output, Pairs, Questions, Reads
 from mixpo.training.arguments import FREE, RENAMED, TWICE, Said, made, with_given
@@ -90,7 +91,7 @@ class Learning:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Config(Words, Learning):
+class Config(ModelInputs, Words, Learning):
     """What is learned, and how it is computed."""
 
     RUNTIME: ClassVar[tuple[str, ...]] = (

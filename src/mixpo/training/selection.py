@@ -5,14 +5,13 @@ import zlib
 from collections.abc import Iterable, Sequence
 from typing import Any, TypeVar
 
-from mixpo.batches.encode import Encoder
-from mixpo.errors import DataError, ImageError, Unsupported
+from mixpo.batches.encode import Encoder, ReservedToken, completion_of
+from mixpo.errors import DataError, ImageError
 from mixpo.images import ImageRoots
-from mixpo.messages import messages
 from mixpo.models.chat import REFUSALS
-from mixpo.records import Demonstration, Dropped, DropReason
-from mixpo.training.rows import RowDataset
-from mixpo.videos import opened, videos_among
+from mixpo.records import Dropped, DropReason
+from mixpo.training.rows import RowDataset, columns
+from mixpo.videos import videos_among
 
 T = TypeVar("T")
 BUCKETS = 10_000
@@ -26,11 +25,13 @@ def usable(records: Iterable[Any], encoder: Encoder, roots: ImageRoots, step: st
     sizes: set[tuple[int, int]] = set()
     tried: set[Any] = set()
     for record in records:
-        texts = [record.text] if isinstance(record, Demonstration) else [record.chosen, record.rejected]
-        reason = DropReason.COMPLETION_TOO_LONG if all(texts) else DropReason.EMPTY
+        reason = DropReason.UNSUPPORTED
         try:
-            for text in texts:
-                encoder.completion_ids(text)
+            row = columns(record)
+            completions = [completion_of(row, side) for side in ("chosen", "rejected") if side in row]
+            reason = DropReason.COMPLETION_TOO_LONG if all(text for text, *_ in completions) else DropReason.EMPTY
+            for completion in completions:
+                encoder.completion_ids(*completion)
             reason = DropReason.UNSUPPORTED
             for image in set(record.images) - sound:
                 _try_size(roots.open(image), image, encoder.chat.processor, sizes)
@@ -38,12 +39,12 @@ def usable(records: Iterable[Any], encoder: Encoder, roots: ImageRoots, step: st
             if not record.videos:
                 _try_prompt(record, encoder, roots, tried)
             elif record.question_id not in tried:
-                _try_videos(record, encoder, roots)
+                _try_videos(RowDataset([record], roots)[0], encoder)
                 tried.add(record.question_id)
         except ImageError as error:
             dropped.append(Dropped(id=record.id, step=step, reason=DropReason.BAD_IMAGE, detail=str(error)))
-        except Unsupported as error:
-            dropped.append(Dropped(id=record.id, step=step, reason=DropReason.UNSUPPORTED, detail=str(error)))
+        except ReservedToken as error:
+            dropped.append(Dropped(id=record.id, step=step, reason=DropReason.RESERVED_TOKEN, detail=str(error)))
         except DataError as error:
             dropped.append(Dropped(id=record.id, step=step, reason=reason, detail=str(error)))
         else:
@@ -51,16 +52,16 @@ def usable(records: Iterable[Any], encoder: Encoder, roots: ImageRoots, step: st
     return kept
 
 
-def _try_videos(record: Any, encoder: Encoder, roots: ImageRoots) -> None:
-    """Raises Unsupported when the model's processor does not take the videos of a record, ImageError when it refuses
+def _try_videos(row: Any, encoder: Encoder) -> None:
+    """Raises DataError when the model's processor does not take the videos of a row, ImageError when it refuses
     these."""
-    images = opened(record.images, record.videos, roots)
-    prompt = messages(record.prompt, len(images), record.system, record.turns, videos_among(images))
+    images = row["images"]
+    videos = len(videos_among(images))
+    text = encoder.chat.render(row["prompt"], len(images) - videos, videos)
     try:
-        videos = len(record.videos)
-        encoder.chat.inputs([encoder.chat.render(prompt, len(images) - videos, videos)], [images])
-    except DataError as error:
-        raise Unsupported(str(error)) from error
+        encoder.chat.inputs([text], [images])
+    except DataError:
+        raise
     except REFUSALS as error:
         raise ImageError(f"the model's processor refuses the video: {error}") from error
 
@@ -88,7 +89,7 @@ def _try_prompt(record: Any, encoder: Encoder, roots: ImageRoots, tried: set[Any
     if not images or images not in tried:
         encoder.prompt(RowDataset([record], roots)[0])
     elif record.system or record.turns:
-        encoder.chat.render(messages(record.prompt, images, record.system, record.turns), images)
+        encoder.chat.render(columns(record)["prompt"], images)
     tried |= {said, images}
 
 

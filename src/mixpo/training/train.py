@@ -13,8 +13,10 @@ from mixpo.batches.encode import Encoder
 from mixpo.errors import DataError, FieldError, UserError
 from mixpo.files import RunFiles, Shards
 from mixpo.images import ImageRoots
+from mixpo.left_out import telling_left_out
 from mixpo.models.load import load_processor
-from mixpo.progress import say, telling_left_out, track
+from mixpo.models.picture_limits import same_tiles
+from mixpo.progress import say, track
 from mixpo.records import Dropped
 from mixpo.references import Output
 from mixpo.text_files import read_json, write_text
@@ -75,7 +77,7 @@ def run(config: Config, files: RunFiles, fits: Fits | None = None) -> None:
     if args.layout != config.layout and first:
         say(f"{config.name}: layout: {args.layout}, since {config.attention} takes no mask")
     model_path = files.model(config.model)
-    processor = load_processor(model_path)
+    processor = load_processor(model_path, inputs=config.inputs)
     dropped: list[Dropped] = []
     roots = ImageRoots.load(files.image_roots_file(config.questions))
     encoder = Encoder(processor, config.max_completion_length)
@@ -114,6 +116,7 @@ def make_trainer(
         args.eval_strategy = IntervalStrategy.NO
     folder = Path(args.output_dir)
     model = load_policy(model_path, config, args)
+    same_tiles(model, processor)
     adapter = None
     if config.lora is not None:
         refuse_absent(model, config.lora.target_modules)
@@ -135,6 +138,9 @@ def _cache(config: Config, files: RunFiles, args: MPOConfig) -> Path:
     """Folder of the cached reference: one for all sections that start from a model and compute it in the same way."""
     folder = files.reference(config.model)
     how = computed_as(config, args.mixed_precision)
+    if stated := config.stated():
+        digest = hashlib.blake2b(json.dumps(stated, sort_keys=True).encode(), digest_size=4).hexdigest()
+        how = "-".join(filter(None, (how, f"inputs-{digest}")))
     return folder.with_name(f"{folder.name}@{how}") if how else folder
 
 

@@ -9,10 +9,10 @@ import unicodedata
 from functools import cache
 from typing import NamedTuple
 
-from mixpo.prompts import THOUGHTS
+from mixpo.prompts import END_OF_TURN, THOUGHTS
 from mixpo.verdicts.unicode import FOLDED, SUPERSCRIPT, THIN
 
-END_TOKEN = re.compile(r"</s>|<\|(?:im_end|im_start|endoftext|eot_id|end|eos)\|>|<end_of_(?:turn|utterance)>|<eos>")
+END_TOKEN = re.compile(rf"{END_OF_TURN}|<\|im_start\|>")
 INVENTED = re.compile(
     r"\n[ \t#*]*(?:(?:next |new |another )?(?:question|problem|hint|instruction|human|user|assistant|q)"
     r"(?: ?\d+)?[ \t*]*:|(?:问题|题目|提示|用户)[ \t]*:|\[?inst\]|example \d+[ \t]*:)"
@@ -24,6 +24,11 @@ EMPHASIS = re.compile(
 )
 ITALICS = re.compile(r"(?<![\w\\}*)])([*_])(\w(?:[^*_\n\\]{0,80}[\w.!?)])?)\1(?![\w*{(])")
 STRUCK = re.compile(r"~~[^~\n]{1,200}~~")
+GROUNDING = re.compile(
+    r"(?:</ref>|<\|object_ref_end\|>)\s{0,9}(?:<box>[^<]{0,400}</box>|<\|box_start\|>[^<]{0,400}<\|box_end\|>)"
+    r"|</?(?:ref|box|quad)>|<\|(?:object_ref|box|quad)_(?:start|end)\|>"
+)
+"""Marks of what stands where in the picture: `<ref>cat</ref><box>[[1, 2, 3, 4]]</box>` says "cat"."""
 TEXT = re.compile(r"\\(?:text(?:bf|it|rm|tt)?|mbox)\s?\{([^{}]*)\}(?!\s?\^)")
 GROUPED = re.compile(r"\d(?<![\d.,]\d)(?<![\d.,] \d)\d?(?: \d{3})+(?![\d]|[.,]\d{3}| \d)")
 """Thousands set apart by blanks: "1 200". Three digits in front could as well be a list."""
@@ -50,6 +55,8 @@ def body_of(response: str, thoughts: tuple[tuple[str, str], ...] = THOUGHTS, tho
     text = response if response.isascii() else fold(response)
     if "~~" in text:
         text = STRUCK.sub(lambda match: " " * len(match[0]), text)
+    if "<" in text and ("ref" in text or "box" in text or "quad" in text):
+        text = GROUNDING.sub(lambda match: " " * len(match[0]), text)
     if "*" in text or "_" in text or "```" in text:
         text = _unemphasised(text)
     if "\\text" in text or "\\mbox" in text:

@@ -76,7 +76,7 @@ def relabel(
             waiting.append(pair)
             question = questions.get(pair.question_id) or Question(id=pair.question_id, text=pair.prompt)
             for side, text in (("chosen", pair.chosen), ("rejected", pair.rejected)):
-                ended = side == "chosen" or pair.rejected_ended
+                ended = pair.chosen_ended if side == "chosen" else pair.rejected_ended
                 reason = FinishReason.STOP if ended else FinishReason.LENGTH
                 number = int(side == "rejected")
                 yield (

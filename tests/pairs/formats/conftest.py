@@ -2,11 +2,15 @@
 
 import io
 import json
+import os
+from pathlib import Path
 
 import pytest
 from PIL import Image
 
 from mixpo.files import RunFiles
+from mixpo.pairs.import_pairs import Config
+from mixpo.pairs.import_pairs import run as run_import
 from mixpo.records import Origin, PreferencePair, Question
 from mixpo.text_files import write_bytes, write_text
 
@@ -43,9 +47,66 @@ def pairs():
     return PAIRS
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def image():
     return picture
+
+
+def written_lines(path, rows):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return path
+
+
+@pytest.fixture
+def lines():
+    return written_lines
+
+
+@pytest.fixture
+def imported(tmp_path):
+    """Runs an import; gives the pairs, the drops and the run."""
+
+    def do(form, path, **values):
+        files = RunFiles(tmp_path / "run")
+        run_import(Config(format=form, path=str(path), **values), files)
+        return list(files.pairs("import")), list(files.dropped("import")), files
+
+    return do
+
+
+@pytest.fixture
+def one(tmp_path, imported):
+    """What one row makes, beside `a.png` and `b.png` of 28 x 28 pixels: its pair or its drop."""
+    for name in ("a.png", "b.png"):
+        (tmp_path / name).write_bytes(picture("red" if name == "a.png" else "blue"))
+    plain = {"prompt": "A?", "chosen": "c", "rejected": "r"}
+
+    def do(form, row, **values):
+        # Another row that can be read, so that the import is never empty.
+        rated = [{"response": text, "annotations": {"All": {"Rating": text}}} for text in "12"]
+        kept = {
+            "ms-swift": {"query": "A?", "response": "c", "rejected_response": "r"}, "trl": plain,
+            "llama-factory": {**plain, "instruction": "A?"}, "vlfeedback": {**plain, "completions": rated},
+        }.get(form, {**plain, "question": "A?"})  # fmt: skip
+        pairs, dropped, _ = imported(form, written_lines(tmp_path / "d.jsonl", [row, kept]), **values)
+        found = [record for record in [*pairs, *dropped] if "-2" not in record.id and ":2" not in record.id]
+        return found[0] if len(found) == 1 else found
+
+    return do
+
+
+@pytest.fixture
+def case():
+    """A folder of small inputs beside MIXPO_DATA."""
+
+    def find(name) -> Path:
+        path = Path(os.environ.get("MIXPO_DATA", "")).parent / "cases" / name
+        if "MIXPO_DATA" not in os.environ or not path.exists():
+            pytest.skip("the small cases are not beside MIXPO_DATA")
+        return path
+
+    return find
 
 
 @pytest.fixture

@@ -6,37 +6,17 @@ import pytest
 import yaml
 
 from mixpo.errors import DataError
-from mixpo.files import RunFiles
 from mixpo.images import ImageRoots
-from mixpo.pairs.formats.mmpr import sources
-from mixpo.pairs.import_pairs import Config, Format
-from mixpo.pairs.import_pairs import run as run_import
+from mixpo.messages import PICTURE
+from mixpo.pairs.formats.mmpr import data_sets
+from mixpo.pairs.import_pairs import Format
 from mixpo.records import DropReason, Origin
-
-
-@pytest.fixture
-def imported(tmp_path):
-    """Runs an import; gives the pairs, the drops and the run."""
-
-    def do(form, path, **values):
-        files = RunFiles(tmp_path / "run")
-        run_import(Config(format=form, path=str(path), **values), files)
-        return list(files.pairs("import")), list(files.dropped("import")), files
-
-    return do
-
-
-def lines(path, rows):
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
-    return path
-
 
 ROW = {"image": "a.png", "question": "<image>\nHow many?", "chosen": "3", "rejected": "4", "answer_gt": 3}
 
 
 @pytest.fixture
-def mmpr(tmp_path, image):
+def mmpr(tmp_path, image, lines):
     """MMPR as published: the meta.json names its authors' folders; rows of every sort."""
     folder = tmp_path / "MMPR"
     (folder / "images" / "clevr").mkdir(parents=True)
@@ -71,27 +51,28 @@ def test_mmpr(mmpr, imported):
         ("CLEVR_math_en-1", "How many?", "3", 1),
         ("CLEVR_math_en-2", "How many?", "three", 1),
         ("CLEVR_math_en-3", "Compare.", "3", 2),
+        ("CLEVR_math_en-4", f"Image-1: {PICTURE}\nImage-2: {PICTURE}\nCompare.", "3", 2),
         ("CLEVR_math_en-6", "What is 1 + 1?", "2", 0),
     ]
     assert {pair.origin for pair in pairs} == {Origin.IMPORTED}
     # The same question of the same image, with and without the mark, is one question.
     assert pairs[0].question_id == pairs[1].question_id != pairs[2].question_id
     assert [(record.id.rpartition(":")[2], record.reason) for record in dropped] == [
-        ("4", DropReason.UNSUPPORTED),
         ("5", DropReason.UNSUPPORTED),
         ("7", DropReason.BAD_IMAGE),
-        ("8", DropReason.BAD_ROW),
+        ("8", DropReason.EMPTY),
         ("9", DropReason.BAD_ROW),
         ("10", DropReason.BAD_ROW),
     ]
-    assert "images within the text" in dropped[0].detail
-    assert "video" in dropped[1].detail
+    assert "video" in dropped[0].detail
     roots = ImageRoots.load(files.image_roots_file("import"))
     assert roots.open(pairs[0].images[0]).getpixel((0, 0)) == (255, 0, 0)
     assert {question.answer for question in files.questions("import")} == {"3", None}
 
 
-@pytest.mark.parametrize(("repeat", "count", "left"), [(3, 12, 0), (2.9, 8, 0), (0.5, None, 5), (0, 0, 10)])
+@pytest.mark.parametrize(
+    ("repeat", "count", "left"), [(3, 15, 0), (2.9, 10, 0), (1.5, 5, 0), (0.5, None, 5), (0.34, None, 7), (0, 0, 10)]
+)
 def test_repeat_time(mmpr, imported, repeat, count, left):
     meta = json.loads((mmpr / "meta.json").read_text())
     meta["CLEVR math/en"]["repeat_time"] = repeat
@@ -104,71 +85,8 @@ def test_repeat_time(mmpr, imported, repeat, count, left):
     assert len({pair.id for pair in pairs}) == len(pairs)
     if count:
         assert len(pairs) == count
-        assert len({(pair.prompt, pair.chosen) for pair in pairs}) == 4
+        assert len({(pair.prompt, pair.chosen) for pair in pairs}) == 5
     assert sum(record.count for record in dropped if record.reason is DropReason.OVER_CAP) == left
-
-
-def test_ms_swift(tmp_path, imported, image):
-    (tmp_path / "a.png").write_bytes(image("red"))
-    user, good, bad = (
-        {"role": role, "content": text}
-        for role, text in (("user", "<image>What?"), ("assistant", "cat"), ("assistant", "dog"))
-    )
-    path = lines(
-        tmp_path / "d.jsonl",
-        [
-            {"messages": [user, good], "rejected_response": "dog", "images": ["a.png"]},
-            {
-                "messages": [user, good],
-                "rejected_messages": [user, bad],
-                "images": ["a.png"],
-                "rejected_images": ["a.png"],
-            },
-            {"messages": [user, good], "rejected_response": "dog", "images": [str(tmp_path / "a.png")]},
-            {"messages": [user, good], "rejected_response": "dog", "images": []},
-            {
-                "messages": [{"role": "system", "content": "Be."}, user, good],
-                "rejected_response": "d",
-                "images": ["a.png"],
-            },
-            {"messages": [user, good], "rejected_response": "dog", "images": ["/etc/passwd"]},
-            {"messages": [user, good], "images": ["a.png"]},
-            [],
-        ],
-    )
-    pairs, dropped, _ = imported(Format.MS_SWIFT, path)
-    assert [(pair.prompt, pair.chosen, pair.rejected, pair.images) for pair in pairs] == [
-        ("What?", "cat", "dog", ("import/a.png",))
-    ] * 3
-    assert [record.reason for record in dropped] == [
-        DropReason.UNSUPPORTED, DropReason.UNSUPPORTED, DropReason.BAD_IMAGE, DropReason.BAD_ROW, DropReason.BAD_ROW,
-    ]  # fmt: skip
-
-
-def test_llama_factory(tmp_path, imported, image):
-    (tmp_path / "a.png").write_bytes(image("red"))
-    rows = [
-        {
-            "conversations": [{"from": "human", "value": "<image>Who?"}],
-            "chosen": {"from": "gpt", "value": "Kane"}, "rejected": {"from": "gpt", "value": "Me"}, "images": ["a.png"],
-        },
-        {
-            "messages": [{"role": "user", "content": "Hi"}], "chosen": {"role": "assistant", "content": "Hello"},
-            "rejected": {"role": "assistant", "content": "No"},
-        },
-        {
-            "conversations": [{"from": turn, "value": turn} for turn in ("human", "gpt", "human")],
-            "chosen": {"from": "gpt", "value": "d"}, "rejected": {"from": "gpt", "value": "e"},
-        },
-    ]  # fmt: skip
-    path = tmp_path / "d.json"
-    path.write_text(json.dumps(rows))
-    pairs, dropped, _ = imported(Format.LLAMA_FACTORY, path)
-    assert [(pair.prompt, pair.chosen, pair.rejected) for pair in pairs] == [
-        ("Who?", "Kane", "Me"),
-        ("Hi", "Hello", "No"),
-    ]
-    assert [record.detail for record in dropped] == ["3 turns before the answer; a pair has one"]
 
 
 def test_rlaif_v_as_datasets_writes_it(tmp_path, imported, image):
@@ -189,42 +107,20 @@ def test_rlaif_v_as_datasets_writes_it(tmp_path, imported, image):
     assert [record.detail for record in dropped] == ["the image is empty"]
 
 
-@pytest.mark.parametrize(
-    ("content", "reason"),
-    [
-        ([{"type": "image"}, {"type": "text", "text": "What?"}], None),
-        ("What?", None),
-        ([{"type": "text", "text": "What?"}, {"type": "image"}], DropReason.UNSUPPORTED),
-        ([{"type": "image"}, {"type": "image"}, {"type": "text", "text": "What?"}], DropReason.UNSUPPORTED),
-        ([{"type": "audio"}, {"type": "text", "text": "What?"}], DropReason.UNSUPPORTED),
-        (3, DropReason.BAD_ROW),
-        (["What?"], DropReason.BAD_ROW),
-    ],
-)
-def test_trl_rows(tmp_path, imported, image, content, reason):
-    (tmp_path / "a.png").write_bytes(image("red"))
-    answers = {name: [{"role": "assistant", "content": name}] for name in ("chosen", "rejected")}
-    row = {"images": ["a.png"], "prompt": [{"role": "user", "content": content}], **answers}
-    path = lines(tmp_path / "d.jsonl", [{"prompt": "Plain", "chosen": "c", "rejected": "r"}, row])
-    pairs, dropped, _ = imported(Format.TRL, path)
-    assert [pair.prompt for pair in pairs] == ["Plain"] + ["What?"] * (reason is None)
-    assert [record.reason for record in dropped] == [reason] * (reason is not None)
-
-
 @pytest.mark.parametrize("image", ["", 7, {"path": ""}, {"bytes": None, "path": None}])
-def test_an_image_that_is_neither_path_nor_bytes_is_said_to_be_so(tmp_path, imported, image):
+def test_an_image_that_is_neither_path_nor_bytes_is_said_to_be_so(tmp_path, imported, lines, image):
     rows = [{"prompt": "?", "chosen": "c", "rejected": "r", "images": given} for given in ([image], [])]
     pairs, dropped, _ = imported(Format.TRL, lines(tmp_path / "d.jsonl", rows))
     assert len(pairs) == 1
     assert [record.reason for record in dropped] == [DropReason.BAD_ROW]
-    assert "an image must be a path, or bytes" in dropped[0].detail
+    assert "an image must be a path or bytes" in dropped[0].detail
 
 
-def test_data_sets_of_a_meta_json_that_read_alike_get_names_of_their_own(tmp_path):
+def test_data_sets_of_a_meta_json_that_read_alike_get_names_of_their_own(tmp_path, lines):
     lines(tmp_path / "x.jsonl", [ROW])
     meta = {name: {"root": ".", "annotation": "x.jsonl"} for name in ("a b", "a-b", "a.b", "?")}
     (tmp_path / "meta.json").write_text(json.dumps(meta))
-    names = [source.name for _, source, _ in sources(tmp_path / "meta.json", None)]
+    names = [data.name for data in data_sets(tmp_path / "meta.json", None)]
     assert names == ["a_b", "a_b_2", "a_b_3", "data"]
 
 
@@ -267,7 +163,7 @@ def test_a_recipe_trains_on_what_it_imports(mmpr, tmp_path):
     before = files.pairs("import").paths()[0].stat().st_mtime_ns
     run_recipe(load_recipe(tmp_path / "r.yaml"))
     assert files.pairs("import").paths()[0].stat().st_mtime_ns == before
-    assert json.loads(files.json("relabel/relabel").read_text())["pairs"] == 4
+    assert json.loads(files.json("relabel/relabel").read_text())["pairs"] == 5
 
 
 @pytest.mark.parametrize(
@@ -280,3 +176,20 @@ def test_a_meta_that_cannot_be_used(tmp_path, imported, content, message):
     (tmp_path / "meta.json").write_text(content)
     with pytest.raises(DataError, match=message):
         imported(Format.MMPR, tmp_path / "meta.json")
+
+
+def test_the_command_takes_fields_of_the_step(tmp_path, lines):
+    from typer.testing import CliRunner
+
+    from mixpo.cli import app
+
+    columns = {"messages": "conversations", "chosen": "chosen", "rejected": "rejected"}
+    entry = {"file_name": "d.jsonl", "ranking": True, "formatting": "sharegpt", "columns": columns}
+    lines(tmp_path / "d.jsonl", [{"conversations": [{"from": "human", "value": "A?"}], "chosen": "a", "rejected": "b"}])
+    (tmp_path / "dataset_info.json").write_text(json.dumps({"one": entry, "two": entry}))
+    given = ["import", "--format", "llama-factory", "--path", str(tmp_path), "--out", str(tmp_path / "run")]
+    runner = CliRunner()
+    assert "name one in `dataset`" in str(runner.invoke(app, given).exception)
+    done = runner.invoke(app, [*given, "--option", "dataset=two", "--option", "fetch_images=true"])
+    assert done.exit_code == 0, done.exception
+    assert (tmp_path / "run" / "pairs" / "import").is_dir()

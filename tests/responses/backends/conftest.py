@@ -53,6 +53,18 @@ class ModelServer(ThreadingHTTPServer):
         self.finish = lambda body, reason: reason
         self.after_end = ""
         """What it writes after the end of every answer."""
+        self.defaults: dict = {}
+        """Its model's own `generation_config`: what a request does not say."""
+        self.marks = ("", "")
+        """Special tokens around the first word of every answer."""
+        self.thinks = False
+        """Whether answers have a thought, from `<think>` to `</think>`."""
+        self.splits = ""
+        """The field that a reasoning parser puts the thought into, as DeepSeek-R1's does; empty: there is none."""
+        self.strips = False
+        """Whether that parser strips white space."""
+        self.tokenizer = None
+        """Gives `token_ids` when asked for."""
 
     def fail(self, share: float, seed: int) -> None:
         """From now on a share of the requests meets faults of all sorts."""
@@ -65,7 +77,7 @@ class ModelServer(ThreadingHTTPServer):
 
     def answer(self, body: dict, index: int) -> tuple[str, str, list[float]]:
         """New text, finish reason and log-probabilities of one choice."""
-        given = {**body, **json.loads(body.get("generation_config", "{}"))}
+        given = {**self.defaults, **body, **json.loads(body.get("generation_config", "{}"))}
         user, *rest = body["messages"]
         parts = user["content"] if isinstance(user["content"], list) else [{"type": "text", "text": user["content"]}]
         images = [part["image_url"]["url"] for part in parts if part["type"] == "image_url"]
@@ -76,8 +88,13 @@ class ModelServer(ThreadingHTTPServer):
             drawn = drawn and given["do_sample"]
         if "temperature" in self.ignored:
             drawn = False
-        key = number(images, parts[-1]["text"], given.get("seed", 0) + index if drawn else "greedy")
-        whole = " ".join(WORDS[number(key, place) % 10] for place in range(5 + key % 9)) + self.after_end
+        changed = [given[name] for name in ("repetition_penalty", "min_p") if given.get(name, 0) not in (0, 1)]
+        key = number(images, parts[-1]["text"], given.get("seed", 0) + index if drawn else "greedy", *changed)
+        words = [WORDS[number(key, place) % 10] for place in range(5 + key % 9)]
+        words[0] = words[0].join(self.marks)
+        whole = " ".join(words) + self.after_end
+        if self.thinks:
+            whole = f"<think>\n{' '.join(words[:3])}\n</think>\n\n{' '.join(words[3:])}" + self.after_end
         prefix = rest[0]["content"] if rest and "continue_final_message" not in self.ignored else ""
         text = whole[len(prefix) :] if whole.startswith(prefix) else " and more"
         limit = given.get("max_tokens") or given.get("max_completion_tokens") or self.context
@@ -93,8 +110,11 @@ class ModelServer(ThreadingHTTPServer):
         for index in range(count):
             text, reason, logps = self.answer(body, index)
             total += len(logps)
-            choice = {"index": index, "message": {"role": "assistant", "content": text}}
+            choice = {"index": index, "message": {"role": "assistant", **self.message(body, text)}}
             choice["finish_reason"] = self.finish(body, reason)
+            if self.tokenizer and body.get("return_token_ids"):
+                ids = self.tokenizer(text.removesuffix(self.after_end), add_special_tokens=False)["input_ids"]
+                choice["token_ids"] = [*ids, self.tokenizer.eos_token_id] if reason == "stop" else ids
             if body.get("logprobs") and "logprobs" not in self.ignored:
                 choice["logprobs"] = {"content": [{"token": "?", "logprob": logp} for logp in logps]}
             choices.append(choice)
@@ -107,6 +127,18 @@ class ModelServer(ThreadingHTTPServer):
             "choices": choices,
             "usage": usage,
         }
+
+    def message(self, body: dict, text: str) -> dict:
+        """Without special tokens unless they are asked for, and with the thought apart where there is a parser."""
+        if body.get("skip_special_tokens", True) or "skip_special_tokens" in self.ignored:
+            for mark in self.marks:
+                text = text.replace(mark, "")
+        if not self.splits or not (body.get("separate_reasoning", True) or "separate_reasoning" in self.ignored):
+            return {"content": text}
+        thought, closing, said = text.partition("</think>")
+        parts = [thought.removeprefix("<think>"), said if closing else ""]
+        thought, said = (part.strip() for part in parts) if self.strips else parts
+        return {"content": said or None, self.splits: thought}
 
     def pictures(self) -> list[Image.Image]:
         """Every image that was sent, decoded."""

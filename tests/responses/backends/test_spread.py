@@ -108,7 +108,7 @@ def test_no_worker_waits_at_the_end_of_a_block(model, spread, tmp_path, monkeypa
 def test_both_have_work_and_continuations_are_the_same(model, spread, tmp_path):
     one = load_backend(CONFIG, model)
     requests = [
-        Request(id=str(n), prompt=f"How many, {n}?", samples=(0, 1), prefix_token_ids=(n + 5,)) for n in range(9)
+        Request(id=str(n), prompt=f"How many, {n}?", samples=(0, 1), prefix_token_ids=(n + 20,)) for n in range(9)
     ]
     params = SamplingParams(max_new_tokens=8, temperature=2.0)
     had: set[int] = set()

@@ -274,6 +274,11 @@ BUILDERS = (
 )  # fmt: skip
 
 
+@pytest.fixture(scope="session")
+def builders() -> dict[str, Any]:
+    return {builder.__name__: builder for builder in BUILDERS}
+
+
 @pytest.fixture(scope="session", params=BUILDERS, ids=lambda builder: builder.__name__)
 def family(request) -> Family:
     model_class, config, processor = request.param()

@@ -300,5 +300,6 @@ def test_what_is_left_out_is_said(family, roots, tmp_path, capsys):
     for step in ("sample", "train"):
         (dropped,) = files.dropped(step)
         assert (dropped.id, dropped.reason) == ("film", DropReason.UNSUPPORTED)
-        assert f"{step}: left out: 1 unsupported; film, because LlavaProcessor and its chat template take no" in said
+        why = "the first, film, because LlavaProcessor and its chat template take no"
+        assert f"{step}: left out: 1 unsupported, see dropped/{step}; {why}" in said
     assert "train: 1 records" in said

@@ -5,8 +5,8 @@ from pathlib import Path
 
 from mixpo.errors import DataError
 from mixpo.evaluation.benchmarks.benchmark import Rows
+from mixpo.pictures import with_pictures
 from mixpo.questions import huggingface
-from mixpo.questions.pictures import with_pictures
 from mixpo.tables import ENDINGS, ending, rows
 
 KINDS = (".parquet", ".tsv", ".jsonl", ".json")

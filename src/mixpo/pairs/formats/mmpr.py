@@ -3,49 +3,49 @@
 meta.json: {name: {"root": folder of images, "annotation": file.jsonl, "repeat_time": 1, "length": rows}}
 a row:     {"image": path (or a list, or absent), "question": …, "chosen": …, "rejected": …, "answer_gt": …}
 
-`question` may begin with `<image>` and a line break; InternVL puts them there otherwise.
+The first `<image>` of `question` are the images, one for each, further ones are words (internvl_chat_mpo.py); without
+any, images stand ahead, each with a line break.
 """
 
 import json
 import math
-import random
 import re
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import replace
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mixpo.errors import DataError, Unsupported
-from mixpo.pairs.formats.pictures import ExportPictures
-from mixpo.pairs.formats.row import (
-    IMAGES,
-    PLACEHOLDER,
-    STEP,
-    Content,
-    Entry,
-    PairSource,
-    own_fields,
-    refuse_placeholders,
-    without_placeholders,
-)
-from mixpo.records import Dropped, DropReason, PreferencePair
-from mixpo.tables import rows, write_jsonl
+from mixpo.conversations import Conversation
+from mixpo.errors import BadRow, DataError, Unsupported
+from mixpo.messages import IMAGE, PICTURE, count
+from mixpo.pairs.formats.export_pictures import ExportPictures
+from mixpo.pairs.formats.places import IMAGES, listed_images
+from mixpo.pairs.formats.row import Content, Entry, PairSource, drawn, own_fields
+from mixpo.records import Dropped, PreferencePair
+from mixpo.tables import Row, rows, write_jsonl
+from mixpo.values import short
 
 ANNOTATION = "annotations/mixpo.jsonl"
-MARK = f"{PLACEHOLDER}\n"
+MARK = f"{IMAGE}\n"
 
 
-def row(pair: PreferencePair, answer: str | None, pictures: ExportPictures) -> dict[str, Any]:
-    """Raises Unsupported for text that reads as an image, ImageError when an image is not there."""
-    refuse_placeholders(pair)
+def row(pair: PreferencePair, answers: Sequence[str], pictures: ExportPictures) -> dict[str, Any]:
+    """Raises Unsupported for what such a row cannot hold, ImageError when an image is not there."""
+    if pair.system or pair.turns:
+        raise Unsupported("it has a system prompt or earlier turns; a row of MMPR has one question")
+    asked = pair.prompt if pair.images else pair.prompt.replace(PICTURE, "")
+    # The first marks of a question are its images, those behind them are words.
+    if pair.images and IMAGE in asked[: max(asked.rfind(PICTURE), 0)]:
+        raise Unsupported(f"its question contains {IMAGE!r} before an image, which the format takes for one")
     images = [pictures.copied(image).removeprefix(f"{IMAGES}/") for image in pair.images]
     written: dict[str, Any] = {"image": images} if len(images) != 1 else {"image": images[0]}
+    ahead = "" if PICTURE in asked else MARK * len(images)
     return {
         **(written if images else {}),
-        "question": MARK * len(images) + pair.prompt,
+        "question": ahead + asked.replace(PICTURE, IMAGE),
         "chosen": pair.chosen,
         "rejected": pair.rejected,
-        **own_fields(pair, answer),
+        **own_fields(pair, answers),
     }
 
 
@@ -57,8 +57,19 @@ def write(rows: Iterable[dict[str, Any]], out: Path) -> int:
     return count
 
 
-def sources(path: Path, image_root: Path | None) -> Iterator[tuple[Path, PairSource, float]]:
-    """Annotation file, where its images lie and its repeat_time, of every data set in a `meta.json`.
+@dataclass(frozen=True, kw_only=True)
+class DataSet:
+    """One of a `meta.json`."""
+
+    name: str
+    annotation: Path
+    root: Path
+    """Where its images lie."""
+    repeat: float
+
+
+def data_sets(path: Path, image_root: Path | None) -> Iterator[DataSet]:
+    """Every data set of a `meta.json`.
 
     Raises DataError for a file that is no meta.json or names files that are not there.
     """
@@ -76,9 +87,9 @@ def sources(path: Path, image_root: Path | None) -> Iterator[tuple[Path, PairSou
     for name, (annotation, root, _) in entries.items():
         if not math.isfinite(repeats[name]) or repeats[name] < 0:
             raise DataError(f"{path}: {name}: repeat_time must be a number from 0 up, not {repeats[name]}")
+        own = _unused(re.sub(r"\W+", "_", name).strip("_") or "data", used)
         folder = image_root or found(root, path.parent)
-        source = PairSource(_unused(re.sub(r"\W+", "_", name).strip("_") or "data", used), folder, exported="")
-        yield found(annotation, path.parent), source, repeats[name]
+        yield DataSet(name=own, annotation=found(annotation, path.parent), root=folder, repeat=repeats[name])
 
 
 def _unused(name: str, used: set[str]) -> str:
@@ -107,32 +118,27 @@ def found(given: str, folder: Path) -> Path:
     return place
 
 
-def read(path: Path, source: PairSource, repeat: float = 1.0, seed: int = 0) -> Iterator[Entry | Dropped]:
-    """The pairs of one annotation file. `repeat` below 1 takes that share of the rows, drawn from the seed; above 1
+def read(data: DataSet, source: PairSource, seed: int) -> Iterator[Entry | Dropped]:
+    """The pairs of one annotation file. A `repeat` below 1 takes that share of the rows, drawn from the seed; above 1
     each row comes so often (whole times, as in InternVL), with ids of its own (`…~2`)."""
-    wanted = None
-    if repeat < 1:
-        total = sum(1 for _ in rows(path))
-        wanted = set(random.Random(f"{seed}/{source.name}").sample(range(1, total + 1), int(total * repeat)))
-        detail = f"repeat_time is {repeat:g}"
-        yield Dropped(id=source.name, step=STEP, reason=DropReason.OVER_CAP, detail=detail, count=total - len(wanted))
-    for row in rows(path):
-        if wanted is None or row.number in wanted:
-            yield from _repeated(source.read(row, content), max(1, int(repeat)))
+    taken: Iterable[Row | Dropped] = rows(data.annotation)
+    if data.repeat < 1:
+        why = f"repeat_time is {data.repeat:g}"
+        taken = drawn(lambda: rows(data.annotation), lambda total: int(total * data.repeat), source.name, seed, why)
+    return source.read_all(taken, contents, max(1, int(data.repeat)))
 
 
-def _repeated(entry: Entry | Dropped, times: int) -> Iterator[Entry | Dropped]:
-    yield entry
-    if isinstance(entry, Entry):
-        for time in range(2, times + 1):
-            yield replace(entry, pair=replace(entry.pair, id=f"{entry.pair.id}~{time}"))
-
-
-def content(row: Mapping[str, Any]) -> Content:
+def contents(row: Mapping[str, Any]) -> Iterator[Content]:
     """What a row says. Raises BadRow or Unsupported."""
-    image = row.get("image")
-    images = [] if not image else image if isinstance(image, list) else [image]
-    if not images and row.get("video"):
+    if row.get("video") and not row.get("image"):
         raise Unsupported("a video: a pair has images only")
-    prompt = without_placeholders(row.get("question"), len(images), after="\n")
-    return Content(prompt=prompt, chosen=row.get("chosen"), rejected=row.get("rejected"), images=images)
+    asked, images = row.get("question"), row.get("image")
+    if not isinstance(asked, str):
+        raise BadRow(f"question must be text, not {short(asked)}")
+    given = listed_images(images)
+    asked = asked.replace(PICTURE, "")
+    marks = min(asked.count(IMAGE), len(given))
+    if 0 < marks < len(given):
+        raise BadRow(f"the question has {count(marks, 'place')} for {count(len(given), 'picture')}")
+    read = Conversation(text=asked.replace(IMAGE, PICTURE, marks), pictures=[None] * len(given))
+    yield Content(asked=read, chosen=row.get("chosen"), rejected=row.get("rejected"), images=given, after="\n")

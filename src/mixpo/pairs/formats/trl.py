@@ -1,40 +1,58 @@
-"""TRL's conversational preference format for vision-language models (DPOTrainer), Parquet with the images in it.
+"""TRL's preference formats (DPOTrainer): conversational and standard, with a prompt or with an implicit one.
 
 {"images": [image], "prompt": [{"role": "user", "content": [{"type": "image"}, {"type": "text", "text": …}]}],
  "chosen": [{"role": "assistant", "content": [{"type": "text", "text": …}]}], "rejected": [likewise]}
 
-Read from Parquet or JSON lines; a message's content may also be plain text.
+A message's content may be plain text; prompt, chosen and rejected may be texts; without `prompt` it is what chosen and
+rejected begin with alike, as TRL's `extract_prompt` takes it. Written is the first form, in Parquet.
 """
 
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
+from mixpo.conversations import Conversation, conversation
 from mixpo.errors import BadRow, Unsupported
-from mixpo.pairs.formats.pictures import ExportPictures
-from mixpo.pairs.formats.row import Content, only_message, own_fields
-from mixpo.records import PreferencePair
+from mixpo.messages import PICTURE
+from mixpo.pairs.formats.export_pictures import ExportPictures
+from mixpo.pairs.formats.places import listed_images
+from mixpo.pairs.formats.row import Content, Left, own_fields, refuse_more
+from mixpo.records import DropReason, PreferencePair, Role, Turn
 from mixpo.tables import write_parquet
 from mixpo.values import short
 
 FILE = "train.parquet"
 TEXT = {"dtype": "string", "_type": "Value"}
+TOKENS = ("chosen_token_ids", "rejected_token_ids")
+WRITTEN_OUT = re.compile(r"\n\nHuman:.*\n\nAssistant:", re.DOTALL)
+"""A dialogue in one text, as Anthropic's HH-RLHF has it."""
 
 
-def row(pair: PreferencePair, answer: str | None, pictures: ExportPictures) -> dict[str, Any]:
+def row(pair: PreferencePair, answers: Sequence[str], pictures: ExportPictures) -> dict[str, Any]:
     """Raises ImageError when an image is not there."""
-    content = [{"type": "image"} for _ in pair.images]
+    asked = [*pair.turns, Turn(role=Role.USER, text=pair.prompt)]
+    ahead = len(pair.images) if not any(PICTURE in turn.text for turn in asked) else 0
+    prompt = [_message("system", pair.system)] if pair.system else []
+    for number, turn in enumerate(asked):
+        prompt.append(_message(turn.role, turn.text, ahead if number == 0 else 0))
     return {
         "images": [pictures.embedded(image) for image in pair.images],
-        "prompt": [{"role": "user", "content": [*content, {"type": "text", "text": pair.prompt}]}],
-        "chosen": _answer(pair.chosen),
-        "rejected": _answer(pair.rejected),
-        **own_fields(pair, answer),
+        "prompt": prompt,
+        "chosen": [_message(Role.ASSISTANT, pair.chosen)],
+        "rejected": [_message(Role.ASSISTANT, pair.rejected)],
+        **own_fields(pair, answers),
     }
 
 
-def _answer(text: str) -> list[dict[str, Any]]:
-    return [{"role": "assistant", "content": [{"type": "text", "text": text}]}]
+def _message(role: str, text: str, ahead: int = 0) -> dict[str, Any]:
+    """A message of so many images ahead, and the words and images of a user's text."""
+    content = [{"type": "image"}] * ahead
+    for number, words in enumerate(text.split(PICTURE) if role == Role.USER else [text]):
+        content += [{"type": "image"}] if number else []
+        content += [{"type": "text", "text": words}] if words else []
+    return {"role": str(role), "content": content or [{"type": "text", "text": ""}]}
 
 
 def write(rows: Iterable[dict[str, Any]], out: Path) -> int:
@@ -62,42 +80,82 @@ def own_columns() -> dict[str, Any]:
     """Arrow types of the fields that only mixpo knows."""
     import pyarrow as pa
 
-    names = ("id", "question_id", "origin", "chosen_id", "rejected_id")
-    return {**dict.fromkeys(names, pa.string()), "rejected_ended": pa.bool_(), "answer_gt": pa.string()}
+    texts = dict.fromkeys(("id", "question_id", "origin", "chosen_id", "rejected_id", "answer_gt"), pa.string())
+    flags = dict.fromkeys(("rejected_ended", "chosen_ended", "in_place"), pa.bool_())
+    return {**texts, **flags, "accepted": pa.list_(pa.string()), **dict.fromkeys(TOKENS, pa.list_(pa.int64()))}
 
 
 def own_features() -> dict[str, Any]:
-    names = ("id", "question_id", "origin", "chosen_id", "rejected_id")
-    return {**dict.fromkeys(names, TEXT), "rejected_ended": {"dtype": "bool", "_type": "Value"}, "answer_gt": TEXT}
+    texts = dict.fromkeys(("id", "question_id", "origin", "chosen_id", "rejected_id", "answer_gt"), TEXT)
+    flag, number = ({"dtype": dtype, "_type": "Value"} for dtype in ("bool", "int64"))
+    flags = dict.fromkeys(("rejected_ended", "chosen_ended", "in_place"), flag)
+    tokens = {name: {"_type": "List", "feature": number} for name in TOKENS}
+    return {**texts, **flags, "accepted": {"_type": "List", "feature": TEXT}, **tokens}
 
 
-def content(row: Mapping[str, Any]) -> Content:
+def contents(row: Mapping[str, Any]) -> Iterator[Content]:
     """What a row says. Raises BadRow or Unsupported."""
-    images = row.get("images")
-    if images is None:
-        images = [] if row.get("image") is None else [row["image"]]
+    refuse_more(row)
+    chosen, rejected = row.get("chosen"), row.get("rejected")
+    if chosen is None or rejected is None:
+        raise BadRow(f"there is no {'chosen' if chosen is None else 'rejected'}, of which a pair has one")
+    if type(chosen) is not type(rejected):
+        raise BadRow("chosen and rejected must both be texts, or lists of messages")
+    given = listed_images(row["images"] if row.get("images") is not None else row.get("image"))
     prompt = row.get("prompt")
-    if not isinstance(prompt, str):
-        prompt = _text(only_message(prompt, "user", "the prompt"), len(images))
-    completions = []
-    for name in ("chosen", "rejected"):
-        value = row.get(name)
-        completions.append(value if isinstance(value, str) else _text(only_message(value, "assistant", name), 0))
-    return Content(prompt=prompt, chosen=completions[0], rejected=completions[1], images=images)
+    if isinstance(chosen, str):
+        asked, chosen, rejected = _texts(prompt, chosen, rejected)
+        yield Content(asked=asked, chosen=chosen, rejected=rejected, images=asked.images(given), marks=False)
+        return
+    chosen, rejected = _messages("chosen", chosen), _messages("rejected", rejected)
+    # A prompt that is a text, beside conversations that have it: an older form, of which TRL takes the latter.
+    if prompt is None or (isinstance(prompt, str) and any(message.get("role") == "user" for message in chosen)):
+        prompt, chosen, rejected = _implicit(chosen, rejected)
+    begun = [{"role": "user", "content": prompt}] if isinstance(prompt, str) else _messages("prompt", prompt)
+    asked = conversation(begun)
+    if asked.reply is not None:
+        raise Unsupported("a prompt that ends with the assistant's turn, which the answers would go on with")
+    replies = [_reply(name, messages) for name, messages in (("chosen", chosen), ("rejected", rejected))]
+    yield Content(asked=asked, chosen=replies[0], rejected=replies[1], images=asked.images(given), marks=False)
 
 
-def _text(content: Any, images: int) -> str:
-    """A message's text. Raises Unsupported for images after text, or another number of them."""
-    if isinstance(content, str):
-        return content
-    if not isinstance(content, list) or not all(isinstance(part, Mapping) for part in content):
-        raise BadRow(f"a message's content is text or a list of parts, not {short(content)}")
-    kinds = [part.get("type") for part in content]
-    if set(kinds) - {"image", "text"}:
-        raise Unsupported(f"parts of the type {', '.join(sorted(map(str, set(kinds) - {'image', 'text'})))}")
-    named = kinds.count("image")
-    if named not in (0, images):
-        raise Unsupported(f"the prompt names {named} images and the row has {images}")
-    if "image" in kinds[kinds.index("text") if "text" in kinds else 0 :] and "text" in kinds:
-        raise Unsupported("images within the text: a pair shows its images first")
-    return "".join(part.get("text") or "" for part in content if part.get("type") == "text")
+def _texts(prompt: Any, chosen: str, rejected: str) -> tuple[Conversation, str, str]:
+    """What is asked, and the two answers, where these are texts."""
+    if prompt is None:
+        if chosen == rejected:
+            raise Left(DropReason.SAME_TEXT, "chosen and rejected are the same")
+        length = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(chosen, rejected)))
+        length -= chosen[length - 1 : length] == " "
+        if not length:
+            raise BadRow("there is no prompt, and chosen and rejected do not begin alike")
+        prompt, chosen, rejected = chosen[:length], chosen[length:], rejected[length:]
+    asked = Conversation(text=prompt) if isinstance(prompt, str) else conversation(_messages("prompt", prompt))
+    if asked.reply is not None:
+        raise Unsupported("a prompt that ends with the assistant's turn, which the answers would go on with")
+    if WRITTEN_OUT.search(asked.text):
+        raise Unsupported("a dialogue written out in one text (Human: … Assistant: …); give it as messages")
+    return asked, chosen, rejected
+
+
+def _implicit(chosen: list[Any], rejected: list[Any]) -> tuple[list[Any], list[Any], list[Any]]:
+    """The messages with which two conversations begin alike, and how each goes on."""
+    if chosen == rejected:
+        raise Left(DropReason.SAME_TEXT, "chosen and rejected are the same")
+    length = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(chosen, rejected)))
+    return chosen[:length], chosen[length:], rejected[length:]
+
+
+def _messages(name: str, given: Any) -> list[Any]:
+    if not isinstance(given, list) or not all(isinstance(message, Mapping) for message in given):
+        raise BadRow(f"{name} must be text or a list of messages, not {short(given)}")
+    return given
+
+
+def _reply(name: str, messages: list[Any]) -> str:
+    """The text of a completion. Raises Unsupported for one that is more than an assistant's message."""
+    roles = [str(message.get("role")) for message in messages]
+    if roles != ["assistant"]:
+        raise Unsupported(f"{name} has the turns {', '.join(roles) or 'none'}; a completion is one of the assistant")
+    read = conversation([{"role": "user", "content": ""}, *messages])
+    assert read.reply is not None
+    return read.reply

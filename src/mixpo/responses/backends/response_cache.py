@@ -53,4 +53,5 @@ def completion_of(response: Response) -> Completion:
         completion_tokens=response.completion_tokens,
         logp=response.logp,
         thought_open=response.thought_open,
+        canonical=response.canonical,
     )

@@ -22,6 +22,7 @@ from typing import Any
 from mixpo.child import share_of_cores
 from mixpo.devices import CPU, VARIABLE
 from mixpo.errors import UserError
+from mixpo.model_inputs import AS_IS, ModelInputs
 from mixpo.records import Dropped
 from mixpo.responses.backend import Completion, Request, SamplingParams
 from mixpo.responses.backends.config import BackendConfig
@@ -51,8 +52,10 @@ class Worker:
     requests: dict[str, Request] = field(default_factory=dict)
 
     @classmethod
-    def start(cls, config: BackendConfig, model: str, device: str, threads: int, first: bool) -> "Worker":
-        """`threads`: its share of the cores. Only the `first` one gives warnings, which all would give."""
+    def start(cls, load: tuple[BackendConfig, str, ModelInputs], device: str, threads: int, first: bool) -> "Worker":
+        """`load`: what `load_backend` is given there; `threads`: its share of the cores. Only the `first` one gives
+        warnings, which all would give."""
+        config, *rest = load
         ours, its = Pipe()
         if device == CPU:
             config, own = replace(config, device=CPU), {}
@@ -66,7 +69,7 @@ class Worker:
         )  # fmt: skip
         its.close()
         worker = cls(device, process, ours)
-        worker.tell("load", config, model)
+        worker.tell("load", config, *rest)
         return worker
 
     def tell(self, *message: Any) -> None:
@@ -126,12 +129,12 @@ class Worker:
 class SpreadBackend:
     """Completes prompts in worker processes that hold the backend of `config`, one for each of `devices`."""
 
-    def __init__(self, config: BackendConfig, model: str, devices: Sequence[str]):
+    def __init__(self, config: BackendConfig, model: str, devices: Sequence[str], inputs: ModelInputs = AS_IS):
         """`devices`: for each process, its GPUs as CUDA_VISIBLE_DEVICES has them, or `cpu`.
 
         Raises UserError when the backend refuses the model there.
         """
-        self.config, self.model, self.devices = config, model, devices
+        self.load, self.model, self.devices = (config, model, inputs), model, devices
         self.workers: list[Worker] = []
         weakref.finalize(self, _end_all, self.workers)
         self._start()
@@ -139,7 +142,7 @@ class SpreadBackend:
     def _start(self) -> None:
         threads = share_of_cores(len(self.devices))
         for number, device in enumerate(self.devices):
-            self.workers.append(Worker.start(self.config, self.model, device, threads, number == 0))
+            self.workers.append(Worker.start(self.load, device, threads, number == 0))
         try:
             for worker in self.workers:
                 worker.hear()
@@ -222,15 +225,15 @@ class SpreadBackend:
 
     @cached_property
     def _tokenizer(self) -> Any:
-        from transformers import AutoProcessor
-
         from mixpo.models.chat import Chat
+        from mixpo.models.completions import CompletionTokenizer
+        from mixpo.models.load import load_processor
 
-        return Chat(AutoProcessor.from_pretrained(self.model)).tokenizer
+        return CompletionTokenizer(Chat(load_processor(self.model)).tokenizer)
 
     def decode(self, token_ids: Sequence[int]) -> str:
-        """The tokens' text as the tokenizer writes it, special tokens left out."""
-        return self._tokenizer.decode(list(token_ids), skip_special_tokens=True, clean_up_tokenization_spaces=False)
+        """The tokens' text (`CompletionTokenizer`)."""
+        return self._tokenizer.decode(token_ids)
 
 
 def _end_all(workers: list[Worker]) -> None:

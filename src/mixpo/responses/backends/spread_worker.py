@@ -1,8 +1,8 @@
 """One process of `spread`: `python -m mixpo.responses.backends.spread_worker FD LEVEL`, FD an end of its pipe.
 
-It is told `load` (config, model), then any number of times `complete` (params), `request` (one) and at last `end`; it
-says `loaded`, `want` (one more request than it was given at first), `result` (a completion or a `Dropped`) and `done`,
-or `refused` (a UserError's sentence) or `failed` (a traceback), and then ends.
+It is told `load` (config, model, its inputs), then any number of times `complete` (params), `request` (one) and at
+last `end`; it says `loaded`, `want` (one more request than it was given at first), `result` (a completion or a
+`Dropped`) and `done`, or `refused` (a UserError's sentence) or `failed` (a traceback), and then ends.
 """
 
 import os
@@ -53,8 +53,8 @@ class Line:
 
 def work(line: Line) -> None:
     """Loads the backend and answers for as long as there is anybody who asks."""
-    _, config, model = line.told.get()
-    backend = load_backend(config, model)
+    _, *given = line.told.get()
+    backend = load_backend(*given)
     line.say("loaded")
     while True:
         _, params = line.told.get()

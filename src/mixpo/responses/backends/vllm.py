@@ -1,13 +1,25 @@
 """vLLM's engine in this process: the samples of a request share its prefix, which stays cached for the next one."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from mixpo.errors import DataError, MissingExtra, UserError, first_line
+from mixpo.model_inputs import AS_IS, ModelInputs
 from mixpo.models.chat import Chat
+from mixpo.models.completions import CompletionTokenizer
+from mixpo.models.picture_limits import PINPOINTS, limits_of
 from mixpo.records import Dropped, DropReason, FinishReason
-from mixpo.responses.backend import Completion, Request, SamplingParams, consecutive, engine_seed, no_videos
+from mixpo.responses.backend import (
+    PLAIN,
+    Completion,
+    Request,
+    SamplingParams,
+    consecutive,
+    engine_seed,
+    no_videos,
+    reserved_token,
+)
 from mixpo.responses.backends import canaries
 
 AHEAD = 4
@@ -52,20 +64,26 @@ class VLLMBackend:
     def __init__(self, engine: Any, chat: Chat, end_ids: frozenset[int], most: int = 256):
         """`engine`: vLLM's `LLMEngine`; `most`: samples it decodes together."""
         self.engine, self.chat, self.end_ids, self.most = engine, chat, end_ids, most
+        self.tokenizer = CompletionTokenizer(chat.tokenizer)
         self.numbers = 0
         """Requests given to the engine so far: their names there."""
 
     @classmethod
-    def load(cls, model: str, config: VLLMConfig, *, dtype: str = "auto", check: bool = True) -> "VLLMBackend":
+    def load(
+        cls, model: str, config: VLLMConfig, inputs: ModelInputs = AS_IS, *, dtype: str = "auto",
+        check: bool = True,
+    ) -> "VLLMBackend":  # fmt: skip
         """From a folder or hub name. Raises UserError when it cannot be loaded or fails a canary."""
         try:
             from vllm import LLM
         except ImportError as error:
             raise MissingExtra("vllm", "vllm") from error
-        from transformers import AutoProcessor, GenerationConfig
+        from transformers import GenerationConfig
 
+        from mixpo.models.load import load_processor
+
+        chat = Chat(load_processor(model, inputs=inputs))
         try:
-            chat = Chat(AutoProcessor.from_pretrained(model))
             end_ids = chat.stop_tokens(GenerationConfig.from_pretrained(model))
             llm = LLM(
                 model=model,
@@ -75,7 +93,7 @@ class VLLMBackend:
                 gpu_memory_utilization=config.gpu_memory_utilization,
                 tensor_parallel_size=config.tensor_parallel_size,
                 limit_mm_per_prompt={"image": config.images},
-                **{"enable_prefix_caching": True, "disable_log_stats": True, **config.extra},
+                **{"enable_prefix_caching": True, "disable_log_stats": True, **limited(chat.processor, config.extra)},
             )
         except (OSError, ValueError) as error:
             reason = first_line(error)
@@ -108,13 +126,16 @@ class VLLMBackend:
         if request.videos:
             yield no_videos(request, "the vllm backend")
             return
+        if reserved := self.chat.image_tokens.intersection(request.prefix_token_ids):
+            yield reserved_token(request.id, self.decode([min(reserved)]))
+            return
         try:
             prompt: dict[str, Any] = {"prompt_token_ids": self._prompt_ids(request)}
         except DataError as error:
             yield Dropped(id=request.id, step="sample", reason=DropReason.UNSUPPORTED, detail=str(error))
             return
         if request.images:
-            prompt["multi_modal_data"] = {"image": list(request.images)}
+            prompt["multi_modal_data"] = {"image": self.chat.pictures(request.images)}
         added: list[str] = []
         for samples in consecutive(request.samples):
             name = str(self.numbers)
@@ -153,6 +174,7 @@ class VLLMBackend:
             max_tokens=params.max_new_tokens,
             seed=engine_seed(params.seed, request.id, samples[0]),
             stop_token_ids=sorted(self.end_ids),
+            **PLAIN,
             logprobs=0 if params.logps else None,
             detokenize=False,
             output_kind=RequestOutputKind.FINAL_ONLY,
@@ -165,21 +187,33 @@ class VLLMBackend:
             written = tuple(choice.token_ids)
             stops = bool(written) and written[-1] in self.end_ids
             kept = written[:-1] if stops else written
+            whole = (*request.prefix_token_ids, *kept)
+            text = self.decode(whole)
             yield Completion(
                 request_id=request.id,
                 sample=sample,
-                text=self.decode((*request.prefix_token_ids, *kept)),
+                text=text,
                 token_ids=kept,
                 finish_reason=FinishReason.STOP if stops else FinishReason.LENGTH,
                 prompt_tokens=len(output.prompt_token_ids),
                 completion_tokens=len(written),
                 logp=choice.cumulative_logprob if params.logps else None,
                 thought_open=self.chat.opens_thought,
+                canonical=self.tokenizer.gives_back(whole, text),
             )
 
     def decode(self, token_ids: Sequence[int]) -> str:
-        """The tokens' text as the tokenizer writes it, special tokens left out."""
-        return self.chat.tokenizer.decode(list(token_ids), skip_special_tokens=True, clean_up_tokenization_spaces=False)
+        """The tokens' text (`CompletionTokenizer`)."""
+        return self.tokenizer.decode(token_ids)
+
+
+def limited(processor: Any, extra: Mapping[str, Any]) -> dict[str, Any]:
+    """`extra`, and the processor's limits on pictures as arguments of `vllm.LLM`; what `extra` says itself stays."""
+    settings = limits_of(processor).settings
+    given = {"mm_processor_kwargs": settings} if settings else {}
+    if PINPOINTS in settings:  # the model counts its tiles by them, too
+        given["hf_overrides"] = {PINPOINTS: settings[PINPOINTS]}
+    return {**extra, **{name: {**values, **extra.get(name, {})} for name, values in given.items()}}
 
 
 def _refuses(error: Exception) -> bool:

@@ -109,7 +109,7 @@ class SamplingActor:
 
     @cached_property
     def backend(self) -> Backend:
-        return load_backend(self.job.config.backend, self.job.model)
+        return load_backend(self.job.config.backend, self.job.model, self.job.config.inputs)
 
     @cached_property
     def images(self) -> ImageRoots:

@@ -188,6 +188,28 @@ def test_stop_token_ends_and_is_left_out(internvl):
         assert completion.text == backend.decode(written[:2])
 
 
+def test_what_the_checkpoint_says_of_sampling_changes_nothing(internvl, backend):
+    """`generate` would take it; what is drawn is what `SamplingParams` say."""
+    model, processor = internvl
+    before, model.generation_config = model.generation_config, copy.deepcopy(model.generation_config)
+    expected = [by_sample(backend, REQUESTS, params) for params in (GREEDY, DRAWN)]
+    try:
+        model.generation_config.update(repetition_penalty=1.5, top_k=1, min_p=0.3, temperature=0.1)
+        for share in (True, False):
+            other = TransformersBackend(model, processor, share_prompts=share)
+            for params, found in zip((GREEDY, DRAWN), expected, strict=True):
+                same(by_sample(other, REQUESTS, params), found)
+    finally:
+        model.generation_config = before
+
+
+def test_special_tokens_are_kept_and_those_that_frame_a_turn_are_not(internvl):
+    backend = TransformersBackend(*internvl)
+    ids = backend.encoder.tokenizer.encode("a<img>b</img><|im_start|>c", add_special_tokens=False)
+    assert backend.decode(ids) == "a<img>b</img><|im_start|>c"
+    assert backend.decode([*ids, backend.encoder.tokenizer.pad_token_id, ids[0]]) == "a<img>b</img><|im_start|>ca"
+
+
 def test_length_limit(backend):
     for completion in backend.complete(REQUESTS[:1], replace(GREEDY, max_new_tokens=5)):
         assert (len(completion.token_ids), completion.completion_tokens) == (5, 5)

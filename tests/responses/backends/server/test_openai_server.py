@@ -1,6 +1,8 @@
 """The server backend against real HTTP servers on this machine: one made of arithmetic that fails on request, those of
 transformers and vLLM are in `test_real_servers`."""
 
+import base64
+import io
 import itertools
 import threading
 import time
@@ -13,13 +15,14 @@ from transformers import AutoTokenizer
 
 from mixpo.errors import UserError
 from mixpo.files import BASE_MODEL, RunFiles
+from mixpo.model_inputs import ImagesConfig, InputsOfSeveral, ModelInputs
 from mixpo.records import Dropped, DropReason, FinishReason, Question
 from mixpo.responses import sample
 from mixpo.responses.backend import Completion, Request, SamplingParams, consecutive, engine_seed
 from mixpo.responses.backends.config import BackendConfig
 from mixpo.responses.backends.make import make_backend
-from mixpo.responses.backends.server.capabilities import Dialect
-from mixpo.responses.backends.server.openai_server import OpenAIServerBackend, ServerConfig, share
+from mixpo.responses.backends.server.capabilities import FIELDS, TOKEN_IDS, Dialect
+from mixpo.responses.backends.server.openai_server import OpenAIServerBackend, ServerConfig, asked_with, share
 from mixpo.videos import Frames
 
 DRAWN = SamplingParams(temperature=1.0, top_k=20, max_new_tokens=40)
@@ -97,6 +100,12 @@ def test_at_most_so_many_choices_in_a_request(server):
     assert sorted(body.get("n", 1) for body in server.bodies) == [1, 3, 3]
 
 
+def test_the_one_answer_at_temperature_0_is_asked_for_one_by_one(server):
+    backend = load(server)
+    server.broken = lambda body: 400 if body.get("n", 1) > 1 and not body["temperature"] else 0  # as vLLM does
+    assert len({completion.text for completion in by_sample(backend, questions(1), GREEDY).values()}) == 1
+
+
 def test_runs_of_consecutive_samples_and_their_seeds():
     assert consecutive((0, 1, 2, 5)) == [(0, 1, 2), (5,)]
     assert consecutive(range(5), 2) == [(0, 1), (2, 3), (4,)]
@@ -113,9 +122,8 @@ def test_images_are_sent_whole_before_the_text(server):
     assert [part["type"] for part in server.bodies[0]["messages"][0]["content"]] == ["image_url", "image_url", "text"]
 
 
-def test_finish_reason_counts_and_log_probabilities(server, tokenizer):
-    backend = load(server)
-    backend.tokenizer = tokenizer
+def test_finish_reason_counts_and_log_probabilities(server):
+    backend = load(server, tokenizer=str(BASE_MODEL))
     (cut,) = backend.complete(questions(1, (0,)), SamplingParams(max_new_tokens=3, logps=True))
     assert (cut.finish_reason, cut.completion_tokens, cut.prompt_tokens) == (FinishReason.LENGTH, 3, 7)
     assert len(cut.text.split()) == 3
@@ -157,7 +165,8 @@ def test_without_log_probabilities_the_recipe_is_refused(server):
 def test_dialects(server, refused, spoken):
     server.refused = refused
     backend = load(server)
-    assert backend.dialect == spoken
+    assert replace(backend.dialect, fields=spoken.fields, all_tokens=-1) == spoken
+    assert backend.dialect.fields == tuple(name for name in FIELDS if name != TOKEN_IDS)
     params = DRAWN if spoken.top_k else replace(DRAWN, top_k=0)
     assert len(by_sample(backend, questions(2), params)) == 8
     (greedy,) = backend.complete(questions(1, (0,)), GREEDY)
@@ -251,8 +260,7 @@ def test_key_is_sent_and_a_wrong_one_ends_the_run(server, monkeypatch):
 
 
 def test_a_prefix_is_continued(server, tokenizer):
-    backend = load(server)
-    backend.tokenizer = tokenizer
+    backend = load(server, tokenizer=str(BASE_MODEL))
     request = questions(1, (0,))[0]
     (whole,) = backend.complete([request], GREEDY)
     kept = tokenizer.encode(whole.text[: len(whole.text) // 2], add_special_tokens=False)
@@ -285,7 +293,7 @@ def test_canaries_pass(server, tokenizer, logps):
         ({"ignored": {"temperature"}}, "sampling is off"),
         ({"ignored": {"top_k"}}, "ignores top_k"),
         ({"after_end": "\nuser\nand now"}, "goes on after its answer"),
-        ({"after_end": "<|im_end|>"}, "goes on after its answer"),
+        ({"after_end": "<|im_end|>\nand now"}, "goes on after its answer"),
     ],
 )
 def test_canaries_refuse(server, switch, message, logps):
@@ -346,3 +354,29 @@ def test_questions_with_videos_are_left_out_and_the_others_asked(server, places)
         (DropReason.UNSUPPORTED, True)
     }
     assert len(found) - len(dropped) == 4 * (3 - len(places))
+
+
+def test_pictures_are_sent_within_the_limits_and_the_template_gets_its_options(server):
+    inputs = ModelInputs(images=ImagesConfig(max_pixels=50), chat_template={"enable_thinking": False, "level": 1})
+    own = {"chat_template_kwargs": {"level": 2}}
+    backend = OpenAIServerBackend.load("tiny", config(server, extra=own), inputs, check=False)
+    assert all(body["chat_template_kwargs"] == {"enable_thinking": False, "level": 2} for body in server.bodies)
+    server.bodies.clear()
+    by_sample(backend, [Request(id="a", prompt="?", images=(picture(0),))], GREEDY)
+    (body,) = server.bodies
+    assert body["chat_template_kwargs"] == {"enable_thinking": False, "level": 2}
+    url = body["messages"][0]["content"][0]["image_url"]["url"]
+    with Image.open(io.BytesIO(base64.b64decode(url.partition(",")[2]))) as sent:
+        assert sent.size == (8, 6)
+
+
+def test_what_cannot_be_said_to_a_server_is_refused(server, tokenizer, caplog):
+    tiles, thinks = ModelInputs(images=ImagesConfig(max_tiles=2)), ModelInputs(chat_template={"enable_thinking": False})
+    with pytest.raises(UserError, match="images.max_tiles: a server decides itself"):
+        OpenAIServerBackend.load("tiny", config(server), tiles, check=False)
+    OpenAIServerBackend.load("tiny", config(server, extra={"mm_processor_kwargs": {}}), tiles, check=False)
+    with pytest.raises(UserError, match="does not ask for enable_thinking"):  # as the tokenizer's template tells
+        OpenAIServerBackend.load("tiny", config(server, tokenizer=str(BASE_MODEL)), thinks, check=False)
+    assert not caplog.text
+    asked_with(InputsOfSeveral(images=ImagesConfig(max_tiles=2)), config(server), None)
+    assert "images.max_tiles" in caplog.text

@@ -10,7 +10,7 @@ from torch import Tensor
 from mixpo.errors import DataError
 from mixpo.models.chat import REFUSALS, Chat, tokenwise
 from mixpo.records import Dropped, DropReason
-from mixpo.responses.backend import Request
+from mixpo.responses.backend import Request, reserved_token
 from mixpo.responses.backends.embedded.prefill import Encoded
 from mixpo.responses.prefetch import read_ahead
 
@@ -29,6 +29,10 @@ class RequestEncoder:
         self.tokenizer.padding_side = "left"
         if self.tokenizer.pad_token_id is None:
             self.tokenizer.pad_token = self.tokenizer.eos_token
+
+    def reserved(self, request: Request) -> frozenset[int]:
+        """Tokens of the request's prefix that stand for images."""
+        return self.chat.image_tokens.intersection(request.prefix_token_ids)
 
     def __call__(self, requests: Sequence[Request]) -> dict[str, Tensor]:
         """Model inputs of all requests, left-padded: input_ids and attention_mask (requests, columns), pixels.
@@ -72,6 +76,12 @@ def _kinds(request: Request) -> tuple[bool, bool]:
 
 def encode(batch: tuple[Request, ...], encoder: RequestEncoder, context: int) -> Iterator[Encoded | Dropped]:
     """One batch of those that fit, and a `Dropped` for each that does not or that the processor refuses."""
+    if whole := [request for request in batch if encoder.reserved(request)]:
+        for request in whole:
+            yield reserved_token(request.id, encoder.tokenizer.decode([min(encoder.reserved(request))]))
+        batch = tuple(request for request in batch if request not in whole)
+        if not batch:
+            return
     try:
         inputs = encoder(batch)
     except (*REFUSALS, DataError) as error:

@@ -6,13 +6,16 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Literal
 
 import torch
-from transformers import AutoModelForImageTextToText, AutoProcessor
+from transformers import AutoModelForImageTextToText
 from transformers.utils.logging import disable_progress_bar
 
 from mixpo.errors import UserError, first_line
+from mixpo.model_inputs import AS_IS, ModelInputs
+from mixpo.models.completions import CompletionTokenizer
 from mixpo.models.cpu_memory import return_freed_memory
 from mixpo.models.cpu_model import speed_up
-from mixpo.models.load import refuse_other_kinds
+from mixpo.models.load import load_processor, refuse_other_kinds
+from mixpo.models.picture_limits import same_tiles
 from mixpo.models.vision import take_single_tokens
 from mixpo.records import Dropped
 from mixpo.responses.backend import Completion, Request, SamplingParams
@@ -52,7 +55,7 @@ class TransformersBackend:
         return_freed_memory()
         self.encoder = RequestEncoder(processor)
         # The encoder works in a thread of its own, and a fast tokenizer cannot be set up for padding while it decodes.
-        self.tokenizer = copy.deepcopy(self.encoder.tokenizer)
+        self.tokenizer = CompletionTokenizer(copy.deepcopy(self.encoder.tokenizer))
         self.token_budget = token_budget
         self.end_ids = self.encoder.chat.stop_tokens(model.generation_config)
         self.context = getattr(model.config.get_text_config(), "max_position_embeddings", None) or 2**31
@@ -63,7 +66,7 @@ class TransformersBackend:
         """Whether steps keep their shapes; on a CPU, which has no graphs, that would only be more to compute."""
 
     @classmethod
-    def load(cls, model: str, config: BackendConfig) -> "TransformersBackend":
+    def load(cls, model: str, config: BackendConfig, inputs: ModelInputs = AS_IS) -> "TransformersBackend":
         """From a folder or hub name. Raises UserError when it cannot be loaded or fails a canary."""
         device = _device(config.device)
         dtype = config.dtype
@@ -71,12 +74,13 @@ class TransformersBackend:
             dtype = "float32"
         # A bar for each load would stand among the steps' own.
         disable_progress_bar()
+        processor = load_processor(model, inputs=inputs)
         try:
-            processor = AutoProcessor.from_pretrained(model)
             weights = AutoModelForImageTextToText.from_pretrained(model, dtype=dtype)
         except (OSError, ValueError) as error:
             reason = first_line(error)
             raise UserError(f"model {model!r} cannot be loaded ({reason}); check the path") from error
+        same_tiles(weights, processor)
         weights.to(device)
         backend = cls(weights, processor, config.token_budget, cuda_graphs=config.cuda_graphs)
         if config.canaries:
@@ -167,21 +171,24 @@ class TransformersBackend:
     def _completion(self, written: Written) -> Completion:
         request = written.request
         stops = written.finish_reason == "stop"
+        whole = (*request.prefix_token_ids, *written.token_ids)
+        text = self.decode(whole)
         return Completion(
             request_id=request.id,
             sample=written.sample,
-            text=self.decode((*request.prefix_token_ids, *written.token_ids)),
+            text=text,
             token_ids=written.token_ids,
             finish_reason=written.finish_reason,
             prompt_tokens=written.prompt_tokens,
             completion_tokens=len(written.token_ids) + stops,
             logp=written.logp,
             thought_open=self.encoder.chat.opens_thought,
+            canonical=self.tokenizer.gives_back(whole, text),
         )
 
     def decode(self, token_ids: Sequence[int]) -> str:
-        """The tokens' text as the tokenizer writes it, special tokens left out."""
-        return self.tokenizer.decode(list(token_ids), skip_special_tokens=True, clean_up_tokenization_spaces=False)
+        """The tokens' text (`CompletionTokenizer`)."""
+        return self.tokenizer.decode(token_ids)
 
 
 def _device(name: str) -> torch.device:

@@ -5,6 +5,7 @@ says that it will never answer this one. What the server understands is found ou
 """
 
 import itertools
+import logging
 import re
 import threading
 from collections.abc import Iterable, Iterator, Sequence
@@ -14,13 +15,18 @@ from typing import Any
 
 from mixpo.endpoint import FAILURES_IN_A_ROW, Endpoint, EndpointConfig, GaveUp, Refused, Reply
 from mixpo.errors import UserError, first_line
+from mixpo.model_inputs import AS_IS, ModelInputs
+from mixpo.models.template_options import refuse_unknown
 from mixpo.records import Dropped, DropReason, FinishReason
 from mixpo.responses.backend import Completion, Request, SamplingParams, engine_seed, no_videos
 from mixpo.responses.backends import canaries
-from mixpo.responses.backends.server.capabilities import HELLO, Dialect, learn
+from mixpo.responses.backends.server.capabilities import HELLO, TOKEN_IDS, Dialect, learn
 from mixpo.responses.backends.server.jobs import Job, Jobs, ServerRequest
 from mixpo.responses.backends.server.thread_pool import Crew
+from mixpo.responses.backends.server.transcript import Reader
+from mixpo.videos import Frames
 
+log = logging.getLogger(__name__)
 MOST_FAILURES = 30
 """Requests given up one after the other, though the server answers a short question, from which on nothing is dropped
 any more: the recipe asks for what this server cannot do."""
@@ -39,8 +45,8 @@ class ServerConfig(EndpointConfig):
     model: str = ""
     """The model's name at the server; empty: the step's `model`, or the only one that is served."""
     tokenizer: str = ""
-    """Folder or hub name of the model's tokenizer, for `token_ids` and DropoutNTP; empty: the step's `model` where
-    that is a folder on this machine, else responses have no token ids."""
+    """Folder or hub name of the model's tokenizer, for `token_ids`, the tags of its thoughts and DropoutNTP; empty: the
+    step's `model` where that is a folder on this machine, else responses have no token ids."""
     concurrency: int = 32
     """Requests in flight at a time."""
     timeout: float = 600.0
@@ -48,7 +54,7 @@ class ServerConfig(EndpointConfig):
     choices: int = 32
     """Most samples asked for in one request, where the server gives several."""
     extra: dict[str, Any] = field(default_factory=dict)
-    """Further fields of every request, as the server knows them: `{chat_template_kwargs: {enable_thinking: false}}`."""
+    """Further fields of every request, as the server knows them: `{min_p: 0.1}`."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -61,19 +67,29 @@ class OpenAIServerBackend:
 
     def __init__(self, endpoint: Endpoint, model: str, dialect: Dialect, config: ServerConfig, tokenizer: Any = None):
         self.endpoint, self.model, self.dialect, self.config = endpoint, model, dialect, config
-        self.tokenizer = tokenizer
+        self.reader = Reader(tokenizer, config.extra.get("chat_template_kwargs") or {})
         # Steps decode in a thread of their own, and a fast tokenizer does one thing at a time.
         self.lock = threading.Lock()
+        self.images = AS_IS.images
+        """Limits on the size of the pictures that are sent."""
         self.trusts_prefixes = False
         """Whether the server has been seen to continue a prefix, or need not prove it."""
 
     @classmethod
-    def load(cls, model: str, config: ServerConfig, *, check: bool = True) -> "OpenAIServerBackend":
-        """The server's `model`. Raises UserError when it does not answer, lacks the model or fails a canary."""
+    def load(
+        cls, model: str, config: ServerConfig, inputs: ModelInputs = AS_IS, *, check: bool = True
+    ) -> "OpenAIServerBackend":
+        """The server's `model`. Raises UserError when it does not answer, lacks the model or fails a canary, and for
+        what of `inputs` cannot be said to it."""
         endpoint = Endpoint(config)
         name = config.model or served_name(model, endpoint)
         tokenizer = load_tokenizer(config.tokenizer or (model if Path(model).is_dir() else ""))
-        backend = cls(endpoint, name, learn(endpoint, name, config.extra), config, tokenizer)
+        config = asked_with(inputs, config, tokenizer)
+        dialect = learn(endpoint, name, config.extra)
+        if tokenizer is None:
+            dialect = dialect.without(TOKEN_IDS)
+        backend = cls(endpoint, name, dialect, config, tokenizer)
+        backend.images = inputs.images
         backend.trusts_prefixes = not check
         if check:
             canaries.check(backend, logps=backend.dialect.logps, prefixes=False)
@@ -83,10 +99,10 @@ class OpenAIServerBackend:
     def complete(self, requests: Iterable[Request], params: SamplingParams) -> Iterator[Completion | Dropped]:
         """In the order they finish. Raises UserError when the server fails on one request after the other."""
         self.dialect.check(params)
+        # vLLM refuses to give several choices of which there can be only one.
+        several = self.dialect.several and params.temperature > 0
         filmed: list[Request] = []
-        jobs = Jobs(
-            map(self._asked, _without_videos(requests, filmed)), self.config.choices if self.dialect.several else 1
-        )
+        jobs = Jobs(map(self._asked, _without_videos(requests, filmed)), self.config.choices if several else 1)
         crew = Crew[Job, Reply](lambda job: self._ask(job, params), self.config.concurrency)
         try:
             while True:
@@ -110,6 +126,8 @@ class OpenAIServerBackend:
             crew.leave()
 
     def _asked(self, request: Request) -> ServerRequest:
+        images = (self.images.fitted(image) for image in request.images if not isinstance(image, Frames))
+        request = replace(request, images=tuple(images))
         if not request.prefix_token_ids:
             return ServerRequest(request, "")
         if not self.trusts_prefixes:
@@ -136,20 +154,23 @@ class OpenAIServerBackend:
         """Completions for as many samples as there are whole choices; the other samples are asked for again."""
         jobs.failures = 0
         whole = [choice for choice in reply.choices if choice.finish_reason in FINISHES][: len(job.samples)]
-        tokens = [self._encode(choice.text) for choice in whole]
-        counts = share(reply.completion_tokens, [len(ids or choice.text) for ids, choice in zip(tokens, whole)])
-        for sample, choice, ids, count in zip(job.samples, whole, tokens, counts):
+        with self.lock:
+            read = [self.reader.read(one, job.asked.prefix, job.asked.request.prefix_token_ids) for one in whole]
+        counts = share(reply.completion_tokens, [len(one.token_ids or one.text) for one in read])
+        for sample, choice, one, count in zip(job.samples, whole, read, counts):
             if params.logps and choice.logps is None:
                 raise UserError(f"{self.config.base_url} gave a reply without log-probabilities; set logps: false")
             yield Completion(
                 request_id=job.asked.request.id,
                 sample=sample,
-                text=job.asked.prefix + choice.text,
-                token_ids=ids or (),
+                text=one.text,
+                token_ids=one.token_ids,
                 finish_reason=FINISHES[choice.finish_reason],
                 prompt_tokens=reply.prompt_tokens,
                 completion_tokens=count if choice.logps is None else len(choice.logps),
                 logp=sum(choice.logps) if params.logps and choice.logps is not None else None,
+                thought_open=self.reader.thought_open,
+                canonical=one.canonical,
             )
         missing = job.samples[len(whole) :]
         if missing and whole:
@@ -178,18 +199,10 @@ class OpenAIServerBackend:
             return False
         return True
 
-    def _encode(self, text: str) -> tuple[int, ...] | None:
-        if self.tokenizer is None:
-            return None
-        with self.lock:
-            return tuple(self.tokenizer.encode(text, add_special_tokens=False))
-
     def decode(self, token_ids: Sequence[int]) -> str:
-        """The tokens' text, special tokens left out. Raises UserError without a tokenizer."""
-        if self.tokenizer is None:
-            raise UserError("continuing a prefix needs the model's tokenizer; name its folder in server.tokenizer")
+        """The tokens' text. Raises UserError without a tokenizer."""
         with self.lock:
-            return self.tokenizer.decode(list(token_ids), skip_special_tokens=True, clean_up_tokenization_spaces=False)
+            return self.reader.decode(token_ids)
 
 
 def _without_videos(requests: Iterable[Request], filmed: list[Request]) -> Iterator[Request]:
@@ -224,6 +237,32 @@ def load_tokenizer(name: str) -> Any:
     except (OSError, ValueError) as error:
         reason = first_line(error)
         raise UserError(f"tokenizer {name!r} cannot be loaded ({reason}); check server.tokenizer") from error
+
+
+def asked_with(inputs: ModelInputs, config: ServerConfig, tokenizer: Any) -> ServerConfig:
+    """The config whose `extra` has the chat template's options; what it says itself stays.
+
+    Raises UserError for an option that the tokenizer's template (where it is known here) does not ask for, and for
+    `images.max_tiles`, unless `extra` has `mm_processor_kwargs`: no request of the protocol says it. For models of
+    several kinds both are warnings.
+    """
+    template = getattr(tokenizer, "chat_template", None)
+    try:
+        if isinstance(template, str):
+            refuse_unknown(template, inputs.chat_template)
+        if inputs.images.max_tiles is not None and "mm_processor_kwargs" not in config.extra:
+            raise UserError(
+                "images.max_tiles: a server decides itself how it cuts pictures into tiles; say it there (vLLM's "
+                "takes it in server.extra: `{mm_processor_kwargs: {max_patches: 6}}`), or say max_pixels"
+            )
+    except UserError as error:
+        if inputs.strict:
+            raise
+        log.warning("%s: %s", config.base_url, error)
+    if not inputs.chat_template:
+        return config
+    own = config.extra.get("chat_template_kwargs", {})
+    return replace(config, extra={**config.extra, "chat_template_kwargs": {**inputs.chat_template, **own}})
 
 
 def share(total: int, weights: Sequence[int]) -> list[int]:

@@ -6,7 +6,7 @@ from typing import Any
 
 from mixpo.errors import ImageError
 from mixpo.images import ImageRoots
-from mixpo.pairs.formats.row import IMAGES
+from mixpo.pairs.formats.places import IMAGES
 
 
 class ExportPictures:

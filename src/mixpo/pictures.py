@@ -12,9 +12,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from mixpo.errors import BadRow, ImageError
-from mixpo.images import inside, is_url
+from mixpo.errors import BadRow, ImageError, MissingImage
+from mixpo.images import fetch, inside, is_url
 from mixpo.tables import Row
+from mixpo.text_files import write_bytes
 from mixpo.values import parsed, short
 from mixpo.videos import FramesConfig
 
@@ -29,6 +30,8 @@ POINTER = 64
 no picture in base64 is."""
 NAMED = ("path", "url", "image_url", "image")
 """Keys under which a mapping names its picture, where it has no bytes."""
+NEAR = 200
+"""Folders in which a picture is looked for that is not where it should be."""
 
 NOT_FETCHED = "images are fetched from addresses only with `fetch_images: true`"
 
@@ -61,26 +64,44 @@ def images_of(given: Any, place: Place) -> tuple[tuple[str, ...], dict[str, byte
     paths: list[str] = []
     pictures: dict[str, bytes | str] = {}
     for entry in entries(given):
-        content, name = content_of(entry)
-        if content is None and is_url(str(name)):
+        data, name = content(entry)
+        if data is None and is_url(str(name)):
             if not place.fetch:
                 raise ImageError(f"{name}: {NOT_FETCHED}")
             path = place.stored(f"{hashlib.sha256(str(name).encode()).hexdigest()[:20]}.img")
             pictures[path] = str(name)
-        elif content is None and not place.store:
+        elif data is None and not place.store:
             path = f"{place.source}/{find(name, place)[1]}"
         else:
-            content = _read(find(name, place)[0]) if content is None else content
-            if not content:
+            data = _read(find(name, place)[0]) if data is None else data
+            if not data:
                 raise ImageError("the image is empty")
             # Named by its content: a picture that many questions share is stored once.
-            extension = next(
-                (extension for start, extension in EXTENSIONS.items() if content.startswith(start)), ".img"
-            )
-            path = place.stored(f"{hashlib.sha256(content).hexdigest()[:20]}{extension}")
-            pictures[path] = content
+            extension = next((extension for start, extension in EXTENSIONS.items() if data.startswith(start)), ".img")
+            path = place.stored(f"{hashlib.sha256(data).hexdigest()[:20]}{extension}")
+            pictures[path] = data
         paths.append(path)
     return tuple(paths), pictures
+
+
+def store(pictures: Mapping[str, bytes | str], folder: Path) -> None:
+    """Writes those that are not in the folder yet. Raises ImageError for one that cannot be fetched."""
+    for path, given in pictures.items():
+        file = inside(folder, path)
+        if not file.exists():
+            write_bytes(file, given if isinstance(given, bytes) else fetch(given))
+
+
+def likely_root(name: str, root: Path) -> Path | None:
+    """A folder near `root` that has the file which a row names so, and `root` has not."""
+    if name.startswith("/"):
+        return None
+    root = root.absolute()
+    try:
+        below = sorted(folder for folder in root.iterdir() if folder.is_dir())[:NEAR]
+    except OSError:
+        below = []
+    return next((folder for folder in (*root.parents[:3], *below) if (folder / name).is_file()), None)
 
 
 def entries(given: Any) -> list[Any]:
@@ -90,7 +111,7 @@ def entries(given: Any) -> list[Any]:
     return list(given) if isinstance(given, list | tuple) else [] if given is None else [given]
 
 
-def content_of(entry: Any) -> tuple[bytes | None, Any]:
+def content(entry: Any) -> tuple[bytes | None, Any]:
     """Encoded bytes, when the entry carries them, else what it is called; a Pillow image is encoded as PNG."""
     if isinstance(entry, Mapping):
         if (content := entry.get("bytes")) is not None:
@@ -159,7 +180,7 @@ def find(path: Any, place: Place) -> tuple[Path, str]:
         roots = (place.root.absolute(), place.root.resolve())
         below = next((root for root in roots if Path(path).is_relative_to(root)), None)
         if below is None:
-            raise ImageError(
+            raise MissingImage(
                 f"{shown}: an absolute path is opened only under the folder that `image_root` names; write "
                 f"`image_root: {Path(shown).parent}`, or a folder above it"
             )
@@ -167,7 +188,7 @@ def find(path: Any, place: Place) -> tuple[Path, str]:
     try:
         file = inside(place.root, name)
         if not file.is_file():
-            raise ImageError(
+            raise MissingImage(
                 f"{shown}: there is no such file under {place.root}; `image_root` says where image paths start"
             )
     except OSError as error:  # a name that the system cannot hold

@@ -1,0 +1,121 @@
+"""Where the images lie that a preference file's rows name or carry, and how many of them are there."""
+
+import io
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from mixpo.errors import DataError, ImageError, MissingImage, first_line
+from mixpo.images import BROKEN, inside
+from mixpo.pictures import Place, content, entries, find, images_of, likely_root
+from mixpo.progress import say
+
+IMAGES = "images"
+"""The folder of an export's images; `images/<root name>/<path>` is the record's image `<root name>/<path>`."""
+LOST = 20
+"""So many images that are not there, and none that is: their paths start at another folder."""
+
+
+class PairPlace:
+    """The images of one source. Nothing is decoded; what a row names must be there."""
+
+    def __init__(self, name: str, root: Path, *, exported: str = IMAGES, fetch: bool = False):
+        """`root`: where paths start; `exported`: the folder under it that an export of ours has its images in."""
+        self.place = Place(source=name, root=root, store=False, fetch=fetch)
+        self.exported = exported
+        self.roots: dict[str, Path] = {}
+        """Image roots that the pairs' paths begin with, by name, as they are met."""
+        self._found = 0
+        self._missing: list[str] = []
+        self._why = ""
+
+    def images(self, given: Sequence[Any], own: bool) -> tuple[tuple[str, ...], dict[str, bytes | str]]:
+        """The records' paths of a row's images, and those to be stored under them.
+
+        `own`: the row is an export's own, and its images get their paths back. Raises ImageError for an image that
+        is not there or leaves its root, BadRow for what is none.
+        """
+        paths: list[str] = []
+        pictures: dict[str, bytes | str] = {}
+        for entry in given:
+            path, stored = self._image(entry, own)
+            paths.append(path)
+            pictures |= stored
+        return tuple(paths), pictures
+
+    def _image(self, entry: Any, own: bool) -> tuple[str, dict[str, bytes | str]]:
+        data, name = content(entry)
+        if data is not None:
+            if not self.roots:  # as a source whose images all come as bytes has them
+                self.place = replace(self.place, store=True)
+            path = entry.get("path") if own and isinstance(entry, dict) else None
+            if data and isinstance(path, str) and "/" in path:
+                path = _plain(path)
+                inside(self.place.root, path)
+                return path, {path: data}
+            (path,), pictures = images_of([data], self.place)
+            return path, pictures
+        try:
+            (path,), pictures = images_of([_plain(name)], self.place)
+        except MissingImage as error:
+            self._missing.append(str(name))
+            self._why = self._why or str(error)
+            raise
+        self._found += 1
+        if pictures:
+            return path, pictures
+        relative = path.removeprefix(f"{self.place.source}/")
+        first, _, rest = relative.removeprefix(f"{self.exported}/").partition("/")
+        if own and rest and (not self.exported or relative.startswith(f"{self.exported}/")):
+            self.roots[first] = self.place.root / self.exported / first
+            return f"{first}/{rest}", {}
+        self.roots[self.place.source] = self.place.root
+        return path, {}
+
+    def size(self, entry: Any) -> tuple[int, int]:
+        """Width and height in pixels, upright or not, of an image that a row names or carries. Raises ImageError."""
+        from PIL import Image
+
+        data, name = content(entry)
+        try:
+            with Image.open(io.BytesIO(data) if data is not None else find(_plain(name), self.place)[0]) as image:
+                return image.size
+        except BROKEN as error:
+            raise ImageError(f"the image cannot be decoded ({first_line(error)})") from error
+
+    def check(self, *, done: bool = False) -> None:
+        """Raises DataError where none of so many images is there; `done`: notes that most of them are not."""
+        missing = len(self._missing)
+        if missing >= LOST and not self._found:
+            raise DataError(f"{self.place.source}: none of the first {missing} images is there; {self.advice()}")
+        if done and missing > self._found:
+            say(f"{self.place.source}: {missing:,} images are not there, {self._found:,} are; {self.advice()}")
+
+    def advice(self) -> str:
+        """What to do about images that are missing; empty where none is."""
+        if not self._missing:
+            return ""
+        near = likely_root(self._missing[0], self.place.root)
+        return f"{self._missing[0]} lies under {near}: write `image_root: {near}`" if near else self._why
+
+
+def _plain(path: Any) -> Any:
+    """A path without `.`; its first part may become the name of a root, and must be a name."""
+    if not isinstance(path, str) or not path or "://" in path:
+        return path
+    if ".." in path.split("/"):
+        raise ImageError(f"{path}: image paths with .. are not followed")
+    return PurePosixPath(path).as_posix()
+
+
+def same_images(one: Sequence[Any], other: Sequence[Any]) -> bool:
+    """Whether two lists name or carry the same images."""
+    return [content(entry) if entry is not None else None for entry in one] == [
+        content(entry) if entry is not None else None for entry in other
+    ]
+
+
+def listed_images(given: Any) -> list[Any]:
+    """A column with one image, or a list of them, or none."""
+    return entries(None if given in ("", [], {}) else given)
