@@ -78,6 +78,21 @@ def test_frames_of_a_video_are_named_as_such(files, tmp_path):
     assert row["videos"] == [{"frames": frames, "fps": 0.5}]
 
 
+@pytest.mark.parametrize("text", ["?", f"Is {PICTURE} like {PICTURE}, or like {PICTURE}?"])
+@pytest.mark.parametrize("start", [0, 1, 2])
+def test_pictures_and_videos_come_back_in_their_order(tmp_path, text, start):
+    names = tuple(f"s/{n}.png" for n in range(4))
+    film = Question(
+        id="q-0", text=text, answer="B", images=names, videos=(Video(start=start, frames=2, fps=0.5),)
+    )  # fmt: skip
+    (tmp_path / "s").mkdir()
+    for name in names:
+        Image.new("RGB", (9, 9)).save(tmp_path / name)
+    (row,) = rows([film], [PassRate(id="q-0", correct=1, decided=2)], ImageRoots({"s": tmp_path / "s"}), Range())
+    read = item(row, 0, "rl:1", ReadOptions(root=tmp_path, source="q", store=False)).question
+    assert (read.text, read.images, read.videos) == (film.text, tuple(f"q/{name}" for name in names), film.videos)
+
+
 def test_a_conversation_is_exported_with_its_turns_and_the_places_of_its_pictures(tmp_path):
     files = RunFiles(tmp_path / "run")
     turns = (Turn(role="user", text=f"Is {PICTURE} red?"), Turn(role="assistant", text="Yes."))

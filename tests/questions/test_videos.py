@@ -7,8 +7,10 @@ import pytest
 from PIL import Image
 
 from mixpo.config import build
+from mixpo.evaluation.benchmarks import source
 from mixpo.files import RunFiles
 from mixpo.images import ImageRoots
+from mixpo.model_inputs import ImagesConfig
 from mixpo.questions.collect import Config, run
 from mixpo.questions.file import Config as FileConfig
 from mixpo.questions.file import load
@@ -123,6 +125,22 @@ def test_parts_of_a_conversation(read, tmp_path):
     assert question.images[3] == "mine/b.png"
 
 
+def test_beside_parts_that_name_them_marks_are_words(read):
+    parts = [{"type": "video", "video": F[:2]}, {"type": "text", "text": " <video> or <image>: what is shorter?"}]
+    (item,) = read({"text": [{"role": "user", "content": parts}]})
+    assert item.question.text == "<video> or <image>: what is shorter?"
+    assert item.question.videos == (Video(start=0, frames=2, fps=2.0),)
+
+
+def test_parts_that_are_videos_and_pictures_keep_their_order(read):
+    shown = [{"type": "video", "video": F[:2]}, {"type": "image", "image": "b.png"}, {"type": "video", "video": F[2:]}]
+    said = [{"role": "user", "content": [*shown, {"type": "text", "text": "?"}]}]
+    (item,) = read({"text": said})
+    assert item.question.videos == (Video(start=0, frames=2, fps=2.0), Video(start=3, frames=4, fps=2.0))
+    (dropped,) = read({"text": [*said, {"role": "assistant", "content": shown[:1]}]})
+    assert (dropped.reason, dropped.detail) == (DropReason.UNSUPPORTED, "a video in a turn of the assistant")
+
+
 @pytest.mark.parametrize(
     ("row", "reason", "detail"),
     [
@@ -168,6 +186,17 @@ def test_the_step_stores_the_frames(tmp_path, write_lines):
     (frames,) = opened(found["one-0"].images, found["one-0"].videos, roots)
     assert [image.getpixel((0, 0)) for image in frames.images] == [(0, 0, 0), (40, 0, 0)]
     assert b"videos" not in files.questions("questions").paths()[0].read_bytes().splitlines()[1]
+
+
+def test_an_evaluation_of_a_file_takes_the_frames_that_the_section_says(tmp_path, write_lines):
+    (tmp_path / "a.gif").write_bytes(gif())
+    values = {"loader": "file", "path": str(write_lines(tmp_path / "q.jsonl", [{"text": "?", "video": "a.gif"}]))}
+    files = RunFiles(tmp_path / "run")
+    for name, own in (("as", {}), ("own", {"images": {"max_frames": 3}})):
+        source.check(name, {**values, **own}, "benchmarks")
+        source.collect_into(name, {**values, **own}, 0, files, ImagesConfig(fps=4, max_pixels=100))
+        (question,) = files.questions(name)
+        assert question.videos == ((Video(start=0, frames=3, fps=1.5) if own else Video(start=0, frames=8, fps=4.0)),)
 
 
 def test_where_no_pictures_are_looked_for_videos_are_not_either(tmp_path, write_lines):

@@ -16,7 +16,9 @@ from mixpo.errors import DataError
 from mixpo.files import RunFiles
 from mixpo.images import ImageRoots
 from mixpo.losses.mix import Objective, mix
+from mixpo.model_inputs import ImagesConfig, ModelInputs
 from mixpo.models.head import output_head
+from mixpo.models.load import apply
 from mixpo.models.shape import shape_of, tower_tokens
 from mixpo.pairs import build
 from mixpo.questions import collect
@@ -128,6 +130,22 @@ def test_sampling_and_training_see_what_the_processor_makes_of_it(family, roots)
         assert (frames > 0) == bool(record.videos)
     film, picture = (encoded(family, roots, [PAIRS[number]])[0] for number in (0, 2))
     assert len(film.prompt_ids) > len(picture.prompt_ids)
+
+
+@takes
+def test_limits_on_pictures_are_limits_on_frames(family, roots):
+    """For sampling and training alike; InternVL makes frames of one size of them again: blurred ones."""
+    processor = copy.deepcopy(family.processor)
+    apply(processor, ModelInputs(images=ImagesConfig(max_pixels=28 * 28)), family.name)
+    name = "pixel_values_videos" if "qwen" in family.name else "pixel_values"
+    asked = request(PAIRS[0], roots)
+    sampled = TransformersBackend(family.model, processor).encoder([asked])
+    row = RowDataset(PAIRS[:1], roots)[0]
+    limited, whole = (Encoder(one)(row) for one in (processor, family.processor))
+    assert sampled["input_ids"][0].tolist() == limited.prompt_ids
+    assert torch.equal(sampled[name], limited.image_inputs[name])
+    assert not torch.equal(limited.image_inputs[name], whole.image_inputs[name])
+    assert family.name == "internvl" or len(limited.prompt_ids) < len(whole.prompt_ids)
 
 
 @takes
