@@ -18,7 +18,7 @@ from mixpo.evaluation.benchmarks.benchmark import Benchmark, Row
 from mixpo.evaluation.benchmarks.own_files import only_its_own, unrepeated
 from mixpo.evaluation.benchmarks.published import hub_rows, local_rows
 from mixpo.files import RunFiles
-from mixpo.model_inputs import ImagesConfig
+from mixpo.model_inputs import AS_IS, ImagesConfig
 from mixpo.questions import collect
 from mixpo.questions.rows import ReadOptions, item
 from mixpo.questions.source import Item, data_path, first, left_out
@@ -77,7 +77,9 @@ def asks_for_frames(name: str, values: dict[str, Any]) -> bool:
     return _published(values) is None and collect.asks_for_frames(name, _values(values))
 
 
-def collect_into(name: str, values: dict[str, Any], seed: int, files: RunFiles, images: ImagesConfig) -> None:
+def collect_into(
+    name: str, values: dict[str, Any], seed: int, files: RunFiles, images: ImagesConfig = AS_IS.images
+) -> None:
     """Writes the questions and images that the run does not hold yet; what is left out has its reason.
 
     `images`: which frames of videos are taken, where the benchmark's values do not say it.
