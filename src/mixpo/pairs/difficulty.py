@@ -90,6 +90,7 @@ def rows(
             "question": question.text.replace(PICTURE, IMAGE),
             "images": [str(roots.path(image)) for image in question.images],
             "answer": question.answer,
+            "accepted": list(question.accepted),
             "kind": question.kind,
             "choices": list(question.choices),
             "pass_rate": round(rate.value, 6),

@@ -23,7 +23,7 @@ from mixpo.pictures import Place, entries, images_of
 from mixpo.questions.numbering import AnswerIndex, Numbering
 from mixpo.questions.options import Options, answers_of, in_columns, misnamed, number_among, only, options_of, quoted
 from mixpo.questions.source import Item, left_out
-from mixpo.records import AnswerKind, Dropped, DropReason, Question
+from mixpo.records import LISTS, AnswerKind, Dropped, DropReason, Question
 from mixpo.tables import BadLine
 from mixpo.values import line, parsed, plain, short, whole
 
@@ -49,7 +49,6 @@ NAMES: dict[str, tuple[str, ...]] = {
     "choices": ("choices", "options"),
 }
 """What data sets call a field besides its own name: the first that a row has is taken."""
-LISTS = (AnswerKind.LIST, AnswerKind.SET)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
