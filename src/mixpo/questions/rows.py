@@ -118,6 +118,8 @@ def item(row: Any, number: int, where: str, options: ReadOptions) -> Item | Drop
         return left_out(where, DropReason.UNSUPPORTED, str(error))
     except BadRow as error:
         return left_out(where, DropReason.BAD_ROW, str(error))
+    except RecursionError:
+        return left_out(where, DropReason.BAD_ROW, "a value is nested too deeply")
     except ImageError as error:
         return left_out(where, DropReason.BAD_IMAGE, str(error))
     return Item(question=question, pictures=pictures)
@@ -162,7 +164,9 @@ def _column(
 ) -> tuple[str | None, Any]:
     """The column that holds a field of the question, and its value; None, None where none does."""
     columns = (fields[name],) if name in fields else ids if name == "id" else NAMES.get(name, (name,))
-    column = next((column for column in columns if not _is_missing(row.get(column))), None)
+    found = [column for column in columns if not _is_missing(row.get(column))]
+    filled = found if name != "images" else [column for column in found if row[column] not in ("", [])] or found
+    column = next(iter(filled), None)
     return column, None if column is None else row[column]
 
 
@@ -197,7 +201,10 @@ def _asked(values: dict[str, Any], rest: dict[str, Any]) -> Conversation:
         asked = Conversation(text=_text("text", given))
     if (before := values.pop("turns", None)) is not None:
         asked = replace(asked, turns=(*history(before), *asked.turns))
-    return replace(asked, system=_text("system", values.pop("system", None) or asked.system))
+    system = _text("system", values.pop("system", None) or asked.system)
+    if asked.system.strip() not in ("", system):
+        raise BadRow("there are two system prompts: the column's, and another in the conversation")
+    return replace(asked, system=system)
 
 
 def _answered(values: dict[str, Any], where: str, options: ReadOptions) -> dict[str, Any]:
