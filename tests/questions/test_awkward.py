@@ -161,3 +161,17 @@ def test_turns_that_a_table_fills_up(tmp_path):
 def test_a_question_may_begin_with_json(tmp_path):
     text = '[{"value": 1}, {"value": 2}]: what is the sum?'
     assert read(tmp_path, text=text).question.text == text
+
+
+def test_an_empty_cell_is_nothing(tmp_path):
+    row = {"text": "", "query": "How many?", "image": "", "history": "", "system": "", "answer": "3"}
+    question = read(tmp_path, **row).question
+    assert (question.text, question.images, question.turns, question.system) == ("How many?", (), (), "")
+
+
+def test_two_pictures_for_one_place(tmp_path):
+    part = {"type": "image", "image": "a.png"}
+    messages = [{"role": "user", "content": [part, {"type": "text", "text": "What?"}]}]
+    found = read(tmp_path, messages=messages, images=["c.png"])
+    assert isinstance(found, Dropped)
+    assert found.detail == "the conversation's picture is 'a.png', and the row's beside it 'c.png'"

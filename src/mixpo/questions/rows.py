@@ -49,6 +49,8 @@ NAMES: dict[str, tuple[str, ...]] = {
     "choices": ("choices", "options"),
 }
 """What data sets call a field besides its own name: the first that a row has is taken."""
+EMPTY = ("text", "system", "turns", "images")
+"""Fields that an empty text or list does not fill: that is how tables and LLaVA's rows say that there is none."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -164,9 +166,9 @@ def _column(
 ) -> tuple[str | None, Any]:
     """The column that holds a field of the question, and its value; None, None where none does."""
     columns = (fields[name],) if name in fields else ids if name == "id" else NAMES.get(name, (name,))
-    found = [column for column in columns if not _is_missing(row.get(column))]
-    filled = found if name != "images" else [column for column in found if row[column] not in ("", [])] or found
-    column = next(iter(filled), None)
+    nothing: tuple[Any, ...] = ("", []) if name in EMPTY else ()
+    found = (column for column in columns if not _is_missing(row.get(column)))
+    column = next((column for column in found if all(row[column] != value for value in nothing)), None)
     return column, None if column is None else row[column]
 
 
