@@ -116,6 +116,15 @@ def test_a_template_that_leaves_out_what_is_said_is_refused(internvl):
         chat.render([{"role": "user", "content": parts}], 1)
 
 
+def test_a_turn_that_is_left_out_is_missed_though_another_has_its_words(internvl):
+    chat = with_template(internvl[1], lambda template: "{% set messages = messages[-1:] %}" + template)
+    turns = [("user", "Sure?"), ("assistant", "Red."), ("user", "Are you? Sure?")]
+    prompt = [{"role": role, "content": words} for role, words in turns]
+    assert Chat(internvl[1]).render(prompt).count("Sure?") == 2
+    with pytest.raises(DataError, match="leaves out what the user turn says"):
+        chat.render(prompt)
+
+
 @pytest.mark.parametrize("words", ["message['content']", "message['content'] ~ ''"])
 def test_templates_that_take_words_as_text(internvl, words):
     """One refuses a list, the other writes it out."""

@@ -47,11 +47,16 @@ class Chat:
             text = self._written(messages, add_generation_prompt=True)
         except REFUSALS as error:
             raise DataError(f"the model's chat template refuses the prompt: {error}") from error
+        after = 0
         for message in messages:
-            said = [part["text"].strip() for part in message["content"] if part["type"] == "text"]
             # Templates of reasoning models take the thoughts out of earlier answers.
-            if message["role"] != "assistant" and not all(words in text for words in said):
-                raise DataError(f"the model's chat template leaves out what the {message['role']} turn says")
+            said = message["content"] if message["role"] != "assistant" else []
+            for words in (part["text"].strip() for part in said if part["type"] == "text"):
+                # One user turn after the other; a system prompt may stand anywhere (Mistral's in the last turn).
+                at = text.find(words, after if message["role"] == "user" else 0)
+                if at < 0:
+                    raise DataError(f"the model's chat template leaves out what the {message['role']} turn says")
+                after = at + len(words) if message["role"] == "user" else after
         return text
 
     def _written(self, messages: Sequence[Mapping[str, Any]], add_generation_prompt: bool = False) -> str:
