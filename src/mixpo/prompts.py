@@ -12,7 +12,7 @@ from typing import overload
 
 from mixpo.errors import FieldError
 from mixpo.instructions import ENGLISH, INSTRUCTIONS, language_of
-from mixpo.messages import PICTURE, numbered
+from mixpo.messages import MARK, PICTURE, numbered
 from mixpo.records import Question
 
 THOUGHTS = (
@@ -102,6 +102,11 @@ class Template:
             raise FieldError(
                 ("template",),
                 f"{unknown[0]} is no placeholder; write {{question}} or {{options}}, or {{ word }} for text in braces",
+            )
+        if mark := MARK.search(self.template):
+            raise FieldError(
+                ("template",),
+                f"{mark[0]} would be words: pictures stand where the question has them, else first; leave it out",
             )
         if "{question}" not in self.template:
             raise FieldError(("template",), "has no {question}; write it where the question's text is to stand")

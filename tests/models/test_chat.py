@@ -4,7 +4,7 @@ import copy
 
 import pytest
 from PIL import Image
-from transformers import GenerationConfig
+from transformers import AutoTokenizer, GenerationConfig
 
 from mixpo.errors import DataError, UserError
 from mixpo.models.chat import Chat, as_messages, text_of
@@ -116,6 +116,15 @@ def test_a_template_that_leaves_out_what_is_said_is_refused(internvl):
         chat.render([{"role": "user", "content": parts}], 1)
 
 
+def test_a_turn_that_is_left_out_is_missed_though_another_has_its_words(internvl):
+    chat = with_template(internvl[1], lambda template: "{% set messages = messages[-1:] %}" + template)
+    turns = [("user", "Sure?"), ("assistant", "Red."), ("user", "Are you? Sure?")]
+    prompt = [{"role": role, "content": words} for role, words in turns]
+    assert Chat(internvl[1]).render(prompt).count("Sure?") == 2
+    with pytest.raises(DataError, match="leaves out what the user turn says"):
+        chat.render(prompt)
+
+
 @pytest.mark.parametrize("words", ["message['content']", "message['content'] ~ ''"])
 def test_templates_that_take_words_as_text(internvl, words):
     """One refuses a list, the other writes it out."""
@@ -126,6 +135,46 @@ def test_templates_that_take_words_as_text(internvl, words):
     with pytest.raises(DataError, match="takes no pictures in the user turn"):
         chat.render("How many?", 1)
     assert chat.closing_token == chat.tokenizer.convert_tokens_to_ids("<|im_end|>")
+
+
+def test_a_template_that_takes_only_answers_as_text(internvl):
+    """Reasoning models' templates take the thought out of earlier answers, which a list of parts has no method for."""
+    chat = with_template(
+        internvl[1],
+        lambda template: template.replace(
+            "{% if message['content'] is string %}",
+            "{% if message['role'] == 'assistant' %}{{ message['content'].split('</think>')[-1] }}"
+            "{% elif message['content'] is string %}",
+        ),
+    )
+    assert chat.text_roles == {"assistant"}
+    assert chat.closing_token == chat.tokenizer.convert_tokens_to_ids("<|im_end|>")
+    turns = [("user", "Is it red?"), ("assistant", "<think>Hm.</think>Yes."), ("user", "Sure?")]
+    text = chat.render([{"role": role, "content": words} for role, words in turns], 1)
+    assert text.count("Hm.") == 0
+    assert "<IMG_CONTEXT>\nIs it red?<|im_end|>\n<|im_start|>assistant\nYes.<|im_end|>" in text
+
+
+def test_a_tokenizer_alone_is_a_chat(qwen, tmp_path):
+    """It may know the picture's token by name; it says one number where a processor has a list."""
+    qwen[1].tokenizer.save_pretrained(tmp_path)
+    names = {"image_token": "<|image_pad|>"}
+    tokenizer = AutoTokenizer.from_pretrained(tmp_path, extra_special_tokens=names)
+    chat = Chat(tokenizer)
+    assert isinstance(tokenizer.image_token_ids, int)
+    assert tokenizer.image_token_id in chat.image_tokens
+    assert chat.completion_tokens("red") == tokenizer.encode("red")
+
+
+def test_prompts_that_lack_something_are_a_sentence():
+    """`datasets` writes None for what a part or a message does not have."""
+    empty = [{"type": "image", "text": None}, {"type": "text", "text": None}]
+    assert as_messages([{"role": "user", "content": empty}], images=1)[0]["content"][1] == {"type": "text", "text": ""}
+    with pytest.raises(DataError, match="user message has no content"):
+        as_messages([{"role": "user", "content": None}])
+    for part in ({"text": "hi"}, {"type": "video"}):
+        with pytest.raises(DataError, match="neither `image` nor `text`"):
+            as_messages([{"role": "user", "content": [part]}])
 
 
 def test_a_completion_is_one_message():

@@ -1,7 +1,7 @@
 """A checkpoint's chat: messages to text and model inputs, by its own processor and chat template."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -47,11 +47,16 @@ class Chat:
             text = self._written(messages, add_generation_prompt=True)
         except REFUSALS as error:
             raise DataError(f"the model's chat template refuses the prompt: {error}") from error
+        after = 0
         for message in messages:
-            said = [part["text"].strip() for part in message["content"] if part["type"] == "text"]
             # Templates of reasoning models take the thoughts out of earlier answers.
-            if message["role"] != "assistant" and not all(words in text for words in said):
-                raise DataError(f"the model's chat template leaves out what the {message['role']} turn says")
+            said = message["content"] if message["role"] != "assistant" else []
+            for words in (part["text"].strip() for part in said if part["type"] == "text"):
+                # One user turn after the other; a system prompt may stand anywhere (Mistral's in the last turn).
+                at = text.find(words, after if message["role"] == "user" else 0)
+                if at < 0:
+                    raise DataError(f"the model's chat template leaves out what the {message['role']} turn says")
+                after = at + len(words) if message["role"] == "user" else after
         return text
 
     def _written(self, messages: Sequence[Mapping[str, Any]], add_generation_prompt: bool = False) -> str:
@@ -65,17 +70,18 @@ class Chat:
         found: set[str] = set()
         for role, *roles in (("user", "user"), ("assistant", "user", "assistant"), ("system", "system", "user")):
             chat = [message for one in roles for message in as_messages(PROBE, one)]
-            try:
-                text = self.processor.apply_chat_template(
-                    [_plain(message) if message["role"] in found else message for message in chat], tokenize=False
-                )
-            except TypeError:
+            if not self._takes(chat, found) and self._takes(chat, found | {role}):
                 found.add(role)
-            except TemplateError:  # a role that it does not know
-                continue
-            else:  # a list written out is no words
-                found |= {role} if "'type'" in text else set()
         return frozenset(found)
+
+    def _takes(self, chat: Sequence[Mapping[str, Any]], texts: set[str]) -> bool:
+        """Whether the template writes a conversation in which the words of some roles are one text."""
+        messages = [_plain(message) if message["role"] in texts else message for message in chat]
+        try:
+            text = self.processor.apply_chat_template(messages, tokenize=False)
+        except (TypeError, TemplateError):  # it does with a list what only a text can, or it knows no such role
+            return False
+        return "'type'" not in text  # a list written out is no words
 
     def prompt_ids(self, text: str) -> list[int]:
         """Tokens of a rendered prompt; an image is the one token that the template writes for it."""
@@ -124,7 +130,8 @@ class Chat:
     def image_tokens(self) -> frozenset[int]:
         """Tokens that stand for (parts of) images and videos in a prompt."""
         found = {getattr(self.processor, name, None) for name in ("image_token_id", "video_token_id")}
-        found.update(getattr(self.processor, "image_token_ids", None) or ())
+        several = getattr(self.processor, "image_token_ids", None)
+        found.update(several if isinstance(several, Iterable) else ())  # a tokenizer alone says a number here, too
         return frozenset(token for token in found if isinstance(token, int))
 
     @cached_property
@@ -206,9 +213,14 @@ def as_messages(given: str | Sequence[Mapping[str, Any]], role: str = "user", im
     messages: list[dict[str, Any]] = []
     for message in given:
         content = message["content"]
+        if content is None:
+            raise DataError(f"the prompt's {message['role']} message has no content")
         found = [{"type": "text", "text": content}] if isinstance(content, str) else content
         # `datasets` fills the keys that a part does not have with None.
         found = [{key: value for key, value in part.items() if value is not None} for part in found]
+        if strange := [part for part in found if part.get("type") not in ("image", "text")]:
+            raise DataError(f"the prompt has a part that is neither `image` nor `text`: {strange[0]}")
+        found = [{"text": "", **part} if part["type"] == "text" else part for part in found]
         messages.append({"role": message["role"], "content": found})
     named = sum(part["type"] == "image" for message in messages for part in message["content"])
     if named == 0 and images:
