@@ -87,9 +87,7 @@ class Conversation:
         if len(given) == len(self.pictures):
             for part, beside in zip(self.pictures, given, strict=True):
                 if part != beside and isinstance(part, str) and isinstance(beside, str):
-                    raise BadRow(
-                        f"the conversation's picture is {short(part)}, and the row's beside it {short(beside)}"
-                    )
+                    raise BadRow(f"a part's picture is {short(part)}, and the row's beside it {short(beside)}")
         if len(given) == len(self.pictures) or not self.pictures or (given and not carried):
             return list(given)
         if given or len(carried) < len(self.pictures):

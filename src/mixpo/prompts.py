@@ -47,6 +47,13 @@ def is_thinking(text: str, thought_open: bool = False) -> bool:
     return opened > closed or (thought_open and closed < 0)
 
 
+def without_thoughts(text: str) -> str:
+    """What stands behind the last thought that a text closes."""
+    lower = text.lower()
+    ends = [at + len(closing) for _, closing in THOUGHTS if (at := lower.rfind(closing)) >= 0]
+    return text[max(ends, default=0) :]
+
+
 def opens_thought(prompt: str) -> bool:
     """Whether a rendered prompt ends inside a thought."""
     return prompt.rstrip().lower().endswith(tuple(opening for opening, _ in THOUGHTS))

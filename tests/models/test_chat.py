@@ -121,7 +121,7 @@ def test_a_turn_that_is_left_out_is_missed_though_another_has_its_words(internvl
     turns = [("user", "Sure?"), ("assistant", "Red."), ("user", "Are you? Sure?")]
     prompt = [{"role": role, "content": words} for role, words in turns]
     assert Chat(internvl[1]).render(prompt).count("Sure?") == 2
-    with pytest.raises(DataError, match="leaves out what the user turn says"):
+    with pytest.raises(DataError, match="leaves out what the assistant turn says"):
         chat.render(prompt)
 
 
@@ -181,3 +181,14 @@ def test_a_completion_is_one_message():
     assert text_of([{"role": "assistant", "content": [{"type": "text", "text": "a"}, {"text": "b"}]}]) == "ab"
     with pytest.raises(DataError, match="must be one assistant message, not 2"):
         text_of([{"role": "assistant", "content": "a"}] * 2)
+
+
+def test_an_answer_that_is_left_out_is_missed_and_its_thoughts_are_not(internvl):
+    turns = [("user", "Red?"), ("assistant", "<think>\nLet me see.\n</think>\n\nIt is."), ("user", "Sure?")]
+    prompt = [{"role": role, "content": words} for role, words in turns]
+    brief = "(part['text'].split('</think>')|last if message['role'] == 'assistant' else part['text'])"
+    thoughtless = with_template(internvl[1], lambda template: template.replace("part['text']", brief))
+    assert "Let me see." not in thoughtless.render(prompt)
+    without = "{% set messages = messages|rejectattr('role', 'equalto', 'assistant')|list %}"
+    with pytest.raises(DataError, match="leaves out what the assistant turn says"):
+        with_template(internvl[1], lambda template: without + template).render(prompt)

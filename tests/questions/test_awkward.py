@@ -174,4 +174,4 @@ def test_two_pictures_for_one_place(tmp_path):
     messages = [{"role": "user", "content": [part, {"type": "text", "text": "What?"}]}]
     found = read(tmp_path, messages=messages, images=["c.png"])
     assert isinstance(found, Dropped)
-    assert found.detail == "the conversation's picture is 'a.png', and the row's beside it 'c.png'"
+    assert found.detail == "a part's picture is 'a.png', and the row's beside it 'c.png'"

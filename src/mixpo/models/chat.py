@@ -11,7 +11,7 @@ from torch import Tensor
 from mixpo.errors import DataError, UserError
 from mixpo.messages import PICTURE, broken, parts, placed, text_part
 from mixpo.models.picture_limits import limits_of
-from mixpo.prompts import opens_thought
+from mixpo.prompts import opens_thought, without_thoughts
 
 PROBE = "mixpo-end-of-turn-probe"
 """Stands for an answer where the template is asked what it writes after one."""
@@ -47,17 +47,21 @@ class Chat:
             text = self._written(messages, add_generation_prompt=True)
         except REFUSALS as error:
             raise DataError(f"the model's chat template refuses the prompt: {error}") from error
+        self._look_for_all(messages, text)
+        return text
+
+    def _look_for_all(self, messages: Sequence[Mapping[str, Any]], text: str) -> None:
+        """Raises DataError when a turn's words are not in the template's text, one turn after the other."""
         after = 0
         for message in messages:
-            # Templates of reasoning models take the thoughts out of earlier answers.
-            said = message["content"] if message["role"] != "assistant" else []
-            for words in (part["text"].strip() for part in said if part["type"] == "text"):
-                # One user turn after the other; a system prompt may stand anywhere (Mistral's in the last turn).
-                at = text.find(words, after if message["role"] == "user" else 0)
+            for words in (part["text"] for part in message["content"] if part["type"] == "text"):
+                if message["role"] == "assistant":  # templates of reasoning models take the thoughts out
+                    words = without_thoughts(words)
+                # A system prompt may stand anywhere (Mistral's in the last turn).
+                at = text.find(words.strip(), 0 if message["role"] == "system" else after)
                 if at < 0:
                     raise DataError(f"the model's chat template leaves out what the {message['role']} turn says")
-                after = at + len(words) if message["role"] == "user" else after
-        return text
+                after = after if message["role"] == "system" else at + len(words.strip())
 
     def _written(self, messages: Sequence[Mapping[str, Any]], add_generation_prompt: bool = False) -> str:
         """What the template writes of messages, whose words are text where it takes no parts."""
