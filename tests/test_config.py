@@ -227,6 +227,7 @@ SEEING = """
 images: {max_pixels: 1000}
 chat_template: {enable_thinking: false}
 steps:
+  questions: {}
   sample: {}
   train: {images: {max_tiles: 2}}
   verify: {}
@@ -242,7 +243,7 @@ def seeing(tmp_path, text=SEEING, *overrides):
 
 def test_how_pictures_are_shown_is_said_once_for_all_steps(tmp_path):
     configs = seeing(tmp_path)
-    assert configs["sample"].images == ImagesConfig(max_pixels=1000)
+    assert configs["sample"].images == configs["questions"].images == ImagesConfig(max_pixels=1000)
     assert configs["train"].images == ImagesConfig(max_tiles=2)  # its own, instead of the recipe's
     assert configs["sample"].chat_template == configs["train"].chat_template == {"enable_thinking": False}
 

@@ -4,6 +4,7 @@ import dataclasses
 import json
 from copy import deepcopy
 
+import pytest
 import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -19,7 +20,13 @@ QUESTIONS = {"sources": {"s": {"loader": "scenes", "count": 4}}}
 EVALUATE = {"benchmarks": {"scenes": {"loader": "scenes", "count": 4}}, "styles": ["cot"]}
 CHANGES = {
     "questions": [("sources.s.count", 5), ("seed", 3)],
-    "sample": [("temperature", 0.5), ("n", 3), ("backend.dtype", "bfloat16"), ("style", "direct")],
+    "sample": [
+        ("temperature", 0.5),
+        ("n", 3),
+        ("backend.dtype", "bfloat16"),
+        ("style", "direct"),
+        ("images.max_pixels", 900),
+    ],
     "dropout": [("ratio", 0.25), ("max_new_tokens", 7)],
     "verify": [("thoughts", ["<reflection>"])],
     "pair": [("max_pairs", 2), ("difficulty", [0.1, 0.9]), ("seed", 4)],
@@ -41,7 +48,10 @@ CHANGES = {
 }
 """Field -> another value than it has; each decides the section's content."""
 RUNTIME = {
+    "questions": [("images.fps", 4.0), ("images.max_pixels", 900)],
     "sample": [
+        ("images.fps", 4.0),
+        ("images.max_frames", 8),
         ("backend.token_budget", 99),
         ("backend.cuda_graphs", False),
         ("backend.device", "cpu"),
@@ -60,7 +70,7 @@ RUNTIME = {
         ("shard", "fsdp2"),
         ("workers", 3),
     ],
-    "evaluate": [("compare", "first"), ("backend.token_budget", 99)],
+    "evaluate": [("images.fps", 4.0), ("compare", "first"), ("backend.token_budget", 99)],
     "report": [("pairs_shown", 5)],
 }
 """Those that only say how it is computed or shown."""
@@ -117,9 +127,9 @@ def changed(steps, name, field, value):
     return copy
 
 
-def states(steps, folder):
+def states(steps, folder, **shared):
     path = folder / "r.yaml"
-    path.write_text(yaml.safe_dump({"run": str(folder / "run"), "steps": steps}, sort_keys=False))
+    path.write_text(yaml.safe_dump({"run": str(folder / "run"), **shared, "steps": steps}, sort_keys=False))
     recipe, configs = planned(load_recipe(path))
     return statuses(recipe, configs, RunFiles(recipe.run))
 
@@ -129,6 +139,32 @@ def finished(steps, folder):
     files = RunFiles(folder / "run")
     for name, status in states(steps, folder).items():
         save(name, dataclasses.replace(status.now, finished=True), files)
+
+
+@pytest.mark.parametrize(
+    ("images", "changed"),
+    [
+        ({"fps": 4}, {"rows", "evaluate", "verify", "sample"}),
+        ({"max_frames": 8}, {"rows", "evaluate", "verify", "sample"}),
+        ({"max_pixels": 900}, {"evaluate", "verify", "sample"}),
+    ],
+)
+def test_what_the_recipe_says_of_videos_and_pictures_makes_anew_what_looks_at_them(tmp_path, images, changed):
+    """Frames are taken of files whose sources do not say which; what models see of pictures is no matter of these."""
+    (tmp_path / "q.jsonl").write_text('{"text": "?", "answer": "1"}\n')
+    rows = {"loader": "file", "path": str(tmp_path / "q.jsonl")}
+    own = {"uses": "questions", "sources": {"s": {**rows, "images": {"fps": 1}}}}
+    steps = {
+        "rows": {"uses": "questions", "sources": {"s": rows}}, "own": own,
+        "drawn": {"uses": "questions", **QUESTIONS},
+        "sample": {"questions": "rows"}, "verify": {"questions": "rows"},
+        "evaluate": {"models": {"a": "base"}, "benchmarks": {"b": rows}, "styles": ["cot"]},
+        "shown": {"uses": "evaluate", "models": {"a": "base"}, **EVALUATE},
+    }  # fmt: skip
+    finished(steps, tmp_path)
+    shown = {"shown"} if "max_pixels" in images else set()
+    assert stale(states(steps, tmp_path, images=images)) == changed | shown
+    assert not stale(states(steps, tmp_path, images={"fps": 2.0, "max_frames": 32}))  # the defaults
 
 
 def stale(found):

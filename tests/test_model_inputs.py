@@ -74,3 +74,5 @@ def test_the_fields_of_a_step_are_what_its_backend_gets():
     assert sample.Config(images=inputs.images, chat_template=inputs.chat_template, n=4).inputs == inputs
     assert inputs.stated() == {"images": {"max_tiles": 2}, "chat_template": {"a": 1}}
     assert sample.Config().stated() == {}
+    frames = sample.Config(images=ImagesConfig(fps=4, max_frames=8))  # no matter of how a question is put
+    assert (frames.stated(), frames.images.limits) == ({}, ImagesConfig())

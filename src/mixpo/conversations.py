@@ -7,10 +7,10 @@
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 from mixpo.errors import BadRow, DataError, Unsupported
-from mixpo.messages import PICTURE, count, marks_in, placed
+from mixpo.messages import PICTURE, VIDEO_MARK, count, kinds, marks_in, placed
 from mixpo.records import Role, Turn
 from mixpo.values import parsed, short
 
@@ -21,6 +21,7 @@ ROLES = {
 }  # fmt: skip
 """What speakers are called."""
 PICTURES = ("image", "image_url", "input_image")
+VIDEOS = ("video", "video_url", "input_video")
 TEXTS = ("text", "input_text", "output_text")
 KEYS = ({"role", "content"}, {"from", "value"})
 WRITTEN = re.compile(r"""\s*(?:array\()?\[\s*\{\s*['"](?:from|role|content|value)['"]\s*:""")
@@ -40,6 +41,10 @@ class Conversation:
     """What the assistant says after it; None: nothing."""
     pictures: list[Any] = field(default_factory=list)
     """What the parts say of their pictures, in order: a path, bytes, a mapping; None: only that one stands there."""
+    videos: list[Any] = field(default_factory=list)
+    """The same of their videos: the part itself, which also says how fast it is shown."""
+    shows: list[str] = field(default_factory=list)
+    """Where parts show a video, what each part that is no text shows, in order: "image" or "video"."""
 
     @property
     def marks(self) -> int:
@@ -54,21 +59,22 @@ class Conversation:
     @property
     def _mark(self) -> str | None:
         """Where parts name the pictures, what else looks like a mark is words."""
-        return PICTURE if self.pictures else None
+        return PICTURE if self.pictures or self.videos else None
 
     def with_pictures(
-        self, images: int, after: str | None = None, mark: str | None = None, keep: bool = False
+        self, images: int, after: str | None = None, mark: str | None = None, keep: bool = False, videos: int = 0
     ) -> "Conversation":
-        """The conversation with so many pictures in their places (`mixpo.messages.placed`).
+        """The conversation with pictures and videos in their places (`mixpo.messages.placed`).
 
         Raises BadRow, and Unsupported where only others than the user have places.
         """
         others = [self.system, *(turn.text for turn in self.turns if turn.role != Role.USER)]
         mark = self._mark or mark
-        if images and not marks_in(self.asked, mark) and marks_in(others, mark):
+        asked = [VIDEO_MARK.sub(PICTURE, text) for text in self.asked] if videos and not self._mark else self.asked
+        if images and not marks_in(asked, mark) and marks_in(others, mark):
             raise Unsupported("a picture in a turn that is not the user's")
         try:
-            return self.saying(placed(self.asked, images, after, mark, keep))
+            return self.saying(placed(asked, images + videos, after, mark, keep))
         except DataError as error:
             raise BadRow(str(error)) from None
 
@@ -78,24 +84,50 @@ class Conversation:
         turns = tuple(replace(turn, text=next(texts)) if turn.role == Role.USER else turn for turn in self.turns)
         return replace(self, turns=turns, text=next(texts))
 
+    def kinds(self, images: int, videos: int) -> list[str]:
+        """What stands in each place, in order (`mixpo.messages.kinds`); raises BadRow."""
+        try:
+            return kinds(self.asked, images, videos, self.shows)
+        except DataError as error:
+            raise BadRow(str(error)) from None
+
     def images(self, given: Sequence[Any]) -> list[Any]:
         """The row's pictures: those that the parts carry, or those `given` beside them.
 
         Raises BadRow where both give some, and not the same number, or where a part's picture is nowhere.
         """
-        carried = [picture for picture in self.pictures if picture is not None]
-        if len(given) == len(self.pictures):
-            for part, beside in zip(self.pictures, given, strict=True):
-                if part != beside and isinstance(part, str) and isinstance(beside, str):
-                    raise BadRow(f"a part's picture is {short(part)}, and the row's beside it {short(beside)}")
-        if len(given) == len(self.pictures) or not self.pictures or (given and not carried):
-            return list(given)
-        if given or len(carried) < len(self.pictures):
-            raise BadRow(
-                f"the conversation has {count(len(self.pictures), 'picture')}, of which it gives {len(carried)}, and "
-                f"the row has {len(given)} beside it"
-            )
-        return carried
+        return _shown(self.pictures, given, "picture")
+
+    def films(self, given: Sequence[Any]) -> list[Any]:
+        """The same of the row's videos."""
+        return _shown(self.videos, given, "video")
+
+
+def _shown(named: Sequence[Any], given: Sequence[Any], thing: str) -> list[Any]:
+    carried = [one for one in named if one is not None]
+    if len(given) == len(named):
+        for part, beside in zip(named, given, strict=True):
+            if part != beside and isinstance(part, str) and isinstance(beside, str):
+                raise BadRow(f"a part's {thing} is {short(part)}, and the row's beside it {short(beside)}")
+    if len(given) == len(named) or not named or (given and not carried):
+        return list(given)
+    if given or len(carried) < len(named):
+        raise BadRow(
+            f"the conversation has {count(len(named), thing)}, of which it gives {len(carried)}, and the row has "
+            f"{len(given)} beside it"
+        )
+    return carried
+
+
+class Shown(NamedTuple):
+    """What the parts of a conversation show, in order."""
+
+    pictures: list[Any]
+    videos: list[Any]
+    kinds: list[str]
+    """Of each of both, "image" or "video"."""
+    filmed: bool
+    """Whether the reader takes videos."""
 
 
 def is_conversation(value: Any) -> bool:
@@ -117,22 +149,22 @@ def written(value: Any) -> Any:
     return found if turns else value
 
 
-def conversation(value: Any) -> Conversation:
+def conversation(value: Any, *, videos: bool = False) -> Conversation:
     """Reads a list of turns: perhaps a system prompt, then user and assistant by turns, from a user's on.
 
-    Raises Unsupported for turns of tools and for parts that are neither words nor pictures, BadRow for what is no
-    conversation.
+    Raises Unsupported for turns of tools and for parts that are neither words nor pictures nor, where the reader takes
+    them, `videos`; BadRow for what is no conversation.
     """
     given = parsed(value)
     if not isinstance(given, list | tuple):
         raise BadRow(f"a conversation is a list of turns, not {short(value)}")
-    pictures: list[Any] = []
+    shown = Shown([], [], [], videos)
     said = []
     for turn in given:
-        shown = len(pictures)
-        said.append(_turn(turn, pictures))
-        if len(pictures) > shown and said[-1][0] != Role.USER:
-            raise Unsupported(f"a picture in a turn of the {said[-1][0]}")
+        before = len(shown.kinds)
+        said.append(_turn(turn, shown))
+        if said[-1][0] != Role.USER and (others := shown.kinds[before:]):
+            raise Unsupported(f"a {'video' if 'video' in others else 'picture'} in a turn of the {said[-1][0]}")
     system = said.pop(0)[1] if said and said[0][0] == "system" else ""
     roles = [role for role, _ in said]
     if not roles or any(role != tuple(Role)[number % 2] for number, role in enumerate(roles)):
@@ -143,7 +175,10 @@ def conversation(value: Any) -> Conversation:
     turns = tuple(
         Turn(role=Role(role), text=text if role is Role.USER else text.replace(PICTURE, "")) for role, text in said
     )
-    return Conversation(system=system, turns=turns[:-1], text=turns[-1].text, reply=reply, pictures=pictures)
+    return Conversation(
+        system=system, turns=turns[:-1], text=turns[-1].text, reply=reply, pictures=shown.pictures,
+        videos=shown.videos, shows=shown.kinds if shown.videos else [],
+    )  # fmt: skip
 
 
 def history(value: Any) -> tuple[Turn, ...]:
@@ -159,7 +194,7 @@ def history(value: Any) -> tuple[Turn, ...]:
     return (*read.turns, Turn(role=Role.USER, text=read.text), Turn(role=Role.ASSISTANT, text=read.reply))
 
 
-def _turn(turn: Any, pictures: list[Any]) -> tuple[str, str]:
+def _turn(turn: Any, shown: Shown) -> tuple[str, str]:
     """Who speaks, and what is said."""
     if not isinstance(turn, Mapping):
         raise BadRow(f"a turn of a conversation is a mapping, not {short(turn)}")
@@ -172,23 +207,29 @@ def _turn(turn: Any, pictures: list[Any]) -> tuple[str, str]:
     if name not in ROLES:
         raise Unsupported(f"a conversation with a turn of {name!r}")
     role = ROLES[name]
-    return role, content if isinstance(content, str) else "".join(_part(part, role, pictures) for part in content)
+    return role, content if isinstance(content, str) else "".join(_part(part, role, shown) for part in content)
 
 
-def _part(part: Any, role: str, pictures: list[Any]) -> str:
+def _part(part: Any, role: str, shown: Shown) -> str:
     if isinstance(part, str):
         return part
     if not isinstance(part, Mapping):
         raise BadRow(f"a part of a turn is a mapping, not {short(part)}")
-    kind = part.get("type") or next((kind for kind in ("text", *PICTURES) if part.get(kind) is not None), None)
+    kind = part.get("type") or next((kind for kind in ("text", *PICTURES, *VIDEOS) if part.get(kind) is not None), None)
     if kind in TEXTS:
         text = part.get("text")
         if not isinstance(text, str):
             raise BadRow(f"a part of a turn has no text: {short(dict(part))}")
         # U+FFFC that somebody wrote is no picture.
         return text.replace(PICTURE, "") if role is Role.USER else text
+    if kind in VIDEOS and shown.filmed:
+        said = {key: value for key, value in part.items() if key != "type" and value is not None}
+        shown.videos.append(said or None)
+        shown.kinds.append("video")
+        return PICTURE
     if kind not in PICTURES:
         raise Unsupported(f"a part of the type {kind!r}")
     named = (part.get(name) for name in ("image", "image_url", "url", "path", "base64", "bytes"))
-    pictures.append(next((value for value in named if value is not None), None))
+    shown.kinds.append("image")
+    shown.pictures.append(next((value for value in named if value is not None), None))
     return PICTURE

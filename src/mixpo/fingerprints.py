@@ -63,13 +63,13 @@ def fingerprint(step: str, config: Any, digests: Mapping[str, str], before: Fing
 
 
 def deciding(config: Any) -> dict[str, Any]:
-    """The plain values of a config without those that decide nothing (`RUNTIME`), nested ones too."""
-    runtime, found = getattr(config, "RUNTIME", ()), {}
+    """The plain values of a config without those that decide nothing (`RUNTIME`, its `idle`), nested ones too."""
+    runtime, found = (*getattr(config, "RUNTIME", ()), *getattr(config, "idle", ())), {}
     for item in dataclasses.fields(config):
         if item.name not in runtime:
             value = getattr(config, item.name)
             found[item.name] = deciding(value) if dataclasses.is_dataclass(value) else plain(value)
-            if isinstance(value, dict):  # of `trainer: {…}`, some keys decide nothing
+            if isinstance(found[item.name], dict):  # of `trainer: {…}` and `images: {…}`, some keys decide nothing
                 found[item.name] = {k: v for k, v in found[item.name].items() if f"{item.name}.{k}" not in runtime}
     return found
 

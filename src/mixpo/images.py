@@ -91,7 +91,7 @@ def decode(content: bytes, name: str, max_pixels: int = MAX_PIXELS) -> "Image":
         if file.width * file.height > max_pixels:
             raise ImageError(f"{name}: {file.width} x {file.height} pixels is above the limit of {max_pixels:,}")
         file.load()
-        return _rgb(ImageOps.exif_transpose(file))
+        return rgb(ImageOps.exif_transpose(file))
     except UnidentifiedImageError as error:
         raise ImageError(f"{name}: not an image that Pillow can read") from error
     except (*BROKEN, Image.DecompressionBombError) as error:
@@ -109,7 +109,7 @@ def _formats() -> tuple[str, ...]:
     return tuple(kind for kind in FORMATS if kind in Image.OPEN)
 
 
-def _rgb(image: "Image") -> "Image":
+def rgb(image: "Image") -> "Image":
     from PIL import Image
 
     if image.mode.startswith("I"):

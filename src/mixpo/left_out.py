@@ -1,10 +1,13 @@
-"""What a step left out while it read somebody's rows: counted by reason, and said on the screen."""
+"""What a step left out: counted by reason, and said on the screen."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import TypeVar
 
 from mixpo.progress import say
-from mixpo.records import Dropped
+from mixpo.records import Dropped, DropReason
+
+T = TypeVar("T")
 
 
 class LeftOut:
@@ -31,6 +34,23 @@ class LeftOut:
             rows = "1 row" if number == 1 else f"{number:,} rows"
             which = "" if number == first.count else ", the first"
             say(f"source {source!r}: {rows} left out{which} because {first.detail} ({first.id})")
+
+
+def telling_left_out(records: Iterable[T], name: str) -> Iterator[T]:
+    """A section's records; at their end a line of those that were left out, by reason, and why the first was.
+
+    Responses that were not drawn since there were enough (`DropReason.BALANCED`) are no loss.
+    """
+    counts: Counter[str] = Counter()
+    first: Dropped | None = None
+    for record in records:
+        yield record
+        if isinstance(record, Dropped) and record.reason is not DropReason.BALANCED:
+            first = first or record
+            counts[record.reason] += record.count
+    if first is not None:
+        why = first.detail or first.reason
+        say(f"{name}: left out: {listed(counts)}, see dropped/{name}; the first, {first.id}, because {why}")
 
 
 def listed(counts: Mapping[str, int]) -> str:

@@ -35,6 +35,19 @@ MARK = re.compile(
     )
 )
 """What a picture's place is called, in the prompts of any family."""
+VIDEO_MARK = re.compile(
+    "|".join(
+        (
+            r"<\|vision_start\|>(?:<\|video_pad\|>)+<\|vision_end\|>|<\|video_pad\|>",  # Qwen-VL
+            r"\(<video>\./</video>\)",  # MiniCPM-V
+            r"<\|begin_of_video\|><\|video\|><\|end_of_video\|>|<\|video\|>",  # GLM-4V
+            r"<VideoHere>|<video_placeholder>|<video_token>|<video_pad>",
+            r"<video>",  # InternVL, LLaVA-OneVision, LLaMA-Factory, ms-swift
+        )
+    )
+)
+"""What a video's place is called."""
+ANY_MARK = re.compile(f"(?P<video>{VIDEO_MARK.pattern})|{MARK.pattern}")
 
 FRAME = re.compile(
     "|".join(
@@ -44,35 +57,42 @@ FRAME = re.compile(
             r"<(?:start_of_turn|end_of_turn|bos|eos)>",  # Gemma
             r"\[/?(?:INST|SYSTEM_PROMPT)\]|\[IMG_(?:BREAK|END)\]",  # Mistral
             r"<end_of_utterance>|<fake_token_around_image>|<global-img>",  # Idefics, SmolVLM
-            r"<\|vision_(?:start|end)\|>|<\|video_pad\|>|<end_of_image>|</?img>|<video>",
+            r"<\|vision_(?:start|end)\|>|<end_of_image>|</?img>",
             r"</?s>",  # Llama 2, LLaVA
         )
     )
 )
 """What frames turns and pictures in the prompts of any family; a server would read its own in a text."""
-TOKENS = re.compile(f"{MARK.pattern}|{FRAME.pattern}")
+TOKENS = re.compile(f"{ANY_MARK.pattern}|{FRAME.pattern}")
 INDEXED = re.compile(r"<\|image_(\d+)\|>")
 """Phi-3's marks, which are numbered."""
 NUMBERED = re.compile(r"<image ?([1-9]\d?)>")
 """A picture's place, by the picture's number."""
 
 
-def messages(prompt: str, images: int = 0, system: str = "", turns: Sequence[Turn] = ()) -> list[dict[str, Any]]:
+def messages(
+    prompt: str, images: int = 0, system: str = "", turns: Sequence[Turn] = (), videos: Sequence[int] = ()
+) -> list[dict[str, Any]]:
     """The conversation before an answer: contents are lists of parts `{"type": "image"}` and `{"type": "text"}`.
 
-    Without images no picture's place is left. Raises DataError when places and images are not as many.
+    `videos`: which of the pictures are videos, by their numbers; their parts are `{"type": "video"}`. Without images no
+    picture's place is left. Raises DataError when places and images are not as many.
     """
     asked = [*turns, Turn(role=Role.USER, text=prompt)]
     named = sum(turn.text.count(PICTURE) for turn in asked)
     if named and images not in (0, named):
         raise DataError(f"the prompt has places for {named} pictures and there are {images}; they must be equal")
-    chat = [{"role": "system", "content": [text_part(system)]}] if system else []
+    chat: list[dict[str, Any]] = [{"role": "system", "content": [text_part(system)]}] if system else []
     first = 0 if named else images
     for turn in asked:
         content = parts(turn.text) if images else [text_part(turn.text.replace(PICTURE, ""))]
         if first and turn.role == Role.USER:
-            content, first = [{"type": "image"}] * first + content, 0
+            content, first = [{"type": "image"} for _ in range(first)] + content, 0
         chat.append({"role": str(turn.role), "content": content})
+    if videos:
+        shown = [part for message in chat for part in message["content"] if part["type"] == "image"]
+        for number in videos:
+            shown[number]["type"] = "video"
     return chat
 
 
@@ -145,6 +165,26 @@ def numbered(text: str, images: int) -> str:
     if not names or names != list(range(1, images + 1)) or MARK.search(text):
         return text
     return placed([NUMBERED.sub(PICTURE, text)], images)[0]
+
+
+def kinds(texts: Sequence[str], images: int, videos: int, named: Sequence[str] = ()) -> list[str]:
+    """Of each place of such texts, in order, whether an "image" or a "video" stands there.
+
+    `named`: what they are, where it is not the texts that say it. Texts without a mark show their images first, then
+    the videos. Raises DataError when there are videos, and marks of either kind are not as many as what is to stand
+    there.
+    """
+    if not videos:
+        return ["image"] * images
+    found = list(named) or ["video" if mark["video"] else "image" for text in texts for mark in ANY_MARK.finditer(text)]
+    wanted = ["image"] * images + ["video"] * videos
+    if found and sorted(found) != wanted:
+        places, given = (
+            f"{count(one.count('image'), 'picture')} and {count(one.count('video'), 'video')}"
+            for one in (found, wanted)
+        )
+        raise DataError(f"the text has places for {places}, and there are {given}; they must be equal")
+    return found or wanted
 
 
 def count(number: int, thing: str) -> str:

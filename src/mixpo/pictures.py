@@ -8,7 +8,7 @@ import binascii
 import hashlib
 import io
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from mixpo.images import fetch, inside, is_url
 from mixpo.tables import Row
 from mixpo.text_files import write_bytes
 from mixpo.values import parsed, short
+from mixpo.videos import FramesConfig
 
 EXTENSIONS = {b"\x89PNG": ".png", b"\xff\xd8\xff": ".jpg", b"GIF8": ".gif", b"RIFF": ".webp", b"BM": ".bmp"}
 STARTS = (*EXTENSIONS, b"II*\0", b"MM\0*")
@@ -32,6 +33,8 @@ NAMED = ("path", "url", "image_url", "image")
 NEAR = 200
 """Folders in which a picture is looked for that is not where it should be."""
 
+NOT_FETCHED = "images are fetched from addresses only with `fetch_images: true`"
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Place:
@@ -45,6 +48,8 @@ class Place:
     """Whether pictures named by path are copied into the run too, or stay where they are."""
     fetch: bool = False
     """Whether pictures named by an http(s) address are fetched into the run, or refused."""
+    frames: FramesConfig = field(default_factory=FramesConfig)
+    """Which frames are taken of videos."""
 
     def stored(self, name: str) -> str:
         """The path of a picture that is written into the run: under a root of its own where others stay in place."""
@@ -62,7 +67,7 @@ def images_of(given: Any, place: Place) -> tuple[tuple[str, ...], dict[str, byte
         data, name = content(entry)
         if data is None and is_url(str(name)):
             if not place.fetch:
-                raise ImageError(f"{name}: images are fetched from addresses only with `fetch_images: true`")
+                raise ImageError(f"{name}: {NOT_FETCHED}")
             path = place.stored(f"{hashlib.sha256(str(name).encode()).hexdigest()[:20]}.img")
             pictures[path] = str(name)
         elif data is None and not place.store:

@@ -126,6 +126,17 @@ class Turn:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Video:
+    """A run of a record's `images` that are the frames of one video."""
+
+    start: int
+    """Which of the images is the first frame, from 0."""
+    frames: int
+    fps: float
+    """Frames a second, of these frames."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Question:
     """One question about one or more images."""
 
@@ -133,9 +144,12 @@ class Question:
     """Unique in a run, for example `scenes-train-17`; responses' ids are made from it."""
     text: str
     """What is asked, without prompt wording: "How many red circles are there?". A picture that stands between the
-    words is U+FFFC (`mixpo.messages`); without any, all pictures come first, in the first user turn."""
+    words is U+FFFC (`mixpo.messages`), and so is a video; without any, all pictures come first, in the first user
+    turn."""
     images: tuple[str, ...] = ()
     """Paths `<root name>/<relative path>` (`mixpo.images.ImageRoots`), in the order the prompt shows them."""
+    videos: tuple[Video, ...] = ()
+    """Which of the images are frames of videos, in order; each video has one place in the text."""
     system: str = ""
     """The system prompt, where the question brings one."""
     turns: tuple[Turn, ...] = ()
@@ -175,6 +189,8 @@ class Demonstration:
     """Whether an end-of-turn token is learned after it; false: the text was cut."""
     images: tuple[str, ...] = ()
     """Paths `<root name>/<relative path>` (`mixpo.images.ImageRoots`)."""
+    videos: tuple[Video, ...] = ()
+    """Which of them are frames of videos."""
     system: str = ""
     """The system prompt."""
     turns: tuple[Turn, ...] = ()
@@ -291,6 +307,8 @@ class PreferencePair:
     origin: Origin
     images: tuple[str, ...] = ()
     """Paths `<root name>/<relative path>` (`mixpo.images.ImageRoots`)."""
+    videos: tuple[Video, ...] = ()
+    """Which of them are frames of videos."""
     system: str = ""
     """The system prompt."""
     turns: tuple[Turn, ...] = ()

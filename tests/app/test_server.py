@@ -14,7 +14,7 @@ import pytest
 
 from mixpo.errors import UserError
 from mixpo.files import RunFiles
-from mixpo.records import FinishReason, Origin, Outcome, PreferencePair, Question, Response, Verdict
+from mixpo.records import FinishReason, Origin, Outcome, PreferencePair, Question, Response, Verdict, Video
 from mixpo.text_files import write_text
 
 pytest.importorskip("duckdb", reason="the app's libraries are not installed: pip install 'mixpo[app]'")
@@ -124,6 +124,16 @@ def test_a_question_shows_image_verdicts_and_the_marked_answer(full, site):
     assert 'src="data:image/png;base64,' in html
     assert html.count("<article") == 2
     assert "1 of 2 right" in html
+
+
+def test_of_a_video_the_first_frame_is_shown(full):
+    images = ("mine/0.png", "mine/1.png", "mine/0.png")
+    asked = Question(id="film", text="?", images=images, videos=(Video(start=0, frames=2, fps=1.0),))
+    full.questions("questions").append([asked])
+    with served(full) as site:
+        html = site.get("/question?id=film")[1]
+    assert html.count("<img") == 2
+    assert html.count("the first of 2 frames of a video") == 1
 
 
 def test_the_final_answer_is_marked_where_it_stands(full):

@@ -7,7 +7,8 @@ from PIL import Image
 from transformers import AutoTokenizer, GenerationConfig
 
 from mixpo.errors import DataError, UserError
-from mixpo.models.chat import Chat, as_messages, text_of
+from mixpo.models.as_messages import as_messages, text_of
+from mixpo.models.chat import Chat
 
 PICTURE = Image.new("RGB", (64, 64), "red")
 
@@ -172,8 +173,8 @@ def test_prompts_that_lack_something_are_a_sentence():
     assert as_messages([{"role": "user", "content": empty}], images=1)[0]["content"][1] == {"type": "text", "text": ""}
     with pytest.raises(DataError, match="user message has no content"):
         as_messages([{"role": "user", "content": None}])
-    for part in ({"text": "hi"}, {"type": "video"}):
-        with pytest.raises(DataError, match="neither `image` nor `text`"):
+    for part in ({"text": "hi"}, {"type": "audio"}):
+        with pytest.raises(DataError, match="none of `image`, `video` and `text`"):
             as_messages([{"role": "user", "content": [part]}])
 
 

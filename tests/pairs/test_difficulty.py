@@ -13,7 +13,7 @@ from mixpo.messages import PICTURE
 from mixpo.pairs.build import Config
 from mixpo.pairs.difficulty import Range, bin_of, export, pass_rate, rows
 from mixpo.questions.rows import ReadOptions, item
-from mixpo.records import AnswerKind, PassRate, Question, Turn
+from mixpo.records import AnswerKind, PassRate, Question, Turn, Video
 
 
 @pytest.mark.parametrize(("outcomes", "expected"), [("cciut?", (2, 5)), ("ii", (0, 2)), ("??", None), ("", None)])
@@ -62,6 +62,35 @@ def test_export(files, tmp_path):
     }  # fmt: skip
     assert export(files, out, Range(), "pair", "questions") == 3
     assert [json.loads(line)["pass_rate"] for line in out.read_text().splitlines()] == [0, 0.5, 1]
+
+
+def test_frames_of_a_video_are_named_as_such(files, tmp_path):
+    film = Question(
+        id="f", text="?", answer="B", images=tuple(f"s/{n}.png" for n in range(4)),
+        videos=(Video(start=1, frames=2, fps=0.5),),
+    )  # fmt: skip
+    files.questions("questions").append([film])
+    files.pass_rates("pair").append([PassRate(id="f", correct=1, decided=2)])
+    export(files, tmp_path / "rl.jsonl", Range(0.2, 0.8), "pair", "questions")
+    row = json.loads((tmp_path / "rl.jsonl").read_text().splitlines()[-1])
+    first, *frames, last = (str(files.pictures("questions") / "s" / f"{n}.png") for n in range(4))
+    assert row["images"] == [first, last]
+    assert row["videos"] == [{"frames": frames, "fps": 0.5}]
+
+
+@pytest.mark.parametrize("text", ["?", f"Is {PICTURE} like {PICTURE}, or like {PICTURE}?"])
+@pytest.mark.parametrize("start", [0, 1, 2])
+def test_pictures_and_videos_come_back_in_their_order(tmp_path, text, start):
+    names = tuple(f"s/{n}.png" for n in range(4))
+    film = Question(
+        id="q-0", text=text, answer="B", images=names, videos=(Video(start=start, frames=2, fps=0.5),)
+    )  # fmt: skip
+    (tmp_path / "s").mkdir()
+    for name in names:
+        Image.new("RGB", (9, 9)).save(tmp_path / name)
+    (row,) = rows([film], [PassRate(id="q-0", correct=1, decided=2)], ImageRoots({"s": tmp_path / "s"}), Range())
+    read = item(row, 0, "rl:1", ReadOptions(root=tmp_path, source="q", store=False)).question
+    assert (read.text, read.images, read.videos) == (film.text, tuple(f"q/{name}" for name in names), film.videos)
 
 
 def test_a_conversation_is_exported_with_its_turns_and_the_places_of_its_pictures(tmp_path):

@@ -303,7 +303,8 @@ def test_without_pictures_a_mark_is_text(rows):
     ("conversation", "reason", "detail"),
     [
         ([*turns("a"), {"from": "tool", "value": "s"}], DropReason.UNSUPPORTED, "a turn of 'tool'"),
-        ([{"role": "user", "content": [{"type": "video"}]}], DropReason.UNSUPPORTED, "a part of the type 'video'"),
+        ([{"role": "user", "content": [{"type": "audio"}]}], DropReason.UNSUPPORTED, "a part of the type 'audio'"),
+        ([{"role": "user", "content": [{"type": "video"}]}], DropReason.BAD_ROW, "has 1 video, of which it gives 0"),
         ([{"role": "user", "content": [{"type": "image"}]}], DropReason.BAD_ROW, "text must be text"),
         (turns("<image>\n<image>\nWhich?"), DropReason.BAD_ROW, "2 places for 1 picture;"),
         (turns("a", "b")[::-1], DropReason.BAD_ROW, "from the user on; here assistant, user"),

@@ -10,7 +10,7 @@ from html.parser import HTMLParser
 import pytest
 from PIL import Image
 
-from mixpo.records import Comparison, Origin, PreferencePair, Score
+from mixpo.records import Comparison, Origin, PreferencePair, Score, Video
 from mixpo.report.page import Config, run
 from mixpo.text_files import read_json, write_text
 
@@ -99,6 +99,18 @@ def test_pairs_show_images_origin_truth_and_the_difference(full):
         sizes.append(picture.size)
     assert sizes == [(64, 64), (480, 240)]
     assert "mine/lost.png: cannot be read" in parsed.text
+
+
+def test_of_a_video_the_first_frame_is_shown(full):
+    film = PreferencePair(
+        id="f", question_id="f", prompt="?", chosen="a", rejected="b", origin=Origin.IMPORTED,
+        images=("mine/0.png", "mine/1.png", "mine/0.png"), videos=(Video(start=1, frames=2, fps=1.0),),
+    )  # fmt: skip
+    full.pairs("pair").append([film])
+    before = 2
+    _, parsed = page(full)
+    assert len(parsed.all("img")) == before + 2
+    assert parsed.text.count("the first of 2 frames of a video") == 1
 
 
 def test_a_megabyte_of_one_character_is_cut_with_a_note(full):

@@ -7,6 +7,7 @@ import shutil
 import pytest
 import torch
 
+from fixtures.engines import given_by
 from fixtures.processes import two_processes
 from mixpo.errors import UserError
 from mixpo.files import RunFiles
@@ -14,6 +15,7 @@ from mixpo.models.load import load_model
 from mixpo.training import train
 from mixpo.training.config import MPOConfig
 from mixpo.training.trainer import MPOTrainer
+from mixpo.videos import Frames
 from training.families import conftest as families
 
 
@@ -121,6 +123,38 @@ def test_a_tower_whose_last_layer_nobody_reads_and_checkpointed_layers(tmp_path,
     config.vision_feature_layer = -2
     torch.manual_seed(0)
     assert two_processes(tmp_path, three_steps, tmp_path, kind(config), processor, rows[:6]) == 3
+
+
+def filmed(folder, model, processor, rows, engine, accumulation):
+    """What is logged of three steps and their evaluations, shards gathered whenever the tower is run."""
+    config = MPOConfig(
+        output_dir=str(folder), use_cpu=True, per_device_train_batch_size=1, gradient_accumulation_steps=accumulation,
+        per_device_eval_batch_size=1, eval_strategy="steps", eval_steps=1, train_sampling_strategy="sequential",
+        save_strategy="no", report_to="none", disable_tqdm=True, learning_rate=1e-3, warmup_steps=0,
+        num_train_epochs=1, optim="adamw_torch", layout="shared", **given_by(engine, folder),
+    )  # fmt: skip
+    trainer = MPOTrainer(model, config, train_dataset=rows, eval_dataset=rows[:2], processing_class=processor)
+    trainer.train()
+    names = ("loss", "eval_loss", "grad_norm", "rewards/margins", "eval_loss/quality")
+    return [{name: line[name] for name in names if name in line} for line in trainer.state.log_history]
+
+
+def test_videos_on_one_process_alone(tmp_path, rows):
+    """Of a family whose tower runs once for images and once for videos: nobody waits for a process without either."""
+    kind, config, processor = families.qwen2_5_vl()
+    prompt = [{"role": "user", "content": [{"type": "video"}, {"type": "text", "text": "how many"}]}]
+    frames = Frames(tuple(row["images"][0].resize((56, 42)) for row in rows[:4]), 2.0)
+    film = {"images": [frames], "prompt": prompt, "chosen": "one", "rejected": "two"}
+    picture = {**film, "images": [frames.images[0]], "prompt": "how many"}
+    text = {**picture, "images": []}
+    given = [film, picture, text, film, picture, text]
+    torch.manual_seed(0)
+    model = kind(config)
+    two = two_processes(tmp_path, filmed, tmp_path / "two", copy.deepcopy(model), processor, given, "fsdp2", 1)
+    one = filmed(tmp_path / "one", model, processor, given, "", 2)
+    assert len(two) == len(one) == 7
+    for line, expected in zip(two, one, strict=True):
+        assert line == pytest.approx(expected, rel=1e-3, abs=1e-5)
 
 
 def test_examples_of_a_step_are_no_longer_the_workers(tmp_path, model, processor, rows):

@@ -2,7 +2,7 @@
 
 import json
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from mixpo.app import browse
@@ -11,11 +11,12 @@ from mixpo.app.store import Store, steps
 from mixpo.errors import UserError
 from mixpo.files import RunFiles
 from mixpo.messages import spoken
-from mixpo.records import Role, Turn
+from mixpo.records import Role, Turn, Video
 from mixpo.references import Output, read_of
 from mixpo.report.difference import MAX_CHARACTERS, Piece, cut, marked
 from mixpo.report.pictures import Picture
 from mixpo.report.reviews import ReviewItem, first_is_left
+from mixpo.videos import glimpses
 
 BEFORE_ANSWER = 1500
 """Characters shown before a final answer that lies beyond a text's beginning."""
@@ -51,7 +52,6 @@ def question_of(
     if row is None and pair is None:
         return None
     row = row or {"id": own_id, "section": _questions_section(files, pair), "answers": 0}
-    images = (pair or row).get("images") or ()
     about = [row.get("kind"), row.get("domain"), row.get("category")]
     if row["answers"]:
         about.append(f"{row['correct']} of {row['answers']} right")
@@ -60,9 +60,21 @@ def question_of(
         said=_said(pair, "prompt") if pair else _said(row, "text"),
         answer=cut(row.get("answer") or "", 200)[0],
         about=" · ".join(str(part) for part in about if part),
-        pictures=[pictures.picture(image, row["section"], files) for image in images],
+        pictures=[
+            replace(pictures.picture(image, row["section"], files), frames=frames)
+            for image, frames in _glimpses(pair or row)
+        ],
         choices=[cut(choice or "", 200)[0] for choice in row.get("choices") or ()],
     )
+
+
+def _glimpses(row: dict[str, Any]) -> list[tuple[str, int]]:
+    """A record's pictures, and the first frames of its videos; all frames where it is no record of ours."""
+    images = row.get("images") or ()
+    try:
+        return glimpses(images, [Video(**video) for video in json.loads(row.get("videos") or "[]")])
+    except (TypeError, ValueError):
+        return glimpses(images, ())
 
 
 def _said(row: dict[str, Any], text: str) -> list[tuple[str, str]]:

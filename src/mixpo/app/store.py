@@ -24,10 +24,11 @@ log = logging.getLogger(__name__)
 LONGEST_LINE = 256_000_000
 """Bytes; a line above this is left out."""
 FIELDS = {
-    "questions": "id text system turns images:VARCHAR[] answer kind choices:VARCHAR[] domain category",
+    "questions": "id text system turns images:VARCHAR[] videos:JSON answer kind choices:VARCHAR[] domain category",
     "responses": "id question_id sample:INTEGER text finish_reason style completion_tokens:INTEGER logp:DOUBLE",
     "verdicts": "id question_id outcome extracted span:INTEGER[] rule kind reason",
-    "pairs": "id question_id prompt system turns chosen rejected origin images:VARCHAR[] chosen_id rejected_id",
+    "pairs": "id question_id prompt system turns chosen rejected origin images:VARCHAR[] videos:JSON chosen_id "
+    "rejected_id",
     "dropped": "id step reason detail count:INTEGER",
 }
 """Output of record -> the fields that are shown, with their types (VARCHAR); others (tokens, prompts) are not read."""

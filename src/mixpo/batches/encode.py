@@ -9,9 +9,13 @@ from PIL import Image
 from torch import Tensor
 
 from mixpo.errors import DataError
-from mixpo.models.chat import REFUSALS, Chat, text_of, tokenwise
+from mixpo.models.as_messages import text_of
+from mixpo.models.chat import REFUSALS, Chat, tokenwise
 from mixpo.models.completions import CompletionTokenizer
+from mixpo.videos import Frames, videos_among
 
+IMAGES, VIDEOS = "pixel_values", "pixel_values_videos"
+"""What models call the pixels of the two; to some a video's frames are images (InternVL)."""
 REMEMBERED = 8
 """Prompts whose encoding is kept: the pairs of a question come in succession, and its images are processed once."""
 
@@ -103,7 +107,8 @@ class Encoder:
     def prompt(self, row: Mapping[str, Any]) -> dict[str, Any]:
         """The fields of an `Example` that a row's prompt and images fill. Raises DataError when they are refused."""
         images = images_of(row)
-        text = self.chat.render(row["prompt"], len(images))
+        videos = len(videos_among(images))
+        text = self.chat.render(row["prompt"], len(images) - videos, videos)
         image_key = digest_images(images)
         key = hashlib.blake2b(image_key + text.encode(), digest_size=16).digest()
         if key not in self._prompts:
@@ -125,12 +130,18 @@ class Encoder:
         pictures = {key: value for key, value in tensors.items() if key not in types}
         return {"prompt_ids": prompt_ids, "image_inputs": pictures, "token_types": types}
 
-    def filler(self) -> Example:
-        """A blank image and the shortest completions, not counted as a pair.
+    def filler(self, video: bool = False) -> Example:
+        """A blank image, or video, and the shortest completions, not counted as a pair.
 
         It makes a model run its vision tower where a rank has no image of its own.
         """
-        row = {"images": [Image.new("RGB", (64, 64))], "prompt": "", "chosen": ".", "rejected": "."}
+        blank = Image.new("RGB", (64, 64))
+        shown = {"type": "video" if video else "image"}
+        prompt = [{"role": "user", "content": [shown, {"type": "text", "text": ""}]}]
+        row = {
+            "images": [Frames((blank, blank), 1.0) if video else blank], "prompt": prompt, "chosen": ".",
+            "rejected": ".",
+        }  # fmt: skip
         return replace(self(row), counted=False)
 
     def completion_ids(
@@ -173,7 +184,10 @@ def completion_of(row: Mapping[str, Any], side: str) -> tuple[Any, bool, Sequenc
 
 
 def images_of(row: Mapping[str, Any]) -> list[Any]:
+    """What a row shows: Pillow images, and the `Frames` of videos. Raises DataError for a column of videos."""
     images = row.get("images")
+    if any(row.get(name) for name in ("video", "videos")):
+        raise DataError("a row has a column of videos; put each among its images, as mixpo.videos.Frames")
     if images is None:
         image = row.get("image")
         images = [] if image is None else [image]
@@ -183,6 +197,9 @@ def images_of(row: Mapping[str, Any]) -> list[Any]:
 def digest_images(images: Sequence[Any]) -> bytes:
     digest = hashlib.blake2b(digest_size=16)
     for image in images:
+        if isinstance(image, Frames):
+            digest.update(f"video {image.fps!r} ".encode() + digest_images(image.images))
+            continue
         digest.update(f"{getattr(image, 'mode', '')} {image.size} ".encode())
         digest.update(image.tobytes())
     return digest.digest()

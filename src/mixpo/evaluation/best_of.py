@@ -92,11 +92,15 @@ class Config(ModelInputs):
             raise ValueError("by: reward needs `reward`, the endpoint of a process reward model")
         source.check(self.name, self.benchmark, "benchmark")
 
+    @property
+    def idle(self) -> tuple[str, ...]:
+        return () if source.asks_for_frames(self.name, self.benchmark) else super().idle
+
 
 def run(config: Config, files: RunFiles) -> None:
     """Draws and judges what is missing, writes `best_of.json` of the evaluation `<name>`, and shows the curve."""
     inner = files.evaluation(config.name)
-    source.collect_into(config.name, config.benchmark, config.seed, inner)
+    source.collect_into(config.name, config.benchmark, config.seed, inner, config.images)
     drawing = sample.Config(
         name=config.name, model=config.model, seed=config.seed, questions=config.name, n=config.n,
         which=sample.Which.ANSWERED, style=config.style, system=config.system, temperature=config.temperature,

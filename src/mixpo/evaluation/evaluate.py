@@ -113,6 +113,11 @@ class Config(ModelInputs):
         """What a model has no meaning for is left out for this model, and said."""
         return InputsOfSeveral(images=self.images, chat_template=self.chat_template)
 
+    @property
+    def idle(self) -> tuple[str, ...]:
+        asked = any(source.asks_for_frames(name, without(values)) for name, values in self.benchmarks.items())
+        return () if asked else super().idle
+
     def section(self, model: str, benchmark: str, style: Style | Template) -> str:
         """Name of the responses and verdicts of one model, benchmark and style."""
         return f"{model}-{benchmark}-{style}"
@@ -199,7 +204,7 @@ def _prepared(config: Config, files: RunFiles) -> dict[str, BenchmarkQuestions]:
     """The benchmarks by name, collected, and all models known to be there."""
     inner = files.evaluation(config.name)
     for name, values in config.benchmarks.items():
-        source.collect_into(name, without(values), config.seed, inner)
+        source.collect_into(name, without(values), config.seed, inner, config.images)
         sections = {config.section(model, name, style) for model in config.models for style in config.styles}
         begun = bool(sections & set(inner.sections("responses")))
         depends_on = {"seed": config.seed, "max_new_tokens": config.max_new_tokens, **config.stated()}

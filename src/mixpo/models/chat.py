@@ -9,9 +9,11 @@ from jinja2 import TemplateError
 from torch import Tensor
 
 from mixpo.errors import DataError, UserError
-from mixpo.messages import PICTURE, broken, parts, placed, text_part
+from mixpo.messages import broken
+from mixpo.models.as_messages import as_messages, plain
 from mixpo.models.picture_limits import limits_of
 from mixpo.prompts import opens_thought, without_thoughts
+from mixpo.videos import Frames
 
 PROBE = "mixpo-end-of-turn-probe"
 """Stands for an answer where the template is asked what it writes after one."""
@@ -34,13 +36,13 @@ class Chat:
         self.processor = processor
         self.tokenizer = getattr(processor, "tokenizer", processor)
 
-    def render(self, prompt: str | Sequence[Mapping[str, Any]], images: int = 0) -> str:
-        """The template's text of a prompt with so many images (`as_messages`), up to where the answer begins.
+    def render(self, prompt: str | Sequence[Mapping[str, Any]], images: int = 0, videos: int = 0) -> str:
+        """The template's text of a prompt with so many images and videos (`as_messages`), up to where an answer begins.
 
         Tokens that stand for pictures or frame a turn are broken where a text has them (`mixpo.messages.broken`).
-        Raises DataError for a prompt that the template refuses, or of which it leaves out what is said.
+        Raises DataError for a prompt that the template refuses, or of which it leaves out what is said or shown.
         """
-        messages = as_messages(prompt, images=images)
+        messages = as_messages(prompt, images=images, videos=videos)
         for part in (part for message in messages for part in message["content"] if part["type"] == "text"):
             part["text"] = broken(part["text"], self.framing)
         try:
@@ -48,6 +50,8 @@ class Chat:
         except REFUSALS as error:
             raise DataError(f"the model's chat template refuses the prompt: {error}") from error
         self._look_for_all(messages, text)
+        if videos and (not self.video_token or text.count(self.video_token) != videos):
+            raise DataError(f"{type(self.processor).__name__} and its chat template take no videos")
         return text
 
     def _look_for_all(self, messages: Sequence[Mapping[str, Any]], text: str) -> None:
@@ -65,7 +69,7 @@ class Chat:
 
     def _written(self, messages: Sequence[Mapping[str, Any]], add_generation_prompt: bool = False) -> str:
         """What the template writes of messages, whose words are text where it takes no parts."""
-        messages = [_plain(one) if one["role"] in self.text_roles else one for one in messages]
+        messages = [plain(one) if one["role"] in self.text_roles else one for one in messages]
         return self.processor.apply_chat_template(messages, add_generation_prompt=add_generation_prompt, tokenize=False)
 
     @cached_property
@@ -80,12 +84,18 @@ class Chat:
 
     def _takes(self, chat: Sequence[Mapping[str, Any]], texts: set[str]) -> bool:
         """Whether the template writes a conversation in which the words of some roles are one text."""
-        messages = [_plain(message) if message["role"] in texts else message for message in chat]
+        messages = [plain(message) if message["role"] in texts else message for message in chat]
         try:
             text = self.processor.apply_chat_template(messages, tokenize=False)
         except (TypeError, TemplateError):  # it does with a list what only a text can, or it knows no such role
             return False
         return "'type'" not in text  # a list written out is no words
+
+    @property
+    def video_token(self) -> str:
+        """What the template writes for a video; empty for a processor that takes none."""
+        token = getattr(self.processor, "video_token", None)
+        return token if isinstance(token, str) and getattr(self.processor, "video_processor", None) else ""
 
     def prompt_ids(self, text: str) -> list[int]:
         """Tokens of a rendered prompt; an image is the one token that the template writes for it."""
@@ -94,17 +104,39 @@ class Chat:
     def inputs(self, texts: Sequence[str], images: Sequence[Sequence[Any]], *, padding: bool = False) -> dict[str, Any]:
         """The processor's tensors for rendered prompts: input_ids (texts, columns), masks, pixels and the like.
 
-        `images` has the Pillow images of each text. Either all texts have some or none has (processors do not take a
-        mixture). Raises whatever the processor raises for images that it does not take.
+        `images` has the Pillow images of each text, and the `Frames` of its videos. Either all texts have some or none
+        has, of each kind (processors do not take a mixture). Raises whatever the processor raises for images that it
+        does not take, and DataError for videos that it gives to its model in a way that is not known here.
         """
-        pictures = {"images": [self.pictures(own) for own in images]} if images[0] else {}
+        shown = [self.pictures(own) for own in images]
+        videos = [one for own in shown for one in own if isinstance(one, Frames)]
+        pictures = [[one for one in own if not isinstance(one, Frames)] for own in shown]
         options = {"padding": padding, "return_tensors": "pt", **self._special_tokens(texts)}
-        return dict(self.processor(text=list(texts), **pictures, **options))
+        if pictures[0]:
+            options["images"] = pictures
+        if not videos:
+            return dict(self.processor(text=list(texts), **options))
+        options["videos"] = [list(video.images) for video in videos]
+        options["videos_kwargs"] = {
+            "do_sample_frames": False, "video_metadata": [video.metadata for video in videos],
+            "input_data_format": "channels_last",
+        }  # fmt: skip
+        inputs = dict(self.processor(text=list(texts), **options))
+        # Patches with a grid for each video (Qwen-VL) or frames as images (InternVL): prompts can share a batch.
+        filmed = inputs.get("pixel_values_videos")
+        if (inputs["pixel_values"].ndim != 4) if filmed is None else (filmed.ndim != 2):
+            raise DataError(f"videos of {type(self.processor).__name__} are not supported; use another model")
+        return inputs
 
     def pictures(self, images: Sequence[Any]) -> list[Any]:
-        """Pillow images as the processor is to have them: within the limits that it has no words for itself."""
-        before = limits_of(self.processor).before
-        return [before.fitted(image) for image in images]
+        """Pillow images and `Frames` as the processor is to have them: within the limits that it has no words for."""
+        limits = limits_of(self.processor)
+        return [
+            Frames(tuple(map(limits.frames.fitted, one.images)), one.fps)
+            if isinstance(one, Frames)
+            else limits.before.fitted(one)
+            for one in images
+        ]
 
     def _special_tokens(self, texts: Sequence[str]) -> dict[str, bool]:
         """Tells the tokenizer not to write the first token where the template has written it already."""
@@ -205,69 +237,3 @@ def tokenwise(inputs: Mapping[str, Any], shape: Sequence[int]) -> list[str]:
     or more (which images it attends to apart: `cross_attention_mask`)."""
     tensors = {name: value for name, value in inputs.items() if isinstance(value, Tensor)}
     return [name for name, one in tensors.items() if one.shape[:2] == tuple(shape) and not one.is_floating_point()]
-
-
-def as_messages(given: str | Sequence[Mapping[str, Any]], role: str = "user", images: int = 0) -> list[dict[str, Any]]:
-    """Messages whose contents are lists of parts; a text is one message of `role`.
-
-    Images that no part names stand where the user's texts have marks for them (`mixpo.messages.placed`), else first in
-    the first user turn. Raises DataError when parts or marks name another number of images than there are.
-    """
-    given = [{"role": role, "content": given}] if isinstance(given, str) else given
-    messages: list[dict[str, Any]] = []
-    for message in given:
-        content = message["content"]
-        if content is None:
-            raise DataError(f"the prompt's {message['role']} message has no content")
-        found = [{"type": "text", "text": content}] if isinstance(content, str) else content
-        # `datasets` fills the keys that a part does not have with None.
-        found = [{key: value for key, value in part.items() if value is not None} for part in found]
-        if strange := [part for part in found if part.get("type") not in ("image", "text")]:
-            raise DataError(f"the prompt has a part that is neither `image` nor `text`: {strange[0]}")
-        found = [{"text": "", **part} if part["type"] == "text" else part for part in found]
-        messages.append({"role": message["role"], "content": found})
-    named = sum(part["type"] == "image" for message in messages for part in message["content"])
-    if named == 0 and images:
-        _place(messages, images)
-    elif named != images:
-        raise DataError(f"the prompt names {named} images and the row has {images}; they must be equal")
-    for part in (part for message in messages for part in message["content"] if part["type"] == "text"):
-        part["text"] = text_part(part["text"])["text"]
-    return messages
-
-
-def _place(messages: list[dict[str, Any]], images: int) -> None:
-    """Puts a part for each image where the users' texts have marks for them, else first in the first user turn."""
-    users = [message for message in messages if message["role"] == "user"]
-    if not users:
-        roles = ", ".join(str(message["role"]) for message in messages)
-        raise DataError(f"the prompt has images and no message of role 'user' (roles: {roles}); rename the roles")
-    texts = [part for message in users for part in message["content"] if part["type"] == "text"]
-    for part, text in zip(texts, placed([part.get("text") or "" for part in texts], images), strict=True):
-        part["text"] = text
-    if any(PICTURE in part["text"] for part in texts):
-        for message in users:
-            message["content"] = [new for part in message["content"] for new in _split(part)]
-    else:
-        users[0]["content"] = [{"type": "image"}] * images + users[0]["content"]
-
-
-def _plain(message: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The message with its words as one text. Raises DataError for one that has more than words."""
-    if any(part["type"] != "text" for part in message["content"]):
-        raise DataError(f"the model's chat template takes no pictures in the {message['role']} turn")
-    return {**message, "content": "".join(part["text"] for part in message["content"])}
-
-
-def _split(part: dict[str, Any]) -> list[dict[str, Any]]:
-    return parts(part["text"]) if part["type"] == "text" else [part]
-
-
-def text_of(messages: Sequence[Mapping[str, Any]]) -> str:
-    """The text of one assistant turn. Raises DataError when there is not exactly one message."""
-    if len(messages) != 1:
-        raise DataError(
-            f"a completion must be one assistant message, not {len(messages)}; put earlier turns in the prompt"
-        )
-    content = messages[0]["content"]
-    return content if isinstance(content, str) else "".join(part.get("text") or "" for part in content)

@@ -32,6 +32,8 @@ class Limits:
 
     before: ImagesConfig = AS_IS.images
     """What is done to a picture before the processor sees it."""
+    frames: ImagesConfig = AS_IS.images
+    """The same of a frame of a video: processors have words of their own for a video as a whole."""
     settings: dict[str, Any] = field(default_factory=dict)
     """What was set on the image processor, as plain values."""
 
@@ -46,16 +48,18 @@ def limit(processor: Any, images: ImagesConfig) -> None:
     Raises UserError for `max_tiles` where pictures are not cut into a number of tiles that can be chosen; everything
     else is set then.
     """
+    images = images.limits
     if images == AS_IS.images:
         return
     own = getattr(processor, "image_processor", None)
     if own is None:
         raise UserError(f"images: {type(processor).__name__} takes no pictures; leave it out for this model")
     tiles = _tiles(own, images)
+    pixels = replace(images, max_tiles=None)
     if _counts_pixels(own):
-        limits = Limits(settings={"size": _areas(own, images)})
+        limits = Limits(frames=pixels, settings={"size": _areas(own, images)})
     else:
-        limits = Limits(replace(images, max_tiles=None), tiles or {})
+        limits = Limits(pixels, pixels, tiles or {})
     for name, value in limits.settings.items():
         size = getattr(own, name)
         setattr(own, name, type(size)(**value) if name == "size" else value)

@@ -153,6 +153,10 @@ def shape_of(model: Any) -> Shape:
 
 def tower_tokens(image_inputs: dict[str, Tensor], patch: int) -> tuple[int, ...]:
     """Tokens of the vision tower for each tile of a prompt's images, from what the processor made of them."""
+    if (filmed := image_inputs.get("video_grid_thw")) is not None:
+        rest = {name: value for name, value in image_inputs.items() if "video" not in name}
+        # Frames are looked at two by two, and attended to within a pair.
+        return *(int(high * wide) for time, high, wide in filmed for _ in range(time)), *tower_tokens(rest, patch)
     pixels = image_inputs.get("pixel_values")
     if pixels is None:
         return ()

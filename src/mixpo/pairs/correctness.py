@@ -168,6 +168,7 @@ def _pair(question: Question, chosen: Response, rejected: Response, origin: Orig
         rejected=rejected.text,
         origin=origin,
         images=question.images,
+        videos=question.videos,
         system=chosen.system,
         turns=question.turns,
         chosen_id=chosen.id,

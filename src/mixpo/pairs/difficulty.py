@@ -4,6 +4,7 @@ Questions that are always or never answered right give no pairs; those that hard
 chosen response may be right by luck. Reinforcement learning wants the same middle.
 """
 
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,14 +13,15 @@ from typing import Any
 from mixpo.errors import DataError
 from mixpo.files import RunFiles
 from mixpo.images import ImageRoots
-from mixpo.messages import PICTURE
+from mixpo.messages import IMAGE, PICTURE
 from mixpo.progress import say
 from mixpo.records import DropReason, Outcome, PassRate, Question, Verdict
 from mixpo.tables import write_jsonl
 from mixpo.text_files import staged
+from mixpo.videos import places
 
-IMAGE = "<image>"
-"""What other programs read as a picture's place."""
+VIDEO = "<video>"
+"""What other programs read as a video's place."""
 BINS = ("0", "0-0.2", "0.2-0.4", "0.4-0.6", "0.6-0.8", "0.8-1", "1")
 """Pass rates for a histogram: never right, fifths (the lower end included), always right."""
 
@@ -83,12 +85,18 @@ def rows(
         rate = by_id.get(question.id)
         if rate is None:
             continue
+        paths = [str(roots.path(image)) for image in question.images]
+        asked, turns = _marked(question)
+        filmed = {place for one in question.videos for place in range(one.start, one.start + one.frames)}
         row = {
             "id": question.id,
             "system": question.system or None,
-            "turns": [{"role": turn.role, "content": turn.text.replace(PICTURE, IMAGE)} for turn in question.turns],
-            "question": question.text.replace(PICTURE, IMAGE),
-            "images": [str(roots.path(image)) for image in question.images],
+            "turns": [{"role": turn.role, "content": text} for turn, text in zip(question.turns, turns)],
+            "question": asked,
+            "images": [path for place, path in enumerate(paths) if place not in filmed],
+            "videos": [
+                {"frames": paths[one.start : one.start + one.frames], "fps": one.fps} for one in question.videos
+            ],
             "answer": question.answer,
             "accepted": list(question.accepted),
             "kind": question.kind,
@@ -97,6 +105,17 @@ def rows(
             "responses": rate.decided,
         }
         yield {name: value for name, value in row.items() if value is not None and value != []}
+
+
+def _marked(question: Question) -> tuple[str, list[str]]:
+    """The question's text and its turns, with the marks that other programs read in the places of what is shown."""
+    shown, videos = places(len(question.images), question.videos)
+    texts = [*(turn.text for turn in question.turns), question.text]
+    if videos and not any(PICTURE in text for text in texts):  # else a reader takes the pictures to come first
+        texts[0] = f"{PICTURE * shown}\n{texts[0]}"
+    marks = iter([VIDEO if number in videos else IMAGE for number in range(shown)])
+    *turns, asked = (re.sub(PICTURE, lambda _: next(marks, IMAGE), text) for text in texts)
+    return asked, turns
 
 
 def export(files: RunFiles, out: Path, wanted: Range, pairs: str, questions: str) -> int:

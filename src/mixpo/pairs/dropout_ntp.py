@@ -29,6 +29,7 @@ def dropout_pair(question: Question, response: Response, continuation: Continuat
         rejected=continuation.text,
         origin=Origin.DROPOUT_NTP,
         images=question.images,
+        videos=question.videos,
         system=response.system,
         turns=question.turns,
         chosen_id=response.id,

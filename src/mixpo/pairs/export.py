@@ -74,6 +74,8 @@ def _write(files: RunFiles, writer: FormatWriter, out: Path, pairs: Shards[Prefe
     def rows() -> Iterator[dict[str, Any]]:
         for pair in track(pairs, "export"):
             try:
+                if pair.videos:
+                    raise Unsupported("it shows a video; exported pairs have images only")
                 _refuse_tokens(pair)
                 yield writer.row(pair, answers.get(pair.question_id, ()), pictures)
             except (Unsupported, ImageError) as error:

@@ -9,7 +9,7 @@ questions:
 import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import ModuleType
 from typing import Any
 
@@ -17,14 +17,17 @@ from mixpo.config import build
 from mixpo.errors import DataError, FieldError, ImageError
 from mixpo.files import RunFiles, divert, to_json
 from mixpo.left_out import LeftOut, listed
+from mixpo.model_inputs import FRAMES, LIMITS, ImagesConfig
 from mixpo.pictures import STORED
 from mixpo.pictures import store as store_pictures
 from mixpo.progress import say, track
+from mixpo.questions.rows import RowsConfig
 from mixpo.questions.source import Item, left_out
 from mixpo.records import Dropped, DropReason, Question
 from mixpo.references import Output
 from mixpo.registry import module
 from mixpo.text_files import read_json, write_text
+from mixpo.videos import FramesConfig
 
 LOADERS = {
     "scenes": "mixpo.questions.scenes.source",
@@ -54,18 +57,41 @@ class Config:
     """For sources that draw: the same seed gives the same questions."""
     sources: dict[str, dict] = field(default_factory=dict)
     """Name of a source -> `loader` and that loader's own fields."""
+    images: ImagesConfig = field(default_factory=ImagesConfig)
+    """Which frames of videos are looked at (`fps`, `max_frames`), of sources that do not say it themselves. How large
+    pictures are for a model says nothing here."""
 
     def __post_init__(self) -> None:
         for source, values in self.sources.items():
             loader_of(source, values, f"sources.{source}")
 
+    @property
+    def idle(self) -> tuple[str, ...]:
+        """Fields that decide nothing of the questions (`mixpo.fingerprints`)."""
+        asked = any(asks_for_frames(source, values) for source, values in self.sources.items())
+        return tuple(f"images.{name}" for name in (LIMITS if asked else (*LIMITS, *FRAMES)))
 
-def loader_of(source: str, values: dict[str, Any], where: str) -> tuple[ModuleType, Any]:
-    """A source's loader and the loader's config. Raises FieldError with the path from `where` on."""
+
+def asks_for_frames(source: str, values: dict[str, Any]) -> bool:
+    """Whether a source's rows may have videos, and its values do not say themselves which frames are taken."""
+    return "images" not in values and isinstance(loader_of(source, values, source)[1], RowsConfig)
+
+
+def loader_of(
+    source: str, values: dict[str, Any], where: str, images: ImagesConfig | None = None
+) -> tuple[ModuleType, Any]:
+    """A source's loader and the loader's config; `images`, where its values do not say it and it has that field.
+
+    Raises FieldError with the path from `where` on.
+    """
     if not source.replace("_", "").replace("-", "").isalnum():
         raise FieldError([where], "a source's name is made of letters, digits, - and _")
     loader = module(values.get("loader"), LOADERS, f"{where}.loader")
-    return loader, build(loader.Config, {key: value for key, value in values.items() if key != "loader"}, where)
+    own = {key: value for key, value in values.items() if key != "loader"}
+    built = build(loader.Config, own, where)
+    if images is None or "images" in own or not isinstance(built, RowsConfig):
+        return loader, built
+    return loader, replace(built, images=FramesConfig(fps=images.fps, max_frames=images.max_frames))
 
 
 def collect(config: Config, doubt: Doubt | None = None) -> Iterator[Item | Dropped]:
@@ -77,7 +103,7 @@ def collect(config: Config, doubt: Doubt | None = None) -> Iterator[Item | Dropp
     """
     seen: Counter[str] = Counter()
     for source, values in config.sources.items():
-        loader, loader_config = loader_of(source, values, source)
+        loader, loader_config = loader_of(source, values, source, config.images)
         found, left_out = 0, Counter[str]()
         for entry in loader.load(loader_config, source, config.seed):
             checked = _check(entry, seen, doubt) if isinstance(entry, Item) else entry

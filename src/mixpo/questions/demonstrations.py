@@ -77,13 +77,13 @@ def demonstrate(questions: Iterable[Question], config: Config) -> Iterator[Demon
             ]
         for demonstration in shown:
             blind = random.Random(f"blind/{config.seed}/{demonstration.id}").random() < config.blind
-            yield replace(demonstration, images=()) if blind else demonstration
+            yield replace(demonstration, images=(), videos=()) if blind else demonstration
 
 
 def _record(question: Question, style: Style, prompt: str, text: str) -> Demonstration:
     return Demonstration(
         id=f"{question.id}/{style}", question_id=question.id, prompt=prompt, text=text, images=question.images,
-        system=question.system, turns=question.turns,
+        videos=question.videos, system=question.system, turns=question.turns,
     )  # fmt: skip
 
 

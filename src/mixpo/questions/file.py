@@ -58,7 +58,7 @@ def reading(
     return ReadOptions(
         source=name, root=root, store=config.fetch_images if store is None else store, fields=config.fields,
         fetch=config.fetch_images, ids=tuple(ids), numbering=Numbering(name, config.answer_index), unused={},
-        pictures=pictures,
+        pictures=pictures, frames=config.images,
     )  # fmt: skip
 
 

@@ -8,6 +8,7 @@ all that is read):
     system, turns or history: what stands before the text
     choices or options, or columns A to H (`mixpo.questions.options`)
     images, image or image_path (`mixpo.pictures`)
+    videos, video or video_path (`mixpo.questions.videos`)
 
 Other columns are kept in `meta`.
 """
@@ -19,13 +20,15 @@ from typing import Any
 
 from mixpo.conversations import Conversation, conversation, history, is_conversation
 from mixpo.errors import BadRow, FieldError, ImageError, Unsupported
-from mixpo.pictures import Place, entries, images_of
+from mixpo.pictures import Place, entries
 from mixpo.questions.numbering import AnswerIndex, Numbering
 from mixpo.questions.options import Options, answers_of, in_columns, misnamed, number_among, only, options_of, quoted
 from mixpo.questions.source import Item, left_out
+from mixpo.questions.videos import shown_of, videos_in
 from mixpo.records import LISTS, AnswerKind, Dropped, DropReason, Question
 from mixpo.tables import BadLine
 from mixpo.values import line, parsed, plain, short, whole
+from mixpo.videos import FramesConfig
 
 COLUMNS = (
     "id",
@@ -33,6 +36,7 @@ COLUMNS = (
     "system",
     "turns",
     "images",
+    "videos",
     "answer",
     "kind",
     "choices",
@@ -46,6 +50,7 @@ NAMES: dict[str, tuple[str, ...]] = {
     "text": ("text", "question", "problem", "query", "prompt", "conversations", "messages"),
     "turns": ("turns", "history"),
     "images": ("images", "image", "image_path"),
+    "videos": ("videos", "video", "video_path"),
     "choices": ("choices", "options"),
 }
 """What data sets call a field besides its own name: the first that a row has is taken."""
@@ -86,6 +91,8 @@ class RowsConfig:
     """Whether images named by http(s) addresses are fetched into the run; without it their rows are dropped."""
     limit: int | None = None
     """At most so many questions, from the start."""
+    images: FramesConfig = field(default_factory=FramesConfig)
+    """Which frames of videos are looked at; not said: as the section has it."""
 
     def __post_init__(self) -> None:
         for name in self.fields:
@@ -107,15 +114,12 @@ def item(row: Any, number: int, where: str, options: ReadOptions) -> Item | Drop
         values, rest = _split(row, options)
         own_id = line("id", values.pop("id", number))
         asked = _asked(values, rest)
-        given = values.pop("images", None)
-        shown = asked.images(entries(given)) if options.pictures else []
-        images, pictures = images_of(shown, options)
-        asked = asked.with_pictures(len(images) if options.pictures else asked.marks)
+        asked, shown, pictures = _shown(values, asked, options)
         meta = {**rest, **_mapping(values.pop("meta", {}))}
         read = _answered(values, where, options)
-        read |= {"text": _text("text", asked.text), "system": asked.system, "turns": asked.turns}
+        read |= {"text": _text("text", asked.text), "system": asked.system, "turns": asked.turns, **shown}
         read |= {name: READERS[name](name, value) for name, value in values.items()}
-        question = Question(id=f"{options.source}-{own_id}", images=images, meta=meta, **read)
+        question = Question(id=f"{options.source}-{own_id}", meta=meta, **read)
     except Unsupported as error:
         return left_out(where, DropReason.UNSUPPORTED, str(error))
     except BadRow as error:
@@ -125,6 +129,19 @@ def item(row: Any, number: int, where: str, options: ReadOptions) -> Item | Drop
     except ImageError as error:
         return left_out(where, DropReason.BAD_IMAGE, str(error))
     return Item(question=question, pictures=pictures)
+
+
+def _shown(
+    values: dict[str, Any], asked: Conversation, options: ReadOptions
+) -> tuple[Conversation, dict[str, Any], dict[str, bytes | str]]:
+    """Takes pictures and videos out of a row's values: the text with their places, the question's fields of them, and
+    the bytes that are to be stored."""
+    images, videos = entries(values.pop("images", None)), videos_in(values.pop("videos", None))
+    if not options.pictures:
+        return asked.with_pictures(asked.marks), {}, {}
+    images, videos = asked.images(images), asked.films(videos)
+    shown, pictures = shown_of(images, videos, asked.kinds(len(images), len(videos)), options)
+    return asked.with_pictures(len(images), videos=len(videos)), shown, pictures
 
 
 def numbered_answer(row: Any, fields: Mapping[str, str]) -> tuple[Any, Options] | None:
@@ -192,7 +209,7 @@ def _asked(values: dict[str, Any], rest: dict[str, Any]) -> Conversation:
         raise BadRow("there is no text")
     given = values.pop("text")
     if is_conversation(given):
-        asked = conversation(given)
+        asked = conversation(given, videos=True)
         if values.get("answer") is given:
             if asked.reply is None:
                 raise BadRow("the conversation has no reply, which is to be the answer")

@@ -1,6 +1,6 @@
 """The step `report`: the files of a run -> `report.html`, one page that needs no network, script or other file."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -20,6 +20,7 @@ from mixpo.report.numbers import count, duration, percent
 from mixpo.report.pictures import PagePictures, Picture
 from mixpo.report.rounds import rounds
 from mixpo.text_files import write_text
+from mixpo.videos import glimpses
 
 TEMPLATES = Path(__file__).parent / "templates"
 SHOWN_OPEN = 6
@@ -143,7 +144,10 @@ def _card(shown: GalleryPair, pictures: PagePictures) -> Card:
         truth=_short(" or ".join((question.answer, *question.accepted)) if question and question.answer else "", 200),
         origin=str(pair.origin),
         meaning=ORIGINS[pair.origin],
-        pictures=[pictures.picture(image, shown.questions_section) for image in pair.images],
+        pictures=[
+            replace(pictures.picture(image, shown.questions_section), frames=frames)
+            for image, frames in glimpses(pair.images, pair.videos)
+        ],
         chosen=chosen_pieces,
         chosen_missing=chosen_missing,
         rejected=rejected_pieces,

@@ -22,6 +22,8 @@ class Picture:
     uri: str
     problem: str = ""
     width: int = 0
+    frames: int = 0
+    """Of the video whose first frame it is; 0: it is a picture."""
 
 
 class PagePictures:

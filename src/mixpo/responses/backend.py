@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from mixpo.messages import messages
 from mixpo.records import Dropped, DropReason, FinishReason, Turn
+from mixpo.videos import Frames, videos_among
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -46,7 +47,8 @@ class Request:
     """The question's id (or the response's, for a continuation): part of the noise's key."""
     prompt: str
     """The last user turn's text; U+FFFC: a picture's place (`mixpo.messages`)."""
-    images: tuple["Image", ...] = ()
+    images: tuple["Image | Frames", ...] = ()
+    """What stands in the prompt's places: pictures, and the frames of videos."""
     system: str = ""
     turns: tuple[Turn, ...] = ()
     """What was said before `prompt`."""
@@ -58,7 +60,18 @@ class Request:
     @property
     def messages(self) -> list[dict[str, Any]]:
         """The conversation as a chat template takes it. Raises DataError (`mixpo.messages.messages`)."""
-        return messages(self.prompt, len(self.images), self.system, self.turns)
+        return messages(self.prompt, len(self.images), self.system, self.turns, self.videos)
+
+    @property
+    def videos(self) -> tuple[int, ...]:
+        """Which of the images are videos, by their numbers."""
+        return videos_among(self.images)
+
+
+def no_videos(request: Request, what: str) -> Dropped:
+    """The record of a request with a video, for a backend (`what`) that has no way to show one."""
+    detail = f"a question with a video: {what} is not shown any; sample with the embedded backend"
+    return Dropped(id=request.id, step="sample", reason=DropReason.UNSUPPORTED, detail=detail)
 
 
 def engine_seed(seed: int, request_id: str, sample: int) -> int:

@@ -19,6 +19,7 @@ from mixpo.responses.ledger import Ledger, blocks
 from mixpo.responses.prefetch import read_ahead
 from mixpo.responses.sample import IMAGES_AHEAD
 from mixpo.responses.sampling_config import SamplingConfig
+from mixpo.videos import opened
 
 BROKEN = "\N{REPLACEMENT CHARACTER}"
 
@@ -76,7 +77,8 @@ def dropout(
                 refused.append(_dropped(response, *reason))
                 continue
             try:
-                images = tuple(image_roots.open(image) for image in work.question.images) if config.with_image else ()
+                shown = work.question if config.with_image else None
+                images = tuple(opened(shown.images, shown.videos, image_roots)) if shown else ()
             except ImageError as error:
                 refused.append(_dropped(response, DropReason.BAD_IMAGE, str(error)))
                 continue

@@ -12,6 +12,7 @@ from enum import StrEnum
 from mixpo.errors import ImageError
 from mixpo.files import RunFiles
 from mixpo.images import ImageRoots
+from mixpo.left_out import telling_left_out
 from mixpo.progress import say, track
 from mixpo.prompts import Style, Template, resolve_style, system_text, user_text
 from mixpo.records import Dropped, DropReason, Question, Response
@@ -23,6 +24,7 @@ from mixpo.responses.balance import Balance, Judge, until_balanced
 from mixpo.responses.ledger import Ledger, blocks
 from mixpo.responses.prefetch import read_ahead
 from mixpo.responses.sampling_config import SamplingConfig
+from mixpo.videos import opened
 
 IMAGES_AHEAD = 32
 """Questions whose images are opened before the backend asks for them."""
@@ -100,7 +102,7 @@ def draw(
     def requests() -> Iterator[Request]:
         for question in questions:
             try:
-                images = tuple(image_roots.open(image) for image in question.images)
+                images = tuple(opened(question.images, question.videos, image_roots))
             except ImageError as error:
                 refused.append(Dropped(id=question.id, step="sample", reason=DropReason.BAD_IMAGE, detail=str(error)))
                 continue
@@ -184,7 +186,7 @@ def sample_into(config: Config, files: RunFiles, load: Callable[[], Backend], ju
         work = ledger.commit_in_one_stream(all_blocks(), lambda asked: draw(asked, numbers, backend, roots, config))
     else:
         work = ledger.commit(all_blocks(), lambda block: sample(block, backend, roots, config, judge))
-    for _ in track(work, config.name, total=ledger.total, done=ledger.finished):
+    for _ in telling_left_out(track(work, config.name, total=ledger.total, done=ledger.finished), config.name):
         pass
 
 

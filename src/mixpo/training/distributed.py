@@ -1,13 +1,13 @@
 """What the processes of a training do alike: sums over all of them, rows of their own, the same modules run."""
 
 from collections.abc import Callable, Sequence
-from functools import cached_property
+from functools import cache
 from typing import Any
 
 import torch
 from transformers.trainer_utils import has_length
 
-from mixpo.batches.encode import Example
+from mixpo.batches.encode import IMAGES, VIDEOS, Example
 from mixpo.batches.grouping import passes
 from mixpo.batches.ranks import RankShare
 from mixpo.errors import UserError
@@ -22,9 +22,9 @@ def _reentrant(args: Any) -> bool:
 class Processes:
     """This process among all of them."""
 
-    def __init__(self, args: Any, filler: Callable[[], Example], crossing: bool = False):
-        """`filler` makes an example with an image that does not count (`Encoder.filler`); `crossing`: whether the model
-        attends to images apart (`models.attention.cross_attends`)."""
+    def __init__(self, args: Any, filler: Callable[[bool], Example], crossing: bool = False):
+        """`filler` makes an example with an image or a video that does not count (`Encoder.filler`); `crossing`:
+        whether the model attends to images apart (`models.attention.cross_attends`)."""
         # Examples are no tensors: every process reads its own rows, also of a streamed data set.
         args.accelerator_config.dispatch_batches = False
         args.accelerator_config.split_batches = False  # `RankShare` knows how batches go to the ranks
@@ -36,7 +36,9 @@ class Processes:
         self.args = args
         self.accelerator: Any = None
         """The trainer's, once it has one."""
-        self._make_filler = filler
+        self._filler = cache(filler)
+        self.videos = False
+        """Whether any process has shown videos to the vision tower."""
         self.crossing = crossing
 
     def total(self, numbers: Sequence[float]) -> list[float]:
@@ -65,11 +67,19 @@ class Processes:
             return groups
         return share.own(groups, share.first_batch(step, self.args.gradient_accumulation_steps))
 
+    def meet(self, examples: Sequence[Example]) -> None:
+        """Notes whether any process has videos; all of them call it together."""
+        if self.args.world_size > 1 and not self.videos:
+            self.videos = bool(self.total([sum(VIDEOS in example.image_inputs for example in examples)])[0])
+
     def with_vision(self, examples: list[Example]) -> list[Example]:
-        """With an image on every process: one that skips the vision tower would leave the others waiting for it."""
-        if self.args.world_size == 1 or any(example.image_inputs for example in examples):
+        """With an image on every process, and a video where any process has had one: one that skips the vision tower,
+        which runs for each of the two, would leave the others waiting for it."""
+        if self.args.world_size == 1:
             return examples
-        return [*examples, self._filler]
+        shown = {name for example in examples for name in example.image_inputs}
+        films = [self._filler(True)] if self.videos and VIDEOS not in shown else []
+        return [*examples, *films, *([] if IMAGES in shown else [self._filler(False)])]
 
     def rows(self, examples: list[Example], budget: int | None, engine: bool) -> list[list[Example]]:
         """The examples by forward pass (`passes`), each with an image where several processes compute; with an `engine`
@@ -88,7 +98,3 @@ class Processes:
                 "out; drop them, or train without shard"
             )
         return [row or self.with_vision(row) for row in rows]
-
-    @cached_property
-    def _filler(self) -> Example:
-        return self._make_filler()

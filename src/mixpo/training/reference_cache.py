@@ -117,6 +117,7 @@ class Scorer:
         trainer = self.trainer
         examples = [trainer.continuation(example) for example in trainer.collator(rows)]
         if self.together:
+            trainer.processes.meet(examples)
             examples = trainer.processes.with_vision(examples)
         # Processes that have other rows and do not compute together cannot agree on a layout.
         if self.together or self.processes == 1:

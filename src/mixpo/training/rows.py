@@ -7,6 +7,7 @@ from torch.utils.data import Dataset
 from mixpo.images import ImageRoots
 from mixpo.messages import messages
 from mixpo.records import Demonstration, PreferencePair
+from mixpo.videos import opened, places
 
 COMPLETIONS = (
     *("chosen", "chosen_ended", "chosen_token_ids"),
@@ -32,14 +33,14 @@ class RowDataset(Dataset):
 
     def __getitem__(self, index: int) -> dict[str, Any]:
         record = self.records[index]
-        return {
-            "id": record.id, "images": [self.roots.open(image) for image in record.images], **columns(record)
-        }  # fmt: skip
+        images = opened(record.images, record.videos, self.roots)
+        return {"id": record.id, "images": images, **columns(record)}
 
 
 def columns(record: PreferencePair | Demonstration) -> dict[str, Any]:
     """A record's row without its images."""
-    prompt = messages(record.prompt, len(record.images), record.system, record.turns)
+    shown, videos = places(len(record.images), record.videos)
+    prompt = messages(record.prompt, shown, record.system, record.turns, videos)
     if isinstance(record, Demonstration):
         return {"prompt": prompt, "chosen": record.text, "chosen_ended": record.ended}
     return {"prompt": prompt, **{name: getattr(record, name) for name in COMPLETIONS}}

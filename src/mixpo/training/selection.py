@@ -12,6 +12,7 @@ from mixpo.messages import PICTURE
 from mixpo.models.chat import REFUSALS, Chat
 from mixpo.records import Dropped, DropReason
 from mixpo.training.rows import RowDataset, columns
+from mixpo.videos import videos_among
 
 T = TypeVar("T")
 BUCKETS = 10_000
@@ -36,7 +37,11 @@ def usable(records: Iterable[Any], encoder: Encoder, roots: ImageRoots, step: st
             for image in set(record.images) - sound:
                 _try_size(roots.open(image), image, encoder.chat, sizes)
                 sound.add(image)
-            _try_prompt(record, encoder, roots, tried)
+            if not record.videos:
+                _try_prompt(record, encoder, roots, tried)
+            elif record.question_id not in tried:
+                _try_videos(RowDataset([record], roots)[0], encoder)
+                tried.add(record.question_id)
         except ImageError as error:
             dropped.append(Dropped(id=record.id, step=step, reason=DropReason.BAD_IMAGE, detail=str(error)))
         except ReservedToken as error:
@@ -46,6 +51,20 @@ def usable(records: Iterable[Any], encoder: Encoder, roots: ImageRoots, step: st
         else:
             kept.append(record)
     return kept
+
+
+def _try_videos(row: Any, encoder: Encoder) -> None:
+    """Raises DataError when the model's processor does not take the videos of a row, ImageError when it refuses
+    these."""
+    images = row["images"]
+    videos = len(videos_among(images))
+    text = encoder.chat.render(row["prompt"], len(images) - videos, videos)
+    try:
+        encoder.chat.inputs([text], [images])
+    except DataError:
+        raise
+    except REFUSALS as error:
+        raise ImageError(f"the model's processor refuses the video: {error}") from error
 
 
 def _try_size(image: Any, name: str, chat: Chat, sizes: set[tuple[int, int]]) -> None:

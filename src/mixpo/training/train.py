@@ -3,7 +3,6 @@
 import hashlib
 import json
 import os
-from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ from mixpo.batches.encode import Encoder
 from mixpo.errors import DataError, FieldError, UserError
 from mixpo.files import RunFiles, Shards
 from mixpo.images import ImageRoots
+from mixpo.left_out import telling_left_out
 from mixpo.models.load import load_processor
 from mixpo.models.picture_limits import same_tiles
 from mixpo.progress import say, track
@@ -83,11 +83,7 @@ def run(config: Config, files: RunFiles, fits: Fits | None = None) -> None:
     encoder = Encoder(processor, config.max_completion_length)
     records = usable(track(source, f"{config.name}: check"), encoder, roots, config.name, dropped)
     if first:
-        files.dropped(config.name).replace(dropped)
-        if dropped and records:
-            counts = Counter(record.reason for record in dropped)
-            listed = ", ".join(f"{number:,} {reason}" for reason, number in sorted(counts.items()))
-            say(f"{config.name}: left out: {listed}, see dropped/{config.name}")
+        files.dropped(config.name).replace(telling_left_out(dropped, config.name))
     if not records:
         raise DataError(
             f"{source.folder} holds nothing to train on ({len(dropped)} records dropped); see dropped/{config.name}"

@@ -28,7 +28,7 @@ from torch import Tensor, nn
 from transformers import set_seed
 
 from mixpo.batches.collator import Collator, taken_over
-from mixpo.batches.encode import Encoder, Example
+from mixpo.batches.encode import VIDEOS, Encoder, Example
 from mixpo.batches.grouping import GroupedSampler, question_ids, split
 from mixpo.batches.layout import Batch, Layout
 from mixpo.batches.positions import PositionAssigner
@@ -98,7 +98,7 @@ class MPOTrainer(ResumableTrainer):
         speed_up(model, but=self.head.module, device=args.device)
         take_single_tokens(model)
         self.continuation = PositionAssigner(model)
-        self.processes = Processes(args, lambda: self.continuation(encoder.filler()), cross_attends(model))
+        self.processes = Processes(args, lambda video: self.continuation(encoder.filler(video)), cross_attends(model))
         if self.layout is not Layout.PAIRED:
             prepare(model, args.device, flex=args.attention != Attention.SDPA)
         refuse_without_flex(args.attention, model)
@@ -152,8 +152,10 @@ class MPOTrainer(ResumableTrainer):
             len(examples),
             sum(len(example.completions[0]) for example in examples),
             sum(bool(example.image_inputs) and fits([example], window(self.model.config)) for example in examples),
+            sum(VIDEOS in example.image_inputs for example in examples),
         ]
-        pairs, tokens, pictured = self.processes.total(counts)
+        pairs, tokens, pictured, filmed = self.processes.total(counts)
+        self.processes.videos |= bool(filmed)
         self._step.begin(len(groups), tokens / max(pairs, 1))
         self.choose_layout(examples, bool(pictured))
         micro_batches = split(examples, len(groups)) if groups else []
@@ -247,6 +249,7 @@ class MPOTrainer(ResumableTrainer):
             (inputs,) = self._eval_share.own([inputs], self._eval_batches)
         self._eval_batches += 1
         examples = [self.continuation(example) for example in inputs]
+        self.processes.meet(examples)
         rows = self.processes.rows(examples, None, bool(self.sharding.engine))
         with torch.no_grad():
             losses = [self.compute_loss(model, self._prepare_inputs(row)) for row in rows]

@@ -171,7 +171,8 @@ def outcome(question: Question, response: Response) -> Outcome:
 def run(config: Config, files: RunFiles) -> None:
     """Judges the responses that have no verdict yet; they are read one at a time."""
     # Judging needs neither a drawn scene's state nor the images: without them a hundred thousand questions are small.
-    questions = {question.id: replace(question, meta={}, images=()) for question in files.questions(config.questions)}
+    small = (replace(question, meta={}, images=(), videos=()) for question in files.questions(config.questions))
+    questions = {question.id: question for question in small}
     verdicts = files.verdicts(config.name)
     done = verdicts.ids()
     total = sum(1 for _ in files.responses(config.responses))

@@ -11,7 +11,7 @@ from mixpo.json_lines import from_json
 from mixpo.pairs.export import LEFT_OUT, export
 from mixpo.pairs.import_pairs import WRITERS, Config, Format
 from mixpo.pairs.import_pairs import run as run_import
-from mixpo.records import Dropped, DropReason, Origin, PreferencePair
+from mixpo.records import Dropped, DropReason, Origin, PreferencePair, Video
 
 ONE_IMAGE = {Format.RLAIF_V, Format.RLHF_V, Format.SPA_VL}
 """Formats whose rows have exactly one image."""
@@ -42,6 +42,17 @@ def test_a_second_round_gives_the_same_files(run, tmp_path):
     assert len(names) == 4
     for name in names:
         assert (tmp_path / "first" / name).read_bytes() == (tmp_path / "second" / name).read_bytes()
+
+
+@pytest.mark.parametrize("form", WRITERS)
+def test_a_pair_with_a_video_is_listed(form, run, tmp_path):
+    film = PreferencePair(
+        id="film", question_id="film", prompt="?", chosen="a", rejected="b", origin=Origin.CORRECTNESS,
+        images=("scenes/1.png",), videos=(Video(start=0, frames=1, fps=1.0),),
+    )  # fmt: skip
+    run.pairs("pair").append([film])
+    left_out = export(run, form, tmp_path / "out").left_out
+    assert ("film", DropReason.UNSUPPORTED) in {(record.id, record.reason) for record in left_out}
 
 
 def test_what_a_format_cannot_hold_is_listed(run, tmp_path):

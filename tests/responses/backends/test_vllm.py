@@ -14,6 +14,7 @@ from mixpo.models.picture_limits import Limits, limits_of
 from mixpo.records import Dropped, DropReason
 from mixpo.responses.backend import Request, SamplingParams
 from mixpo.responses.backends.vllm import VLLMBackend, limited
+from mixpo.videos import Frames
 
 LONG = "The decoder prompt (length 5016) is longer than the maximum model length of 4096."
 
@@ -101,6 +102,15 @@ def test_a_request_that_vllm_refuses_is_dropped_and_the_others_are_answered(inte
     assert [(one.id, one.reason, one.detail) for one in dropped] == [("long", reason, str(error))]
     answered = {(result.request_id, result.sample) for result in results if not isinstance(result, Dropped)}
     assert answered == {("a", 0), ("a", 1), ("b", 0)}
+
+
+def test_a_video_is_left_out(internvl):
+    film = Frames((Image.new("RGB", (8, 8)),) * 2, 1.0)
+    backend = WithoutVLLM(Engine(None), Chat(internvl[1]), frozenset({6}))
+    requests = [Request(id="film", prompt="circle", images=(film,)), Request(id="a", prompt="circle")]
+    found = list(backend.complete(requests, SamplingParams()))
+    assert (found[0].id, found[0].reason) == ("film", DropReason.UNSUPPORTED)
+    assert [one.request_id for one in found[1:]] == ["a"]
 
 
 def test_the_engine_is_told_every_parameter(internvl, monkeypatch):

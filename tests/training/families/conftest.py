@@ -15,7 +15,8 @@ WORDS = LINE.split()
 TEMPLATE = (
     "{% for message in messages %}{{ '<|im_start|>' + message['role'] + '\n' }}"
     "{% for part in message['content'] %}"
-    "{% if part['type'] == 'image' %}IMAGE{% else %}{{ part['text'] }}{% endif %}{% endfor %}"
+    "{% if part['type'] == 'image' %}IMAGE{% elif part['type'] == 'video' %}VIDEO"
+    "{% else %}{{ part['text'] }}{% endif %}{% endfor %}"
     "{{ '<|im_end|>\n' }}{% endfor %}{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}"
 )
 CLIP = {
@@ -42,7 +43,7 @@ class Family:
         return bool(row["images"]) or self.name != "paligemma"
 
 
-def tokenizer_of(tokens: dict[str, str], image: str, **options: Any) -> Any:
+def tokenizer_of(tokens: dict[str, str], image: str, video: str = "", **options: Any) -> Any:
     """Byte-level BPE; `tokens` become its special tokens and attributes, `image` stands for an image in a message."""
     plain = Tokenizer(models.BPE())
     plain.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
@@ -53,9 +54,10 @@ def tokenizer_of(tokens: dict[str, str], image: str, **options: Any) -> Any:
         vocab_size=320, special_tokens=special, initial_alphabet=alphabet, show_progress=False
     )
     plain.train_from_iterator([LINE] * 5, trainer)
+    template = TEMPLATE.replace("IMAGE", image).replace("VIDEO", video)
     return t.PreTrainedTokenizerFast(
         tokenizer_object=plain, eos_token="<|im_end|>", pad_token="<|endoftext|>", unk_token="<|endoftext|>",
-        extra_special_tokens=tokens, padding_side="left", chat_template=TEMPLATE.replace("IMAGE", image), **options,
+        extra_special_tokens=tokens, padding_side="left", chat_template=template, **options,
     )  # fmt: skip
 
 
@@ -70,7 +72,7 @@ def text(kind: str, tokenizer: Any, **more: Any) -> dict[str, Any]:
 
 def internvl() -> tuple[Any, Any, Any]:
     names = {"start_image_token": "<img>", "end_image_token": "</img>", "context_image_token": "<IMG_CONTEXT>"}
-    tokenizer = tokenizer_of({**names, "video_token": "<video>"}, "<IMG_CONTEXT>")
+    tokenizer = tokenizer_of({**names, "video_token": "<video>"}, "<IMG_CONTEXT>", "<video>")
     size = {"height": 28, "width": 28}
     vision = {
         "image_size": [28, 28], "patch_size": [14, 14], "hidden_size": 16, "num_hidden_layers": 1,
@@ -88,7 +90,8 @@ def internvl() -> tuple[Any, Any, Any]:
 
 
 def _qwen(version: str, kind: str, patch: int, vision: dict[str, Any], rope: dict[str, Any]) -> tuple[Any, Any, Any]:
-    tokenizer = tokenizer_of(QWEN_TOKENS, "<|vision_start|><|image_pad|><|vision_end|>")
+    places = (f"<|vision_start|><|{kind}_pad|><|vision_end|>" for kind in ("image", "video"))
+    tokenizer = tokenizer_of(QWEN_TOKENS, *places)
     markers = ("<|image_pad|>", "<|video_pad|>", "<|vision_start|>", "<|vision_end|>")
     names = ("image_token_id", "video_token_id", "vision_start_token_id", "vision_end_token_id")
     tower = {
@@ -101,9 +104,12 @@ def _qwen(version: str, kind: str, patch: int, vision: dict[str, Any], rope: dic
         **dict(zip(names, tokenizer.convert_tokens_to_ids(markers), strict=True)),
     )  # fmt: skip
     size = {"shortest_edge": (2 * patch) ** 2, "longest_edge": (6 * patch) ** 2}
+    films = t.Qwen3VLVideoProcessor if version == "Qwen3VL" else t.Qwen2VLVideoProcessor
+    size_of_films = {"shortest_edge": size["shortest_edge"], "longest_edge": 8 * size["longest_edge"]}
     processor = getattr(t, f"{version}Processor")(
         image_processor=t.Qwen2VLImageProcessor(patch_size=patch, merge_size=2, size=size), tokenizer=tokenizer,
-        video_processor=t.Qwen2VLVideoProcessor(patch_size=patch, merge_size=2), chat_template=tokenizer.chat_template,
+        video_processor=films(patch_size=patch, merge_size=2, size=size_of_films, cap_pixels_per_frame=False),
+        chat_template=tokenizer.chat_template,
     )  # fmt: skip
     return getattr(t, f"{version}ForConditionalGeneration"), config, processor
 
@@ -149,7 +155,7 @@ def llava_next() -> tuple[Any, Any, Any]:
 
 
 def llava_onevision() -> tuple[Any, Any, Any]:
-    tokenizer = tokenizer_of({"image_token": "<image>", "video_token": "<video>"}, "<image>")
+    tokenizer = tokenizer_of({"image_token": "<image>", "video_token": "<video>"}, "<image>", "<video>")
     size = {"height": 28, "width": 28}
     config = _llava(
         t.LlavaOnevisionConfig, tokenizer, SIGLIP, "qwen2", video_token_id=tokenizer.video_token_id,

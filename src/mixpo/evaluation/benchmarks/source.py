@@ -18,6 +18,7 @@ from mixpo.evaluation.benchmarks.benchmark import Benchmark, Row
 from mixpo.evaluation.benchmarks.own_files import only_its_own, unrepeated
 from mixpo.evaluation.benchmarks.published import hub_rows, local_rows
 from mixpo.files import RunFiles
+from mixpo.model_inputs import ImagesConfig
 from mixpo.questions import collect
 from mixpo.questions.rows import ReadOptions, item
 from mixpo.questions.source import Item, data_path, first, left_out
@@ -71,11 +72,19 @@ def check(name: str, values: dict[str, Any], where: str) -> None:
         _config(name, values, where)
 
 
-def collect_into(name: str, values: dict[str, Any], seed: int, files: RunFiles) -> None:
-    """Writes the questions and images that the run does not hold yet; what is left out has its reason."""
+def asks_for_frames(name: str, values: dict[str, Any]) -> bool:
+    """Whether its questions may have videos, and its values do not say themselves which frames are taken."""
+    return _published(values) is None and collect.asks_for_frames(name, _values(values))
+
+
+def collect_into(name: str, values: dict[str, Any], seed: int, files: RunFiles, images: ImagesConfig) -> None:
+    """Writes the questions and images that the run does not hold yet; what is left out has its reason.
+
+    `images`: which frames of videos are taken, where the benchmark's values do not say it.
+    """
     found = _published(values)
     if found is None:
-        collect.run(collect.Config(name=name, seed=seed, sources={name: _values(values)}), files)
+        collect.run(collect.Config(name=name, seed=seed, sources={name: _values(values)}, images=images), files)
     else:
         collect.store(load(found, _config(name, values, name), name), {name: f"images/{name}"}, name, files)
 

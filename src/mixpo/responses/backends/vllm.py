@@ -17,6 +17,7 @@ from mixpo.responses.backend import (
     SamplingParams,
     consecutive,
     engine_seed,
+    no_videos,
     reserved_token,
 )
 from mixpo.responses.backends import canaries
@@ -122,6 +123,9 @@ class VLLMBackend:
 
     def _add(self, request: Request, params: SamplingParams, running: dict[str, Any]) -> Iterator[Dropped]:
         """Gives a request to the engine; what it cannot take is dropped."""
+        if request.videos:
+            yield no_videos(request, "the vllm backend")
+            return
         if reserved := self.chat.image_tokens.intersection(request.prefix_token_ids):
             yield reserved_token(request.id, self.decode([min(reserved)]))
             return

@@ -23,6 +23,7 @@ from mixpo.responses.backends.config import BackendConfig
 from mixpo.responses.backends.make import make_backend
 from mixpo.responses.backends.server.capabilities import FIELDS, TOKEN_IDS, Dialect
 from mixpo.responses.backends.server.openai_server import OpenAIServerBackend, ServerConfig, asked_with, share
+from mixpo.videos import Frames
 
 DRAWN = SamplingParams(temperature=1.0, top_k=20, max_new_tokens=40)
 GREEDY = SamplingParams(temperature=0, max_new_tokens=40)
@@ -340,6 +341,19 @@ def test_a_rerun_pays_only_for_what_is_missing(server, tmp_path):
     # Requests of the first run that were in flight when it ended may come even now.
     asked = [body for body in server.bodies if body["run"] == 2 and "How many" in str(body["messages"])]
     assert sum(body.get("n", 1) for body in asked) == 48 - len(kept)
+
+
+@pytest.mark.parametrize("places", [(0,), (2,), (0, 1, 2)])
+def test_questions_with_videos_are_left_out_and_the_others_asked(server, places):
+    film = Frames((picture(0), picture(1)), 1.0)
+    asked = [replace(one, images=(film,)) if n in places else one for n, one in enumerate(questions(3))]
+    found = list(load(server).complete(asked, DRAWN))
+    dropped = [record for record in found if isinstance(record, Dropped)]
+    assert sorted(record.id for record in dropped) == [f"q-{n}" for n in places]
+    assert {(record.reason, "a question with a video" in record.detail) for record in dropped} == {
+        (DropReason.UNSUPPORTED, True)
+    }
+    assert len(found) - len(dropped) == 4 * (3 - len(places))
 
 
 def test_pictures_are_sent_within_the_limits_and_the_template_gets_its_options(server):

@@ -37,9 +37,12 @@ class RequestEncoder:
     def __call__(self, requests: Sequence[Request]) -> dict[str, Tensor]:
         """Model inputs of all requests, left-padded: input_ids and attention_mask (requests, columns), pixels.
 
-        Either all requests have images or none has.
+        Either all requests have images or none has, and videos likewise.
         """
-        texts = [self.chat.render(request.messages, len(request.images)) for request in requests]
+        texts = [
+            self.chat.render(request.messages, len(request.images) - len(request.videos), len(request.videos))
+            for request in requests
+        ]
         inputs = self.chat.inputs(texts, [request.images for request in requests], padding=len(requests) > 1)
         return append_prefixes(inputs, [request.prefix_token_ids for request in requests], self.tokenizer.pad_token_id)
 
@@ -55,7 +58,7 @@ def _batches(
     requests: Iterator[Request], encoder: RequestEncoder, context: int, most: int
 ) -> Iterator[Encoded | Dropped]:
     size = 1
-    for _, same in itertools.groupby(requests, key=lambda request: bool(request.images)):
+    for _, same in itertools.groupby(requests, key=_kinds):
         while batch := tuple(itertools.islice(same, size)):
             longest = 1
             for encoded in encode(batch, encoder, context):
@@ -63,6 +66,12 @@ def _batches(
                 if isinstance(encoded, Encoded):
                     longest = max(longest, *encoded.lengths)
             size = max(1, min(most, TOKENS // longest))
+
+
+def _kinds(request: Request) -> tuple[bool, bool]:
+    """Whether a request shows pictures, and whether it shows videos: processors take those that are alike together."""
+    videos = len(request.videos)
+    return len(request.images) > videos, videos > 0
 
 
 def encode(batch: tuple[Request, ...], encoder: RequestEncoder, context: int) -> Iterator[Encoded | Dropped]:
@@ -96,7 +105,7 @@ def encode(batch: tuple[Request, ...], encoder: RequestEncoder, context: int) ->
 def _refusal(request: Request, error: Exception) -> Dropped:
     reason, detail = DropReason.UNSUPPORTED, str(error)
     if not isinstance(error, DataError):
-        what = "image" if request.images else "text"
+        what = "video" if request.videos else "image" if request.images else "text"
         reason = DropReason.BAD_IMAGE if request.images else reason
         detail = f"the model's processor refuses the {what}: {error}"
     return Dropped(id=request.id, step="sample", reason=reason, detail=detail)

@@ -37,11 +37,11 @@ class Prefilled:
 
 
 def move(inputs: dict[str, Any], model: Any) -> dict[str, Any]:
-    """Inputs on the model's device; pixels in its dtype."""
+    """Inputs on the model's device; pixels in its dtype (numbers that positions are made of keep theirs)."""
     moved = {}
     for name, value in inputs.items():
         if isinstance(value, Tensor):
-            dtype = model.dtype if value.is_floating_point() else value.dtype
+            dtype = model.dtype if value.is_floating_point() and value.ndim > 1 else value.dtype
             value = value.to(model.device, dtype, non_blocking=True)
         moved[name] = value
     return moved

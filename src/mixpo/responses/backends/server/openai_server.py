@@ -18,12 +18,13 @@ from mixpo.errors import UserError, first_line
 from mixpo.model_inputs import AS_IS, ModelInputs
 from mixpo.models.template_options import refuse_unknown
 from mixpo.records import Dropped, DropReason, FinishReason
-from mixpo.responses.backend import Completion, Request, SamplingParams, engine_seed
+from mixpo.responses.backend import Completion, Request, SamplingParams, engine_seed, no_videos
 from mixpo.responses.backends import canaries
 from mixpo.responses.backends.server.capabilities import HELLO, TOKEN_IDS, Dialect, learn
 from mixpo.responses.backends.server.jobs import Job, Jobs, ServerRequest
 from mixpo.responses.backends.server.thread_pool import Crew
 from mixpo.responses.backends.server.transcript import Reader
+from mixpo.videos import Frames
 
 log = logging.getLogger(__name__)
 MOST_FAILURES = 30
@@ -100,12 +101,15 @@ class OpenAIServerBackend:
         self.dialect.check(params)
         # vLLM refuses to give several choices of which there can be only one.
         several = self.dialect.several and params.temperature > 0
-        jobs = Jobs(map(self._asked, requests), self.config.choices if several else 1)
+        filmed: list[Request] = []
+        jobs = Jobs(map(self._asked, _without_videos(requests, filmed)), self.config.choices if several else 1)
         crew = Crew[Job, Reply](lambda job: self._ask(job, params), self.config.concurrency)
         try:
             while True:
                 while not crew.full and (job := jobs.next()):
                     crew.give(job)
+                while filmed:
+                    yield no_videos(filmed.pop(), "a server")
                 if not crew.busy:
                     return
                 job, reply = crew.take()
@@ -122,7 +126,8 @@ class OpenAIServerBackend:
             crew.leave()
 
     def _asked(self, request: Request) -> ServerRequest:
-        request = replace(request, images=tuple(map(self.images.fitted, request.images)))
+        images = (self.images.fitted(image) for image in request.images if not isinstance(image, Frames))
+        request = replace(request, images=tuple(images))
         if not request.prefix_token_ids:
             return ServerRequest(request, "")
         if not self.trusts_prefixes:
@@ -198,6 +203,15 @@ class OpenAIServerBackend:
         """The tokens' text. Raises UserError without a tokenizer."""
         with self.lock:
             return self.reader.decode(token_ids)
+
+
+def _without_videos(requests: Iterable[Request], filmed: list[Request]) -> Iterator[Request]:
+    """The requests that show no video; the others go to `filmed`."""
+    for request in requests:
+        if request.videos:
+            filmed.append(request)
+        else:
+            yield request
 
 
 def served_name(model: str, endpoint: Endpoint) -> str:
