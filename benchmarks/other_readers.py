@@ -29,7 +29,7 @@ from PIL import Image
 
 from mixpo.files import RunFiles
 from mixpo.json_lines import from_json
-from mixpo.messages import PICTURE, messages
+from mixpo.messages import PICTURE
 from mixpo.models.base_model import make_tokenizer
 from mixpo.pairs.export import LEFT_OUT, export
 from mixpo.pairs.import_pairs import WRITERS, Config, Format
@@ -206,6 +206,8 @@ def differences(pair: PreferencePair, name: str, row: dict[str, Any]) -> Iterato
     if turns and turns[0][0] == "system" and not pair.system:
         turns = turns[1:]  # a template's own system prompt, where the pair has none
     expected = [*conversation(pair), (str(Role.ASSISTANT), answer)]
+    if "</img>" in side["text"] and PICTURE in pair.prompt:  # `VISION` takes a line break there for the template's
+        expected = [(role, text.replace(f"{PICTURE}\n", PICTURE)) for role, text in expected]
     if turns != expected:
         yield f"{name}: {turns!r} for {expected!r}"
     pictures = [f"colours/{colour}.png" for colour in side["pictures"]]
@@ -216,9 +218,12 @@ def differences(pair: PreferencePair, name: str, row: dict[str, Any]) -> Iterato
 
 
 def conversation(pair: PreferencePair) -> list[tuple[str, str]]:
-    """The turns before the answer as mixpo trains on them."""
-    chat = messages(pair.prompt, len(pair.images), pair.system, pair.turns)
-    return [(message["role"], "".join(part.get("text", PICTURE) for part in message["content"])) for message in chat]
+    """The turns before the answer, in the record's own words."""
+    turns = [*pair.turns, Turn(role=Role.USER, text=pair.prompt)]
+    ahead = "" if any(PICTURE in turn.text for turn in turns) else PICTURE * len(pair.images)
+    said = [(str(turn.role), turn.text) for turn in turns]
+    said[0] = (said[0][0], ahead + said[0][1])
+    return [("system", pair.system), *said] if pair.system else said
 
 
 def table(columns: dict[str, dict[str, str]]) -> int:

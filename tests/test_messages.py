@@ -24,7 +24,8 @@ def words(text):
 @pytest.mark.parametrize("mark", MARKS)
 def test_the_mark_of_any_family_is_a_picture_s_place(mark):
     assert placed([f"Is {mark} left?"], 1) == [f"Is {PICTURE} left?"]
-    assert placed([f"{mark}\n{mark}\nWhich?"], 2) == ["Which?"]
+    other = mark.replace("1", "2")  # Phi-3 numbers them
+    assert placed([f"{mark}\n{other}\nWhich?"], 2) == ["Which?"]
     assert placed([f"See {mark}"], 0) == [f"See {mark}"]
     said = messages(f"See {mark}")[0]["content"]
     assert said == [words(f"See {broken(mark, TOKENS)}")]

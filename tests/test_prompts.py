@@ -68,6 +68,7 @@ def test_every_letter_stays(before, after, text):
         ({"template": "{Question} {question}"}, r"\{Question\} is no placeholder"),
         ({"template": "{{question}}"}, r"\{\{question\}\} is no placeholder"),
         ({"template": "{{ question }} {question}"}, r"\{\{ question \}\} is no placeholder"),
+        ({"template": "<image>\n{question}"}, "style.template: <image> would be words: pictures stand where the"),
         ({"template": "{question}", "name": "a/b"}, "style.name: 'a/b': a prompt's name is made of letters"),
         ({"template": "{question}", "name": "cot"}, "style.name: 'cot' is a style of mixpo's"),
         ({"temlate": "{question}"}, "style.temlate: unknown key; did you mean 'template'"),

@@ -133,7 +133,8 @@ def test_killed_while_results_are_set_aside(run, monkeypatch, moves):
 
 
 def test_a_section_that_was_killed_half_way_keeps_what_it_began_with(run, monkeypatch):
-    def dies(*_, **__):
+    def dies(_, files, **__):
+        files.dropped("sample").folder.mkdir(parents=True, exist_ok=True)
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
@@ -277,3 +278,10 @@ def test_the_table_while_results_are_being_moved(run, monkeypatch):
     assert [line.split()[:2] for line in result.stdout.splitlines()[1:4]] == [
         ["questions", "done"], ["sample", "missing"], ["verify", "missing"],
     ]  # fmt: skip
+
+
+def test_a_section_that_was_refused_at_its_start_can_be_mended(run):
+    """It has made nothing that another recipe could be taken for."""
+    with pytest.raises(UserError, match="does not ask for enable_thinking"):
+        run("sample.chat_template={enable_thinking: false}")
+    assert len(list(run("sample.n=1").responses("sample"))) == 3

@@ -4,6 +4,7 @@
 [{"role": "user", "content": [{"type": "image"}, {"type": "text", "text": "What is it?"}]}]          OpenAI, TRL
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
@@ -22,6 +23,9 @@ ROLES = {
 PICTURES = ("image", "image_url", "input_image")
 VIDEOS = ("video", "video_url", "input_video")
 TEXTS = ("text", "input_text", "output_text")
+KEYS = ({"role", "content"}, {"from", "value"})
+WRITTEN = re.compile(r"""\s*(?:array\()?\[\s*\{\s*['"](?:from|role|content|value)['"]\s*:""")
+"""How a list of turns begins that is written as text."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -60,10 +64,17 @@ class Conversation:
     def with_pictures(
         self, images: int, after: str | None = None, mark: str | None = None, keep: bool = False, videos: int = 0
     ) -> "Conversation":
-        """The conversation with pictures and videos in their places (`mixpo.messages.placed`); raises BadRow."""
+        """The conversation with pictures and videos in their places (`mixpo.messages.placed`).
+
+        Raises BadRow, and Unsupported where only others than the user have places.
+        """
+        others = [self.system, *(turn.text for turn in self.turns if turn.role != Role.USER)]
+        mark = self._mark or mark
         asked = [VIDEO_MARK.sub(PICTURE, text) for text in self.asked] if videos and not self._mark else self.asked
+        if images and not marks_in(asked, mark) and marks_in(others, mark):
+            raise Unsupported("a picture in a turn that is not the user's")
         try:
-            return self.saying(placed(asked, images + videos, after, self._mark or mark, keep))
+            return self.saying(placed(asked, images + videos, after, mark, keep))
         except DataError as error:
             raise BadRow(str(error)) from None
 
@@ -94,6 +105,10 @@ class Conversation:
 
 def _shown(named: Sequence[Any], given: Sequence[Any], thing: str) -> list[Any]:
     carried = [one for one in named if one is not None]
+    if len(given) == len(named):
+        for part, beside in zip(named, given, strict=True):
+            if part != beside and isinstance(part, str) and isinstance(beside, str):
+                raise BadRow(f"a part's {thing} is {short(part)}, and the row's beside it {short(beside)}")
     if len(given) == len(named) or not named or (given and not carried):
         return list(given)
     if given or len(carried) < len(named):
@@ -118,7 +133,20 @@ class Shown(NamedTuple):
 def is_conversation(value: Any) -> bool:
     """Whether a column holds turns instead of a text; a table has them as JSON text."""
     found = parsed(value)
+    if isinstance(found, str):  # turns that cannot be read are no text either
+        return found.rstrip().endswith(("]", ")")) and bool(WRITTEN.match(found))
     return isinstance(found, list) and (found is value or (found != [] and isinstance(found[0], dict)))
+
+
+def written(value: Any) -> Any:
+    """A message or a list of them that stands there as JSON's or Python's text; anything else as it stands.
+
+    An answer may be JSON itself: only what has the keys of messages is taken for some.
+    """
+    found = parsed(value)
+    each = found if isinstance(found, list) else [found]
+    turns = bool(each) and all(isinstance(turn, Mapping) and any(keys <= {*turn} for keys in KEYS) for turn in each)
+    return found if turns else value
 
 
 def conversation(value: Any, *, videos: bool = False) -> Conversation:
@@ -170,6 +198,7 @@ def _turn(turn: Any, shown: Shown) -> tuple[str, str]:
     """Who speaks, and what is said."""
     if not isinstance(turn, Mapping):
         raise BadRow(f"a turn of a conversation is a mapping, not {short(turn)}")
+    turn = {key: value for key, value in turn.items() if value is not None}  # tables fill up what a turn lacks
     name, content = turn.get("from", turn.get("role")), turn.get("value", turn.get("content"))
     if turn.get("tool_calls"):
         raise Unsupported("a call of a tool")

@@ -125,6 +125,8 @@ def load(name: str, config_type: type, files: RunFiles) -> Fingerprint | None:
     path = files.fingerprint(name)
     if path.is_file():
         saved = read(path)
+        if saved is not None and not saved.finished and files.of_section(name) == [path]:
+            return None  # it was refused at its start: what was wrong in its recipe can be mended
         return None if saved is None else dataclasses.replace(saved, values=_completed(saved.values, config_type))
     if not files.of_section(name):
         return None

@@ -64,6 +64,8 @@ FRAME = re.compile(
 )
 """What frames turns and pictures in the prompts of any family; a server would read its own in a text."""
 TOKENS = re.compile(f"{ANY_MARK.pattern}|{FRAME.pattern}")
+INDEXED = re.compile(r"<\|image_(\d+)\|>")
+"""Phi-3's marks, which are numbered."""
 NUMBERED = re.compile(r"<image ?([1-9]\d?)>")
 """A picture's place, by the picture's number."""
 
@@ -130,6 +132,9 @@ def placed(
         return [text.replace(PICTURE, "") for text in texts]
     if marks != images:
         raise DataError(f"the text has {count(marks, 'place')} for {count(images, 'picture')}; they must be equal")
+    numbers = [int(number) for text in texts for number in INDEXED.findall(text)] if mark is None else []
+    if numbers and numbers != list(range(1, images + 1)):
+        raise DataError(f"the text numbers its pictures {', '.join(map(str, numbers))}; they must be in their order")
     first, *others = (MARK.sub(lambda found: _place(found[0], mark), text) for text in texts)
     if keep:
         return [first, *others]

@@ -12,7 +12,7 @@ from typing import overload
 
 from mixpo.errors import FieldError
 from mixpo.instructions import ENGLISH, INSTRUCTIONS, language_of
-from mixpo.messages import PICTURE, numbered
+from mixpo.messages import MARK, PICTURE, numbered
 from mixpo.records import Question
 
 THOUGHTS = (
@@ -45,6 +45,13 @@ def is_thinking(text: str, thought_open: bool = False) -> bool:
     closed = max(lower.rfind(closing) for _, closing in THOUGHTS)
     opened = max(lower.rfind(opening) for opening, _ in THOUGHTS)
     return opened > closed or (thought_open and closed < 0)
+
+
+def without_thoughts(text: str) -> str:
+    """What stands behind the last thought that a text closes."""
+    lower = text.lower()
+    ends = [at + len(closing) for _, closing in THOUGHTS if (at := lower.rfind(closing)) >= 0]
+    return text[max(ends, default=0) :]
 
 
 def opens_thought(prompt: str) -> bool:
@@ -102,6 +109,11 @@ class Template:
             raise FieldError(
                 ("template",),
                 f"{unknown[0]} is no placeholder; write {{question}} or {{options}}, or {{ word }} for text in braces",
+            )
+        if mark := MARK.search(self.template):
+            raise FieldError(
+                ("template",),
+                f"{mark[0]} would be words: pictures stand where the question has them, else first; leave it out",
             )
         if "{question}" not in self.template:
             raise FieldError(("template",), "has no {question}; write it where the question's text is to stand")

@@ -33,6 +33,10 @@ class AnswerKind(StrEnum):
     FREE_FORM = "free_form"
 
 
+LISTS = (AnswerKind.LIST, AnswerKind.SET)
+"""Kinds whose answer is a list; for the others a list is several accepted answers."""
+
+
 class FinishReason(StrEnum):
     """Why a completion ended."""
 

@@ -1,14 +1,19 @@
 """Single values of a row as text and numbers, however a file writes them."""
 
 import ast
+import io
 import json
+import math
 import re
+import tokenize
 from collections.abc import Mapping
 from typing import Any
 
 from mixpo.errors import BadRow
 
 WHOLE = re.compile(r"[+-]?\d+(?:\.0+)?", re.ASCII)
+BESIDE = re.compile(r"""['"}\d]\s+['"{\d]""")
+ATOMS = (tokenize.STRING, tokenize.NUMBER)
 EXACT = 1e15
 """Below it a float is the whole number that was written."""
 
@@ -17,7 +22,7 @@ def line(name: str, value: Any) -> str:
     """A value that people write as text or as a number, as text. Raises BadRow for anything else."""
     if isinstance(value, bool):
         return "true" if value else "false"
-    if isinstance(value, int | float):
+    if isinstance(value, int | float) and math.isfinite(value):
         return number(value)
     if isinstance(value, str) and value.strip():
         return value.strip()
@@ -38,7 +43,7 @@ def whole(value: Any) -> int | None:
 
 
 def parsed(value: Any) -> Any:
-    """What a list or a mapping written as JSON's or Python's text says; anything else as it stands.
+    """What a list or a mapping written as JSON's, Python's or NumPy's text says; anything else as it stands.
 
     Never evaluates anything.
     """
@@ -49,9 +54,23 @@ def parsed(value: Any) -> Any:
     except (ValueError, RecursionError):
         pass
     try:
-        return ast.literal_eval(value.strip())
-    except (ValueError, SyntaxError, MemoryError, RecursionError):
+        return ast.literal_eval(_with_commas(value.strip()))
+    except (ValueError, SyntaxError, MemoryError, RecursionError, tokenize.TokenError):
         return value
+
+
+def _with_commas(text: str) -> str:
+    """NumPy prints `['a' 'b']`, and Pandas writes that into tables: to Python it is one text, 'ab'."""
+    if not BESIDE.search(text):
+        return text
+    lines = text.splitlines(keepends=True)
+    tokens = [each for each in tokenize.generate_tokens(io.StringIO(text).readline) if each.type != tokenize.NL]
+    for one, other in reversed(list(zip(tokens, tokens[1:]))):
+        ends, begins = one.string == "}" or one.type in ATOMS, other.string == "{" or other.type in ATOMS
+        if ends and begins:
+            row, column = one.end
+            lines[row - 1] = f"{lines[row - 1][:column]},{lines[row - 1][column:]}"
+    return "".join(lines)
 
 
 def plain(value: Any) -> Any:

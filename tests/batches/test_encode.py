@@ -7,8 +7,8 @@ from tokenizers.processors import TemplateProcessing
 
 from mixpo.batches.encode import REMEMBERED, Encoder, digest_images
 from mixpo.errors import DataError
+from mixpo.models.as_messages import as_messages
 from mixpo.models.base_model import make_processor, make_tokenizer
-from mixpo.models.chat import as_messages
 
 PICTURE = Image.new("RGB", (64, 64), "red")
 

@@ -4,10 +4,11 @@ import copy
 
 import pytest
 from PIL import Image
-from transformers import GenerationConfig
+from transformers import AutoTokenizer, GenerationConfig
 
 from mixpo.errors import DataError, UserError
-from mixpo.models.chat import Chat, as_messages, text_of
+from mixpo.models.as_messages import as_messages, text_of
+from mixpo.models.chat import Chat
 
 PICTURE = Image.new("RGB", (64, 64), "red")
 
@@ -116,6 +117,15 @@ def test_a_template_that_leaves_out_what_is_said_is_refused(internvl):
         chat.render([{"role": "user", "content": parts}], 1)
 
 
+def test_a_turn_that_is_left_out_is_missed_though_another_has_its_words(internvl):
+    chat = with_template(internvl[1], lambda template: "{% set messages = messages[-1:] %}" + template)
+    turns = [("user", "Sure?"), ("assistant", "Red."), ("user", "Are you? Sure?")]
+    prompt = [{"role": role, "content": words} for role, words in turns]
+    assert Chat(internvl[1]).render(prompt).count("Sure?") == 2
+    with pytest.raises(DataError, match="leaves out what the assistant turn says"):
+        chat.render(prompt)
+
+
 @pytest.mark.parametrize("words", ["message['content']", "message['content'] ~ ''"])
 def test_templates_that_take_words_as_text(internvl, words):
     """One refuses a list, the other writes it out."""
@@ -128,7 +138,58 @@ def test_templates_that_take_words_as_text(internvl, words):
     assert chat.closing_token == chat.tokenizer.convert_tokens_to_ids("<|im_end|>")
 
 
+def test_a_template_that_takes_only_answers_as_text(internvl):
+    """Reasoning models' templates take the thought out of earlier answers, which a list of parts has no method for."""
+    chat = with_template(
+        internvl[1],
+        lambda template: template.replace(
+            "{% if message['content'] is string %}",
+            "{% if message['role'] == 'assistant' %}{{ message['content'].split('</think>')[-1] }}"
+            "{% elif message['content'] is string %}",
+        ),
+    )
+    assert chat.text_roles == {"assistant"}
+    assert chat.closing_token == chat.tokenizer.convert_tokens_to_ids("<|im_end|>")
+    turns = [("user", "Is it red?"), ("assistant", "<think>Hm.</think>Yes."), ("user", "Sure?")]
+    text = chat.render([{"role": role, "content": words} for role, words in turns], 1)
+    assert text.count("Hm.") == 0
+    assert "<IMG_CONTEXT>\nIs it red?<|im_end|>\n<|im_start|>assistant\nYes.<|im_end|>" in text
+
+
+def test_a_tokenizer_alone_is_a_chat(qwen, tmp_path):
+    """It may know the picture's token by name; it says one number where a processor has a list."""
+    qwen[1].tokenizer.save_pretrained(tmp_path)
+    names = {"image_token": "<|image_pad|>"}
+    tokenizer = AutoTokenizer.from_pretrained(tmp_path, extra_special_tokens=names)
+    chat = Chat(tokenizer)
+    assert isinstance(tokenizer.image_token_ids, int)
+    assert tokenizer.image_token_id in chat.image_tokens
+    assert chat.completion_tokens("red") == tokenizer.encode("red")
+
+
+def test_prompts_that_lack_something_are_a_sentence():
+    """`datasets` writes None for what a part or a message does not have."""
+    empty = [{"type": "image", "text": None}, {"type": "text", "text": None}]
+    assert as_messages([{"role": "user", "content": empty}], images=1)[0]["content"][1] == {"type": "text", "text": ""}
+    with pytest.raises(DataError, match="user message has no content"):
+        as_messages([{"role": "user", "content": None}])
+    for part in ({"text": "hi"}, {"type": "audio"}):
+        with pytest.raises(DataError, match="none of `image`, `video` and `text`"):
+            as_messages([{"role": "user", "content": [part]}])
+
+
 def test_a_completion_is_one_message():
     assert text_of([{"role": "assistant", "content": [{"type": "text", "text": "a"}, {"text": "b"}]}]) == "ab"
     with pytest.raises(DataError, match="must be one assistant message, not 2"):
         text_of([{"role": "assistant", "content": "a"}] * 2)
+
+
+def test_an_answer_that_is_left_out_is_missed_and_its_thoughts_are_not(internvl):
+    turns = [("user", "Red?"), ("assistant", "<think>\nLet me see.\n</think>\n\nIt is."), ("user", "Sure?")]
+    prompt = [{"role": role, "content": words} for role, words in turns]
+    brief = "(part['text'].split('</think>')|last if message['role'] == 'assistant' else part['text'])"
+    thoughtless = with_template(internvl[1], lambda template: template.replace("part['text']", brief))
+    assert "Let me see." not in thoughtless.render(prompt)
+    without = "{% set messages = messages|rejectattr('role', 'equalto', 'assistant')|list %}"
+    with pytest.raises(DataError, match="leaves out what the assistant turn says"):
+        with_template(internvl[1], lambda template: without + template).render(prompt)

@@ -11,6 +11,7 @@ from mixpo.pictures import Place, images_of
 from mixpo.questions import file
 from mixpo.questions.rows import ReadOptions, item
 from mixpo.records import Dropped
+from mixpo.values import parsed
 
 
 def read(tmp_path, **row):
@@ -109,3 +110,68 @@ def test_a_saved_data_set_names_files_of_its_own_folder(tmp_path):
     state.write_text(json.dumps(saved))
     with pytest.raises(DataError, match="cannot be read"):
         load(tmp_path / "mine")
+
+
+@pytest.mark.parametrize(
+    ("text", "meant"),
+    [
+        ("['red' 'blue'\n 'green']", ["red", "blue", "green"]),
+        ("[{'role': 'user', 'content': 'a b'}\n {'role': 'assistant', 'content': 'c'}]",
+         [{"role": "user", "content": "a b"}, {"role": "assistant", "content": "c"}]),
+        ("[1 2]", [1, 2]),
+        ("['it' \"isn't\"]", ["it", "isn't"]),
+        ("['a' ... 'b']", "['a' ... 'b']"),
+        ("[1, 2 is it 'a' 'b'", "[1, 2 is it 'a' 'b'"),
+    ],
+)  # fmt: skip
+def test_lists_as_numpy_prints_them(text, meant):
+    assert parsed(text) == meant
+
+
+@pytest.mark.parametrize(
+    ("row", "reason"),
+    [
+        ({"text": "Is <|image_2|> like <|image_1|>?", "images": ["a.png", "b.png"]}, "numbers its pictures 2, 1;"),
+        ({"text": "And now?", "history": [["Show it.", "<image>"]], "image": "a.png"}, "not the user's"),
+        ({"text": "What?", "system": "<image>", "image": "a.png"}, "not the user's"),
+        ({"messages": "[{'role': 'user', 'content': nan}]"}, "a conversation is a list of turns"),
+        ({"messages": [{"role": "system", "content": "A"}, {"role": "user", "content": "What?"}], "system": "B"},
+         "two system prompts"),
+        ({"text": "What?", "answer": [float("nan")]}, "answer must be"),
+        ({"text": "What?", "more": json.loads("[" * 900 + "]" * 900)}, "nested too deeply"),
+    ],
+)  # fmt: skip
+def test_what_could_be_misread_is_left_out(tmp_path, png, row, reason):
+    for name in ("a.png", "b.png"):
+        (tmp_path / name).write_bytes(png())
+    assert reason in read(tmp_path, **row).detail
+
+
+def test_an_empty_column_does_not_hide_a_picture(tmp_path, png):
+    (tmp_path / "a.png").write_bytes(png())
+    for empty in ([], ""):
+        assert len(read(tmp_path, text="What?", images=empty, image="a.png").question.images) == 1
+
+
+def test_turns_that_a_table_fills_up(tmp_path):
+    turn = {"from": None, "value": None, "role": "user", "content": "What?"}
+    assert read(tmp_path, messages=[turn]).question.text == "What?"
+
+
+def test_a_question_may_begin_with_json(tmp_path):
+    text = '[{"value": 1}, {"value": 2}]: what is the sum?'
+    assert read(tmp_path, text=text).question.text == text
+
+
+def test_an_empty_cell_is_nothing(tmp_path):
+    row = {"text": "", "query": "How many?", "image": "", "history": "", "system": "", "answer": "3"}
+    question = read(tmp_path, **row).question
+    assert (question.text, question.images, question.turns, question.system) == ("How many?", (), (), "")
+
+
+def test_two_pictures_for_one_place(tmp_path):
+    part = {"type": "image", "image": "a.png"}
+    messages = [{"role": "user", "content": [part, {"type": "text", "text": "What?"}]}]
+    found = read(tmp_path, messages=messages, images=["c.png"])
+    assert isinstance(found, Dropped)
+    assert found.detail == "a part's picture is 'a.png', and the row's beside it 'c.png'"

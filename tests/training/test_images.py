@@ -1,6 +1,8 @@
 """Images and prompts that a training cannot use are found before it starts."""
 
 import copy
+from types import SimpleNamespace
+from unittest.mock import Mock
 
 import pytest
 from PIL import Image
@@ -8,9 +10,12 @@ from PIL import Image
 from mixpo.batches.encode import Encoder
 from mixpo.errors import UserError
 from mixpo.images import ImageRoots
-from mixpo.records import Demonstration, DropReason, Origin, PreferencePair
+from mixpo.model_inputs import ImagesConfig
+from mixpo.models.chat import Chat
+from mixpo.models.picture_limits import ATTRIBUTE, Limits
+from mixpo.records import Demonstration, DropReason, Origin, PreferencePair, Role, Turn
 from mixpo.training.config import MPOConfig
-from mixpo.training.selection import usable
+from mixpo.training.selection import _try_size, usable
 from mixpo.training.trainer import MPOTrainer
 
 
@@ -48,6 +53,30 @@ def test_a_prompt_that_the_template_refuses_is_dropped(qwen):
     assert [one.id for one in kept] == ["what?", "?"]
     assert [(record.id, record.reason) for record in dropped] == [("a secret", DropReason.UNSUPPORTED)]
     assert dropped[0].detail == "the model's chat template refuses the prompt: no secrets"
+
+
+def test_pictures_that_the_template_leaves_out_are_found_before_the_start(qwen, tmp_path):
+    """A template that shows only the last turn's: another conversation with as many pictures says nothing of it."""
+    processor = copy.deepcopy(qwen[1])
+    shown = "message == messages[-1] and part['type'] == 'image'"
+    processor.chat_template = processor.chat_template.replace("part['type'] == 'image'", shown)
+    Image.new("RGB", (64, 64), "red").save(tmp_path / "red.png")
+    turns = (Turn(role=Role.USER, text="\N{OBJECT REPLACEMENT CHARACTER}See?"), Turn(role=Role.ASSISTANT, text="Yes."))
+    demonstrations = [
+        Demonstration(id=own, question_id=own, prompt="what?", text="red", images=("own/red.png",), turns=before)
+        for own, before in (("one", ()), ("several", turns))
+    ]
+    dropped = []
+    kept = usable(demonstrations, Encoder(processor), ImageRoots({"own": tmp_path}), "train", dropped)
+    assert [one.id for one in kept] == ["one"]
+    assert [(record.id, record.reason) for record in dropped] == [("several", DropReason.UNSUPPORTED)]
+
+
+def test_a_picture_is_tried_as_large_as_the_model_has_it(tmp_path):
+    processor = SimpleNamespace(chat_template="x", image_processor=Mock())
+    setattr(processor, ATTRIBUTE, Limits(ImagesConfig(max_pixels=64)))
+    _try_size(Image.new("RGB", (64, 64)), "own/red.png", Chat(processor), set())
+    assert processor.image_processor.call_args.kwargs["images"][0].size == (8, 8)
 
 
 def test_a_processor_of_another_checkpoint_is_a_sentence(internvl, tmp_path):

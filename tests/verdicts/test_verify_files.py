@@ -194,3 +194,20 @@ def test_no_usable_question(tmp_path, files):
     files[0].write_text('{"id": 1}\n')
     with pytest.raises(DataError, match="holds no question that can be used"):
         verify_files(*files)
+
+
+@pytest.mark.parametrize(
+    ("truth", "outcomes"),
+    [
+        ({"answer": ["1", 3]}, ["correct", "incorrect", "correct"]),
+        ({"answer": "1", "accepted": ["3"]}, ["correct", "incorrect", "correct"]),
+        ({"answer": [1, 2, 3], "kind": "list"}, ["incorrect", "incorrect", "incorrect"]),
+    ],
+)
+def test_several_accepted_answers(files, truth, outcomes):
+    questions, responses, out = files
+    questions.write_text(json.dumps({"id": "q", **truth}) + "\n")
+    texts = [{"id": f"q/{n}", "question_id": "q", "text": f"Final answer: {n}"} for n in (1, 2, 3)]
+    responses.write_text("".join(json.dumps(row) + "\n" for row in texts))
+    verify_files(questions, responses, out)
+    assert [row["outcome"] for row in rows_of(out)] == outcomes

@@ -9,7 +9,8 @@ from PIL import Image
 from torch import Tensor
 
 from mixpo.errors import DataError
-from mixpo.models.chat import REFUSALS, Chat, text_of, tokenwise
+from mixpo.models.as_messages import text_of
+from mixpo.models.chat import REFUSALS, Chat, tokenwise
 from mixpo.models.completions import CompletionTokenizer
 from mixpo.videos import Frames, videos_among
 

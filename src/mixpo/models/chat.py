@@ -1,7 +1,7 @@
 """A checkpoint's chat: messages to text and model inputs, by its own processor and chat template."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -9,9 +9,10 @@ from jinja2 import TemplateError
 from torch import Tensor
 
 from mixpo.errors import DataError, UserError
-from mixpo.messages import PICTURE, broken, parts, placed, text_part
+from mixpo.messages import broken
+from mixpo.models.as_messages import as_messages, plain
 from mixpo.models.picture_limits import limits_of
-from mixpo.prompts import opens_thought
+from mixpo.prompts import opens_thought, without_thoughts
 from mixpo.videos import Frames
 
 PROBE = "mixpo-end-of-turn-probe"
@@ -48,18 +49,27 @@ class Chat:
             text = self._written(messages, add_generation_prompt=True)
         except REFUSALS as error:
             raise DataError(f"the model's chat template refuses the prompt: {error}") from error
-        for message in messages:
-            said = [part["text"].strip() for part in message["content"] if part["type"] == "text"]
-            # Templates of reasoning models take the thoughts out of earlier answers.
-            if message["role"] != "assistant" and not all(words in text for words in said):
-                raise DataError(f"the model's chat template leaves out what the {message['role']} turn says")
+        self._look_for_all(messages, text)
         if videos and (not self.video_token or text.count(self.video_token) != videos):
             raise DataError(f"{type(self.processor).__name__} and its chat template take no videos")
         return text
 
+    def _look_for_all(self, messages: Sequence[Mapping[str, Any]], text: str) -> None:
+        """Raises DataError when a turn's words are not in the template's text, one turn after the other."""
+        after = 0
+        for message in messages:
+            for words in (part["text"] for part in message["content"] if part["type"] == "text"):
+                if message["role"] == "assistant":  # templates of reasoning models take the thoughts out
+                    words = without_thoughts(words)
+                # A system prompt may stand anywhere (Mistral's in the last turn).
+                at = text.find(words.strip(), 0 if message["role"] == "system" else after)
+                if at < 0:
+                    raise DataError(f"the model's chat template leaves out what the {message['role']} turn says")
+                after = after if message["role"] == "system" else at + len(words.strip())
+
     def _written(self, messages: Sequence[Mapping[str, Any]], add_generation_prompt: bool = False) -> str:
         """What the template writes of messages, whose words are text where it takes no parts."""
-        messages = [_plain(one) if one["role"] in self.text_roles else one for one in messages]
+        messages = [plain(one) if one["role"] in self.text_roles else one for one in messages]
         return self.processor.apply_chat_template(messages, add_generation_prompt=add_generation_prompt, tokenize=False)
 
     @cached_property
@@ -68,17 +78,18 @@ class Chat:
         found: set[str] = set()
         for role, *roles in (("user", "user"), ("assistant", "user", "assistant"), ("system", "system", "user")):
             chat = [message for one in roles for message in as_messages(PROBE, one)]
-            try:
-                text = self.processor.apply_chat_template(
-                    [_plain(message) if message["role"] in found else message for message in chat], tokenize=False
-                )
-            except TypeError:
+            if not self._takes(chat, found) and self._takes(chat, found | {role}):
                 found.add(role)
-            except TemplateError:  # a role that it does not know
-                continue
-            else:  # a list written out is no words
-                found |= {role} if "'type'" in text else set()
         return frozenset(found)
+
+    def _takes(self, chat: Sequence[Mapping[str, Any]], texts: set[str]) -> bool:
+        """Whether the template writes a conversation in which the words of some roles are one text."""
+        messages = [plain(message) if message["role"] in texts else message for message in chat]
+        try:
+            text = self.processor.apply_chat_template(messages, tokenize=False)
+        except (TypeError, TemplateError):  # it does with a list what only a text can, or it knows no such role
+            return False
+        return "'type'" not in text  # a list written out is no words
 
     @property
     def video_token(self) -> str:
@@ -155,7 +166,8 @@ class Chat:
     def image_tokens(self) -> frozenset[int]:
         """Tokens that stand for (parts of) images and videos in a prompt."""
         found = {getattr(self.processor, name, None) for name in ("image_token_id", "video_token_id")}
-        found.update(getattr(self.processor, "image_token_ids", None) or ())
+        several = getattr(self.processor, "image_token_ids", None)
+        found.update(several if isinstance(several, Iterable) else ())  # a tokenizer alone says a number here, too
         return frozenset(token for token in found if isinstance(token, int))
 
     @cached_property
@@ -225,71 +237,3 @@ def tokenwise(inputs: Mapping[str, Any], shape: Sequence[int]) -> list[str]:
     or more (which images it attends to apart: `cross_attention_mask`)."""
     tensors = {name: value for name, value in inputs.items() if isinstance(value, Tensor)}
     return [name for name, one in tensors.items() if one.shape[:2] == tuple(shape) and not one.is_floating_point()]
-
-
-def as_messages(
-    given: str | Sequence[Mapping[str, Any]], role: str = "user", images: int = 0, videos: int = 0
-) -> list[dict[str, Any]]:
-    """Messages whose contents are lists of parts; a text is one message of `role`.
-
-    Images that no part names stand where the user's texts have marks for them (`mixpo.messages.placed`), else first in
-    the first user turn. Raises DataError when parts or marks name another number of images, or parts of videos, than
-    there are.
-    """
-    given = [{"role": role, "content": given}] if isinstance(given, str) else given
-    messages: list[dict[str, Any]] = []
-    for message in given:
-        content = message["content"]
-        found = [{"type": "text", "text": content}] if isinstance(content, str) else content
-        # `datasets` fills the keys that a part does not have with None.
-        found = [{key: value for key, value in part.items() if value is not None} for part in found]
-        messages.append({"role": message["role"], "content": found})
-    named, filmed = (
-        sum(part["type"] == kind for message in messages for part in message["content"]) for kind in ("image", "video")
-    )
-    if filmed != videos:
-        raise DataError(f"the prompt names {filmed} videos and the row has {videos}; they must be equal")
-    if named == 0 and images:
-        _place(messages, images)
-    elif named != images:
-        raise DataError(f"the prompt names {named} images and the row has {images}; they must be equal")
-    for part in (part for message in messages for part in message["content"] if part["type"] == "text"):
-        part["text"] = text_part(part["text"])["text"]
-    return messages
-
-
-def _place(messages: list[dict[str, Any]], images: int) -> None:
-    """Puts a part for each image where the users' texts have marks for them, else first in the first user turn."""
-    users = [message for message in messages if message["role"] == "user"]
-    if not users:
-        roles = ", ".join(str(message["role"]) for message in messages)
-        raise DataError(f"the prompt has images and no message of role 'user' (roles: {roles}); rename the roles")
-    texts = [part for message in users for part in message["content"] if part["type"] == "text"]
-    for part, text in zip(texts, placed([part.get("text") or "" for part in texts], images), strict=True):
-        part["text"] = text
-    if any(PICTURE in part["text"] for part in texts):
-        for message in users:
-            message["content"] = [new for part in message["content"] for new in _split(part)]
-    else:
-        users[0]["content"] = [{"type": "image"}] * images + users[0]["content"]
-
-
-def _plain(message: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The message with its words as one text. Raises DataError for one that has more than words."""
-    if any(part["type"] != "text" for part in message["content"]):
-        raise DataError(f"the model's chat template takes no pictures in the {message['role']} turn")
-    return {**message, "content": "".join(part["text"] for part in message["content"])}
-
-
-def _split(part: dict[str, Any]) -> list[dict[str, Any]]:
-    return parts(part["text"]) if part["type"] == "text" else [part]
-
-
-def text_of(messages: Sequence[Mapping[str, Any]]) -> str:
-    """The text of one assistant turn. Raises DataError when there is not exactly one message."""
-    if len(messages) != 1:
-        raise DataError(
-            f"a completion must be one assistant message, not {len(messages)}; put earlier turns in the prompt"
-        )
-    content = messages[0]["content"]
-    return content if isinstance(content, str) else "".join(part.get("text") or "" for part in content)

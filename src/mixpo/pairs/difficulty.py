@@ -98,6 +98,7 @@ def rows(
                 {"frames": paths[one.start : one.start + one.frames], "fps": one.fps} for one in question.videos
             ],
             "answer": question.answer,
+            "accepted": list(question.accepted),
             "kind": question.kind,
             "choices": list(question.choices),
             "pass_rate": round(rate.value, 6),

@@ -25,7 +25,7 @@ from mixpo.questions.numbering import AnswerIndex, Numbering
 from mixpo.questions.options import Options, answers_of, in_columns, misnamed, number_among, only, options_of, quoted
 from mixpo.questions.source import Item, left_out
 from mixpo.questions.videos import shown_of, videos_in
-from mixpo.records import AnswerKind, Dropped, DropReason, Question
+from mixpo.records import LISTS, AnswerKind, Dropped, DropReason, Question
 from mixpo.tables import BadLine
 from mixpo.values import line, parsed, plain, short, whole
 from mixpo.videos import FramesConfig
@@ -54,7 +54,8 @@ NAMES: dict[str, tuple[str, ...]] = {
     "choices": ("choices", "options"),
 }
 """What data sets call a field besides its own name: the first that a row has is taken."""
-LISTS = (AnswerKind.LIST, AnswerKind.SET)
+EMPTY = ("text", "system", "turns", "images")
+"""Fields that an empty text or list does not fill: that is how tables and LLaVA's rows say that there is none."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -123,6 +124,8 @@ def item(row: Any, number: int, where: str, options: ReadOptions) -> Item | Drop
         return left_out(where, DropReason.UNSUPPORTED, str(error))
     except BadRow as error:
         return left_out(where, DropReason.BAD_ROW, str(error))
+    except RecursionError:
+        return left_out(where, DropReason.BAD_ROW, "a value is nested too deeply")
     except ImageError as error:
         return left_out(where, DropReason.BAD_IMAGE, str(error))
     return Item(question=question, pictures=pictures)
@@ -180,7 +183,9 @@ def _column(
 ) -> tuple[str | None, Any]:
     """The column that holds a field of the question, and its value; None, None where none does."""
     columns = (fields[name],) if name in fields else ids if name == "id" else NAMES.get(name, (name,))
-    column = next((column for column in columns if not _is_missing(row.get(column))), None)
+    nothing: tuple[Any, ...] = ("", []) if name in EMPTY else ()
+    found = (column for column in columns if not _is_missing(row.get(column)))
+    column = next((column for column in found if all(row[column] != value for value in nothing)), None)
     return column, None if column is None else row[column]
 
 
@@ -215,7 +220,10 @@ def _asked(values: dict[str, Any], rest: dict[str, Any]) -> Conversation:
         asked = Conversation(text=_text("text", given))
     if (before := values.pop("turns", None)) is not None:
         asked = replace(asked, turns=(*history(before), *asked.turns))
-    return replace(asked, system=_text("system", values.pop("system", None) or asked.system))
+    system = _text("system", values.pop("system", None) or asked.system)
+    if asked.system.strip() not in ("", system):
+        raise BadRow("there are two system prompts: the column's, and another in the conversation")
+    return replace(asked, system=system)
 
 
 def _answered(values: dict[str, Any], where: str, options: ReadOptions) -> dict[str, Any]:

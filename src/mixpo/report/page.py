@@ -141,7 +141,7 @@ def _card(shown: GalleryPair, pictures: PagePictures) -> Card:
     return Card(
         id=pair.id,
         said=spoken(pair.prompt, pair.system, pair.turns),
-        truth=_short((question.answer if question else None) or "", 200),
+        truth=_short(" or ".join((question.answer, *question.accepted)) if question and question.answer else "", 200),
         origin=str(pair.origin),
         meaning=ORIGINS[pair.origin],
         pictures=[

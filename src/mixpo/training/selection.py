@@ -8,7 +8,8 @@ from typing import Any, TypeVar
 from mixpo.batches.encode import Encoder, ReservedToken, completion_of
 from mixpo.errors import DataError, ImageError
 from mixpo.images import ImageRoots
-from mixpo.models.chat import REFUSALS
+from mixpo.messages import PICTURE
+from mixpo.models.chat import REFUSALS, Chat
 from mixpo.records import Dropped, DropReason
 from mixpo.training.rows import RowDataset, columns
 from mixpo.videos import videos_among
@@ -34,7 +35,7 @@ def usable(records: Iterable[Any], encoder: Encoder, roots: ImageRoots, step: st
                 encoder.completion_ids(*completion)
             reason = DropReason.UNSUPPORTED
             for image in set(record.images) - sound:
-                _try_size(roots.open(image), image, encoder.chat.processor, sizes)
+                _try_size(roots.open(image), image, encoder.chat, sizes)
                 sound.add(image)
             if not record.videos:
                 _try_prompt(record, encoder, roots, tried)
@@ -66,11 +67,11 @@ def _try_videos(row: Any, encoder: Encoder) -> None:
         raise ImageError(f"the model's processor refuses the video: {error}") from error
 
 
-def _try_size(image: Any, name: str, processor: Any, sizes: set[tuple[int, int]]) -> None:
+def _try_size(image: Any, name: str, chat: Chat, sizes: set[tuple[int, int]]) -> None:
     """Raises ImageError when the processor does not take an image of this size, which is what refusals depend on."""
-    if image.size not in sizes and hasattr(processor, "image_processor"):
+    if image.size not in sizes and hasattr(chat.processor, "image_processor"):
         try:
-            processor.image_processor(images=[image])
+            chat.processor.image_processor(images=chat.pictures([image]))
         except REFUSALS as error:
             raise ImageError(f"{name}: the model's processor refuses the image: {error}") from error
     sizes.add(image.size)
@@ -79,18 +80,20 @@ def _try_size(image: Any, name: str, processor: Any, sizes: set[tuple[int, int]]
 def _try_prompt(record: Any, encoder: Encoder, roots: ImageRoots, tried: set[Any]) -> None:
     """Raises DataError for a prompt that the model does not take, as it would in the middle of a training.
 
-    Processors refuse by the number of images, chat templates by what is said. Prompts without images, and the first
-    with each number of them, are encoded as a whole; of others with a system prompt or several turns the text is made.
+    Processors refuse by the number of images that the text has places for, chat templates by what is said. Prompts
+    without images, and the first with each number of them in each turn, are encoded as a whole; of others with a system
+    prompt or several turns the text is made.
     """
     images = len(record.images)
     said = (record.prompt, record.system, record.turns, images)
     if said in tried:
         return
-    if not images or images not in tried:
+    places = (images, bool(record.system), *(turn.text.count(PICTURE) for turn in record.turns))
+    if not images or places not in tried:
         encoder.prompt(RowDataset([record], roots)[0])
     elif record.system or record.turns:
         encoder.chat.render(columns(record)["prompt"], images)
-    tried |= {said, images}
+    tried |= {said, places}
 
 
 def at_most(records: Sequence[T], most: int | None, seed: int) -> list[T]:

@@ -20,7 +20,7 @@ from mixpo.errors import DataError, UserError
 from mixpo.ids import Ids
 from mixpo.json_lines import from_json, from_row, to_json
 from mixpo.progress import say, track
-from mixpo.records import Dropped, DropReason, Question, Response, Verdict
+from mixpo.records import LISTS, Dropped, DropReason, Question, Response, Verdict
 from mixpo.tables import BadLine, Row, rows
 from mixpo.text_files import write_text
 from mixpo.verdicts.parallel import in_parallel
@@ -32,6 +32,7 @@ NAMES: dict[type, dict[str, tuple[str, ...]]] = {
         "id": ("id", "question_id", "qid", "pid", "index"),
         "text": ("text", "question", "query", "prompt", "problem"),
         "answer": ("answer", "label", "ground_truth", "gt", "solution", "target"),
+        "accepted": ("accepted",),
         "kind": ("kind", "answer_kind"),
         "choices": ("choices", "options"),
         "precision": ("precision",),
@@ -48,8 +49,8 @@ NAMES: dict[type, dict[str, tuple[str, ...]]] = {
 }
 """A record's fields, and the names that files give them: the first that a row has is taken."""
 IGNORED = frozenset(
-    "prompt style token_ids prompt_tokens completion_tokens logp images videos system turns domain category "
-    "meta".split()
+    "prompt system turns style token_ids canonical prompt_tokens completion_tokens logp "
+    "images videos domain category meta".split()
 )
 """Fields of our own records that judging does not need: not worth a word."""
 
@@ -170,6 +171,9 @@ def _fields(record_type: type, row: dict[str, Any], name: str, path: Path, readi
             continue
         taken.add(column)
         found[own] = _plain(own, row[column])
+    if isinstance(answers := found.get("answer"), list):
+        several = answers if found.get("kind") not in LISTS else [", ".join(answers)]
+        found |= {"answer": several[0], "accepted": [*several[1:], *found.get("accepted", ())]}
     unused = {column for column in row if row[column] is not None} - taken - IGNORED
     if unused:
         reading.unused.setdefault(path.name, set()).update(unused)
@@ -189,8 +193,13 @@ def _plain(own: str, value: Any) -> Any:
         return "yes" if value else "no"
     if own in ("id", "question_id", "answer") and isinstance(value, int | float):
         return str(value)
-    if own == "answer" and isinstance(value, list) and all(isinstance(item, str | int | float) for item in value):
-        return ", ".join(map(str, value))
+    if (
+        own == "answer"
+        and isinstance(value, list)
+        and value
+        and all(isinstance(one, str | int | float) for one in value)
+    ):
+        return [_plain(own, x) for x in value]
     if own in ("sample", "precision") and isinstance(value, float | str):
         # A table with gaps writes whole numbers as 2.0, one that was text as "2".
         whole = re.fullmatch(r"\s*([+-]?\d+)(?:\.0*)?\s*", str(value), re.ASCII)

@@ -7,6 +7,7 @@ written differs from family to family (`replace_ref`, `replace_bbox` of ms-swift
 Coordinates are thousandths of the image's width and height, as most families have them.
 """
 
+import math
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from enum import StrEnum
@@ -64,13 +65,15 @@ class Ground:
         return [_replaced(message, lambda mark: next(entries[mark[0]], mark[0])) for message in messages]
 
     def _refs(self, objects: Mapping[str, Any]) -> Iterator[str]:
-        for ref in objects.get("ref") or []:
-            yield FORMS[self.form][0].replace("{ref}", str(ref))
+        for ref in _listed(objects, "ref"):
+            if not isinstance(ref, str):
+                raise BadRow(f"a ref is a text, not {short(ref)}")
+            yield FORMS[self.form][0].replace("{ref}", ref)
 
     def _boxes(self, objects: Mapping[str, Any], images: Sequence[Any]) -> Iterator[str]:
-        which = objects.get("image_id") or []
-        for number, box in enumerate(objects.get("bbox") or []):
-            if not isinstance(box, list) or len(box) not in (2, 4) or not all(isinstance(x, int | float) for x in box):
+        which = _listed(objects, "image_id")
+        for number, box in enumerate(_listed(objects, "bbox")):
+            if not isinstance(box, list) or len(box) not in (2, 4) or not all(map(_is_number, box)):
                 raise BadRow(f"a bbox is a list of 2 or 4 numbers, not {short(box)}")
             if len(box) == 4:
                 box = [min(box[0], box[2]), min(box[1], box[3]), max(box[0], box[2]), max(box[1], box[3])]
@@ -87,6 +90,17 @@ class Ground:
             whole = [round(value / scale[place % 2] * 1000) for place, value in enumerate(box)]
             points = ",".join(f"({x},{y})" for x, y in zip(whole[::2], whole[1::2], strict=True))
             yield FORMS[self.form][1].replace("{points}", points).replace("{box}", str(whole))
+
+
+def _listed(objects: Mapping[str, Any], name: str) -> list[Any]:
+    given = objects.get(name)
+    if given is None or isinstance(given, list):
+        return given or []
+    raise BadRow(f"{name} of objects must be a list, not {short(given)}")
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and math.isfinite(value)
 
 
 def _texts(message: Mapping[str, Any]) -> list[str]:

@@ -16,10 +16,10 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from mixpo.conversations import Conversation, conversation, history
+from mixpo.conversations import Conversation, conversation, history, written
 from mixpo.errors import BadRow, DataError, Unsupported
 from mixpo.pairs.formats.export_pictures import ExportPictures
-from mixpo.pairs.formats.places import listed_images
+from mixpo.pairs.formats.places import images_in
 from mixpo.pairs.formats.row import (
     Content,
     Entry,
@@ -35,7 +35,7 @@ from mixpo.progress import say
 from mixpo.records import Dropped, PreferencePair, Role
 from mixpo.registry import chosen as chosen_name
 from mixpo.tables import ENDINGS, Row, ending, rows, write_jsonl
-from mixpo.values import short, whole
+from mixpo.values import parsed, short, whole
 
 FILE = "mixpo_pairs.jsonl"
 """LLaMA-Factory reads .json and .jsonl alike, through `datasets`."""
@@ -155,6 +155,7 @@ def contents(row: Mapping[str, Any], entry: Declared | None = None) -> Iterator[
     if entry and _of(row, columns, asked_in[0]) is None:  # it is written in the other way, and cannot be misread
         entry, columns, asked_in = None, USUAL, ("messages", "prompt")
     if entry:
+        refuse_more({name: _of(row, columns, name) for name in ("videos", "audios", "tools")})
         _note_unread(row, entry)
     values = {name: _of(row, columns, name) for name in USUAL}
     tags = entry.tags if entry else None
@@ -172,7 +173,7 @@ def contents(row: Mapping[str, Any], entry: Declared | None = None) -> Iterator[
         raise BadRow(f"system must be text, not {short(system)}")
     asked = replace(asked, system=system, turns=turns)
     answers = [_answer(name, values[name], tags) for name in ("chosen", "rejected")]
-    images = asked.images(listed_images(values["images"]))
+    images = asked.images(images_in(row, columns.get("images", ())))
     yield Content(asked=asked, chosen=answers[0], rejected=answers[1], images=images)
 
 
@@ -191,9 +192,8 @@ def _note_unread(row: Mapping[str, Any], entry: Declared) -> None:
 
 def _turns(given: Any, tags: Mapping[str, str | None] | None) -> Any:
     """The turns with the names that `tags` declares made usual ones."""
-    if tags is None or not isinstance(given, list):
-        return given
-    return [_turn(turn, tags) for turn in given]
+    found = parsed(given)
+    return given if tags is None or not isinstance(found, list) else [_turn(turn, tags) for turn in found]
 
 
 def _turn(turn: Any, tags: Mapping[str, str | None]) -> dict[str, Any]:
@@ -208,6 +208,7 @@ def _turn(turn: Any, tags: Mapping[str, str | None]) -> dict[str, Any]:
 
 def _answer(name: str, given: Any, tags: Mapping[str, str | None] | None) -> Any:
     """The text of an answer: a turn of the assistant, or a text."""
+    given = written(given)
     if not isinstance(given, Mapping):
         return given
     reply = conversation([{"role": "user", "content": ""}, _turn(given, tags) if tags else given]).reply

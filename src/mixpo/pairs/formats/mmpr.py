@@ -20,7 +20,7 @@ from mixpo.errors import BadRow, DataError, Unsupported
 from mixpo.messages import IMAGE, PICTURE, count
 from mixpo.pairs.formats.export_pictures import ExportPictures
 from mixpo.pairs.formats.places import IMAGES, listed_images
-from mixpo.pairs.formats.row import Content, Entry, PairSource, drawn, own_fields
+from mixpo.pairs.formats.row import ONE_QUESTION, Content, Entry, PairSource, drawn, own_fields, refuse_beside
 from mixpo.records import Dropped, PreferencePair
 from mixpo.tables import Row, rows, write_jsonl
 from mixpo.values import short
@@ -132,6 +132,7 @@ def contents(row: Mapping[str, Any]) -> Iterator[Content]:
     """What a row says. Raises BadRow or Unsupported."""
     if row.get("video") and not row.get("image"):
         raise Unsupported("a video: a pair has images only")
+    refuse_beside(row, (*ONE_QUESTION, "tools"))
     asked, images = row.get("question"), row.get("image")
     if not isinstance(asked, str):
         raise BadRow(f"question must be text, not {short(asked)}")

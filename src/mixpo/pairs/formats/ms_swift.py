@@ -14,13 +14,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from mixpo.conversations import ROLES, Conversation, conversation
+from mixpo.conversations import ROLES, Conversation, conversation, written
 from mixpo.errors import BadRow, Unsupported
 from mixpo.messages import IMAGE
 from mixpo.pairs.formats.export_pictures import ExportPictures
 from mixpo.pairs.formats.grounding import Ground
-from mixpo.pairs.formats.places import listed_images, same_images
-from mixpo.pairs.formats.row import Content, alpaca, marked, own_fields, refuse_marks, refuse_more
+from mixpo.pairs.formats.places import images_in, listed_images, same_images
+from mixpo.pairs.formats.row import Content, alpaca, is_own, marked, own_fields, refuse_marks, refuse_more
 from mixpo.records import PreferencePair, Role
 from mixpo.tables import write_jsonl
 from mixpo.values import parsed, short
@@ -60,7 +60,7 @@ def contents(row: Mapping[str, Any], ground: Ground | None = None) -> Iterator[C
     """What a row says; `ground` fills marks of grounding in. Raises BadRow or Unsupported."""
     ground = ground or Ground()
     refuse_more(row)
-    given = listed_images(row["images"] if row.get("images") is not None else row.get("image"))
+    given = images_in(row)
     if (other := row.get("rejected_images")) not in (None, []) and not same_images(listed_images(other), given):
         raise Unsupported("chosen and rejected have different images")
     prompt, answer = _parted(_messages(row))
@@ -107,7 +107,8 @@ def _messages(row: Mapping[str, Any]) -> list[Mapping[str, Any]]:
         found = _in_columns(row)
     if not isinstance(found, list) or not all(isinstance(message, Mapping) for message in found):
         raise BadRow(f"messages must be a list of turns, not {short(found)}")
-    turns = [turn for message in found for turn in _spoken(message)]
+    said = ({key: value for key, value in message.items() if value is not None} for message in found)
+    turns = [turn for message in said for turn in _spoken(message)]
     system = next((row[name] for name in SYSTEM if row.get(name)), None)
     if system is not None and not (turns and _role(turns[0]) == "system"):
         turns.insert(0, {"role": "system", "content": system})
@@ -178,6 +179,7 @@ def _parted(turns: list[Mapping[str, Any]]) -> tuple[list[Mapping[str, Any]], li
 def _rejected(row: Mapping[str, Any], prompt: list[Any]) -> list[tuple[list[Any], list[Any]]]:
     """The prompt and the answer of each rejected one."""
     given = row.get("rejected_response")
+    given = given if is_own(row) else written(given)
     if given is None or given == []:
         if row.get("rejected_messages") is None:
             raise BadRow("there is neither rejected_response nor rejected_messages")

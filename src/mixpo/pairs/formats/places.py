@@ -1,7 +1,7 @@
 """Where the images lie that a preference file's rows name or carry, and how many of them are there."""
 
 import io
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -13,6 +13,8 @@ from mixpo.progress import say
 
 IMAGES = "images"
 """The folder of an export's images; `images/<root name>/<path>` is the record's image `<root name>/<path>`."""
+NOTHING = {"bytes": None, "path": None}
+"""What a table has in an image's place where there is none."""
 LOST = 20
 """So many images that are not there, and none that is: their paths start at another folder."""
 
@@ -114,6 +116,12 @@ def same_images(one: Sequence[Any], other: Sequence[Any]) -> bool:
     return [content(entry) if entry is not None else None for entry in one] == [
         content(entry) if entry is not None else None for entry in other
     ]
+
+
+def images_in(row: Mapping[str, Any], names: Iterable[str] = ("images", "image")) -> list[Any]:
+    """The images of a row, in the first of the columns that has some."""
+    given = [row[name] for name in names if row.get(name) not in (None, "", [], {})]
+    return listed_images(next((each for each in given if each != NOTHING), given[0] if given else None))
 
 
 def listed_images(given: Any) -> list[Any]:

@@ -27,6 +27,10 @@ RARE = ("chosen_ended", "chosen_token_ids", "rejected_token_ids")
 STEP = "import"
 
 
+ONE_QUESTION = ("images", "system", "history", "messages", "conversations")
+"""Columns of other formats, which a row of one question and its `image` has no place for."""
+
+
 class Left(BadRow):
     """Pairs that are left out for a reason of their own."""
 
@@ -112,6 +116,8 @@ class PairSource:
             asked = content.asked.with_pictures(
                 len(images), content.after, mark=IMAGE if own else None, keep=own and row.get("in_place") is True
             )
+            if not own and not images and not asked.text.strip():
+                raise Left(DropReason.EMPTY, "the prompt is empty")
             for name in ("chosen", "rejected"):
                 value = getattr(content, name)
                 if not isinstance(value, str):
@@ -126,8 +132,9 @@ class PairSource:
                 prompt=asked.text, system=asked.system, turns=asked.turns, chosen=content.chosen,
                 rejected=content.rejected, images=images, **fields,
             )  # fmt: skip
-            to_json(pair).encode()
-            return Entry(pair=pair, answers=_answers(row), pictures=pictures)
+            answers = _answers(row)
+            "".join([to_json(pair), *answers]).encode()
+            return Entry(pair=pair, answers=answers, pictures=pictures)
         except UnicodeEncodeError:
             error: Exception = BadRow("a text is not valid Unicode (half a surrogate pair)")
         except (BadRow, ImageError) as found:
@@ -206,6 +213,12 @@ def refuse_more(row: Mapping[str, Any]) -> None:
     ):
         if any(parsed(row.get(name)) not in (None, "", [], {}) for name in names):
             raise Unsupported(what)
+
+
+def refuse_beside(row: Mapping[str, Any], names: Sequence[str]) -> None:
+    """Raises Unsupported for a row that has what its format does not read, and that would make another prompt."""
+    if name := next((name for name in names if parsed(row.get(name)) not in (None, "", [], {})), None):
+        raise Unsupported(f"its column {name}, which the format does not have")
 
 
 def is_own(row: Mapping[str, Any]) -> bool:

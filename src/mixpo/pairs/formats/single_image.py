@@ -18,8 +18,8 @@ from mixpo.conversations import Conversation
 from mixpo.errors import BadRow, Unsupported
 from mixpo.messages import IMAGE, PICTURE
 from mixpo.pairs.formats.export_pictures import ExportPictures
-from mixpo.pairs.formats.places import listed_images
-from mixpo.pairs.formats.row import Content, own_fields, refuse_marks, refuse_more
+from mixpo.pairs.formats.places import images_in
+from mixpo.pairs.formats.row import ONE_QUESTION, Content, own_fields, refuse_beside, refuse_marks, refuse_more
 from mixpo.pairs.formats.trl import TEXT, own_columns, own_features
 from mixpo.records import PreferencePair
 from mixpo.tables import write_parquet
@@ -74,6 +74,7 @@ class SingleImage:
     def contents(self, row: Mapping[str, Any]) -> Iterator[Content]:
         """What a row says. Raises BadRow or Unsupported."""
         refuse_more(row)
+        refuse_beside(row, ONE_QUESTION)
         said = row
         if row.get("text") is not None and row.get("question") is None:
             said = parsed(row["text"])
@@ -81,8 +82,7 @@ class SingleImage:
                 raise BadRow(f"text must be JSON of question, chosen and rejected, not {short(row['text'])}")
         if not isinstance(said.get("question"), str):
             raise BadRow(f"question must be text, not {short(said.get('question'))}")
-        image = row.get("image") if row.get("image") is not None else row.get("image_path")
         yield Content(
             asked=Conversation(text=said["question"]), chosen=said.get("chosen"), rejected=said.get("rejected"),
-            images=listed_images(image), after="\n",
+            images=images_in(row, ("image", "image_path")), after="\n",
         )  # fmt: skip

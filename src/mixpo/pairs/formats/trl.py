@@ -13,12 +13,12 @@ from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
-from mixpo.conversations import Conversation, conversation
+from mixpo.conversations import Conversation, conversation, written
 from mixpo.errors import BadRow, Unsupported
 from mixpo.messages import PICTURE
 from mixpo.pairs.formats.export_pictures import ExportPictures
-from mixpo.pairs.formats.places import listed_images
-from mixpo.pairs.formats.row import Content, Left, own_fields, refuse_more
+from mixpo.pairs.formats.places import images_in
+from mixpo.pairs.formats.row import Content, Left, own_fields, refuse_beside, refuse_more
 from mixpo.records import DropReason, PreferencePair, Role, Turn
 from mixpo.tables import write_parquet
 from mixpo.values import short
@@ -26,6 +26,8 @@ from mixpo.values import short
 FILE = "train.parquet"
 TEXT = {"dtype": "string", "_type": "Value"}
 TOKENS = ("chosen_token_ids", "rejected_token_ids")
+ASKED = ("question", "instruction", "query", "input", "problem", "messages", "conversations")
+"""Columns that say that a prompt is not to be found in what two answers begin with alike."""
 WRITTEN_OUT = re.compile(r"\n\nHuman:.*\n\nAssistant:", re.DOTALL)
 """A dialogue in one text, as Anthropic's HH-RLHF has it."""
 
@@ -96,14 +98,16 @@ def own_features() -> dict[str, Any]:
 def contents(row: Mapping[str, Any]) -> Iterator[Content]:
     """What a row says. Raises BadRow or Unsupported."""
     refuse_more(row)
-    chosen, rejected = row.get("chosen"), row.get("rejected")
+    refuse_beside(row, ("system", "history"))
+    prompt, chosen, rejected = (written(row.get(name)) for name in ("prompt", "chosen", "rejected"))
     if chosen is None or rejected is None:
         raise BadRow(f"there is no {'chosen' if chosen is None else 'rejected'}, of which a pair has one")
     if type(chosen) is not type(rejected):
         raise BadRow("chosen and rejected must both be texts, or lists of messages")
-    given = listed_images(row["images"] if row.get("images") is not None else row.get("image"))
-    prompt = row.get("prompt")
+    given = images_in(row)
     if isinstance(chosen, str):
+        if prompt is None:
+            refuse_beside(row, ASKED)
         asked, chosen, rejected = _texts(prompt, chosen, rejected)
         yield Content(asked=asked, chosen=chosen, rejected=rejected, images=asked.images(given), marks=False)
         return

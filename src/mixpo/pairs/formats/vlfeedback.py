@@ -15,17 +15,17 @@ from typing import Any
 
 from mixpo.conversations import Conversation
 from mixpo.errors import BadRow
-from mixpo.pairs.formats.places import listed_images
-from mixpo.pairs.formats.row import Content, Left
+from mixpo.pairs.formats.places import images_in
+from mixpo.pairs.formats.row import ONE_QUESTION, Content, Left, refuse_beside
 from mixpo.records import DropReason
 from mixpo.values import parsed, short
 
 
 def contents(row: Mapping[str, Any]) -> Iterator[Content | BadRow]:
-    """The pairs of a row. Raises BadRow."""
+    """The pairs of a row. Raises BadRow or Unsupported."""
     if not isinstance(row.get("prompt"), str):
         raise BadRow(f"prompt must be text, not {short(row.get('prompt'))}")
-    image = row.get("image") if row.get("image") is not None else row.get("img_path")
+    refuse_beside(row, ONE_QUESTION)
     asked = Conversation(text=row["prompt"].strip())
     responses = _responses(row.get("completions"))
     scores = [_score(response.get("annotations")) for response in responses]
@@ -40,7 +40,7 @@ def contents(row: Mapping[str, Any]) -> Iterator[Content | BadRow]:
             good, bad = (first, second) if one > other else (second, first)
             yield Content(
                 asked=asked, chosen=responses[good].get("response"), rejected=responses[bad].get("response"),
-                images=listed_images(image), after="\n", part=f"/{good}>{bad}",
+                images=images_in(row, ("image", "img_path")), after="\n", part=f"/{good}>{bad}",
             )  # fmt: skip
     if ties:
         yield Left(DropReason.UNDECIDED, "two responses are rated the same", ties, "/tied")

@@ -1,0 +1,80 @@
+"""Messages in the ways that rows for training have them, as lists of parts; and the text of one completion."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from mixpo.errors import DataError
+from mixpo.messages import PICTURE, parts, placed, text_part
+
+
+def as_messages(
+    given: str | Sequence[Mapping[str, Any]], role: str = "user", images: int = 0, videos: int = 0
+) -> list[dict[str, Any]]:
+    """Messages whose contents are lists of parts; a text is one message of `role`.
+
+    Images that no part names stand where the user's texts have marks for them (`mixpo.messages.placed`), else first in
+    the first user turn. Raises DataError when parts or marks name another number of images, or parts of videos, than
+    there are.
+    """
+    given = [{"role": role, "content": given}] if isinstance(given, str) else given
+    messages: list[dict[str, Any]] = []
+    for message in given:
+        content = message["content"]
+        if content is None:
+            raise DataError(f"the prompt's {message['role']} message has no content")
+        found = [{"type": "text", "text": content}] if isinstance(content, str) else content
+        # `datasets` fills the keys that a part does not have with None.
+        found = [{key: value for key, value in part.items() if value is not None} for part in found]
+        if strange := [part for part in found if part.get("type") not in ("image", "video", "text")]:
+            raise DataError(f"the prompt has a part that is none of `image`, `video` and `text`: {strange[0]}")
+        found = [{"text": "", **part} if part["type"] == "text" else part for part in found]
+        messages.append({"role": message["role"], "content": found})
+    named, filmed = (
+        sum(part["type"] == kind for message in messages for part in message["content"]) for kind in ("image", "video")
+    )
+    if filmed != videos:
+        raise DataError(f"the prompt names {filmed} videos and the row has {videos}; they must be equal")
+    if named == 0 and images:
+        _place(messages, images)
+    elif named != images:
+        raise DataError(f"the prompt names {named} images and the row has {images}; they must be equal")
+    for part in (part for message in messages for part in message["content"] if part["type"] == "text"):
+        part["text"] = text_part(part["text"])["text"]
+    return messages
+
+
+def _place(messages: list[dict[str, Any]], images: int) -> None:
+    """Puts a part for each image where the users' texts have marks for them, else first in the first user turn."""
+    users = [message for message in messages if message["role"] == "user"]
+    if not users:
+        roles = ", ".join(str(message["role"]) for message in messages)
+        raise DataError(f"the prompt has images and no message of role 'user' (roles: {roles}); rename the roles")
+    texts = [part for message in users for part in message["content"] if part["type"] == "text"]
+    for part, text in zip(texts, placed([part.get("text") or "" for part in texts], images), strict=True):
+        part["text"] = text
+    if any(PICTURE in part["text"] for part in texts):
+        for message in users:
+            message["content"] = [new for part in message["content"] for new in _split(part)]
+    else:
+        users[0]["content"] = [{"type": "image"}] * images + users[0]["content"]
+
+
+def plain(message: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The message with its words as one text. Raises DataError for one that has more than words."""
+    if any(part["type"] != "text" for part in message["content"]):
+        raise DataError(f"the model's chat template takes no pictures in the {message['role']} turn")
+    return {**message, "content": "".join(part["text"] for part in message["content"])}
+
+
+def _split(part: dict[str, Any]) -> list[dict[str, Any]]:
+    return parts(part["text"]) if part["type"] == "text" else [part]
+
+
+def text_of(messages: Sequence[Mapping[str, Any]]) -> str:
+    """The text of one assistant turn. Raises DataError when there is not exactly one message."""
+    if len(messages) != 1:
+        raise DataError(
+            f"a completion must be one assistant message, not {len(messages)}; put earlier turns in the prompt"
+        )
+    content = messages[0]["content"]
+    return content if isinstance(content, str) else "".join(part.get("text") or "" for part in content)
