@@ -203,3 +203,10 @@ def test_where_no_pictures_are_looked_for_videos_are_not_either(tmp_path, write_
     path = write_lines(tmp_path / "q.jsonl", [{"text": "Where is <video>?", "video": "no.mp4", "answer": "3"}])
     (item,) = load(FileConfig(path=str(path)), "mine", 0, pictures=False)
     assert (item.question.text, item.question.images, item.question.videos) == ("Where is <video>?", (), ())
+
+
+@pytest.mark.parametrize("nothing", ["", [], None])
+def test_an_empty_video_beside_a_picture_is_none(read, nothing):
+    """Rows of data sets that have both kinds say so which one it is."""
+    (found,) = read({"image": "b.png", "video": nothing})
+    assert (len(found.question.images), found.question.videos) == (1, ())
