@@ -1,5 +1,6 @@
 """Rows with videos: every form in which they are written, what is stored of them, and what is left out."""
 
+import base64
 import io
 import json
 
@@ -55,6 +56,8 @@ FOUR = (Video(start=0, frames=4, fps=2.0),)
         ({"video_path": "a.gif"}, FOUR),
         ({"videos": json.dumps(["a.gif"])}, FOUR),
         ({"video": {"path": "a.gif", "bytes": None}}, FOUR),
+        ({"video": {"bytes": base64.b64encode(gif()).decode()}}, FOUR),
+        ({"video": {"bytes": list(gif()), "path": "gone.gif"}}, FOUR),
         ({"video": {"video": "a.gif", "fps": 1}}, (Video(start=0, frames=2, fps=1.0),)),
         ({"videos": ["a.gif", "a.gif"]}, (*FOUR, Video(start=4, frames=4, fps=2.0))),
         ({"video": F}, (Video(start=0, frames=6, fps=2.0),)),
