@@ -104,11 +104,11 @@ def test_a_record_is_opened_with_its_videos(tmp_path):
         opened(["a/4.png", "a/5.png"], (Video(start=0, frames=2, fps=1.0),), roots)
 
 
-def film(path, frames=30, rate=10, codec="mpeg4"):
-    """A film of so many frames, ever brighter."""
+def film(path, frames=30, rate=10, codec="mpeg4", options=None):
+    """A film of so many frames, ever brighter; each twelfth can be seen without the ones before it."""
     av = pytest.importorskip("av")
-    with av.open(str(path), "w") as out:
-        stream = out.add_stream(codec, rate=rate)
+    with av.open(str(path), "w", options=options or {}) as out:
+        stream = out.add_stream(codec, rate=rate, options={"sc_threshold": "1000000000"})
         stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
         for image in greys(frames, (64, 48)):
             out.mux(stream.encode(av.VideoFrame.from_image(image)))
@@ -129,6 +129,30 @@ def test_a_film_is_read_by_pyav(tmp_path, ending, codec):
     few = frames_of(path, path.name, FramesConfig(max_frames=4))
     assert seen(few) == [0, 7, 15, 22]
     assert few.fps == pytest.approx(4 / 3, rel=1e-5)
+
+
+@pytest.mark.parametrize("ending", ["mp4", "mkv"])
+def test_a_torn_film_is_not_taken_for_a_shorter_one(tmp_path, ending):
+    """Its index or its header says how long it should be."""
+    path = film(tmp_path / f"a.{ending}", options={"movflags": "faststart"} if ending == "mp4" else {})
+    content = path.read_bytes()
+    with pytest.raises(ImageError, match=r"a: is torn: it ends after [01]\.\d of 3\.0 seconds"):
+        frames_of(content[: len(content) // 2], "a", FramesConfig())
+
+
+def test_of_a_film_cut_without_encoding_only_what_is_shown_counts(tmp_path):
+    """Such a file begins with the key frame before the cut, and says from when on it is shown."""
+    av = pytest.importorskip("av")
+    whole, cut = film(tmp_path / "whole.mp4"), tmp_path / "cut.mp4"
+    with av.open(str(whole)) as read, av.open(str(cut), "w") as out:
+        stream = out.add_stream_from_template(read.streams.video[0])
+        for packet in read.demux(video=0):
+            if packet.dts is not None:
+                before = round(2 / packet.time_base)
+                packet.pts, packet.dts, packet.stream = packet.pts - before, packet.dts - before, stream
+                out.mux(packet)
+    frames = frames_of(cut, cut.name, FramesConfig())
+    assert (seen(frames), frames.fps) == ([20, 25], 2.0)
 
 
 def test_no_list_of_other_files_is_followed(tmp_path):

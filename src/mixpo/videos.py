@@ -24,6 +24,8 @@ LEAST = 2
 """Frames of a video that is shorter than a frame's time: models look at two at once (Qwen-VL)."""
 CONTAINERS = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpeg,mpegts,ogg,flv,asf"
 """Files that hold their pictures themselves: FFmpeg's other formats are lists of further files and addresses."""
+EXACT = ("mov", "matroska")
+"""Of these, those that say how long they are; the others' length is guessed from their size."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -179,15 +181,23 @@ def _span(file: Any) -> tuple[float, float]:
         raise ImageError("has no video in it")
     stream = file.streams.video[0]
     _check(stream.codec_context.width, stream.codec_context.height)
-    base = float(stream.time_base)
     usual = 1 / float(stream.average_rate) if stream.average_rate else 0.0
     shown = []
-    for packet in file.demux(stream):
+    there = 0.0
+    for packet in file.demux():
         begin = packet.pts if packet.pts is not None else packet.dts
-        if begin is not None:
-            shown.append((begin * base, begin * base + (packet.duration * base if packet.duration else usual)))
+        if begin is None:
+            continue
+        base = float(packet.time_base)
+        end = begin * base + (packet.duration * base if packet.duration else usual)
+        there = max(there, end)
+        if packet.stream.index == stream.index and not packet.is_discard:  # a cut file has what came before the cut
+            shown.append((begin * base, end))
     if not shown:
         raise ImageError("has no frames")
+    said = (file.duration or 0) / 1e6 if file.format.name.startswith(EXACT) else 0.0
+    if there + max(1.0, said / 20) < said:
+        raise ImageError(f"is torn: it ends after {there:.1f} of {said:.1f} seconds")
     return min(begin for begin, _ in shown), max(end for _, end in shown)
 
 

@@ -30,6 +30,7 @@ def test_what_is_given_on_the_command_line():
     ("call", "message"),
     [
         (lambda: _benchmarks(["mathvistaa"], []), "'mathvistaa' is none of ai2d"),
+        (lambda: _benchmarks(["file"], []), "write file=PATH"),
         (lambda: _benchmarks(["pope"], ["crpe.limit=1"]), "FIELD=VALUE"),
         (lambda: _benchmarks(["pope"], ["limit"]), "FIELD=VALUE"),
         (lambda: _styles("direct,loud"), "'loud' is none of direct"),

@@ -1,5 +1,6 @@
 """Rows with videos: every form in which they are written, what is stored of them, and what is left out."""
 
+import base64
 import io
 import json
 
@@ -55,6 +56,8 @@ FOUR = (Video(start=0, frames=4, fps=2.0),)
         ({"video_path": "a.gif"}, FOUR),
         ({"videos": json.dumps(["a.gif"])}, FOUR),
         ({"video": {"path": "a.gif", "bytes": None}}, FOUR),
+        ({"video": {"bytes": base64.b64encode(gif()).decode()}}, FOUR),
+        ({"video": {"bytes": list(gif()), "path": "gone.gif"}}, FOUR),
         ({"video": {"video": "a.gif", "fps": 1}}, (Video(start=0, frames=2, fps=1.0),)),
         ({"videos": ["a.gif", "a.gif"]}, (*FOUR, Video(start=4, frames=4, fps=2.0))),
         ({"video": F}, (Video(start=0, frames=6, fps=2.0),)),
@@ -203,3 +206,10 @@ def test_where_no_pictures_are_looked_for_videos_are_not_either(tmp_path, write_
     path = write_lines(tmp_path / "q.jsonl", [{"text": "Where is <video>?", "video": "no.mp4", "answer": "3"}])
     (item,) = load(FileConfig(path=str(path)), "mine", 0, pictures=False)
     assert (item.question.text, item.question.images, item.question.videos) == ("Where is <video>?", (), ())
+
+
+@pytest.mark.parametrize("nothing", ["", [], None])
+def test_an_empty_video_beside_a_picture_is_none(read, nothing):
+    """Rows of data sets that have both kinds say so which one it is."""
+    (found,) = read({"image": "b.png", "video": nothing})
+    assert (len(found.question.images), found.question.videos) == (1, ())

@@ -59,6 +59,8 @@ def _benchmarks(benchmarks: Sequence[str], options: Sequence[str]) -> dict[str, 
     for text in benchmarks:
         name, equals, path = text.partition("=")
         known = name in source.BENCHMARKS
+        if name == "file" and not path:
+            raise RecipeError("--benchmark file: write file=PATH, the path of your questions")
         if not known and (not path or difflib.get_close_matches(name, source.BENCHMARKS, 1, ALIKE)):
             chosen(name, source.BENCHMARKS, "--benchmark")
         found[name] = {"loader": name if known else "file", **({"path": path} if equals else {})}

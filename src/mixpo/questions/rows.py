@@ -54,7 +54,7 @@ NAMES: dict[str, tuple[str, ...]] = {
     "choices": ("choices", "options"),
 }
 """What data sets call a field besides its own name: the first that a row has is taken."""
-EMPTY = ("text", "system", "turns", "images")
+EMPTY = ("text", "system", "turns", "images", "videos")
 """Fields that an empty text or list does not fill: that is how tables and LLaVA's rows say that there is none."""
 
 

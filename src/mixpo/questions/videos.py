@@ -62,12 +62,12 @@ def clip(given: Any, place: Place) -> Clip:
         config = config if fps is None else replace(config, fps=fps)
     if isinstance(given, list | tuple):
         return _evenly(Clip(list(given), config.fps), config.max_frames)
-    content, name = (given, "a video") if isinstance(given, bytes) else content_of(given)
+    content, name = content_of(given)
     if content is None and is_url(str(name)):
         if not place.fetch:
             raise ImageError(f"{name}: {NOT_FETCHED}")
         content = fetch(str(name))
-    found = frames_of(find(name, place)[0] if content is None else content, short(name), config)
+    found = frames_of(find(name, place)[0] if content is None else content, short(name or "a video"), config)
     return Clip(found.images, found.fps)
 
 
@@ -87,6 +87,8 @@ def _named(given: Mapping[str, Any]) -> tuple[Any, float | None]:
     if fps is not None and not 0 < fps < float("inf"):
         raise BadRow(f"the fps of a video must be above 0, not {short(rate)}")
     inner = given[key]
+    if key == "bytes":  # in JSON they are base64, or a list of numbers
+        return {"bytes": inner}, fps
     if isinstance(inner, Mapping):  # OpenAI's parts: {"video_url": {"url": …}}
         return inner.get("url"), fps
     return inner, fps
