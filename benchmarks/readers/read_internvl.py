@@ -1,6 +1,7 @@
 """InternVL: the data set class of its MPO training, out of a checkout's own files, in mixpo's environment.
 
-Its other files want DeepSpeed and TRL 0.10, so the class is taken out of its file; libraries of videos are stand-ins.
+This runs code of the checkout that the user names. Its other files want DeepSpeed and TRL 0.10, so the class is taken
+out of its file; libraries of videos are stand-ins.
 Where InternVL cannot read a row it takes another at random: here that is the row's error.
 """
 

@@ -98,9 +98,9 @@ def test_pairs_with_a_picture_that_a_model_wrote_are_left_out_of_training_with_t
     """A model would look for a picture at that place."""
     encoder = Encoder(family[1])
     token = encoder.tokenizer.decode([min(encoder.chat.image_tokens)])
-    drawn = (*encoder.completions.encode("red"), min(encoder.chat.image_tokens))
-    assert not encoder.completions.gives_back(drawn, encoder.completions.decode(drawn))
-    texts = {"chosen": "red", "rejected": encoder.completions.decode(drawn)}
+    drawn = (*encoder.chat.completions.encode("red"), min(encoder.chat.image_tokens))
+    assert not encoder.chat.completions.gives_back(drawn, encoder.chat.completions.decode(drawn))
+    texts = {"chosen": "red", "rejected": encoder.chat.completions.decode(drawn)}
     pair = replace(next(iter(run.pairs("pair"))), **texts, chosen_token_ids=(), rejected_token_ids=drawn)
     dropped = []
     assert usable([pair], encoder, ImageRoots.load(run.image_roots_file("questions")), "train", dropped) == []

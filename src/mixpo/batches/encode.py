@@ -11,7 +11,6 @@ from torch import Tensor
 from mixpo.errors import DataError
 from mixpo.models.as_messages import text_of
 from mixpo.models.chat import REFUSALS, Chat, tokenwise
-from mixpo.models.completions import CompletionTokenizer
 from mixpo.videos import Frames, videos_among
 
 IMAGES, VIDEOS = "pixel_values", "pixel_values_videos"
@@ -88,7 +87,6 @@ class Encoder:
         """
         self.chat = Chat(processor)
         self.tokenizer = self.chat.tokenizer
-        self.completions = CompletionTokenizer(self.tokenizer)
         self.max_completion_length = max_completion_length
         self.truncate = truncate
         self.needs_rejected = needs_rejected
@@ -153,7 +151,7 @@ class Encoder:
         text's. Raises DataError for a completion that cannot be trained on.
         """
         text = completion if isinstance(completion, str) else text_of(completion)
-        sampled = token_ids and self.completions.are_of(token_ids, text)
+        sampled = token_ids and self.chat.completions.are_of(token_ids, text)
         ids = list(token_ids) if sampled else self.chat.completion_tokens(text)
         if not ids:
             raise DataError("a completion is empty: there is no token to train on; drop the row")

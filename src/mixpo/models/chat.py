@@ -11,6 +11,7 @@ from torch import Tensor
 from mixpo.errors import DataError, UserError
 from mixpo.messages import broken
 from mixpo.models.as_messages import as_messages, plain
+from mixpo.models.completions import CompletionTokenizer
 from mixpo.models.picture_limits import limits_of
 from mixpo.prompts import opens_thought, without_thoughts
 from mixpo.videos import Frames
@@ -171,6 +172,11 @@ class Chat:
         return frozenset(token for token in found if isinstance(token, int))
 
     @cached_property
+    def completions(self) -> CompletionTokenizer:
+        """The tokenizer of what an assistant says."""
+        return CompletionTokenizer(self.tokenizer)
+
+    @cached_property
     def reserved(self) -> frozenset[int]:
         """Tokens that a completion must not have: they stand for pictures or end a turn."""
         ends = {self.end_of_turn, self.tokenizer.eos_token_id} - {None}
@@ -180,19 +186,15 @@ class Chat:
         """Tokens of what an assistant says, the end of its turn excluded.
 
         An end-of-turn token that the text itself ends with is cut; others, and those for pictures, are broken, as in
-        prompts (`mixpo.messages.broken`). Raises DataError for one that cannot be.
+        prompts (`mixpo.messages.broken`). One that cannot be is still there (`reserved`).
         """
-        ids = self.tokenizer(text, add_special_tokens=False)["input_ids"]
+        ids = self.completions.encode(text)
         if not self.reserved.intersection(ids):
             return ids
         names = {token: re.escape(self.tokenizer.convert_ids_to_tokens(token)) for token in self.reserved}
         ends = "|".join(names[token] for token in self.reserved - self.image_tokens)
         text = broken(re.sub(rf"(?:\s*(?:{ends}))+\s*$", "", text), re.compile("|".join(names.values())))
-        ids = self.tokenizer(text, add_special_tokens=False)["input_ids"]
-        if found := self.reserved.intersection(ids):
-            token = self.tokenizer.convert_ids_to_tokens(min(found))
-            raise DataError(f"a completion contains {token!r}, which stands for an image or ends a turn; drop the row")
-        return ids
+        return self.completions.encode(text)
 
     @cached_property
     def framing(self) -> re.Pattern[str]:

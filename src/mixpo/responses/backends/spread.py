@@ -226,13 +226,12 @@ class SpreadBackend:
     @cached_property
     def _tokenizer(self) -> Any:
         from mixpo.models.chat import Chat
-        from mixpo.models.completions import CompletionTokenizer
         from mixpo.models.load import load_processor
 
-        return CompletionTokenizer(Chat(load_processor(self.model)).tokenizer)
+        return Chat(load_processor(self.model)).completions
 
     def decode(self, token_ids: Sequence[int]) -> str:
-        """The tokens' text (`CompletionTokenizer`)."""
+        """The tokens' text (`mixpo.models.completions`)."""
         return self._tokenizer.decode(token_ids)
 
 

@@ -7,7 +7,6 @@ from typing import Any, ClassVar
 from mixpo.errors import DataError, MissingExtra, UserError, first_line
 from mixpo.model_inputs import AS_IS, ModelInputs
 from mixpo.models.chat import Chat
-from mixpo.models.completions import CompletionTokenizer
 from mixpo.models.picture_limits import PINPOINTS, limits_of
 from mixpo.records import Dropped, DropReason, FinishReason
 from mixpo.responses.backend import (
@@ -64,7 +63,6 @@ class VLLMBackend:
     def __init__(self, engine: Any, chat: Chat, end_ids: frozenset[int], most: int = 256):
         """`engine`: vLLM's `LLMEngine`; `most`: samples it decodes together."""
         self.engine, self.chat, self.end_ids, self.most = engine, chat, end_ids, most
-        self.tokenizer = CompletionTokenizer(chat.tokenizer)
         self.numbers = 0
         """Requests given to the engine so far: their names there."""
 
@@ -199,12 +197,12 @@ class VLLMBackend:
                 completion_tokens=len(written),
                 logp=choice.cumulative_logprob if params.logps else None,
                 thought_open=self.chat.opens_thought,
-                canonical=self.tokenizer.gives_back(whole, text),
+                canonical=self.chat.completions.gives_back(whole, text),
             )
 
     def decode(self, token_ids: Sequence[int]) -> str:
-        """The tokens' text (`CompletionTokenizer`)."""
-        return self.tokenizer.decode(token_ids)
+        """The tokens' text (`mixpo.models.completions`)."""
+        return self.chat.completions.decode(token_ids)
 
 
 def limited(processor: Any, extra: Mapping[str, Any]) -> dict[str, Any]:
