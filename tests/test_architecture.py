@@ -38,8 +38,8 @@ COMMON = {
     "model_inputs",
 }
 TOP = {
-    "ablate", "cli", "cli_tools", "doctor", "fields", "fingerprints", "pipeline", "publish", "quickstart", "redo",
-    "resolve", "rounds", "side_by_side", "status", "__init__", "__main__",
+    "ablate", "cli", "cli_steps", "cli_tools", "doctor", "fields", "fingerprints", "pipeline", "publish", "quickstart",
+    "redo", "resolve", "rounds", "side_by_side", "status", "__init__", "__main__",
 }  # fmt: skip
 MAY_IMPORT = {
     "models": COMMON,
@@ -205,9 +205,9 @@ MORE_PARAMETERS = {
     "models/cpu_attention.py:attention_function",
     "responses/backends/embedded/attention.py:_attention_function",
     # typer makes an option of each parameter: of an import, an evaluation without a recipe, of sampling on a cluster.
-    "cli.py:import_",
-    "cli.py:evaluate",
-    "cli.py:sample",
+    "cli_steps.py:import_",
+    "cli_steps.py:evaluate",
+    "cli_steps.py:sample",
     # What TRL's DPOTrainer takes.
     "training/trainer.py:__init__",
 }

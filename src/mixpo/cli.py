@@ -1,16 +1,38 @@
-"""The command line: step name -> module. Nothing heavy is imported before a step is called."""
+"""The command line: its commands, by group, and what becomes of errors. Nothing heavy is imported before."""
 
-import os
 import sys
-from dataclasses import replace
-from pathlib import Path
-from typing import Annotated, NoReturn
+from collections.abc import Callable
+from typing import NoReturn
 
 import typer
 
-from mixpo.cli_tools import TOOLS
+from mixpo import cli_steps as steps
+from mixpo import cli_tools as tools
 from mixpo.errors import UserError
 from mixpo.progress import show_warnings
+
+INTERRUPTED = 130
+"""Exit status after Ctrl-C, as shells have it (128 + SIGINT)."""
+
+COMMANDS: dict[str, tuple[Callable[..., None], ...]] = {
+    "Run and look": (tools.quickstart, steps.run, steps.status, tools.plan, tools.view),
+    "Steps of a recipe": (
+        steps.questions,
+        steps.demonstrations,
+        steps.base_model,
+        steps.sample,
+        steps.verify,
+        steps.dropout,
+        steps.pair,
+        steps.train,
+        steps.report,
+    ),
+    "Data": (steps.import_, steps.relabel, tools.export, tools.pass_rates),
+    "Evaluation": (steps.evaluate, steps.best_of, steps.ablate, tools.score, tools.judge_check),
+    "Models": (tools.convert, tools.publish),
+    "Tools": (tools.fields, tools.doctor),
+}
+"""Every command, in the groups and the order of `mixpo --help`: a function, its name the command's."""
 
 app = typer.Typer(
     help="Mixed Preference Optimization (MPO) for vision-language models, end to end.",
@@ -20,266 +42,10 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 
-RecipePath = Annotated[Path, typer.Argument(help="A YAML recipe, or a run folder.")]
-Overrides = Annotated[list[str] | None, typer.Argument(help="section.field=value, as often as you like.")]
-Redo = Annotated[
-    bool, typer.Option("--redo", help="Make anew what has changed, or the sections named, and all that read them.")
-]
-Force = Annotated[bool, typer.Option("--force", help="Train even where `mixpo plan` says that it does not fit.")]
-
-Gpus = Annotated[
-    int | None, typer.Option("--gpus", min=1, help="GPUs of this machine to use: a process on each; default: all.")
-]
-
-INTERRUPTED = 130
-"""Exit status after Ctrl-C, as shells have it (128 + SIGINT)."""
-
-STEP_HELP = {
-    "questions": "Collect the questions and store their images.",
-    "demonstrations": "Write supervised answers for questions whose truth is known.",
-    "base_model": "Create an untrained small model with its tokenizer and processor.",
-    "sample": "Let the model write n responses per question.",
-    "dropout": "Continue halves of responses without the image (DropoutNTP).",
-    "verify": "Judge every response.",
-    "pair": "Build preference pairs from the verdicts and continuations.",
-    "import": "Read preference pairs from somebody else's file.",
-    "relabel": "Judge the pairs of a preference set again: which are doubted, and why.",
-    "train": "Train on the pairs (MPO), or on demonstrations (SFT).",
-    "evaluate": "Answer held-out questions and compute scores with intervals.",
-    "best_of": "Answer many times and choose by vote or by score: accuracy for every number of responses.",
-    "report": "Write report.html.",
-}
-
-
-@app.command()
-def run(
-    recipe: RecipePath,
-    overrides: Overrides = None,
-    redo: Redo = False,
-    gpus: Gpus = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be done.")] = False,
-    force: Force = False,
-) -> None:
-    """Do all steps of a recipe in order; what is done already is not done again."""
-    values, sections = _parted(overrides, redo)
-    _force(force)
-    if dry_run:
-        _status(recipe, values, sections)
-    else:
-        _run(recipe, values, None, redo=sections, gpus=gpus)
-
-
-@app.command()
-def status(recipe: RecipePath, overrides: Overrides = None) -> None:
-    """Say of every section whether it is done, begun, missing, or stale and why."""
-    _status(recipe, overrides or [])
-
-
-def _parted(given: list[str] | None, redo: bool) -> tuple[list[str], list[str] | None]:
-    """The overrides, and the sections that `--redo` is for: all that has changed when none is named; None without."""
-    sections = [word for word in given or () if "=" not in word] if redo else []
-    return [word for word in given or () if word not in sections], sections if redo else None
-
-
-def _status(recipe: Path, overrides: list[str], redo: list[str] | None = None) -> None:
-    from mixpo.files import RunFiles
-    from mixpo.pipeline import planned
-    from mixpo.recipe import load_recipe
-    from mixpo.redo import redone
-    from mixpo.status import State, show, statuses
-
-    loaded, configs = planned(load_recipe(recipe, overrides))
-    files = RunFiles(loaded.run)
-    found = statuses(loaded, configs, files)
-    for name in redone(redo, found, configs) if redo is not None else ():
-        if found[name].state in (State.DONE, State.PARTLY):
-            found[name] = replace(found[name], state=State.STALE, reasons=["--redo makes it anew"])
-    show(found, files)
-
-
-def _run(
-    recipe: Path,
-    overrides: list[str] | None,
-    only: str | None,
-    cluster: object = None,
-    redo: list[str] | None = None,
-    gpus: int | None = None,
-) -> None:
-    from mixpo.pipeline import run_recipe
-    from mixpo.recipe import load_recipe
-
-    files = run_recipe(load_recipe(recipe, overrides or ()), only, cluster, redo=redo, gpus=gpus)
-    if files.report.exists():
-        typer.echo(f"report: {files.report}")
-
-
-def _add_step(step: str) -> None:
-    def command(recipe: RecipePath, overrides: Overrides = None) -> None:
-        _run(recipe, overrides, step)
-
-    def on_gpus(recipe: RecipePath, overrides: Overrides = None, gpus: Gpus = None) -> None:
-        _run(recipe, overrides, step, gpus=gpus)
-
-    add = app.command(name=step.replace("_", "-"), help=STEP_HELP[step])
-    add(on_gpus if step in ("dropout", "best_of") else command)
-
-
-for _step in STEP_HELP:
-    if _step not in ("sample", "verify", "train", "evaluate", "import", "relabel"):
-        _add_step(_step)
-
-
-@app.command(help=STEP_HELP["train"])
-def train(recipe: RecipePath, overrides: Overrides = None, gpus: Gpus = None, force: Force = False) -> None:
-    """Trains the recipe's models, where their memory fits."""
-    _force(force)
-    _run(recipe, overrides, "train", gpus=gpus)
-
-
-def _force(force: bool) -> None:
-    """The processes that are started for a training are to see it, too."""
-    if force:
-        from mixpo.pipeline import FORCE
-
-        os.environ[FORCE] = "1"
-
-
-@app.command(help=STEP_HELP["sample"])
-def sample(
-    recipe: RecipePath,
-    overrides: Overrides = None,
-    gpus: Gpus = None,
-    ray: Annotated[
-        str, typer.Option(help="Sample on a Ray cluster: auto (the running one, or this machine), or its address.")
-    ] = "",
-    workers: Annotated[int, typer.Option(help="With --ray: actors; 0: one per GPU, or per core without.")] = 0,
-    questions: Annotated[str, typer.Option(help="With --ray: JSON lines or Parquet, a path or s3://… address.")] = "",
-    out: Annotated[str, typer.Option(help="With --ray: where responses go, if not to the run folder.")] = "",
-) -> None:
-    """Lets the model write, in this process or on a cluster."""
-    if not ray:
-        if workers or questions or out:
-            raise UserError("--workers, --questions and --out need --ray, for example --ray auto")
-        _run(recipe, overrides, "sample", gpus=gpus)
-        return
-    if gpus is not None:
-        raise UserError("--gpus is of this machine; with --ray, --workers says how many there are")
-    from mixpo.responses.cluster.driver import Cluster
-
-    _run(recipe, overrides, "sample", Cluster(address=ray, workers=workers, questions=questions, out=out))
-
-
-@app.command()
-def verify(
-    recipe: Annotated[Path | None, typer.Argument(help="A YAML recipe; or give the three files below.")] = None,
-    overrides: Overrides = None,
-    questions: Annotated[Path | None, typer.Option(help="JSON lines: id, text, answer, kind, choices …")] = None,
-    responses: Annotated[Path | None, typer.Option(help="JSON lines: id, question_id, text, finish_reason.")] = None,
-    out: Annotated[Path | None, typer.Option(help="Where the verdicts go, JSON lines.")] = None,
-) -> None:
-    """Judge every response of a recipe's run, or of two files."""
-    if recipe is not None:
-        _run(recipe, overrides, "verify")
-    elif questions and responses and out:
-        from mixpo.verdicts.verify_files import verify_files
-
-        verify_files(questions, responses, out)
-    else:
-        raise UserError("verify needs a recipe, or all of --questions, --responses and --out")
-
-
-@app.command(name="import")
-def import_(
-    recipe: Annotated[Path | None, typer.Argument(help="A YAML recipe; or give the three options below.")] = None,
-    overrides: Overrides = None,
-    format: Annotated[str, typer.Option(help="trl, mmpr, ms-swift … (docs/formats.md).")] = "",
-    path: Annotated[Path | None, typer.Option(help="The file; for mmpr and llama-factory its folder.")] = None,
-    image_root: Annotated[str, typer.Option(help="Where image paths start; else the file's folder.")] = "",
-    option: Annotated[list[str] | None, typer.Option(help="FIELD=VALUE: dataset, grounding, fetch_images.")] = None,
-    out: Annotated[Path | None, typer.Option(help="Run folder that the pairs go to.")] = None,
-) -> None:
-    """Read preference pairs from somebody else's file into a run folder."""
-    if recipe is not None:
-        _run(recipe, overrides, "import")
-    elif format and path and out:
-        import yaml
-
-        from mixpo.config import build
-        from mixpo.files import RunFiles
-        from mixpo.fingerprints import fingerprint, save
-        from mixpo.pairs.import_pairs import Config
-        from mixpo.pairs.import_pairs import run as run_import
-
-        more = {key: yaml.safe_load(value) for key, _, value in (each.partition("=") for each in option or ())}
-        config = build(Config, {**more, "format": format, "path": str(path), "image_root": image_root}, "")
-        files = RunFiles(out)
-        new = not files.pairs(config.name).paths()
-        run_import(config, files)
-        if new:  # a recipe that imports the same takes it; another is told
-            save(config.name, replace(fingerprint("import", config, {}, None), finished=True), files)
-    else:
-        raise UserError("import needs a recipe, or all of --format, --path and --out")
-
-
-@app.command()
-def relabel(
-    source: Annotated[Path, typer.Argument(help="A YAML recipe, or a run folder with imported pairs.")],
-    overrides: Overrides = None,
-    pairs: Annotated[str, typer.Option(help="In a run folder: the section with the pairs.")] = "import",
-    questions: Annotated[str, typer.Option(help="In a run folder: the section with the ground truths.")] = "import",
-) -> None:
-    """Judge the pairs of a preference set again: how many are doubted, and why."""
-    if source.is_file():
-        _run(source, overrides, "relabel")
-        return
-    from mixpo.files import RunFiles
-    from mixpo.verdicts.relabel import Config
-    from mixpo.verdicts.relabel import run as run_relabel
-
-    run_relabel(Config(pairs=pairs, questions=questions), RunFiles(source))
-
-
-@app.command()
-def evaluate(
-    recipe: Annotated[Path | None, typer.Argument(help="A YAML recipe; or give --model and --benchmark.")] = None,
-    overrides: Overrides = None,
-    model: Annotated[list[str] | None, typer.Option(help="A folder or hub name, or NAME=it; several times.")] = None,
-    benchmark: Annotated[list[str] | None, typer.Option(help="NAME, or NAME=a local copy; several times.")] = None,
-    prompt: Annotated[str, typer.Option(help="Prompt styles: direct, cot, boxed …")] = "direct,cot",
-    option: Annotated[list[str] | None, typer.Option(help="FIELD=VALUE of the benchmarks: limit, samples …")] = None,
-    max_new_tokens: Annotated[int | None, typer.Option(help="Longest answer.")] = None,
-    out: Annotated[Path, typer.Option(help="Run folder.")] = Path("runs/evaluate"),
-    gpus: Gpus = None,
-) -> None:
-    """Answer benchmarks and print scores with intervals: of a recipe, or of models given here."""
-    if recipe is not None:
-        _run(recipe, overrides, "evaluate", gpus=gpus)
-    elif model and benchmark:
-        from mixpo.devices import limited
-        from mixpo.evaluation.evaluate_models import evaluate_models
-
-        with limited(gpus):
-            evaluate_models(model, benchmark, prompt, out, option or (), max_new_tokens)
-    else:
-        raise UserError("evaluate needs a recipe, or --model and --benchmark")
-
-
-@app.command()
-def ablate(
-    study: Annotated[Path, typer.Argument(help="A YAML study.")],
-    overrides: Annotated[list[str] | None, typer.Argument(help="study.field=value, as often as you like.")] = None,
-    jobs: Annotated[int, typer.Option(min=1, help="Models at work at a time; they share the cores.")] = 1,
-    redo: Redo = False,
-) -> None:
-    """Train variants on the same data and budget, and compare them: a table, a figure, the cost."""
-    from mixpo.ablate import ablate as run_ablate
-
-    values, sections = _parted(overrides, redo)
-    run_ablate(study, values, jobs, sections)
-
-
-for _tool in TOOLS:
-    app.command()(_tool)
+for _group, _commands in COMMANDS.items():
+    for _command in _commands:
+        _name = _command.__name__.strip("_").replace("_", "-")
+        app.command(name=_name, rich_help_panel=_group)(_command)
 
 
 def main() -> NoReturn:

@@ -145,6 +145,3 @@ def plan(
     from mixpo.plan.plan import plan as run_plan
 
     typer.echo(run_plan(recipe, overrides or (), machine))
-
-
-TOOLS = (plan, export, score, judge_check, convert, pass_rates, view, publish, doctor, fields, quickstart)
