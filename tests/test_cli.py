@@ -1,10 +1,15 @@
+import logging
+import os
 import subprocess
 import sys
 
 import pytest
+import typer
 import yaml
 
-from mixpo.cli import main
+from mixpo import __version__ as mixpo_version
+from mixpo.cli import COMMANDS, app, main
+from mixpo.progress import QUIETED, VERBOSITY, speak
 
 MIXPO = [sys.executable, "-c", "from mixpo.cli import main; main()"]
 
@@ -125,3 +130,142 @@ def test_a_wrong_command_line_gets_a_sentence(words, capsys, monkeypatch):
         main()
     assert ended.value.code == 2
     assert "Traceback" not in capsys.readouterr().err
+
+
+def in_process(monkeypatch, capsys, *words):
+    """Exit status, standard output and standard error of a command in this process."""
+    monkeypatch.setattr("sys.argv", ["mixpo", *map(str, words)])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    return (ended.value.code, *capsys.readouterr())
+
+
+@pytest.fixture
+def verbosity(monkeypatch):
+    """What `speak` changes is as before afterwards."""
+    before = logging.getLogger().level
+    for name in (VERBOSITY, *QUIETED):
+        monkeypatch.setenv(name, "")
+    yield
+    logging.getLogger().setLevel(before)
+
+
+def test_help_lists_every_command_in_its_group_on_a_line(monkeypatch, capsys):
+    monkeypatch.setenv("COLUMNS", "80")
+    status, out, _ = in_process(monkeypatch, capsys, "--help")
+    assert status == 0
+    lines = out.splitlines()
+    assert all(len(line) <= 80 for line in lines)
+    _, *groups = out.split("\n\n")[2:]
+    listed = [line.split()[0] for group in groups for line in group.splitlines()[1:]]
+    assert [group.splitlines()[0] for group in groups] == [f"{name}:" for name in COMMANDS]
+    assert listed == list(typer.main.get_command(app).commands)  # all, each on one line
+    assert {"run", "import", "best-of"} <= set(listed)
+
+
+def test_without_a_command_there_is_help(monkeypatch, capsys):
+    status, _, said = in_process(monkeypatch, capsys)
+    assert status == 2
+    assert "Run and look:" in said
+
+
+@pytest.mark.parametrize(
+    ("words", "closest"),
+    [
+        (["rnu"], "Did you mean 'run'?"),
+        (["base_model"], "Did you mean 'base-model'?"),
+        (["run", "r.yaml", "--dryrun"], "--dry-run"),
+        (["evaluate", "--benchmarks", "x"], "--benchmark"),
+        (["--verison"], "--version"),
+    ],
+)
+def test_the_closest_command_or_option_is_named(words, closest, monkeypatch, capsys):
+    status, out, said = in_process(monkeypatch, capsys, *words)
+    assert (status, out) == (2, "")
+    assert closest in said.splitlines()[-1]
+
+
+def test_a_file_in_a_commands_place_gets_the_command(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    write(tmp_path / "r.yaml", {})
+    status, _, said = in_process(monkeypatch, capsys, "r.yaml")
+    assert (status, said) == (
+        2,
+        "mixpo: r.yaml is no command; `mixpo run r.yaml` runs a recipe, `mixpo --help` tells more\n",
+    )
+
+
+def test_the_version_and_python_m():
+    command = [sys.executable, "-m", "mixpo", "--version"]
+    result = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert result.stdout.startswith(f"mixpo {mixpo_version} (Python 3.")
+    assert "transformers 5." in result.stdout
+
+
+@pytest.mark.parametrize("before", [True, False])
+def test_quiet_leaves_errors_and_results(before, tmp_path, monkeypatch, capsys, verbosity):
+    recipe = write(tmp_path / "r.yaml", {"run": str(tmp_path / "run"), "steps": SCENES})
+    words = ["-q", "questions", recipe] if before else ["questions", recipe, "--quiet"]
+    assert in_process(monkeypatch, capsys, *words) == (0, "", "")
+    status, out, said = in_process(monkeypatch, capsys, "-q", "status", tmp_path / "run")
+    assert (status, said) == (0, "")
+    assert "4 questions" in out
+    status, _, said = in_process(monkeypatch, capsys, "-q", "run", tmp_path / "none.yaml")
+    assert status == 2
+    assert said.startswith("mixpo: ")
+
+
+def test_verbose_prints_what_is_logged_and_users_mistakes_stay_a_sentence(tmp_path, monkeypatch, capsys, verbosity):
+    status, _, said = in_process(monkeypatch, capsys, "run", tmp_path / "none.yaml", "-v")
+    assert (status, said.count("\n")) == (2, 1)
+    assert logging.getLogger().level == logging.INFO
+    status, _, said = in_process(monkeypatch, capsys, "fields", "-vq")
+    assert (status, said) == (2, "mixpo: --verbose and --quiet contradict each other; leave one out\n")
+
+
+def test_processes_that_are_started_are_as_quiet(monkeypatch, verbosity):
+    speak(verbose=False, quiet=True)
+    code = "from mixpo.progress import say, show_warnings, track; import logging\n"
+    code += "show_warnings(); say('note'); list(track([1], 'bar')); logging.warning('w'); logging.error('e')"
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert result.stderr == "ERROR: e\n"
+
+
+def test_what_was_not_foreseen_keeps_its_traceback(monkeypatch, capsys):
+    monkeypatch.setattr("mixpo.fields.show", lambda name: {}["gone"])
+    status, _, said = in_process(monkeypatch, capsys, "fields", "train")
+    assert status == 1
+    assert "Traceback" in said
+    assert "KeyError: 'gone'\n" in said
+    assert said.splitlines()[-1].startswith("mixpo: this was not foreseen")
+    assert "`mixpo --version`" in said.splitlines()[-1]
+
+
+@pytest.mark.parametrize("words", [["fields"], ["--help"]])
+def test_a_reader_that_leaves_is_no_error(words):
+    """`mixpo fields | head -1`."""
+    process = subprocess.Popen([*MIXPO, *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    process.stdout.close()
+    assert process.communicate()[1] == b""
+    assert process.returncode == 1
+
+
+def test_an_interrupt_while_the_command_line_is_imported(tmp_path):
+    """Its first import raises what Ctrl-C does."""
+    (tmp_path / "typer.py").write_text("raise KeyboardInterrupt")
+    paths = os.pathsep.join([str(tmp_path), *sys.path])
+    command = [sys.executable, "-m", "mixpo", "--help"]
+    result = subprocess.run(command, capture_output=True, env={**os.environ, "PYTHONPATH": paths}, check=False)
+    assert (result.returncode, result.stderr) == (130, b"")
+
+
+def test_completion_knows_commands_and_options():
+    def completed(words):
+        told = {"_MIXPO_COMPLETE": "complete_bash", "COMP_WORDS": words, "COMP_CWORD": str(words.count(" "))}
+        done = subprocess.run(
+            [sys.executable, "-m", "mixpo"], capture_output=True, text=True, env={**os.environ, **told}, check=True
+        )
+        return done.stdout.split()
+
+    assert completed("mixpo qu") == ["quickstart", "questions"]
+    assert completed("mixpo run r.yaml --dr") == ["--dry-run"]

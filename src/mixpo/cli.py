@@ -1,15 +1,22 @@
 """The command line: its commands, by group, and what becomes of errors. Nothing heavy is imported before."""
 
+import functools
+import inspect
+import platform
 import sys
 from collections.abc import Callable
-from typing import NoReturn
+from importlib.metadata import version as version_of
+from pathlib import Path
+from typing import Annotated, Any, NoReturn
 
 import typer
+from typer.core import TyperGroup
 
+from mixpo import __version__
 from mixpo import cli_steps as steps
 from mixpo import cli_tools as tools
 from mixpo.errors import UserError
-from mixpo.progress import show_warnings
+from mixpo.progress import show_warnings, speak
 
 INTERRUPTED = 130
 """Exit status after Ctrl-C, as shells have it (128 + SIGINT)."""
@@ -32,27 +39,80 @@ COMMANDS: dict[str, tuple[Callable[..., None], ...]] = {
     "Models": (tools.convert, tools.publish),
     "Tools": (tools.fields, tools.doctor),
 }
-"""Every command, in the groups and the order of `mixpo --help`: a function, its name the command's."""
+"""Every command, in the groups and the order of `mixpo --help`. A function's name is the command's; the first sentence
+of its docstring stands beside it, where 60 characters fit."""
+
+
+class CommandGroups(TyperGroup):
+    """Lists the commands by group; of a file in a command's place it says the command."""
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        width = max(map(len, self.commands))
+        for group in COMMANDS:
+            with formatter.section(group):
+                inside = ((name, one) for name, one in self.commands.items() if one.rich_help_panel == group)  # type: ignore[attr-defined]
+                formatter.write_dl([(name.ljust(width), one.get_short_help_str(100)) for name, one in inside])
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        if args[0] not in self.commands and Path(args[0]).expanduser().exists():
+            raise UserError(f"{args[0]} is no command; `mixpo run {args[0]}` runs a recipe, `mixpo --help` tells more")
+        return super().resolve_command(ctx, args)
+
 
 app = typer.Typer(
-    help="Mixed Preference Optimization (MPO) for vision-language models, end to end.",
+    cls=CommandGroups,
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
+    context_settings={"help_option_names": ["--help", "-h"]},
 )
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        libraries = ", ".join(f"{name} {version_of(name)}" for name in ("torch", "transformers"))
+        typer.echo(f"mixpo {__version__} (Python {platform.python_version()}, {libraries})")
+        raise typer.Exit
+
+
+@app.callback()
+def mixpo(
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Print logged information, too.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No bars, no notes: results and errors alone.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    """Mixed Preference Optimization (MPO) for vision-language models, end to end."""
+    speak(verbose, quiet)
+
+
+def _spoken(command: Callable[..., None]) -> Callable[..., None]:
+    """The command with -v and -q as well: people write them behind its name."""
+
+    @functools.wraps(command)
+    def spoken(*, verbose: bool, quiet: bool, **given: Any) -> None:
+        speak(verbose, quiet)
+        command(**given)
+
+    own, before = inspect.signature(command), inspect.signature(mixpo).parameters
+    spoken.__signature__ = own.replace(  # type: ignore[attr-defined]  # what typer makes options of
+        parameters=[*own.parameters.values(), before["verbose"], before["quiet"]]
+    )
+    return spoken
+
 
 for _group, _commands in COMMANDS.items():
     for _command in _commands:
         _name = _command.__name__.strip("_").replace("_", "-")
-        app.command(name=_name, rich_help_panel=_group)(_command)
+        app.command(name=_name, rich_help_panel=_group)(_spoken(_command))
 
 
 def main() -> NoReturn:
     """Entry point: a UserError becomes one sentence and exit status 2; an interrupt says how to go on."""
     show_warnings()
     try:
-        status = app(standalone_mode=False) or 0
+        status = app(prog_name="mixpo", standalone_mode=False) or 0
     except UserError as error:
         typer.echo(f"mixpo: {error}", err=True)
         sys.exit(2)
@@ -61,6 +121,11 @@ def main() -> NoReturn:
         sys.exit(error.exit_code)
     except (typer.Abort, KeyboardInterrupt):
         status = INTERRUPTED
+    except Exception:
+        sys.excepthook(*sys.exc_info())
+        report = "if it is a fault of mixpo, report it with the lines above and what `mixpo --version` prints"
+        typer.echo(f"mixpo: this was not foreseen; {report}", err=True)
+        sys.exit(1)
     if status == INTERRUPTED:
         typer.echo("mixpo: interrupted; the same command goes on where this stopped", err=True)
     sys.exit(status)

@@ -30,7 +30,7 @@ def run(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be done.")] = False,
     force: Force = False,
 ) -> None:
-    """Do all steps of a recipe in order; what is done already is not done again."""
+    """Do all steps of a recipe; what is done is not done again."""
     values, sections = _parted(overrides, redo)
     _force(force)
     if dry_run:
@@ -40,7 +40,7 @@ def run(
 
 
 def status(recipe: RecipePath, overrides: Overrides = None) -> None:
-    """Say of every section whether it is done, begun, missing, or stale and why."""
+    """Say of every section: done, begun, missing, or stale."""
     _status(recipe, overrides or [])
 
 
@@ -107,7 +107,7 @@ def sample(
     questions: Annotated[str, typer.Option(help="With --ray: JSON lines or Parquet, a path or s3://… address.")] = "",
     out: Annotated[str, typer.Option(help="With --ray: where responses go, if not to the run folder.")] = "",
 ) -> None:
-    """Let the model write n responses per question, in this process or on a Ray cluster."""
+    """Let the model write n responses to every question. Here, or on a Ray cluster."""
     if not ray:
         if workers or questions or out:
             raise UserError("--workers, --questions and --out need --ray, for example --ray auto")
@@ -127,7 +127,7 @@ def verify(
     responses: Annotated[Path | None, typer.Option(help="JSON lines: id, question_id, text, finish_reason.")] = None,
     out: Annotated[Path | None, typer.Option(help="Where the verdicts go, JSON lines.")] = None,
 ) -> None:
-    """Judge every response of a recipe's run, or of two files."""
+    """Judge every response of a run, or of two files."""
     if recipe is not None:
         _run(recipe, overrides, "verify")
     elif questions and responses and out:
@@ -147,7 +147,7 @@ def import_(
     option: Annotated[list[str] | None, typer.Option(help="FIELD=VALUE: dataset, grounding, fetch_images.")] = None,
     out: Annotated[Path | None, typer.Option(help="Run folder that the pairs go to.")] = None,
 ) -> None:
-    """Read preference pairs from somebody else's file into a run folder."""
+    """Read preference pairs from somebody else's file. They go into a run folder."""
     if recipe is not None:
         _run(recipe, overrides, "import")
     elif format and path and out:
@@ -176,7 +176,7 @@ def relabel(
     pairs: Annotated[str, typer.Option(help="In a run folder: the section with the pairs.")] = "import",
     questions: Annotated[str, typer.Option(help="In a run folder: the section with the ground truths.")] = "import",
 ) -> None:
-    """Judge the pairs of a preference set again: how many are doubted, and why."""
+    """Judge a preference set again, and say what is doubted."""
     if source.is_file():
         _run(source, overrides, "relabel")
         return
@@ -198,7 +198,7 @@ def evaluate(
     out: Annotated[Path, typer.Option(help="Run folder.")] = Path("runs/evaluate"),
     gpus: Gpus = None,
 ) -> None:
-    """Answer benchmarks and print scores with intervals: of a recipe, or of models given here."""
+    """Answer benchmarks; print scores with intervals. Those of a recipe, or of models given here."""
     if recipe is not None:
         _run(recipe, overrides, "evaluate", gpus=gpus)
     elif model and benchmark:
@@ -217,7 +217,7 @@ def ablate(
     jobs: Annotated[int, typer.Option(min=1, help="Models at work at a time; they share the cores.")] = 1,
     redo: Redo = False,
 ) -> None:
-    """Train variants on the same data and budget, and compare them: a table, a figure, the cost."""
+    """Train variants on the same data, and compare them. A table, a figure, the cost; the budget is the same."""
     from mixpo.ablate import ablate as run_ablate
 
     values, sections = _parted(overrides, redo)
@@ -239,9 +239,9 @@ def _step(name: str, does: str) -> Callable[..., None]:
 
 
 questions = _step("questions", "Collect the questions and store their images.")
-demonstrations = _step("demonstrations", "Write supervised answers for questions whose truth is known.")
-base_model = _step("base_model", "Create an untrained small model with its tokenizer and processor.")
-dropout = _step("dropout", "Continue halves of responses without the image (DropoutNTP).")
-pair = _step("pair", "Build preference pairs from the verdicts and continuations.")
-best_of = _step("best_of", "Answer many times and choose by vote or by score: accuracy for every number of responses.")
-report = _step("report", "Write report.html.")
+demonstrations = _step("demonstrations", "Write supervised answers to questions of known truth.")
+base_model = _step("base_model", "Create an untrained small model, tokenizer and processor.")
+dropout = _step("dropout", "Continue halves of responses without image (DropoutNTP).")
+pair = _step("pair", "Build preference pairs from verdicts and continuations.")
+best_of = _step("best_of", "Answer many times, choose by vote or by score. Accuracy for every number of responses.")
+report = _step("report", "Write report.html: what the run did and found.")

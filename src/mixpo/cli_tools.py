@@ -17,7 +17,7 @@ def export(
     pairs: Annotated[str, typer.Option(help="The section with the pairs.")] = "pair",
     questions: Annotated[str, typer.Option(help="The section with their images; else as in the recipe.")] = "",
 ) -> None:
-    """Write the pairs of a run, with their images, in another program's format."""
+    """Write a run's pairs and images in another trainer's format."""
     from mixpo.files import RunFiles
     from mixpo.pairs.export import export as run_export
     from mixpo.pairs.export import format_of
@@ -40,7 +40,7 @@ def score(
 
 
 def judge_check(file: Annotated[Path, typer.Argument(help="JSON lines of responses with trusted labels.")]) -> None:
-    """Print how well the judge agrees with given labels, by kind and by rule, and where it does not."""
+    """Print how well the judge agrees with given labels. By kind and by rule, and where it does not."""
     from mixpo.verdicts.agreement import judge_check as check
 
     typer.echo(check(file))
@@ -51,7 +51,7 @@ def convert(
     target: Annotated[Path, typer.Argument(help="Where the transformers checkpoint goes.")],
     image_token_id: Annotated[int | None, typer.Option(help="Needed only when the source has no tokenizer.")] = None,
 ) -> None:
-    """Turn an original InternVL chat checkpoint into transformers' format, without running its code."""
+    """Turn an original InternVL checkpoint into transformers'. Its code is not run."""
     from mixpo.convert.internvl import convert as run_convert
 
     run_convert(source, target, image_token_id)
@@ -65,7 +65,7 @@ def pass_rates(
     pairs: Annotated[str, typer.Option(help="The section that counted them.")] = "pair",
     questions: Annotated[str, typer.Option(help="The section with the questions.")] = "questions",
 ) -> None:
-    """Write every question with the share of its responses that are right, for reinforcement learning."""
+    """Write every question with its pass rate. That is the share of right responses, for reinforcement learning."""
     from mixpo.files import RunFiles
     from mixpo.pairs.difficulty import Range, export
 
@@ -81,7 +81,7 @@ def view(
     port: Annotated[int, typer.Option(help="Port on 127.0.0.1; 0 takes a free one.", min=0, max=65535)] = 7860,
     images: Annotated[list[Path] | None, typer.Option(help="A folder outside the run that its images lie in.")] = None,
 ) -> None:
-    """Look at a run in the browser, and review its pairs and answers blind."""
+    """Look at a run in the browser, and review its pairs blind."""
     from mixpo.app.server import view as serve
 
     serve(run, port, tuple(images or ()))
@@ -95,7 +95,7 @@ def publish(
     push: Annotated[str, typer.Option(help="owner/name on the Hugging Face hub; nothing: do not push.")] = "",
     public: Annotated[bool, typer.Option(help="A new repository is public; else private.")] = False,
 ) -> None:
-    """Put a run's model or pairs into a folder with a card written from the run; push it if asked."""
+    """Put a run's model or pairs into a folder with a card. The card is written from the run; --push uploads it."""
     from mixpo.files import RunFiles
     from mixpo.publish import publish_data, publish_model
     from mixpo.publish import push as push_folder
@@ -111,7 +111,7 @@ def publish(
 def doctor(
     folder: Annotated[Path, typer.Option(help="Where runs would be written.")] = Path("runs"),
 ) -> None:
-    """Tell what this machine has, whether every optional part works, and what to do about what does not."""
+    """Tell what this machine has, what fails, and what to do."""
     from mixpo.doctor import doctor as examine
 
     if not examine(folder):
@@ -119,7 +119,7 @@ def doctor(
 
 
 def fields(name: Annotated[str, typer.Argument(help="train, train.objective.beta, questions.jsonl …")] = "") -> None:
-    """Print the fields of a step, loader or benchmark: type, default, meaning; without a name, what there is."""
+    """Print the fields of a step, loader or benchmark. Type, default, meaning; without a name, what there is."""
     from mixpo.fields import show
 
     show(name)
@@ -130,7 +130,7 @@ def quickstart(
     seed: Annotated[int, typer.Option(help="Seed of questions, sampling and training.")] = 0,
     out: Annotated[Path | None, typer.Option(help="Run folder.")] = None,
 ) -> None:
-    """Sample, judge, pair, train and evaluate on drawn scenes with the model that ships with mixpo."""
+    """Run the whole loop on drawn scenes, with a small model. The model ships with mixpo; the end is a report."""
     from mixpo.quickstart import quickstart as run_quickstart
 
     run_quickstart(short=short, seed=seed, out=out)
@@ -141,7 +141,7 @@ def plan(
     overrides: Annotated[list[str] | None, typer.Argument(help="section.field=value, as often as you like.")] = None,
     machine: Annotated[str, typer.Option(help="8xh100, rtx4090, cpu …; without it this machine, with its GPUs.")] = "",
 ) -> None:
-    """Print tokens, FLOPs, memory and hours of a recipe's training, from the lengths of its pairs."""
+    """Print tokens, FLOPs, memory and hours of a training. From the lengths of the recipe's pairs."""
     from mixpo.plan.plan import plan as run_plan
 
     typer.echo(run_plan(recipe, overrides or (), machine))

@@ -1,12 +1,20 @@
 """Progress bars and one-line notes of what a step did (rich, on standard error)."""
 
 import logging
+import os
 import time
 from collections.abc import Iterable, Iterator
 from functools import cache
 from typing import Any, TypeVar
 
+from mixpo.errors import UserError
+
 T = TypeVar("T")
+VERBOSITY = "MIXPO_VERBOSITY"
+"""In the environment, so that processes which are started heed it, too: "quiet", "verbose", or nothing."""
+LEVELS = {"quiet": logging.ERROR, "verbose": logging.INFO}
+QUIETED = {"HF_HUB_DISABLE_PROGRESS_BARS": "1", "HF_DATASETS_DISABLE_PROGRESS_BARS": "1"}
+"""What has other libraries draw no bars: transformers heeds the first as well."""
 LABEL = 22
 """Characters of a bar's name, so that bars stand below each other."""
 PAUSE = 0.1
@@ -21,15 +29,35 @@ def console() -> Any:
     return Console(stderr=True, highlight=False)
 
 
+def speak(verbose: bool, quiet: bool) -> None:
+    """Has this process, and those that it starts, say more or less; with neither, as before. Raises UserError for both.
+
+    Quiet: neither bars nor notes nor warnings. Call it before other libraries are imported, which draw bars, too.
+    """
+    if verbose and quiet:
+        raise UserError("--verbose and --quiet contradict each other; leave one out")
+    if quiet:
+        os.environ.update(QUIETED)
+    if verbose or quiet:
+        os.environ[VERBOSITY] = "quiet" if quiet else "verbose"
+        show_warnings()
+
+
+def quiet() -> bool:
+    return os.environ.get(VERBOSITY) == "quiet"
+
+
 def say(text: str) -> None:
     """One line for the user, no markup."""
-    console().print(text, markup=False)
+    if not quiet():
+        console().print(text, markup=False)
 
 
-def show_warnings(level: int | str = logging.WARNING) -> None:
-    """What is logged from this level on, one line each on standard error."""
+def show_warnings(level: int | str | None = None) -> None:
+    """What is logged from this level on, one line each on standard error; None: warnings, or as `speak` was told."""
     logging.basicConfig(format="%(levelname)s: %(message)s")
-    logging.getLogger().setLevel(level)
+    logging.getLogger("bitsandbytes.backends.cpu.ops").setLevel(logging.ERROR)  # a kernel that is not used here
+    logging.getLogger().setLevel(LEVELS.get(os.environ.get(VERBOSITY, ""), logging.WARNING) if level is None else level)
 
 
 def be_silent() -> None:
@@ -57,7 +85,7 @@ def bar(*columns: Any) -> Any:
         rich.TimeRemainingColumn(),
         console=console(),
         refresh_per_second=4,
-        disable=_hidden,
+        disable=_hidden or quiet(),
     )
 
 
