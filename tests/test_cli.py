@@ -19,6 +19,7 @@ def mixpo(*arguments, cwd=None):
 
 
 def write(path, recipe):
+    path.parent.mkdir(exist_ok=True)
     path.write_text(yaml.safe_dump(recipe, sort_keys=False))
     return path
 
@@ -269,3 +270,63 @@ def test_completion_knows_commands_and_options():
 
     assert completed("mixpo qu") == ["quickstart", "questions"]
     assert completed("mixpo run r.yaml --dr") == ["--dry-run"]
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """What people give in a recipe's place."""
+    monkeypatch.chdir(tmp_path)
+    write(tmp_path / "recipe-1.yaml", {"steps": SCENES})
+    write(tmp_path / "study.yaml", {"name": "s", "study": {"seeds": [0]}})
+    (tmp_path / "empty.yaml").touch()
+    (tmp_path / "questions.jsonl").write_text('{"id": "q", "text": "How many?"}\n{"id": "r", "text": "Where?"}\n')
+    (tmp_path / "meta.json").write_text('{"a": {"root": "."}}')
+    (tmp_path / "train.parquet").write_bytes(b"PAR1\xff")
+    write(tmp_path / "recipes" / "mine.yaml", {})
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model" / "config.json").write_text("{}")
+    (tmp_path / "old" / "pairs").mkdir(parents=True)
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        ("run study.yaml", "study.yaml:2: study: this is a study; run it with `mixpo ablate study.yaml`"),
+        ("ablate recipe-1.yaml", "recipe-1.yaml:1: steps: this is a recipe; run it with `mixpo run recipe-1.yaml`"),
+        ("run questions.jsonl", "questions.jsonl is data, no recipe: a recipe names the data"),
+        ("verify meta.json", "meta.json is data, no recipe"),
+        ("status train.parquet", "train.parquet is data, no recipe"),
+        ("ablate questions.jsonl", "questions.jsonl is data, no study"),
+        ("run model", "model is a model, no recipe: a recipe names it (model: ./model)"),
+        ("evaluate model/config.json", "model is a model, no recipe"),
+        ("run old", "old is no run folder: it has no recipe.yaml, though it has records of a run"),
+        ("run recipes", "recipes is no run folder: it has no recipe.yaml; give the file: recipes/mine.yaml"),
+        ("ablate recipes", "recipes is a folder, no study; give the file: recipes/mine.yaml"),
+        ("run recipe1.yml", "recipe1.yml is not there; did you mean 'recipe-1.yaml'?"),
+        ("status recipies/mine.yaml", "recipies/mine.yaml is not there; did you mean 'recipes/mine.yaml'?"),
+        ("run /nowhere/r.yaml", "/nowhere/r.yaml is not there; give the path of a recipe"),
+        ("ablate stud.yaml", "stud.yaml is not there; did you mean 'study.yaml'?"),
+        ("run empty.yaml", "empty.yaml is empty; a recipe has the keys name, run"),
+        ("view olds", "olds is not there; did you mean 'old'?"),
+        ("export model --format trl --out x", "model is no run folder"),
+        ("publish questions.jsonl --out x", "questions.jsonl is not there"),
+        ("pass-rates none --out x", "none is not there"),
+        ("relabel ol", "ol is not there; did you mean 'old'?"),
+    ],
+)
+def test_what_is_no_recipe_is_told_what_it_is(words, sentence, folder, monkeypatch, capsys):
+    status, out, said = in_process(monkeypatch, capsys, *words.split())
+    assert (status, out, said.count("\n")) == (2, "", 1)
+    assert said.startswith(f"mixpo: {sentence}")
+    assert {"x", "runs"}.isdisjoint(path.name for path in folder.iterdir())
+
+
+def test_a_run_folder_below_the_home_folder(tmp_path, monkeypatch, capsys):
+    """A recipe's `run: ~/…`, which no shell has filled in."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    write(tmp_path / "r.yaml", {"run": "~/mine", "steps": SCENES})
+    assert in_process(monkeypatch, capsys, "questions", "r.yaml")[0] == 0
+    assert (tmp_path / "mine" / "recipe.yaml").exists()
+    assert not (tmp_path / "~").exists()

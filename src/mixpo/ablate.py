@@ -15,6 +15,7 @@ it; a study that is killed goes on where it stopped.
 """
 
 import dataclasses
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from importlib import import_module
@@ -33,6 +34,7 @@ from mixpo.progress import say
 from mixpo.recipe import SHARED, Recipe, Section
 from mixpo.references import pointed, references, trained_by
 from mixpo.resolve import pinned, resolve, step_of
+from mixpo.yaml_file import read_yaml
 
 UNSEEDED = ("questions", "demonstrations", "base_model", "train")
 """Steps of the data that are done once whatever the number of seeds, unless they read what is done once a seed."""
@@ -99,20 +101,23 @@ def ablate(path: Path, overrides: Sequence[str] = (), jobs: int = 1, redo: Seque
 
 def load_study(path: Path, overrides: Sequence[str] = ()) -> tuple[Recipe, Study]:
     """The study's recipe, and the study. Raises RecipeError naming the file."""
-    raw = _read(path)
+    path = path.expanduser()
+    raw, lines = read_yaml(path, "study", TOP_LEVEL)
+    if not isinstance(raw["study"], dict):
+        raise RecipeError(f"{path}:{lines['study']}: study: must be a mapping, not {raw['study']!r}")
     for override in overrides:
         _set(raw, override)
     unknown = next((key for key in raw if key not in TOP_LEVEL), None)
     if unknown:
         raise RecipeError(f"{path}: {unknown}: unknown key; a study has {', '.join(TOP_LEVEL)}")
-    study = build(Study, raw.get("study") or {}, "study", lambda key: f"{path}: {key}")
+    study = build(Study, raw["study"], "study", lambda key: f"{path}: {key}")
     name = str(raw.get("name") or path.stem)
     model = str(raw.get("model") or "base")
     seed = raw.get("seed", 0)
     if type(seed) is not int:
         raise RecipeError(f"{path}: seed: must be a whole number, not {seed!r}")
     shared = {**{key: raw[key] for key in SHARED if key in raw}, "model": model, "seed": seed}
-    run = str(raw.get("run") or f"runs/{name}")
+    run = os.path.expanduser(str(raw.get("run") or f"runs/{name}"))
     sections = expand(study, model, str(path), run)
     recipe = Recipe(str(path), name, run, shared, sections, {}, overrides=tuple(overrides), command="mixpo ablate")
     return recipe, study
@@ -185,16 +190,6 @@ def _merged(values: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
         both = isinstance(value, dict) and isinstance(merged.get(key), dict)
         merged[key] = {**merged[key], **value} if both else value
     return merged
-
-
-def _read(path: Path) -> dict[str, Any]:
-    try:
-        raw = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise RecipeError(f"{path}: the study cannot be read ({error}); check the file") from error
-    if not isinstance(raw, dict) or not isinstance(raw.get("study"), dict):
-        raise RecipeError(f"{path}: a study is a mapping with the keys {', '.join(TOP_LEVEL)}")
-    return raw
 
 
 def _set(raw: dict[str, Any], override: str) -> None:

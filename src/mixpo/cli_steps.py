@@ -177,7 +177,7 @@ def relabel(
     questions: Annotated[str, typer.Option(help="In a run folder: the section with the ground truths.")] = "import",
 ) -> None:
     """Judge a preference set again, and say what is doubted."""
-    if source.is_file():
+    if not source.is_dir():
         _run(source, overrides, "relabel")
         return
     from mixpo.files import RunFiles

@@ -1,13 +1,29 @@
 """The commands that run no step; `cli` puts them on the command line."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from mixpo.errors import UserError
 
+if TYPE_CHECKING:
+    from mixpo.files import RunFiles
+
 RunFolder = Annotated[Path, typer.Argument(help="A run folder.")]
+
+
+def files_of(run: Path) -> "RunFiles":
+    """The files of a run. Raises UserError for a folder that is not there, or is none of a run."""
+    from mixpo.files import RunFiles
+    from mixpo.text_files import like
+    from mixpo.yaml_file import OF_A_RUN
+
+    if not run.is_dir():
+        raise UserError(f"{run} is not there; {like(run) or 'name the folder that `mixpo run` wrote'}")
+    if not any((run / name).is_dir() for name in OF_A_RUN):
+        raise UserError(f"{run} is no run folder; name the one that `mixpo run` wrote")
+    return RunFiles(run)
 
 
 def export(
@@ -18,11 +34,10 @@ def export(
     questions: Annotated[str, typer.Option(help="The section with their images; else as in the recipe.")] = "",
 ) -> None:
     """Write a run's pairs and images in another trainer's format."""
-    from mixpo.files import RunFiles
     from mixpo.pairs.export import export as run_export
     from mixpo.pairs.export import format_of
 
-    run_export(RunFiles(run), format_of(format), out, pairs, questions)
+    run_export(files_of(run), format_of(format), out, pairs, questions)
 
 
 def score(
@@ -66,14 +81,13 @@ def pass_rates(
     questions: Annotated[str, typer.Option(help="The section with the questions.")] = "questions",
 ) -> None:
     """Write every question with its pass rate. That is the share of right responses, for reinforcement learning."""
-    from mixpo.files import RunFiles
     from mixpo.pairs.difficulty import Range, export
 
     try:
         wanted = Range(low, high)
     except ValueError as error:
         raise UserError(f"--low {low:g} --high {high:g}: {error}") from error
-    export(RunFiles(run), out, wanted, pairs, questions)
+    export(files_of(run), out, wanted, pairs, questions)
 
 
 def view(
@@ -84,7 +98,7 @@ def view(
     """Look at a run in the browser, and review its pairs blind."""
     from mixpo.app.server import view as serve
 
-    serve(run, port, tuple(images or ()))
+    serve(files_of(run).root, port, tuple(images or ()))
 
 
 def publish(
@@ -96,14 +110,13 @@ def publish(
     public: Annotated[bool, typer.Option(help="A new repository is public; else private.")] = False,
 ) -> None:
     """Put a run's model or pairs into a folder with a card. The card is written from the run; --push uploads it."""
-    from mixpo.files import RunFiles
     from mixpo.publish import publish_data, publish_model
     from mixpo.publish import push as push_folder
 
     if data:
-        publish_data(RunFiles(run), section or "pair", out)
+        publish_data(files_of(run), section or "pair", out)
     else:
-        publish_model(RunFiles(run), section or "train", out)
+        publish_model(files_of(run), section or "train", out)
     if push:
         push_folder(out, push, "dataset" if data else "model", private=not public)
 

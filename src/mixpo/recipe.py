@@ -12,6 +12,7 @@ steps:                        # sections, in order; a section is named after its
 """
 
 import dataclasses
+import os
 import typing
 from pathlib import Path
 from typing import Any, TypeVar
@@ -20,6 +21,7 @@ import yaml
 
 from mixpo.config import build, refuse_unknown
 from mixpo.errors import RecipeError
+from mixpo.yaml_file import read_yaml
 
 T = TypeVar("T")
 SHARED = ("seed", "model", "system", "images", "chat_template")
@@ -87,24 +89,10 @@ def load_recipe(path: Path | str, overrides: typing.Sequence[str] = ()) -> Recip
 
     Raises RecipeError with file and line.
     """
-    path = Path(path)
-    if path.is_dir():  # a run folder: its own recipe, wherever the folder has been moved to
+    path = Path(path).expanduser()
+    if (path / "recipe.yaml").exists():  # a run folder: its own recipe, wherever the folder has been moved to
         return dataclasses.replace(load_recipe(path / "recipe.yaml", overrides), given=str(path), run=str(path))
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise RecipeError(f"{path}: the recipe cannot be read ({error}); check the path") from error
-    lines: dict[str, int] = {}
-    try:
-        raw = _read(text, lines)
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        where = f"{path}:{mark.line + 1}" if mark else str(path)
-        raise RecipeError(f"{where}: not valid YAML ({getattr(error, 'problem', error)})") from error
-    except RecursionError as error:
-        raise RecipeError(f"{path}: nested too deeply, or an anchor that stands in itself; write it out") from error
-    if not isinstance(raw, dict):
-        raise RecipeError(f"{path}: a recipe is a mapping with the keys {', '.join(TOP_LEVEL)}")
+    raw, lines = read_yaml(path, "recipe", TOP_LEVEL)
     for override in overrides:
         _apply(raw, override)
     return dataclasses.replace(_recipe(str(path), raw, lines), overrides=tuple(overrides))
@@ -112,8 +100,6 @@ def load_recipe(path: Path | str, overrides: typing.Sequence[str] = ()) -> Recip
 
 def _recipe(path: str, raw: dict, lines: dict[str, int]) -> Recipe:
     recipe = Recipe(path, "", "", {}, {}, lines)
-    if "study" in raw:
-        raise RecipeError(f"{recipe.at('study')}: this is a study; run it with `mixpo ablate {path}`")
     refuse_unknown(raw, TOP_LEVEL, "", recipe.at)
     steps = raw.get("steps")
     if not isinstance(steps, dict) or not steps:
@@ -133,33 +119,8 @@ def _recipe(path: str, raw: dict, lines: dict[str, int]) -> Recipe:
     rounds = raw.get("rounds", 1)
     if type(rounds) is not int or rounds < 1:
         raise RecipeError(f"{recipe.at('rounds')}: must be a whole number from 1 on, not {rounds!r}")
-    return Recipe(path, name, str(raw.get("run") or f"runs/{name}"), shared, sections, lines, rounds)
-
-
-def _read(text: str, lines: dict[str, int]) -> Any:
-    loader = yaml.SafeLoader(text)
-    try:
-        node = loader.get_single_node()
-        if node is None:
-            return None
-        _note_lines(node, "", lines)
-        return loader.construct_document(node)
-    finally:
-        loader.dispose()
-
-
-def _note_lines(node: yaml.Node, prefix: str, lines: dict[str, int]) -> None:
-    if isinstance(node, yaml.MappingNode):
-        for key, value in node.value:
-            path = f"{prefix}.{key.value}" if prefix else str(key.value)
-            if path in lines:
-                raise yaml.MarkedYAMLError(problem=f"the key {path} stands twice", problem_mark=key.start_mark)
-            lines[path] = key.start_mark.line + 1
-            _note_lines(value, path, lines)
-    elif isinstance(node, yaml.SequenceNode):
-        for number, value in enumerate(node.value):
-            lines[f"{prefix}.{number}"] = value.start_mark.line + 1
-            _note_lines(value, f"{prefix}.{number}", lines)
+    run = os.path.expanduser(str(raw.get("run") or f"runs/{name}"))
+    return Recipe(path, name, run, shared, sections, lines, rounds)
 
 
 def _apply(raw: dict, override: str) -> None:

@@ -1,5 +1,6 @@
 """Files written whole or not at all, and text read a line at a time."""
 
+import difflib
 import json
 import os
 import shutil
@@ -20,6 +21,20 @@ def read_lines(path: Path) -> Iterator[str]:
                     yield line
     except OSError as error:
         raise DataError(f"{path} cannot be read ({error.strerror}); check the path") from error
+
+
+def like(path: Path) -> str:
+    """`did you mean 'recipes/nlvr.yaml'?`: what is there and has a path like one that is not; empty: nothing has."""
+    missing = path
+    while not missing.parent.exists():
+        missing = missing.parent
+    try:
+        beside = sorted(entry.name for entry in missing.parent.iterdir())
+    except OSError:
+        return ""
+    close = difflib.get_close_matches(missing.name, beside, 1)
+    found = missing.with_name(close[0]) / path.relative_to(missing) if close else None
+    return f"did you mean {str(found)!r}?" if found and found.exists() else ""
 
 
 def cut_torn_line(path: Path) -> None:
