@@ -184,7 +184,7 @@ def test_bad_overrides_are_refused(tmp_path, override):
 
 
 def test_a_missing_recipe_gives_a_sentence(tmp_path):
-    with pytest.raises(RecipeError, match="cannot be read"):
+    with pytest.raises(RecipeError, match="none.yaml is not there; give the path of a recipe"):
         load_recipe(tmp_path / "none.yaml")
 
 

@@ -308,8 +308,8 @@ def test_a_newer_version_with_a_list_in_place_of_one_text_changes_nothing(tmp_pa
 
 def test_a_model_elsewhere_is_a_name_and_no_path_of_this_machine():
     """A server, a judge, a reward model: what they call a model may well begin with a slash."""
-    here = {"model": "/models/a", "models": {"b": "./b", "c": "step:train", "d": "owner/name"}}
-    assert dict(named_models(here)) == {"model": "/models/a", "models.b": "./b"}
+    here = {"model": "/models/a", "models": {"b": "./b", "c": "step:train", "d": "owner/name", "e": "base"}}
+    assert dict(named_models(here)) == {"model": "/models/a", "models.b": "./b", "models.d": "owner/name"}
     assert not dict(named_models({**here, "backend": {"name": "openai_server"}}))
     judged = {"model": "base", "llm_judge": {"model": "/models/judge"}, "backend": {"server": {"model": "/models/x"}}}
     assert not dict(named_models(judged))

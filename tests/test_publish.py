@@ -6,6 +6,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 import yaml
 
+from mixpo.cli import app
 from mixpo.errors import UserError
 from mixpo.files import RunFiles
 from mixpo.publish import publish_data, publish_model, push
@@ -100,6 +101,44 @@ def test_what_cannot_be_published_is_said(run, tmp_path):
     with pytest.raises(UserError, match="is not empty"):
         publish_model(run, "train", tmp_path / "full")
     assert not (tmp_path / "out").exists()
+
+
+def test_again_after_a_push_that_failed(run, tmp_path, monkeypatch, capsys):
+    """The card has been edited meanwhile, and stays; another model in the folder is refused."""
+    model = run.checkpoints("train") / "model"
+    write_text(model / "config.json", "{}")
+    monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", "http://127.0.0.1:9")  # nothing listens there
+    command = ["publish", str(run.root), "--out", str(tmp_path / "out"), "--push", "owner/name"]
+    for _ in range(2):
+        with pytest.raises(UserError, match=r"could not be pushed .*out is whole: .* the same command pushes it"):
+            app(command, standalone_mode=False)
+        write_text(tmp_path / "out" / "README.md", "My card")
+    assert (tmp_path / "out" / "README.md").read_text() == "My card"
+    assert "is there already, as this run wrote it" in " ".join(capsys.readouterr().err.split())
+    write_text(model / "config.json", "{ }")
+    with pytest.raises(UserError, match="is not empty"):
+        publish_model(run, "train", tmp_path / "out")
+
+
+def test_pairs_again_after_a_push_that_failed(run, tmp_path):
+    pytest.importorskip("datasets")
+    for _ in range(2):
+        publish_data(run, "pair", tmp_path / "out")
+    run.pairs("pair").append([PreferencePair(id="r/0>1", question_id="r", prompt="How?", chosen="3", rejected="4",
+                                             origin=Origin.CORRECTNESS)])  # fmt: skip
+    with pytest.raises(UserError, match="is not empty"):
+        publish_data(run, "pair", tmp_path / "out")
+
+
+def test_a_place_that_cannot_be_written_is_left_as_it_was(run, tmp_path):
+    write_text(run.checkpoints("train") / "model" / "config.json", "{}")
+    write_text(tmp_path / "file", "")
+    for publish, section in ((publish_model, "train"), (publish_data, "pair")):
+        with pytest.raises(UserError, match=r"file.*(cannot be written|is a file|is not empty)"):
+            publish(run, section, tmp_path / "file")
+        with pytest.raises(UserError, match=r"below cannot be written \(.*\); make room or choose another place"):
+            publish(run, section, tmp_path / "file" / "below")
+    assert (tmp_path / "file").read_text() == ""
 
 
 class Hub(BaseHTTPRequestHandler):

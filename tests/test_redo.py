@@ -200,7 +200,7 @@ def test_a_file_or_a_model_that_is_not_there_is_said_before_anything_runs(run):
     with pytest.raises(RecipeError, match=r"r.yaml:\d+: steps.evaluate.benchmarks.b.path: no.jsonl: nothing lies"):
         run()
     assert not RunFiles("out").questions("questions").paths()
-    with pytest.raises(RecipeError, match=r"steps.sample.model: ./nowhere: nothing lies there"):
+    with pytest.raises(RecipeError, match=r"steps.sample.model: .* './nowhere' cannot be loaded: nothing lies"):
         run("evaluate.benchmarks.b.path=mine.jsonl", "sample.model=./nowhere")
 
 

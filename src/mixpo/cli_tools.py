@@ -150,11 +150,20 @@ def quickstart(
 
 
 def plan(
-    recipe: Annotated[Path, typer.Argument(help="A YAML recipe, or a run folder.")],
+    recipe: Annotated[Path | None, typer.Argument(help="A YAML recipe, or a run folder.")] = None,
     overrides: Annotated[list[str] | None, typer.Argument(help="section.field=value, as often as you like.")] = None,
-    machine: Annotated[str, typer.Option(help="8xh100, rtx4090, cpu …; without it this machine, with its GPUs.")] = "",
+    machine: Annotated[
+        str, typer.Option(help="8xh100, rtx4090, cpu …, list: the known cards; without it this machine and its GPUs.")
+    ] = "",
 ) -> None:
     """Print tokens, FLOPs, memory and hours of a training. From the lengths of the recipe's pairs."""
+    if machine.strip().lower() in ("list", "help"):
+        from mixpo.plan.machines import cards
+
+        typer.echo(cards())
+        return
+    if recipe is None:
+        raise UserError("plan needs a recipe or a run folder (or --machine list)")
     from mixpo.plan.plan import plan as run_plan
 
     typer.echo(run_plan(recipe, overrides or (), machine))

@@ -17,7 +17,7 @@ from typing import Any
 from mixpo.config import build, plain
 from mixpo.errors import DataError, RecipeError, first_line
 from mixpo.files import BASE_MODEL, RunFiles
-from mixpo.references import references
+from mixpo.references import references, trained_by
 from mixpo.text_files import write_text
 from mixpo.validation import validate
 
@@ -209,12 +209,12 @@ def named_files(values: Any, where: str = "") -> Iterator[tuple[str, str]]:
 
 
 def named_models(values: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """Where a section's plain values name a model that is loaded here, by its path, and as what."""
+    """Where a section's plain values name a model that is loaded here, and as what; not another section's, nor ours."""
     if (values.get("backend") or {}).get("name") in ELSEWHERE:
         return
     models = {"model": values.get("model"), **{f"models.{k}": v for k, v in (values.get("models") or {}).items()}}
     for place, model in models.items():
-        if isinstance(model, str) and model.startswith(("/", "./", "../", "~")):
+        if isinstance(model, str) and model != "base" and trained_by(model) is None:
             yield place, model
 
 

@@ -6,7 +6,7 @@ import platform
 import shutil
 import subprocess
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
 from functools import partial
@@ -146,13 +146,16 @@ def _refuse_uneven(recipe: Recipe, trainings: dict[str, Any], gpus: int) -> None
 
 
 def _refuse_absent(recipe: Recipe, name: str, config: Any) -> None:
-    """Raises RecipeError for a file or a model's folder that the section names and that is not there."""
+    """Raises RecipeError for a file or a model that the section names and that is not there."""
+    from mixpo.models.found import found
     from mixpo.questions.source import data_path
 
     values = plain(config)
-    for place, given in (*named_files(values), *named_models(values)):
+    looks: list[tuple[Callable[[str], Any], Iterator[tuple[str, str]]]]
+    looks = [(data_path, named_files(values)), (found, named_models(values))]
+    for look, place, given in ((look, *each) for look, named in looks for each in named):
         try:
-            data_path(given)
+            look(given)
         except UserError as error:
             raise RecipeError(f"{recipe.at(f'steps.{name}.{place}')}: {error}") from error
 

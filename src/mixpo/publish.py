@@ -1,7 +1,9 @@
 """`mixpo publish`: a run's model, or its pairs, with a card, in a folder for the Hugging Face hub; and the push."""
 
+import filecmp
 import importlib.util
 import shutil
+from collections.abc import Iterable
 from pathlib import Path
 
 from mixpo.errors import UserError, first_line
@@ -11,32 +13,62 @@ from mixpo.pairs.import_pairs import Format
 from mixpo.progress import say
 from mixpo.report.cards import data_card, model_card
 from mixpo.report.collect import collect
-from mixpo.text_files import write_text
+from mixpo.text_files import staged, write_text
 
 
 def publish_model(files: RunFiles, section: str, out: Path) -> None:
-    """Copies the complete checkpoint of a section into the new folder `out` and writes its model card and recipe.
+    """Copies the complete checkpoint of a section into the new folder `out`, with its model card and recipe.
 
-    Raises UserError when the section has not finished, or `out` is not empty.
+    Whole or not at all; what an earlier call wrote there stays, with its card as it has been edited. Raises UserError
+    when the section has not finished, when `out` holds anything else, and when it cannot be written.
     """
     model = files.checkpoints(section) / "model"
     if not model.is_dir():
-        raise UserError(f"{model} is not there: the section {section!r} has not finished; run it first")
-    _refuse_full(out)
+        trained = [path.parent.name for path in sorted(files.root.glob("checkpoints/*/model"))]
+        hint = f"--section names one that has: {', '.join(trained)}" if trained else "run it first"
+        raise UserError(f"{model} is not there: the section {section!r} has not finished; {hint}")
+    if _there(out, [path.relative_to(model) for path in model.rglob("*") if path.is_file()], model):
+        return
     card = model_card(collect(files, pairs_shown=0), section)
-    shutil.copytree(model, out, dirs_exist_ok=True)
-    write_text(out / "README.md", card)
-    if files.recipe.exists():
-        shutil.copyfile(files.recipe, out / "mixpo-recipe.yaml")
+    with staged(out) as place:
+        shutil.copytree(model, place)
+        (place / "README.md").write_text(card, encoding="utf-8")
+        if files.recipe.exists():
+            shutil.copyfile(files.recipe, place / "mixpo-recipe.yaml")
     say(f"publish: the model of {section} in {out}, with README.md; read the card before you publish")
 
 
 def publish_data(files: RunFiles, section: str, out: Path) -> None:
-    """Exports the pairs of a section for `load_dataset` and writes their card. Raises UserError as `export` does."""
+    """Exports the pairs of a section for `load_dataset` and writes their card; what an earlier call wrote there stays.
+
+    Raises UserError as `export` does.
+    """
+    written, made = (
+        [path.stat().st_mtime for path in paths] for paths in (out.glob("train.parquet"), files.pairs(section).paths())
+    )
+    if written and made and written > [max(made)] and _there(out, [Path("train.parquet")], out):
+        return
     done = export(files, Format.TRL, out, section)
     data = collect(files, pairs_shown=0)
     write_text(out / "README.md", data_card(data, section, done.rows, len(done.left_out)))
     say(f"publish: the pairs of {section} in {out}, with README.md; read the card before you publish")
+
+
+def _there(out: Path, names: Iterable[Path], source: Path) -> bool:
+    """Whether an earlier call has written `out`: its card, and files of these names that are as in `source` (by size
+    and time, which a copy keeps). Raises UserError for a file, or for a folder that holds anything else."""
+    if not out.exists() or (out.is_dir() and not any(out.iterdir())):
+        return False
+    if not out.is_dir():
+        raise UserError(f"{out} is a file; name a new folder")
+    if not (out / "README.md").is_file() or not all(_same(out / name, source / name) for name in names):
+        raise UserError(f"{out} is not empty; name a new folder")
+    say(f"publish: {out} is there already, as this run wrote it")
+    return True
+
+
+def _same(one: Path, other: Path) -> bool:
+    return one.is_file() and filecmp.cmp(one, other)
 
 
 def push(folder: Path, repository: str, kind: str, private: bool) -> None:
@@ -55,12 +87,7 @@ def push(folder: Path, repository: str, kind: str, private: bool) -> None:
         api.upload_folder(repo_id=repository, repo_type=kind, folder_path=folder)
     except (HfHubHTTPError, HFValidationError, OSError, http.HTTPError) as error:
         raise UserError(
-            f"{repository} could not be pushed ({first_line(error)}); log in with `hf auth login`, "
-            f"then push {folder} again"
+            f"{repository} could not be pushed ({first_line(error)}); {folder} is whole: log in with `hf auth login`, "
+            "see that there is a network, and the same command pushes it"
         ) from error
     say(f"publish: pushed to {repository}")
-
-
-def _refuse_full(out: Path) -> None:
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise UserError(f"{out} is not empty; name a new folder")

@@ -1,14 +1,18 @@
 """Models by name: their attention, their own precision."""
 
 import copy
+import shutil
 
 import pytest
 import torch
 import transformers as t
 
 from mixpo.errors import UserError
-from mixpo.models.load import CHECKPOINT_DTYPE, load_model
+from mixpo.files import BASE_MODEL
+from mixpo.models.load import CHECKPOINT_DTYPE, load_model, load_processor
+from mixpo.responses.backends.config import BackendConfig
 from mixpo.responses.backends.embedded.transformers import TransformersBackend
+from mixpo.responses.backends.make import make_backend
 from mixpo.training.config import MPOConfig
 from mixpo.training.trainer import MPOTrainer
 
@@ -42,6 +46,7 @@ def test_attention_by_its_name(halved):
 
 
 def test_what_cannot_be_loaded_is_a_sentence(tmp_path):
+    (tmp_path / "config.json").write_text("{}")
     with pytest.raises(UserError, match="cannot be loaded as a vision-language model"):
         load_model(str(tmp_path))
 
@@ -73,3 +78,26 @@ def test_a_model_of_another_kind_is_a_sentence_in_sampling_and_in_training(build
         TransformersBackend(model, internvl[1])
     with pytest.raises(UserError, match=words):
         MPOTrainer(model, config, train_dataset=[{}], processing_class=internvl[1])
+
+
+def trainer(folder):
+    return MPOTrainer(folder, MPOConfig(output_dir=folder, report_to="none"), train_dataset=[])
+
+
+@pytest.mark.parametrize(
+    ("missing", "sentence"),
+    [
+        ("chat_template.jinja", "has no chat template (chat_template.jinja"),
+        ("tokenizer", "its processor cannot be loaded (it has no tokenizer: tokenizer.json or tokenizer.model)"),
+        ("processor_config.json", "its processor cannot be loaded (it has no processor: processor_config.json or"),
+    ],
+)
+@pytest.mark.parametrize("load", [load_processor, lambda folder: make_backend(BackendConfig(), folder), trainer])
+def test_a_checkpoint_that_lacks_a_file_is_a_sentence_wherever_it_is_named(load, missing, sentence, tmp_path):
+    shutil.copytree(BASE_MODEL, tmp_path / "model")
+    for file in (tmp_path / "model").glob(f"{missing}*"):
+        file.unlink()
+    with pytest.raises(UserError) as refused:
+        load(str(tmp_path / "model"))
+    assert sentence in str(refused.value)
+    assert "put the file, as its publisher has it, into the model's folder" in str(refused.value)

@@ -3,6 +3,7 @@
 import logging
 from enum import StrEnum
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -11,6 +12,7 @@ from transformers import GenerationConfig
 
 from mixpo.errors import UserError, first_line
 from mixpo.model_inputs import AS_IS, ModelInputs
+from mixpo.models.found import found
 from mixpo.models.picture_limits import limit
 from mixpo.models.template_options import set_options
 
@@ -56,6 +58,7 @@ def load_model(
     """
     from transformers import AutoModelForImageTextToText
 
+    path = found(path)
     given: dict[str, Any] = {"trust_remote_code": trust_remote_code}
     if attention not in (Attention.AUTO, Attention.FLEX):  # FlexAttention is `models.attention.prepare`'s
         given["attn_implementation"] = attention
@@ -77,6 +80,7 @@ def checkpoint_dtype(path: str, trust_remote_code: bool = False) -> torch.dtype:
     """The type of a checkpoint's weights, by its config; float32 where that says none. Raises UserError."""
     from transformers import AutoConfig
 
+    path = found(path)
     try:
         config = AutoConfig.from_pretrained(path, trust_remote_code=trust_remote_code)
     except (OSError, ValueError) as error:
@@ -141,18 +145,38 @@ def keep_generation_config(model: Any) -> None:
 def load_processor(path: str, trust_remote_code: bool = False, inputs: ModelInputs = AS_IS) -> Any:
     """Its processor: tokenizer, chat template and image preprocessing, with the limits and options of `inputs`.
 
-    Raises UserError when there is none, and for what of `inputs` has no meaning for it; where those are for several
-    models (`InputsOfSeveral`), that is a warning.
+    Raises UserError when there is none, or none with a chat template, and for what of `inputs` has no meaning for it;
+    where those are for several models (`InputsOfSeveral`), that is a warning.
     """
     from transformers import AutoProcessor
 
+    path = found(path)
     try:
         processor = AutoProcessor.from_pretrained(path, trust_remote_code=trust_remote_code)
-    except (OSError, ValueError) as error:
-        reason = first_line(error)
-        raise UserError(f"model {path!r}: its processor cannot be loaded ({reason}); check the path") from error
+    except (OSError, ValueError, AttributeError, TypeError, LookupError, ImportError) as error:
+        reason = _lacking(Path(path)) or first_line(error)
+        raise UserError(f"model {path!r}: its processor cannot be loaded ({reason}); {AS_PUBLISHED}") from error
+    if not getattr(processor, "chat_template", None):
+        raise UserError(
+            f"model {path!r} has no chat template (chat_template.jinja); {AS_PUBLISHED}, or take a model that chats"
+        )
     apply(processor, inputs, path)
     return processor
+
+
+AS_PUBLISHED = "put the file, as its publisher has it, into the model's folder"
+FILES = {
+    "tokenizer": ("tokenizer.json", "tokenizer.model", "tokenizer_config.json", "vocab.json"),
+    "processor": ("processor_config.json", "preprocessor_config.json"),
+}
+
+
+def _lacking(folder: Path) -> str:
+    """Which part of a processor a model's folder has no file of; empty: none, or it is no folder."""
+    for part, files in FILES.items():
+        if folder.is_dir() and not any((folder / file).is_file() for file in files):
+            return f"it has no {part}: {' or '.join(files[:2])}"
+    return ""
 
 
 def apply(processor: Any, inputs: ModelInputs, name: str) -> None:

@@ -9,6 +9,7 @@ mi350/mi355x.html. A10G: https://aws.amazon.com/ec2/instance-types/g5/.
 
 import re
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
@@ -47,9 +48,15 @@ CARDS = {
 }  # fmt: skip
 ALIASES = {
     "4090": "rtx4090", "3090": "rtx3090", "5090": "rtx5090", "rtxa6000": "a6000", "a100pcie": "a100",
-    "a100pcie40gb": "a10040gb",
 }  # fmt: skip
-NOISE = re.compile(r"nvidia|geforce|amd|instinct|tesla|quadro|generation|sxm\d?|hbm\d?e?|-80gb|[^a-z0-9]")
+NOISE = re.compile(r"nvidia|geforce|amd|instinct|tesla|quadro|generation|gpu|sxm\d?|hbm\d?e?|[^a-z0-9]")
+MEMORY = re.compile(r"\b(\d+)\s*gb?\b")
+SPELLINGS = (
+    r"(?P<card>.+)",
+    r"(?P<count>\d+)\s*[x×*:-]?\s*(?P<card>\D.*|\S+\d{3}.*)",
+    r"(?P<card>.+?)\s*[x×*:,\s-]\s*(?P<count>\d+)",
+)
+"""A card, `8xh100` (8 x h100, 8h100, 2x4090 …), `h100:8` (h100 x 8, h100-8 …): the first that names a known card."""
 
 
 @dataclass(frozen=True)
@@ -78,23 +85,48 @@ def machine_named(name: str) -> Machine:
         return this_gpu() or this_cpu()
     if name.strip().lower() == "cpu":
         return this_cpu()
-    found = re.fullmatch(r"\s*(?:(\d+)\s*[x×*\s]\s*)?(.+?)\s*", name.lower())
-    count, card = int(found[1] or 1) if found else 0, found[2] if found else ""
-    key = card_named(card)
-    if key is None or count < 1:
-        near = closest(card, list(CARDS))
-        raise UserError(
-            f"no machine is called {name!r}; write how many of which card, 8xh100: {', '.join(CARDS)}; or cpu"
-            f"{near and f' ({near})'}"
-        )
-    return Machine(f"{count} x {key}", count, _peaks(key), CARDS[key].memory * 1e9)
+    for count, key in _read(name.strip().lower()):
+        if key is not None and count > 0:
+            return Machine(f"{count} x {key}", count, _peaks(key), CARDS[key].memory * 1e9)
+    words = [*re.findall(r"[a-z]+\d+\w*", name.lower()), name]
+    near = next(filter(None, (closest(word, list(CARDS)) for word in words)), "")
+    raise UserError(
+        f"no machine is called {name!r}{near and f' ({near})'}; write how many of which card, 8xh100: "
+        f"{', '.join(CARDS)}; or cpu (`mixpo plan --machine list` prints the cards)"
+    )
+
+
+def _read(name: str) -> Iterator[tuple[int, str | None]]:
+    """What a name may mean: how many, and the card."""
+    for spelling in SPELLINGS:
+        if found := re.fullmatch(spelling, name):
+            parts = found.groupdict(default="1")
+            yield int(parts.get("count", "1")), card_named(parts["card"])
+
+
+def cards() -> str:
+    """A table of all cards that are known."""
+    lines = [f"{'card':<12} {'GB':>5} {'bfloat16':>9} {'TF32':>7} {'float32':>8}   TFLOP/s, dense"]
+    for name, card in CARDS.items():
+        lines.append(f"{name:<12} {card.memory:>5g} {card.bf16:>9g} {card.tf32:>7g} {card.float32:>8g}")
+    return "\n".join([*lines, "", "so many of one: 8xh100; cpu: this machine's processor, measured"])
 
 
 def card_named(name: str) -> str | None:
     """The card of a name as people or drivers write it ("NVIDIA H100 80GB HBM3"); None for an unknown one."""
-    plain = NOISE.sub("", name.lower().replace(" 80gb", "-80gb"))
+    name = name.lower().replace("_", "-")
+    memory = MEMORY.search(name)
     known = {NOISE.sub("", key): key for key in CARDS}
-    return known.get(plain) or known.get(ALIASES.get(plain, plain))
+    plain = NOISE.sub("", MEMORY.sub("", name))
+    for one in (plain, plain.removesuffix("s")):
+        key = known.get(one) or known.get(ALIASES.get(one, one))
+        if key and memory is not None:
+            key = next(
+                (k for k in (f"{key}-{memory[1]}gb", key) if k in CARDS and CARDS[k].memory == int(memory[1])), None
+            )
+        if key:
+            return key
+    return None
 
 
 def _peaks(key: str) -> dict[str, float]:

@@ -13,6 +13,7 @@ from mixpo.batches.layout import Layout
 from mixpo.errors import UserError, first_line
 from mixpo.files import RunFiles
 from mixpo.images import ImageRoots
+from mixpo.models.found import found
 from mixpo.models.load import load_processor
 from mixpo.models.shape import Shape, paired, shape_of
 from mixpo.plan.changes import Planned, gib, verdict
@@ -151,7 +152,7 @@ def shape_on_paper(path: str) -> Shape:
     from transformers import AutoConfig, AutoModelForImageTextToText
 
     try:
-        config = AutoConfig.from_pretrained(path)
+        config = AutoConfig.from_pretrained(found(path))
         with torch.device("meta"):
             return shape_of(AutoModelForImageTextToText.from_config(config))
     except (OSError, ValueError) as error:

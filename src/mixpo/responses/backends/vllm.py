@@ -78,8 +78,10 @@ class VLLMBackend:
             raise MissingExtra("vllm", "vllm") from error
         from transformers import GenerationConfig
 
+        from mixpo.models.found import found
         from mixpo.models.load import load_processor
 
+        model = found(model)
         chat = Chat(load_processor(model, inputs=inputs))
         try:
             end_ids = chat.stop_tokens(GenerationConfig.from_pretrained(model))

@@ -14,6 +14,7 @@ from mixpo.model_inputs import AS_IS, ModelInputs
 from mixpo.models.completions import CompletionTokenizer
 from mixpo.models.cpu_memory import return_freed_memory
 from mixpo.models.cpu_model import speed_up
+from mixpo.models.found import found
 from mixpo.models.load import load_processor, refuse_other_kinds
 from mixpo.models.picture_limits import same_tiles
 from mixpo.models.vision import take_single_tokens
@@ -76,7 +77,7 @@ class TransformersBackend:
         disable_progress_bar()
         processor = load_processor(model, inputs=inputs)
         try:
-            weights = AutoModelForImageTextToText.from_pretrained(model, dtype=dtype)
+            weights = AutoModelForImageTextToText.from_pretrained(found(model), dtype=dtype)
         except (OSError, ValueError) as error:
             reason = first_line(error)
             raise UserError(f"model {model!r} cannot be loaded ({reason}); check the path") from error

@@ -16,6 +16,7 @@ from typing import Any
 from mixpo.endpoint import FAILURES_IN_A_ROW, Endpoint, EndpointConfig, GaveUp, Refused, Reply
 from mixpo.errors import UserError, first_line
 from mixpo.model_inputs import AS_IS, ModelInputs
+from mixpo.models.found import found
 from mixpo.models.template_options import refuse_unknown
 from mixpo.records import Dropped, DropReason, FinishReason
 from mixpo.responses.backend import Completion, Request, SamplingParams, engine_seed, no_videos
@@ -233,8 +234,8 @@ def load_tokenizer(name: str) -> Any:
     from transformers import AutoTokenizer
 
     try:
-        return AutoTokenizer.from_pretrained(name)
-    except (OSError, ValueError) as error:
+        return AutoTokenizer.from_pretrained(found(name))
+    except (OSError, ValueError, UserError) as error:
         reason = first_line(error)
         raise UserError(f"tokenizer {name!r} cannot be loaded ({reason}); check server.tokenizer") from error
 
