@@ -312,12 +312,17 @@ def folder(tmp_path, monkeypatch):
         ("export model --format trl --out x", "model is no run folder"),
         ("publish questions.jsonl --out x", "questions.jsonl is not there"),
         ("pass-rates none --out x", "none is not there"),
+        (
+            "evaluate --model m=./modle --benchmark mine=questions.jsonl",
+            "model './modle' cannot be loaded",
+        ),
+        ("plan", "plan needs a recipe or a run folder"),
         ("relabel ol", "ol is not there; did you mean 'old'?"),
     ],
 )
 def test_what_is_no_recipe_is_told_what_it_is(words, sentence, folder, monkeypatch, capsys):
     status, out, said = in_process(monkeypatch, capsys, *words.split())
-    assert (status, out, said.count("\n")) == (2, "", 1)
+    assert (status, out, said.count("\n")) == (2, "", 1), said
     assert said.startswith(f"mixpo: {sentence}")
     assert {"x", "runs"}.isdisjoint(path.name for path in folder.iterdir())
 

@@ -204,7 +204,11 @@ def evaluate(
     elif model and benchmark:
         from mixpo.devices import limited
         from mixpo.evaluation.evaluate_models import evaluate_models
+        from mixpo.models.found import found
 
+        for one in model:  # said before the benchmarks are read
+            if (name := one.partition("=")[2] or one) != "base":
+                found(name)
         with limited(gpus):
             evaluate_models(model, benchmark, prompt, out, option or (), max_new_tokens)
     else:
