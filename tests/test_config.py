@@ -165,7 +165,7 @@ def test_overrides(tmp_path):
         ("steps:\n  sample: {}\n  sample: {}", r"r.yaml:3: not valid YAML \(the key steps.sample stands twice\)"),
         ("steps: {sample: [", r"r.yaml:1: not valid YAML"),
         ("- a", "a recipe is a mapping"),
-        ("", "a recipe is a mapping"),
+        ("", "r.yaml is empty; a recipe has the keys name"),
         ("steps: {}", "must list at least one step"),
         ("stpes: {sample: {}}", "did you mean 'steps'"),
         ("steps: {'../x': {}}", "letters, digits"),
