@@ -31,6 +31,7 @@ COMMON = {
     "videos",
     "pictures",
     "progress",
+    "output",
     "left_out",
     "endpoint",
     "devices",

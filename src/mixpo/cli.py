@@ -8,7 +8,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from mixpo.cli_tools import TOOLS
+from mixpo.cli_tools import TOOLS, add_json
 from mixpo.errors import UserError
 from mixpo.progress import show_warnings
 
@@ -61,7 +61,9 @@ def run(
     force: Force = False,
 ) -> None:
     """Do all steps of a recipe in order; what is done already is not done again."""
-    values, sections = _parted(overrides, redo)
+    from mixpo.redo import parted
+
+    values, sections = parted(overrides, redo)
     _force(force)
     if dry_run:
         _status(recipe, values, sections)
@@ -73,12 +75,6 @@ def run(
 def status(recipe: RecipePath, overrides: Overrides = None) -> None:
     """Say of every section whether it is done, begun, missing, or stale and why."""
     _status(recipe, overrides or [])
-
-
-def _parted(given: list[str] | None, redo: bool) -> tuple[list[str], list[str] | None]:
-    """The overrides, and the sections that `--redo` is for: all that has changed when none is named; None without."""
-    sections = [word for word in given or () if "=" not in word] if redo else []
-    return [word for word in given or () if word not in sections], sections if redo else None
 
 
 def _status(recipe: Path, overrides: list[str], redo: list[str] | None = None) -> None:
@@ -273,13 +269,15 @@ def ablate(
 ) -> None:
     """Train variants on the same data and budget, and compare them: a table, a figure, the cost."""
     from mixpo.ablate import ablate as run_ablate
+    from mixpo.redo import parted
 
-    values, sections = _parted(overrides, redo)
+    values, sections = parted(overrides, redo)
     run_ablate(study, values, jobs, sections)
 
 
 for _tool in TOOLS:
     app.command()(_tool)
+add_json(app)
 
 
 def main() -> NoReturn:

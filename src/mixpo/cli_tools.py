@@ -1,13 +1,48 @@
-"""The commands that run no step; `cli` puts them on the command line."""
+"""The commands that run no step; `cli` puts them on the command line. And `--json`, which many commands have."""
 
+import functools
+import inspect
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from mixpo.errors import UserError
 
+WITH_NUMBERS = ("run", "status", "evaluate", "best-of", "score", "relabel", "ablate", "plan", "judge_check", "doctor")
 RunFolder = Annotated[Path, typer.Argument(help="A run folder.")]
+
+
+def add_json(app: typer.Typer) -> None:
+    """Gives the commands that print numbers the option `--json`."""
+    for command in app.registered_commands:
+        if command.callback and (command.name or command.callback.__name__) in WITH_NUMBERS:
+            command.callback = _with_json(command.callback)
+
+
+def _with_json(command: Callable[..., None]) -> Callable[..., None]:
+    """The command with the option: what it finds is printed as one JSON document, and nothing else is."""
+
+    @functools.wraps(command)
+    def asked(*, as_json: bool, **values: Any) -> None:
+        from mixpo.output import document
+
+        ended: typer.Exit | None = None
+        with document(as_json):
+            try:
+                command(**values)
+            except typer.Exit as error:  # what was found is printed all the same
+                ended = error
+        if ended is not None:
+            raise ended
+
+    option = Annotated[bool, typer.Option("--json", help="Print the same numbers as one JSON document.")]
+    own = inspect.signature(command)
+    more = inspect.Parameter("as_json", inspect.Parameter.KEYWORD_ONLY, default=False, annotation=option)
+    asked.__signature__ = own.replace(parameters=[*own.parameters.values(), more])  # type: ignore[attr-defined]
+    asked.__annotations__ = {**command.__annotations__, "as_json": option}
+    return asked
 
 
 def export(
@@ -41,9 +76,11 @@ def score(
 
 def judge_check(file: Annotated[Path, typer.Argument(help="JSON lines of responses with trusted labels.")]) -> None:
     """Print how well the judge agrees with given labels, by kind and by rule, and where it does not."""
+    from mixpo.output import show
     from mixpo.verdicts.agreement import judge_check as check
 
-    typer.echo(check(file))
+    numbers, text = check(file)
+    show({"judge_check": numbers}, [text])
 
 
 def convert(
@@ -142,9 +179,10 @@ def plan(
     machine: Annotated[str, typer.Option(help="8xh100, rtx4090, cpu …; without it this machine, with its GPUs.")] = "",
 ) -> None:
     """Print tokens, FLOPs, memory and hours of a recipe's training, from the lengths of its pairs."""
+    from mixpo.output import show
     from mixpo.plan.plan import plan as run_plan
 
-    typer.echo(run_plan(recipe, overrides or (), machine))
+    show(*run_plan(recipe, overrides or (), machine))
 
 
 TOOLS = (plan, export, score, judge_check, convert, pass_rates, view, publish, doctor, fields, quickstart)

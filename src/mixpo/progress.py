@@ -22,8 +22,8 @@ def console() -> Any:
 
 
 def say(text: str) -> None:
-    """One line for the user, no markup."""
-    console().print(text, markup=False)
+    """One line for the user, no markup; in a pipe or a file it stays one line."""
+    console().print(text, markup=False, soft_wrap=not console().is_terminal)
 
 
 def show_warnings(level: int | str = logging.WARNING) -> None:

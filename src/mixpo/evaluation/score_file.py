@@ -9,11 +9,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from mixpo import output
 from mixpo.errors import DataError, RecipeError
 from mixpo.evaluation import warning_signs
 from mixpo.evaluation.benchmarks import source
 from mixpo.evaluation.benchmarks.benchmark import Benchmark
 from mixpo.evaluation.benchmarks.own_files import REPEATED
+from mixpo.evaluation.doubts import doubts
 from mixpo.evaluation.predictions import IDS, Prediction, name_of, predictions
 from mixpo.evaluation.scores import Answers, BenchmarkQuestions, comparisons, numbered_answers, scores
 from mixpo.evaluation.table import show
@@ -40,9 +42,9 @@ def score_file(
     found, compared, verdicts = score(path, benchmark, data=data, split=split, model=model)
     if out is not None:
         write_text(out, "".join(to_json(verdict) + "\n" for verdict in verdicts))
-    show(found, compared)
-    for sign in warning_signs.signs(found):
-        say(f"warning: {warning_signs.sentence(sign)}")
+    show("score", found, compared, [*warning_signs.signs(found), *doubts(found, compared)])
+    if out is not None:
+        output.tell(f"verdicts: {out}")
 
 
 def score(
