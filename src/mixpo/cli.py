@@ -240,7 +240,7 @@ def evaluate(
     recipe: Annotated[Path | None, typer.Argument(help="A YAML recipe; or give --model and --benchmark.")] = None,
     overrides: Overrides = None,
     model: Annotated[list[str] | None, typer.Option(help="A folder or hub name, or NAME=it; several times.")] = None,
-    benchmark: Annotated[list[str] | None, typer.Option(help="NAME, or NAME=a local copy; several times.")] = None,
+    benchmark: Annotated[list[str] | None, typer.Option(help="NAME, or NAME=a copy or own questions; several.")] = None,
     prompt: Annotated[str, typer.Option(help="Prompt styles: direct, cot, boxed …")] = "direct,cot",
     option: Annotated[list[str] | None, typer.Option(help="FIELD=VALUE of the benchmarks: limit, samples …")] = None,
     max_new_tokens: Annotated[int | None, typer.Option(help="Longest answer.")] = None,

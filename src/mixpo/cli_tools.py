@@ -62,7 +62,7 @@ def export(
 
 def score(
     file: Annotated[Path, typer.Argument(help="Responses: JSON lines, or VLMEvalKit's or lmms-eval's output.")],
-    benchmark: Annotated[str, typer.Option(help="The benchmark that was answered.")],
+    benchmark: Annotated[str, typer.Option(help="What was answered: NAME, or NAME=your questions.")],
     data: Annotated[Path | None, typer.Option(help="Its local copy, where the file lacks the questions.")] = None,
     split: Annotated[str, typer.Option(help="Empty: the split that papers report.")] = "",
     model: Annotated[str, typer.Option(help="The model's name in the table.")] = "",

@@ -40,8 +40,8 @@ def _doubts(scores: Sequence[Score], comparisons: Sequence[Comparison]) -> Itera
         known = [score for score in known if score.metric == known[0].metric]
         if known and known[0].n < FEW:
             about = (benchmark, ALL, known[0].metric)
-            half = max(map(_half, known))
-            apart = [_half(c) for c in comparisons if (c.benchmark, c.category, c.metric) == about]
+            half = max(map(_reach, known))
+            apart = [_reach(c) for c in comparisons if (c.benchmark, c.category, c.metric) == about]
             yield {
                 "sign": "few_questions", "benchmark": benchmark, "questions": known[0].n, "half_width": 100 * half,
                 "difference": 100 * min(1.0, max(apart, default=math.sqrt(2) * half)),
@@ -60,5 +60,7 @@ def _unjudged(scores: Sequence[Score]) -> Iterator[dict[str, Any]]:
             yield {"sign": "undecided", **about, "after": undecided}
 
 
-def _half(found: Score | Comparison) -> float:
-    return ((found.high or 0.0) - (found.low or 0.0)) / 2
+def _reach(found: Score | Comparison) -> float:
+    """How far the interval reaches from the value, to its farther end."""
+    value, low, high = (found.value or 0.0), (found.low or 0.0), (found.high or 0.0)
+    return max(high - value, value - low)
