@@ -16,7 +16,7 @@ from mixpo.config import plain
 
 UNBOUND = 1 << 16
 """Columns of a pipe or a file: nothing is folded."""
-NARROWEST = 16
+NARROWEST = 12
 """Columns that a name keeps in a narrow terminal; a longer one is folded."""
 BETWEEN = 3
 """Columns between two columns of a table."""

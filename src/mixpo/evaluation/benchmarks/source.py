@@ -80,8 +80,11 @@ def named(text: str, where: str) -> tuple[str, str, str]:
         raise RecipeError(f"{where} {text}: give the questions a name, {where} {stem}={text}")
     if name == OWN and not path:
         raise RecipeError(f"{where} {name}: write {name}=PATH, the path of your questions")
-    if not path or difflib.get_close_matches(name, BENCHMARKS, 1, ALIKE):
+    if difflib.get_close_matches(name, BENCHMARKS, 1, ALIKE):
         chosen(name, BENCHMARKS, where)
+    if not path:
+        known = f"none of {', '.join(BENCHMARKS)}"
+        raise RecipeError(f"{where}: {name!r} is {known}; for questions of your own write {name}=PATH")
     if not name.replace("_", "").replace("-", "").isalnum():
         raise RecipeError(f"{where} {text}: a benchmark's name is made of letters, digits, - and _")
     return name, OWN, path
