@@ -8,7 +8,7 @@ size k that could have been drawn instead: exact where a score chooses, over `SU
 
 import json
 import random
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from math import comb
@@ -17,7 +17,7 @@ from typing import Any
 from mixpo import output
 from mixpo.errors import UserError
 from mixpo.evaluation.benchmarks import source
-from mixpo.evaluation.doubts import JUDGE
+from mixpo.evaluation.doubts import FEW, JUDGE
 from mixpo.evaluation.metrics import NOT_SCORED, Answered, decided, estimate, mean
 from mixpo.evaluation.process_reward import RewardConfig, Steps, rewards
 from mixpo.evaluation.scores import clusters
@@ -125,20 +125,26 @@ def run(config: Config, files: RunFiles) -> None:
     rows = curve(tried, config.by, config.n, scored)
     content = {"model": config.model, "style": str(config.style), "questions": len(tried), "curve": rows}
     write_text(inner.json("best_of"), json.dumps(content, indent=1) + "\n")
-    numbers = {**content, "folder": inner.root}
-    output.show({config.name: numbers}, [_table(config, rows)])
-    _warn(config, rows)
+    warnings = list(_warnings(config, rows, len(tried)))
+    numbers = {**content, "warnings": [{"text": text} for text in warnings], "folder": inner.root}
+    output.show({config.name: numbers}, [_table(config, rows, len(tried))])
+    for text in warnings:
+        say(f"warning: {text}")
     output.tell(f"{config.name}: the curve, responses and verdicts are in {inner.root}")
 
 
-def _warn(config: Config, rows: Sequence[dict[str, Any]]) -> None:
-    """Says why there is no score."""
+def _warnings(config: Config, rows: Sequence[dict[str, Any]], questions: int) -> Iterator[str]:
+    """Why there is no score, and how little few questions tell."""
     unknown = dict.fromkeys(row["by"] for row in rows if row["accuracy"] is None)
     if unknown.keys() == {row["by"] for row in rows}:
-        say(f"warning: {config.name} is not scored: none of the responses was judged; {JUDGE}")
+        yield f"{config.name} is not scored: none of the responses was judged; {JUDGE}"
     elif unknown:
         why = "the responses have no such scores; sample them anew with what gives them"
-        say(f"warning: {config.name}: {', '.join(unknown)} chose nothing: {why}")
+        yield f"{config.name}: {', '.join(unknown)} chose nothing: {why}"
+    known = [row for row in rows if row["accuracy"] is not None]
+    if known and questions < FEW:
+        half = 100 * max(max(row["high"] - row["accuracy"], row["accuracy"] - row["low"]) for row in known)
+        yield f"{config.name} rests on {questions} questions: its accuracies are known to ± {half:.0f} points"
 
 
 @dataclass(frozen=True, slots=True)
@@ -288,10 +294,12 @@ def _same(question: Question, one: str, other: str) -> bool:
     return verify.verify(asked, verify.answering(asked, other)).outcome is Outcome.CORRECT
 
 
-def _table(config: Config, rows: Sequence[dict[str, Any]]) -> TextTable:
+def _table(config: Config, rows: Sequence[dict[str, Any]], questions: int) -> TextTable:
     ks = dict.fromkeys(row["k"] for row in rows)
     chosen: dict[str, list[str]] = {way: [way] for way in config.by}
     for row in rows:
         chosen[row["by"]].append(NOT_SCORED if row["accuracy"] is None else f"{100 * row['accuracy']:.1f}")
     heads = ("chosen by", *map(str, ks))
-    return TextTable(f"{config.name}: accuracy, %, of the best of k", heads, list(chosen.values()))
+    return TextTable(
+        f"{config.name}: accuracy, %, of the best of k ({questions:,} questions)", heads, list(chosen.values())
+    )
