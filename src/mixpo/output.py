@@ -62,7 +62,7 @@ class TextTable:
         from rich.table import Table
         from rich.text import Text
 
-        table = Table(box=box.SIMPLE_HEAD)
+        table = Table(box=box.SIMPLE_HEAD, show_header=any(self.heads))
         columns = (*range(self.text), *numbers)
         for number in columns:
             name = number < self.text
@@ -106,7 +106,8 @@ def text(shown: Iterable[Any]) -> str:
                 console.print(item, crop=False)
             else:
                 console.print(clean(item) if isinstance(item, str) else item, markup=False, soft_wrap=True)
-    return "".join(f"{line.rstrip()}\n" for line in capture.get().splitlines())
+    lines = [line.rstrip() for line in capture.get().splitlines()]
+    return "".join(f"{line}\n" for line in (lines[1:] if lines and not lines[0] else lines))
 
 
 def tell(line: str) -> None:
