@@ -7,7 +7,7 @@ from statistics import stdev
 from typing import Any
 
 from mixpo import output
-from mixpo.evaluation.metrics import NOT_SCORED, Metric, decided, mean, resampled, sums_of
+from mixpo.evaluation.metrics import NOT_SCORED, Answered, Metric, decided, mean, resampled, sums_of
 from mixpo.evaluation.scores import RATES, Answers, BenchmarkQuestions, clusters
 from mixpo.evaluation.writing import WRITING
 from mixpo.files import RunFiles
@@ -25,7 +25,10 @@ ACCURACY = mean("accuracy", lambda answered: float(answered.right), decided)
 
 
 def _share(outcome: Outcome) -> Metric:
-    return mean(outcome, lambda answered: float(answered.verdict is not None and answered.verdict.outcome is outcome))
+    def such(answered: Answered) -> float:
+        return float(answered.verdict is not None and answered.verdict.outcome is outcome)
+
+    return mean(outcome, such, lambda answered: True)
 
 
 JUDGED = (ACCURACY, *map(_share, RATES))
