@@ -32,6 +32,7 @@ COMMON = {
     "videos",
     "pictures",
     "progress",
+    "output",
     "left_out",
     "endpoint",
     "devices",

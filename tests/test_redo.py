@@ -167,12 +167,11 @@ def test_the_table_and_the_commands(run):
     assert not RunFiles("out").root.exists()
     run()
     done = table("status", "r.yaml")
-    assert done["sample"].startswith("done 6 responses")
-    assert done["sample"].endswith("out/responses/sample")
+    assert done["sample"].startswith("done out/responses/sample 6 responses")
     assert table("status", "out") == done  # a run folder has its recipe
     changed = table("status", "r.yaml", "sample.n=1")
-    assert changed["sample"].startswith("stale because n was 2 and is now 1 6 responses")
-    assert changed["verify"].startswith("stale because sample is made anew 6 verdicts")
+    assert changed["sample"].startswith("stale because n was 2 and is now 1 out/responses/sample 6 responses")
+    assert changed["verify"].startswith("stale because sample is made anew out/verdicts/verify 6 verdicts")
     result = runner.invoke(app, ["run", "r.yaml", "sample.n=1", "--redo"])
     assert result.exit_code == 0
     assert len(list(RunFiles("out").responses("sample"))) == 3
@@ -275,7 +274,7 @@ def test_the_table_while_results_are_being_moved(run, monkeypatch):
         redo.set_aside(["sample", "verify"], files)
     result = CliRunner().invoke(app, ["status", "r.yaml"])
     assert result.exit_code == 0
-    assert [line.split()[:2] for line in result.stdout.splitlines()[1:4]] == [
+    assert [line.split()[:2] for line in result.stdout.splitlines()[2:5]] == [
         ["questions", "done"], ["sample", "missing"], ["verify", "missing"],
     ]  # fmt: skip
 

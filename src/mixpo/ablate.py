@@ -24,13 +24,13 @@ from typing import Any
 
 import yaml
 
+from mixpo import output
 from mixpo.config import build
 from mixpo.errors import RecipeError
 from mixpo.evaluation.ablation import Plan, summarise
 from mixpo.evaluation.evaluate import Config, gather
 from mixpo.files import RunFiles
 from mixpo.pipeline import run_recipe
-from mixpo.progress import say
 from mixpo.recipe import SHARED, Recipe, Section
 from mixpo.references import pointed, references, trained_by
 from mixpo.resolve import pinned, resolve, step_of
@@ -95,7 +95,7 @@ def ablate(path: Path, overrides: Sequence[str] = (), jobs: int = 1, redo: Seque
     )  # fmt: skip
     summarise(plan, files, *gather(recipe.config(recipe.sections["evaluate"], Config), files))
     page = import_module("mixpo.report.ablation").write(files)
-    say(f"ablation: {page}")
+    output.tell(f"ablation: {page}, with ablation.json and ablation.md beside it")
     return files
 
 

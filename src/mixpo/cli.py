@@ -41,6 +41,11 @@ COMMANDS: dict[str, tuple[Callable[..., None], ...]] = {
 }
 """Every command, in the groups and the order of `mixpo --help`. A function's name is the command's; the first sentence
 of its docstring stands beside it, where 60 characters fit."""
+WITH_NUMBERS = (
+    *(steps.run, steps.status, steps.evaluate, steps.best_of, steps.relabel, steps.ablate),
+    *(tools.score, tools.plan, tools.judge_check, tools.doctor),
+)
+"""Those that print numbers: `--json` prints the same."""
 
 
 class CommandGroups(TyperGroup):
@@ -87,6 +92,29 @@ def mixpo(
     speak(verbose, quiet)
 
 
+def _with_json(command: Callable[..., None]) -> Callable[..., None]:
+    """The command with `--json`: what it finds is printed as one JSON document, and nothing else is."""
+
+    @functools.wraps(command)
+    def asked(*, as_json: bool, **given: Any) -> None:
+        from mixpo.output import document
+
+        ended: typer.Exit | None = None
+        with document(as_json):
+            try:
+                command(**given)
+            except typer.Exit as error:  # what was found is printed all the same
+                ended = error
+        if ended is not None:
+            raise ended
+
+    option = Annotated[bool, typer.Option("--json", help="Print the same numbers as one JSON document.")]
+    own = inspect.signature(command)
+    more = inspect.Parameter("as_json", inspect.Parameter.KEYWORD_ONLY, default=False, annotation=option)
+    asked.__signature__ = own.replace(parameters=[*own.parameters.values(), more])  # type: ignore[attr-defined]
+    return asked
+
+
 def _spoken(command: Callable[..., None]) -> Callable[..., None]:
     """The command with -v and -q as well: people write them behind its name."""
 
@@ -105,7 +133,8 @@ def _spoken(command: Callable[..., None]) -> Callable[..., None]:
 for _group, _commands in COMMANDS.items():
     for _command in _commands:
         _name = _command.__name__.strip("_").replace("_", "-")
-        app.command(name=_name, rich_help_panel=_group)(_spoken(_command))
+        _asked = _with_json(_command) if _command in WITH_NUMBERS else _command
+        app.command(name=_name, rich_help_panel=_group)(_spoken(_asked))
 
 
 def main() -> NoReturn:

@@ -31,7 +31,9 @@ def run(
     force: Force = False,
 ) -> None:
     """Do all steps of a recipe; what is done is not done again."""
-    values, sections = _parted(overrides, redo)
+    from mixpo.redo import parted
+
+    values, sections = parted(overrides, redo)
     _force(force)
     if dry_run:
         _status(recipe, values, sections)
@@ -42,12 +44,6 @@ def run(
 def status(recipe: RecipePath, overrides: Overrides = None) -> None:
     """Say of every section: done, begun, missing, or stale."""
     _status(recipe, overrides or [])
-
-
-def _parted(given: list[str] | None, redo: bool) -> tuple[list[str], list[str] | None]:
-    """The overrides, and the sections that `--redo` is for: all that has changed when none is named; None without."""
-    sections = [word for word in given or () if "=" not in word] if redo else []
-    return [word for word in given or () if word not in sections], sections if redo else None
 
 
 def _status(recipe: Path, overrides: list[str], redo: list[str] | None = None) -> None:
@@ -191,7 +187,7 @@ def evaluate(
     recipe: Annotated[Path | None, typer.Argument(help="A YAML recipe; or give --model and --benchmark.")] = None,
     overrides: Overrides = None,
     model: Annotated[list[str] | None, typer.Option(help="A folder or hub name, or NAME=it; several times.")] = None,
-    benchmark: Annotated[list[str] | None, typer.Option(help="NAME, or NAME=a local copy; several times.")] = None,
+    benchmark: Annotated[list[str] | None, typer.Option(help="NAME, or NAME=a copy or own questions; several.")] = None,
     prompt: Annotated[str, typer.Option(help="Prompt styles: direct, cot, boxed …")] = "direct,cot",
     option: Annotated[list[str] | None, typer.Option(help="FIELD=VALUE of the benchmarks: limit, samples …")] = None,
     max_new_tokens: Annotated[int | None, typer.Option(help="Longest answer.")] = None,
@@ -223,8 +219,9 @@ def ablate(
 ) -> None:
     """Train variants on the same data, and compare them. A table, a figure, the cost; the budget is the same."""
     from mixpo.ablate import ablate as run_ablate
+    from mixpo.redo import parted
 
-    values, sections = _parted(overrides, redo)
+    values, sections = parted(overrides, redo)
     run_ablate(study, values, jobs, sections)
 
 

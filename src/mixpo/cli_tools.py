@@ -56,9 +56,11 @@ def score(
 
 def judge_check(file: Annotated[Path, typer.Argument(help="JSON lines of responses with trusted labels.")]) -> None:
     """Print how well the judge agrees with given labels. By kind and by rule, and where it does not."""
+    from mixpo.output import show
     from mixpo.verdicts.agreement import judge_check as check
 
-    typer.echo(check(file))
+    numbers, text = check(file)
+    show({"judge_check": numbers}, [text])
 
 
 def convert(
@@ -164,6 +166,7 @@ def plan(
         return
     if recipe is None:
         raise UserError("plan needs a recipe or a run folder (or --machine list)")
+    from mixpo.output import show
     from mixpo.plan.plan import plan as run_plan
 
-    typer.echo(run_plan(recipe, overrides or (), machine))
+    show(*run_plan(recipe, overrides or (), machine))

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
+from mixpo import output
 from mixpo.pipeline import versions
 
 GIB = 1 << 30
@@ -159,16 +160,14 @@ def gib(size: float) -> str:
 
 def doctor(folder: Path) -> bool:
     """Prints the findings as they come; whether nothing is broken."""
-    from rich.console import Console
     from rich.text import Text
 
-    console = Console(highlight=False)
     colours = {Health.OK: "green", Health.ABSENT: "bright_black", Health.LOW: "yellow", Health.BROKEN: "red"}
-    sound = True
+    found = []
     for finding in examine(folder):
-        sound = sound and finding.state is not Health.BROKEN
-        line = Text.assemble((f"{finding.state:<7}", colours[finding.state]), f"{finding.name}: {finding.detail}")
-        console.print(line, soft_wrap=True)
+        found.append(finding)
+        lines = [Text.assemble((f"{finding.state:<7}", colours[finding.state]), f"{finding.name}: {finding.detail}")]
         if finding.advice:
-            console.print(Text(f"       -> {finding.advice}"), soft_wrap=True)
-    return sound
+            lines.append(Text(f"       -> {finding.advice}"))
+        output.show({"doctor": found}, lines)
+    return all(finding.state is not Health.BROKEN for finding in found)

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from enum import StrEnum
 from typing import Any
 
+from mixpo import output
 from mixpo.config import plain
 from mixpo.errors import UserError
 from mixpo.evaluation.answering import Answering
@@ -117,32 +118,18 @@ def topics() -> Iterator[Topic]:
 
 def show(name: str = "") -> None:
     """Prints a topic's fields as a table; without a name, what can be asked for. Raises UserError as `topic`."""
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table(box=None, padding=(0, 2, 0, 0), show_header=bool(name))
-    rows: list[tuple[str, ...]]
-    if name:
-        found = topic(name)
-        heads: tuple[str, ...] = ("field", "type", "default", "meaning")
-        rows = [(field.name, field.kind, field.default, _pointed(field, found.name)) for field in found.fields]
-        title = f"{found.name}: {found.meaning}" if found.meaning else found.name
-    else:
-        heads = ("", "")
+    if not name:
         rows = [(kind, ", ".join(listed)) for kind, listed in names().items()]
         title = "mixpo fields NAME, for example train, train.objective, train.objective.beta; NAME is one of"
-    for head in heads:
-        table.add_column(head, no_wrap=head == "field", overflow="fold")
-    for row in rows:
-        table.add_row(*map(Text, row))
-    console = Console(highlight=False)
-    console.print(f"{title}\n", markup=False)
-    console.print(table)
+        output.show({}, [output.TextTable(title, ("", ""), rows, text=2)])
+        return
+    found = topic(name)
+    rows_of = [(field.name, field.kind, field.default, _pointed(field, found.name)) for field in found.fields]
+    title = f"{found.name}: {found.meaning}" if found.meaning else found.name
+    shown: list[Any] = [output.TextTable(title, ("field", "type", "default", "meaning"), rows_of, text=4)]
     if name in CHOICES:
-        console.print(
-            f"\n{', '.join(f'{name}.{choice}' for choice in CHOICES[name])} have fields of their own", markup=False
-        )
+        shown.append(f"{', '.join(f'{name}.{choice}' for choice in CHOICES[name])} have fields of their own")
+    output.show({}, shown)
 
 
 def _pointed(field: Field, where: str) -> str:

@@ -1,10 +1,14 @@
-"""A set of record ids that grows with the number of parents, not of records: children are bits."""
+"""Record ids: a set that grows with the number of parents, not of records (children are bits), and a share of ids."""
 
 import re
+import zlib
 
 NUMBERED = re.compile(r"(.*/)(0|[1-9][0-9]{0,2})", re.DOTALL)
 """Parent and number. Higher numbers are kept as text: one of them must not cost the memory of thousands; so are
 numbers that begin with a zero, since "07" is another id than "7"."""
+
+BUCKETS = 10_000
+"""Parts into which checksums divide ids."""
 
 
 class Ids:
@@ -40,3 +44,8 @@ def _split(id: str) -> tuple[str, int]:
     """The parent, slash included, and the child's bit; bit 0 when the id does not end in `/<number>`."""
     parts = NUMBERED.fullmatch(id)
     return (parts[1], 1 << int(parts[2])) if parts else (id, 0)
+
+
+def in_share(id: str, share: float) -> bool:
+    """Whether an id is of the `share` of all that its checksum tells: always the same ones."""
+    return zlib.crc32(id.encode()) % BUCKETS < round(share * BUCKETS)

@@ -48,9 +48,9 @@ def quiet() -> bool:
 
 
 def say(text: str) -> None:
-    """One line for the user, no markup."""
+    """One line for the user, no markup; in a pipe or a file it stays one line."""
     if not quiet():
-        console().print(text, markup=False)
+        console().print(text, markup=False, soft_wrap=not console().is_terminal)
 
 
 def show_warnings(level: int | str | None = None) -> None:

@@ -358,11 +358,12 @@ class Score:
     """"all", or the questions' category."""
     metric: str
     """"accuracy", or what the benchmark declares."""
-    value: float
-    """Share in [0, 1] unless the metric says otherwise."""
-    low: float
-    """Lower end of the 95 % interval."""
-    high: float
+    value: float | None
+    """Share in [0, 1] unless the metric says otherwise. None: not scored, since nothing says of any answer how good it
+    is (free-form answers without an LLM judge)."""
+    low: float | None
+    """Lower end of the 95 % interval; None where `value` is."""
+    high: float | None
     n: int
     """Number of questions (or groups of questions, for consistency)."""
 

@@ -42,6 +42,12 @@ def redone(names: Sequence[str], found: dict[str, Status], configs: dict[str, An
     return dependents(names or stale, configs)
 
 
+def parted(given: Sequence[str] | None, redo: bool) -> tuple[list[str], list[str] | None]:
+    """The overrides, and the sections that `--redo` is for: all that has changed when none is named; None without."""
+    sections = [word for word in given or () if "=" not in word] if redo else []
+    return [word for word in given or () if word not in sections], sections if redo else None
+
+
 def set_aside(names: Sequence[str], files: RunFiles) -> None:
     """Moves all that the sections wrote to `earlier/<time>/`.
 

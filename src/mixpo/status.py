@@ -6,6 +6,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
+from mixpo import output
 from mixpo.files import RunFiles
 from mixpo.fingerprints import UNKNOWN, Fingerprint, changes, fingerprint, grown, load, read
 from mixpo.recipe import Recipe
@@ -93,51 +94,45 @@ def dependents(names: Iterable[str], configs: dict[str, Any]) -> list[str]:
 
 
 def show(found: dict[str, Status], files: RunFiles) -> None:
-    """Prints a table on standard output: section, state, records, seconds, and where they lie."""
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
-    console = Console(highlight=False)
-    if not console.is_terminal:
-        console.width = PIPED
-    table = Table(box=None, pad_edge=False)
-    for heading in ("section", "state", "records", "seconds", "where"):
-        table.add_column(heading, justify="right" if heading in ("records", "seconds") else "left", overflow="fold")
+    """Prints a table on standard output: section, state, where its records lie, how many, and seconds."""
+    rows, numbers = [], {}
     for name, status in found.items():
         timing = read_json(files.json(f"timings/{name}"))
         seconds = timing.get("seconds") if isinstance(timing, dict) else None
+        seconds = seconds if isinstance(seconds, int | float) else None
         because = f" because {'; '.join(status.reasons)}" if status.reasons else ""
-        records, place = _made(name, files)
-        cells = (
-            name if name == status.step else f"{name} ({status.step})",
-            f"{status.state}{because}",
-            records,
-            f"{seconds:,.1f}" if isinstance(seconds, int | float) else "",
-            "" if place is None else str(place),
+        records, kind, place = _made(name, files)
+        rows.append(
+            (
+                name if name == status.step else f"{name} ({status.step})",
+                f"{status.state}{because}",
+                "" if place is None else str(place),
+                "" if records is None else f"{records:,} {kind}",
+                "" if seconds is None else f"{seconds:,.1f}",
+            )
         )
-        table.add_row(*map(Text, cells))
-    console.print(table)
+        numbers[name] = {
+            "step": status.step, "state": status.state, "reasons": status.reasons, "records": records, "kind": kind,
+            "seconds": seconds, "where": place,
+        }  # fmt: skip
+    output.show(numbers, [output.TextTable("", ("section", "state", "where", "records", "seconds"), rows, text=3)])
 
 
-PIPED = 200
-"""Columns of the table where no terminal says how many there are."""
 COUNTED = ("responses", "continuations", "verdicts", "pairs", "demonstrations", "questions")
 
 
-def _made(name: str, files: RunFiles) -> tuple[str, Path | None]:
-    """What a section has written: "2,400 responses", and the folder."""
+def _made(name: str, files: RunFiles) -> tuple[int | None, str, Path | None]:
+    """What a section has written: how many of what, and the folder."""
     for kind in COUNTED:
         folder = files.root / kind / name
         if folder.is_dir():
-            return f"{_lines(folder, 'part-*.jsonl'):,} {kind}", folder
+            return _lines(folder, "part-*.jsonl"), kind, folder
     trained, inner = files.checkpoints(name), files.evaluation(name)
     if trained.is_dir():
-        steps = _lines(trained, "log.jsonl")
-        return (f"{steps:,} lines of log" if steps else ""), trained
+        return _lines(trained, "log.jsonl") or None, "lines of log", trained
     if inner.root.is_dir():
-        return f"{_lines(inner.root, 'responses/*/part-*.jsonl'):,} responses", inner.root
-    return ("", files.report) if files.report.exists() and name == "report" else ("", None)
+        return _lines(inner.root, "responses/*/part-*.jsonl"), "responses", inner.root
+    return None, "", files.report if files.report.exists() and name == "report" else None
 
 
 def _lines(folder: Path, files: str) -> int:

@@ -89,7 +89,8 @@ def test_only_correct_counts_as_right():
     verdicts = [
         Verdict(id=f"q-{n}/0", question_id=f"q-{n}", outcome=outcome) for n, outcome in enumerate(outcomes) if outcome
     ]
-    before = Answers("a", "mine", "cot", numbered_answers(questions, [], []))
+    judged = [Verdict(id="q-0/0", question_id="q-0", outcome=Outcome.INCORRECT)]
+    before = Answers("a", "mine", "cot", numbered_answers(questions, [], judged))
     after = Answers("b", "mine", "cot", numbered_answers(questions, [], verdicts))
     found = {
         score.id.removeprefix("e/b/mine/cot/all"): score.value

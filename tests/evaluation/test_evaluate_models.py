@@ -13,7 +13,7 @@ def test_the_base_model_answers_two_scenes(tmp_path, capsys):
     assert len(list(inner.responses("base-scenes-cot"))) == 2
     names = {score.metric for score in inner.scores()}
     assert {"accuracy", "unparsed", "truncated", "undecided", "length", "looping", "steps_right"} <= names
-    assert "scenes: accuracy, % (2 questions)" in capsys.readouterr().err
+    assert "scenes: accuracy, % (2 questions)" in capsys.readouterr().out
 
 
 def test_what_is_given_on_the_command_line():

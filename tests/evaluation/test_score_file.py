@@ -113,7 +113,7 @@ def test_several_models_are_compared_and_verdicts_written(tmp_path, data, capsys
     score_file(path, "mathvista", data=data, out=tmp_path / "v.jsonl")
     verdicts = [json.loads(line) for line in (tmp_path / "v.jsonl").read_text().splitlines()]
     assert [verdict["id"] for verdict in verdicts][:2] == ["a/mathvista-10/0", "a/mathvista-11/0"]
-    assert "100.0" in capsys.readouterr().err
+    assert "100.0" in capsys.readouterr().out
 
 
 def test_an_empty_prediction_is_an_unanswered_question(tmp_path):

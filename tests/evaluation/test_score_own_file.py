@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from mixpo.errors import UserError
 from mixpo.evaluation.score_file import score
 from mixpo.records import Outcome
 
@@ -59,3 +60,26 @@ def test_the_question_s_text_is_no_response(outcomes):
 def test_large_ids_of_a_spreadsheet(outcomes):
     found, _ = outcomes([{"index": 1000017, **ASKED[0]}], [{"index": 1000017.0, "prediction": "one"}])
     assert found == {"file-1000017": Outcome.CORRECT}
+
+
+def test_own_questions_by_a_name_of_one_s_own(tmp_path):
+    """`--benchmark mine=FOLDER`, as `mixpo evaluate` has it; the folder holds one file."""
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "q.csv").write_text("id,text,answer\n1,Is it one?,one\n2,Is it two?,two\n")
+    given = tmp_path / "r.jsonl"
+    given.write_text(json.dumps({"id": "1", "prediction": "one"}) + "\n")
+    scores, _, _ = score(given, f"mine={tmp_path / 'mine'}")
+    assert (scores[0].benchmark, scores[0].value, scores[0].n) == ("mine", 0.5, 2)
+    (tmp_path / "mine" / "more.jsonl").write_text("{}\n")
+    with pytest.raises(UserError, match=r"holds several files \(more.jsonl, q.csv\); name one of them"):
+        score(given, f"mine={tmp_path / 'mine'}")
+    for name, message in (
+        (f"mathvisa={given}", "did you mean 'mathvista'"),
+        (str(given), f"give the questions a name, --benchmark r={given}"),
+        ("file=", "write file=PATH"),
+        (f"my set={given}", "made of letters"),
+    ):
+        with pytest.raises(UserError, match=message):
+            score(given, name)
+    with pytest.raises(UserError, match="leave out --data"):
+        score(given, f"mine={given}", data=given)

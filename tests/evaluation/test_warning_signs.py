@@ -2,7 +2,7 @@
 
 import json
 
-from mixpo.evaluation.warning_signs import sentence, signs
+from mixpo.evaluation.warning_signs import signs
 from mixpo.records import Score
 from mixpo.training.warning_signs import signs as in_log
 
@@ -35,7 +35,7 @@ def test_length_drift_loops_and_inconsistency():
 
 def test_sentences_name_the_numbers():
     (found,) = signs([score("base", "length", 40.0), score("mpo", "length", 70.0)])
-    assert sentence(found) == "answers of mpo to nlvr (cot) have 70 tokens, those of base 40"
+    assert found["text"] == "answers of mpo to nlvr (cot) have 70 tokens, those of base 40"
     json.dumps(found)
 
 

@@ -26,16 +26,21 @@ def write(path, rows):
 def test_report(tmp_path, name):
     """Said and expected: 1, said only: 1, expected only: 1, neither: 1. Agreement 2/4, as by chance: kappa 0."""
     labelled = [("5", True), ("5", False), ("6", True), ("Final answer: 7", False)]
-    report = judge_check(write(tmp_path / name, [{"response": text, "correct": label} for text, label in labelled]))
+    rows = write(tmp_path / name, [{"response": text, "correct": label} for text, label in labelled])
+    numbers, report = judge_check(rows)
     assert "4 rows, agreement 50.00%, precision 50.00%, recall 50.00%, kappa 0.000, false correct 1, missed 1" in report
     assert "integer" in report
     assert "direct       3 rows" in report
     assert "marker       1 rows" in report
     assert "disagreements: 2" in report
+    assert numbers["all"] == {
+        "rows": 4, "agreement": 0.5, "precision": 0.5, "recall": 0.5, "kappa": 0.0, "false_correct": 1, "missed": 1
+    }  # fmt: skip
+    assert [row["label"] for row in numbers["disagreements"]] == [False, True]
 
 
 def test_huge_rows_are_cut(tmp_path):
-    report = judge_check(write(tmp_path / "rows.jsonl", [{"response": "word " * 200_000, "correct": True}]))
+    _, report = judge_check(write(tmp_path / "rows.jsonl", [{"response": "word " * 200_000, "correct": True}]))
     assert len(report) < 3_000
 
 
@@ -47,7 +52,7 @@ def test_bad_row(tmp_path, row):
 
 @pytest.mark.parametrize(("label", "right"), [(1, True), ("true", True), ("yes", True), ("0", False), ("False", False)])
 def test_labels_as_people_write_them(tmp_path, label, right):
-    report = judge_check(write(tmp_path / "rows.jsonl", [{"response": "5" if right else "6", "label": label}]))
+    _, report = judge_check(write(tmp_path / "rows.jsonl", [{"response": "5" if right else "6", "label": label}]))
     assert "agreement 100.00%" in report
 
 
@@ -63,7 +68,7 @@ def test_labels_as_people_write_them(tmp_path, label, right):
 )
 def test_real_responses(name, least):
     """The thresholds hold for rows that are not marked hard or soft."""
-    report = judge_check(labelled(name))
+    _, report = judge_check(labelled(name))
     lines = report.splitlines()
     firm = next((line for line in lines if line.startswith("not hard, not soft")), lines[0])
     for measure, percent in least.items():
@@ -79,7 +84,7 @@ def test_hostile_rows_keep_to_their_time_limits():
     """Seconds on the wall: a busy machine may hold up one reading of them, hardly three."""
     symbolic.set_time_limit(Config().time_limit)
     path = labelled("adversarial")
-    assert any("over their time limit: none" in judge_check(path) for _ in range(3))
+    assert any("over their time limit: none" in judge_check(path)[1] for _ in range(3))
 
 
 def labelled(name: str) -> Path:

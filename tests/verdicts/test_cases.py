@@ -39,7 +39,7 @@ def test_every_file_has_its_figures():
 
 @pytest.mark.parametrize(("name", "agreement", "false"), [(name, *least) for name, least in LEAST.items()])
 def test_agreement(name, agreement, false):
-    lines = judge_check(CASES / f"{name}.jsonl.gz").splitlines()
+    lines = judge_check(CASES / f"{name}.jsonl.gz")[1].splitlines()
     firm = next((line for line in lines if line.startswith("not hard, not soft")), lines[0])
     found = re.search(r"agreement ([\d.]+)%.*false correct (\d+)", firm)
     assert found, firm

@@ -6,11 +6,12 @@ from dataclasses import asdict, dataclass
 from statistics import stdev
 from typing import Any
 
-from mixpo.evaluation.metrics import Metric, mean, resampled, sums_of
+from mixpo import output
+from mixpo.evaluation.metrics import NOT_SCORED, Answered, Metric, decided, mean, resampled, sums_of
 from mixpo.evaluation.scores import RATES, Answers, BenchmarkQuestions, clusters
 from mixpo.evaluation.writing import WRITING
 from mixpo.files import RunFiles
-from mixpo.progress import console
+from mixpo.output import TextTable
 from mixpo.prompts import Style
 from mixpo.records import Outcome
 from mixpo.tables import rows
@@ -20,11 +21,14 @@ NAME = "ablation"
 """`ablation.json` in the run folder."""
 GAP = "cot-direct"
 """The style of what chains of thought get right more often than direct answers."""
-ACCURACY = mean("accuracy", lambda answered: float(answered.right))
+ACCURACY = mean("accuracy", lambda answered: float(answered.right), decided)
 
 
 def _share(outcome: Outcome) -> Metric:
-    return mean(outcome, lambda answered: float(answered.verdict is not None and answered.verdict.outcome is outcome))
+    def such(answered: Answered) -> float:
+        return float(answered.verdict is not None and answered.verdict.outcome is outcome)
+
+    return mean(outcome, such, lambda answered: True)
 
 
 JUDGED = (ACCURACY, *map(_share, RATES))
@@ -86,7 +90,8 @@ class Result:
     benchmark: str
     style: str
     metric: str
-    value: Estimate
+    value: Estimate | None
+    """None: not scored, since nothing says of any answer how good it is."""
     spread: float | None
     """Standard deviation over seeds; None with a single seed."""
     by_seed: tuple[float, ...]
@@ -126,7 +131,8 @@ def summarise(
         ),
     }
     write_text(files.json(NAME), json.dumps(content, indent=1) + "\n")
-    _show([result for result in found if result.metric == ACCURACY.name and result.style != GAP])
+    shown = [result for result in found if result.metric == ACCURACY.name and result.style != GAP]
+    output.show({NAME: {**content, "folder": files.root}}, [_table(shown)])
     return content
 
 
@@ -140,7 +146,8 @@ def results(plan: Plan, benchmarks: Mapping[str, BenchmarkQuestions], answers: I
     for name, asked in benchmarks.items():
         named = dict.fromkeys(one.style for one in given if one.benchmark == name)
         styles = sorted(named, key=lambda style: ORDER.get(style, len(ORDER)))
-        accurate, shared = {}, clusters(asked.questions)
+        accurate: dict[str, dict[str, Scored | None]] = {}
+        shared = clusters(asked.questions)
         for style in styles:
             mine = {one.model: one for one in given if (one.benchmark, one.style) == (name, style)}
             for metric in (*(() if asked.open_ended else JUDGED), *asked.metrics, *WRITING):
@@ -149,16 +156,18 @@ def results(plan: Plan, benchmarks: Mapping[str, BenchmarkQuestions], answers: I
                     accurate[style] = found
                 yield from _compared(plan, found, benchmark=name, style=style, metric=metric.name)
         if Style.COT in accurate and Style.DIRECT in accurate:
-            gaps = {v: cot.minus(accurate[Style.DIRECT][v]) for v, cot in accurate[Style.COT].items()}
+            gaps = {v: _minus(cot, accurate[Style.DIRECT][v]) for v, cot in accurate[Style.COT].items()}
             yield from _compared(plan, gaps, benchmark=name, style=GAP, metric=ACCURACY.name)
 
 
 def _scored(
     metric: Metric, plan: Plan, variant: str, given: Mapping[str, Answers], shared: Mapping[str, str]
-) -> Scored:
-    """`given`: by model. The base model's answers stand once for every seed."""
+) -> Scored | None:
+    """`given`: by model. The base model's answers stand once for every seed. None: not scored."""
     models = [plan.base if variant == plan.base else plan.sections[variant, seed] for seed in plan.seeds]
     counted = {model: list(given[model].answered.values()) for model in models}
+    if not all(metric.scored(answered) for answered in counted.values()):
+        return None
     sums = {model: sums_of(metric, answered, shared) for model, answered in counted.items()}
     return scored(metric, [sums[model] for model in models])
 
@@ -175,18 +184,27 @@ def scored(metric: Metric, sums: Sequence[Any]) -> Scored:
     return Scored(numpy.array(values(together.sum(axis=0))), numpy.array(drawn))
 
 
-def _compared(plan: Plan, found: Mapping[str, Scored], **about: str) -> Iterator[Result]:
+def _minus(one: Scored | None, other: Scored | None) -> Scored | None:
+    return None if one is None or other is None else one.minus(other)
+
+
+def _estimate(found: Scored | None) -> Estimate | None:
+    return None if found is None else found.estimate()
+
+
+def _compared(plan: Plan, found: Mapping[str, Scored | None], **about: str) -> Iterator[Result]:
     base, against = found[plan.base], found[plan.against]
     for variant, own in found.items():
         trained = variant != plan.base
+        by_seed = [] if own is None else own.values.tolist()
         yield Result(
             **about,
             variant=variant,
-            value=own.estimate(),
-            spread=stdev(own.values.tolist()) if trained and len(own.values) > 1 else None,
-            by_seed=tuple(own.values.tolist()),
-            over_base=own.minus(base).estimate() if trained else None,
-            over_against=own.minus(against).estimate() if trained and variant != plan.against else None,
+            value=_estimate(own),
+            spread=stdev(by_seed) if trained and len(by_seed) > 1 else None,
+            by_seed=tuple(by_seed),
+            over_base=_estimate(_minus(own, base)) if trained else None,
+            over_against=_estimate(_minus(own, against)) if trained and variant != plan.against else None,
         )
 
 
@@ -202,18 +220,15 @@ def _cost(plan: Plan, variant: str, files: RunFiles) -> TrainingCost:
     return TrainingCost(variant=variant, **{key: value / len(plan.seeds) for key, value in totals.items()})
 
 
-def _show(results: list[Result]) -> None:
-    from rich import box
-    from rich.table import Table
-
-    table = Table(title="ablation: accuracy, % (95 % interval)", title_justify="left", box=box.SIMPLE_HEAD)
-    for head in ("benchmark", "prompt", "variant", "accuracy", "sd", "minus base", "minus compared"):
-        table.add_column(head, justify="left" if head in ("benchmark", "prompt", "variant") else "right")
+def _table(results: list[Result]) -> TextTable:
+    rows = []
     for result in results:
         spread = "" if result.spread is None else f"{100 * result.spread:.1f}"
-        cells = [text(result.value), spread, text(result.over_base, sign=True), text(result.over_against, sign=True)]
-        table.add_row(result.benchmark, result.style, result.variant, *cells)
-    console().print(table)
+        cells = [text(result.value) or NOT_SCORED, spread]
+        cells += [text(found, sign=True) for found in (result.over_base, result.over_against)]
+        rows.append((result.benchmark, result.style, result.variant, *cells))
+    heads = ("benchmark", "prompt", "variant", "accuracy", "sd", "minus base", "minus compared")
+    return TextTable("ablation: accuracy, % (95 % interval)", heads, rows, text=3)
 
 
 def text(found: Estimate | None, *, sign: bool = False) -> str:

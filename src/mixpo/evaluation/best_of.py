@@ -8,20 +8,23 @@ size k that could have been drawn instead: exact where a score chooses, over `SU
 
 import json
 import random
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from math import comb
 from typing import Any
 
+from mixpo import output
 from mixpo.errors import UserError
 from mixpo.evaluation.benchmarks import source
-from mixpo.evaluation.metrics import Answered, estimate, mean
+from mixpo.evaluation.doubts import FEW, JUDGE
+from mixpo.evaluation.metrics import NOT_SCORED, Answered, decided, estimate, mean
 from mixpo.evaluation.process_reward import RewardConfig, Steps, rewards
 from mixpo.evaluation.scores import clusters
 from mixpo.files import RunFiles
 from mixpo.model_inputs import ModelInputs
-from mixpo.progress import console
+from mixpo.output import TextTable
+from mixpo.progress import say
 from mixpo.prompts import Style, Template
 from mixpo.records import AnswerKind, Outcome, Question, Response, Verdict
 from mixpo.references import Model, Output
@@ -34,6 +37,8 @@ from mixpo.verdicts.infer import infer_kind
 
 SUBSETS = 100
 """Subsets over which a vote is averaged."""
+WORST = float("-inf")
+"""Stands for a score that a response has not: any other is chosen before it."""
 
 
 class By(StrEnum):
@@ -120,7 +125,26 @@ def run(config: Config, files: RunFiles) -> None:
     rows = curve(tried, config.by, config.n, scored)
     content = {"model": config.model, "style": str(config.style), "questions": len(tried), "curve": rows}
     write_text(inner.json("best_of"), json.dumps(content, indent=1) + "\n")
-    _show(config, rows)
+    warnings = list(_warnings(config, rows, len(tried)))
+    numbers = {**content, "warnings": [{"text": text} for text in warnings], "folder": inner.root}
+    output.show({config.name: numbers}, [_table(config, rows, len(tried))])
+    for text in warnings:
+        say(f"warning: {text}")
+    output.tell(f"{config.name}: the curve, responses and verdicts are in {inner.root}")
+
+
+def _warnings(config: Config, rows: Sequence[dict[str, Any]], questions: int) -> Iterator[str]:
+    """Why there is no score, and how little few questions tell."""
+    unknown = dict.fromkeys(row["by"] for row in rows if row["accuracy"] is None)
+    if unknown.keys() == {row["by"] for row in rows}:
+        yield f"{config.name} is not scored: none of the responses was judged; {JUDGE}"
+    elif unknown:
+        why = "the responses have no such scores; sample them anew with what gives them"
+        yield f"{config.name}: {', '.join(unknown)} chose nothing: {why}"
+    known = [row for row in rows if row["accuracy"] is not None]
+    if known and questions < FEW:
+        half = 100 * max(max(row["high"] - row["accuracy"], row["accuracy"] - row["low"]) for row in known)
+        yield f"{config.name} rests on {questions} questions: its accuracies are known to ± {half:.0f} points"
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,19 +167,30 @@ def tries(questions: Iterable[Question], responses: Iterable[Response], verdicts
 
 
 def curve(tried: Sequence[Tried], by: Sequence[By], n: int, scored: Mapping[str, float]) -> list[dict[str, Any]]:
-    """Accuracy and its interval for every way of choosing and k = 1, 2, 4 … n."""
+    """Accuracy and its interval for every way of choosing and k = 1, 2, 4 … n; None where nothing was judged, or where
+    no response has the score that would choose."""
     choosers: dict[By, Callable[[Tried, int], float]] = {
         By.MAJORITY: _voting(),
         By.LOGP: lambda item, k: best_by([_per_token(r) for r, _ in item.answers], _right(item), k),
-        By.REWARD: lambda item, k: best_by([scored.get(r.id, 0.0) for r, _ in item.answers], _right(item), k),
+        By.REWARD: lambda item, k: best_by([scored.get(r.id, WORST) for r, _ in item.answers], _right(item), k),
         By.ANY: lambda item, k: any_of(_right(item), k),
     }
     groups = clusters(item.question for item in tried)
     answered = [Answered(item.question, None, None) for item in tried]
     by_id = {item.question.id: item for item in tried}
+    given = [(response, verdict) for item in tried for response, verdict in item.answers]
+    judged = any(decided(Answered(tried[0].question, *pair)) for pair in given)
+    known = {
+        By.LOGP: any(response.logp is not None for response, _ in given),
+        By.REWARD: any(response.id in scored for response, _ in given),
+    }
     rows = []
     for way in by:
+        choice = judged and known.get(way, True)
         for k in [*(2**power for power in range(n.bit_length()) if 2**power < n), n]:
+            if not choice:
+                rows.append({"by": way, "k": k, "accuracy": None, "low": None, "high": None})
+                continue
             values = {id: choosers[way](item, min(k, len(item.answers))) for id, item in by_id.items()}
             metric = mean(way, lambda item, values=values: values[item.question.id])  # type: ignore[misc]
             found = estimate(metric, answered, groups)
@@ -169,7 +204,7 @@ def _right(item: Tried) -> list[bool]:
 
 def _per_token(response: Response) -> float:
     """Mean log-probability of a token: summed, the shortest response would win."""
-    return (response.logp or 0.0) / max(1, response.completion_tokens)
+    return WORST if response.logp is None else response.logp / max(1, response.completion_tokens)
 
 
 def best_by(scores: Sequence[float], right: Sequence[bool], k: int) -> float:
@@ -259,15 +294,12 @@ def _same(question: Question, one: str, other: str) -> bool:
     return verify.verify(asked, verify.answering(asked, other)).outcome is Outcome.CORRECT
 
 
-def _show(config: Config, rows: Sequence[dict[str, Any]]) -> None:
-    from rich import box
-    from rich.table import Table
-
-    table = Table(title=f"{config.name}: accuracy, %, of the best of k", title_justify="left", box=box.SIMPLE_HEAD)
-    ks = list(dict.fromkeys(row["k"] for row in rows))
-    table.add_column("chosen by")
-    for k in ks:
-        table.add_column(str(k), justify="right")
-    for way in config.by:
-        table.add_row(way, *(f"{100 * row['accuracy']:.1f}" for row in rows if row["by"] == way))
-    console().print(table)
+def _table(config: Config, rows: Sequence[dict[str, Any]], questions: int) -> TextTable:
+    ks = dict.fromkeys(row["k"] for row in rows)
+    chosen: dict[str, list[str]] = {way: [way] for way in config.by}
+    for row in rows:
+        chosen[row["by"]].append(NOT_SCORED if row["accuracy"] is None else f"{100 * row['accuracy']:.1f}")
+    heads = ("chosen by", *map(str, ks))
+    return TextTable(
+        f"{config.name}: accuracy, %, of the best of k ({questions:,} questions)", heads, list(chosen.values())
+    )

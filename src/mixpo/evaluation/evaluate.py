@@ -27,8 +27,10 @@ from mixpo.errors import DataError, FieldError, UserError
 from mixpo.evaluation import warning_signs
 from mixpo.evaluation.answering import Answering, answering, refuse_other_answers, without
 from mixpo.evaluation.benchmarks import source
+from mixpo.evaluation.doubts import doubts
 from mixpo.evaluation.scores import Answers, BenchmarkQuestions, comparisons, numbered_answers, scores
 from mixpo.evaluation.table import show
+from mixpo.evaluation.trained_on import trained_on
 from mixpo.files import RunFiles
 from mixpo.model_inputs import InputsOfSeveral, ModelInputs
 from mixpo.progress import say
@@ -165,9 +167,10 @@ def evaluate(config: Config, files: RunFiles, make: Callable[[BackendConfig, str
     inner.scores().replace(found)
     rows = [asdict(comparison) for comparison in compared]
     write_text(inner.json("comparisons"), json.dumps(rows, indent=1, ensure_ascii=False) + "\n")
-    show(found, compared)
-    for sentence in warning_signs.write(found, inner):
-        say(f"warning: {sentence}")
+    models = {name: files.model(path) for name, path in config.models.items()}
+    told = [*warning_signs.signs(found), *doubts(found, compared), *trained_on(models, benchmarks, inner)]
+    warning_signs.write(told, inner)
+    show(config.name, found, compared, told, inner.root)
     return answers
 
 

@@ -1,9 +1,10 @@
 """`mixpo evaluate --model M --benchmark mathvista --prompt cot,direct`: an evaluation without a recipe."""
 
-import difflib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+
+import yaml
 
 from mixpo.config import build
 from mixpo.errors import RecipeError, UserError
@@ -12,9 +13,6 @@ from mixpo.evaluation.evaluate import Config, run
 from mixpo.files import RunFiles
 from mixpo.prompts import Style
 from mixpo.registry import chosen
-
-ALIKE = 0.85
-"""A name so like a benchmark's is a slip of the pen, not a name of one's own."""
 
 
 def evaluate_models(
@@ -57,13 +55,10 @@ def _models(models: Sequence[str]) -> dict[str, str]:
 def _benchmarks(benchmarks: Sequence[str], options: Sequence[str]) -> dict[str, dict]:
     found: dict[str, dict] = {}
     for text in benchmarks:
-        name, equals, path = text.partition("=")
-        known = name in source.BENCHMARKS
-        if name == "file" and not path:
-            raise RecipeError("--benchmark file: write file=PATH, the path of your questions")
-        if not known and (not path or difflib.get_close_matches(name, source.BENCHMARKS, 1, ALIKE)):
-            chosen(name, source.BENCHMARKS, "--benchmark")
-        found[name] = {"loader": name if known else "file", **({"path": path} if equals else {})}
+        name, loader, path = source.named(text, "--benchmark")
+        if name in found:
+            raise UserError(f"two benchmarks are called {name!r}; write --benchmark NAME=PATH with another name")
+        found[name] = {"loader": loader, **({"path": path} if path else {})}
     for option in options:
         key, equals, value = option.partition("=")
         of, dot, field = key.rpartition(".")
@@ -72,8 +67,18 @@ def _benchmarks(benchmarks: Sequence[str], options: Sequence[str]) -> dict[str, 
                 f"option {option!r}: write FIELD=VALUE or BENCHMARK.FIELD=VALUE, of a benchmark asked for"
             )
         for name in [of] if dot else found:
-            found[name][field] = int(value) if value.isdecimal() else value
+            found[name][field] = _value(option, value)
     return found
+
+
+def _value(option: str, text: str) -> Any:
+    """Numbers, mappings and lists; other text stays as it is: YAML would make false of `no`."""
+    if text[:1] not in ("{", "["):
+        return int(text) if text.isdecimal() else text
+    try:
+        return yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise RecipeError(f"option {option!r}: the value is not valid YAML") from error
 
 
 def _styles(prompts: str) -> list[str]:

@@ -6,7 +6,7 @@ interval). Two sets of answers are compared on the same resamples: the paired bo
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,6 +18,8 @@ SEED = 0
 """The resamples are the same every time: the same answers give the same interval."""
 CHUNK = 100
 """Resamples weighed at once: a row holds a number for every group."""
+NOT_SCORED = "not scored"
+"""How a score reads that is None."""
 UNITS = {"length", "rating"}
 """Metrics that are no share."""
 
@@ -36,6 +38,16 @@ class Answered:
         return self.verdict is not None and self.verdict.outcome is Outcome.CORRECT
 
 
+def given(answered: Answered) -> bool:
+    """Whether the model answered at all."""
+    return answered.response is not None
+
+
+def decided(answered: Answered) -> bool:
+    """Whether the judge said how good the answer is."""
+    return answered.verdict is not None and answered.verdict.outcome is not Outcome.UNDECIDED
+
+
 @dataclass(frozen=True, slots=True)
 class Metric:
     """A score in terms of sums."""
@@ -45,6 +57,12 @@ class Metric:
     """What one answer adds to the sums."""
     value: Callable[[Sequence[float]], float]
     """The score that sums give; sums of nothing give 0."""
+    known: Callable[[Answered], bool] = given
+    """Whether anything can be said of an answer; where that holds of none, there is no score."""
+
+    def scored(self, answered: Iterable[Answered]) -> bool:
+        """Whether these answers have a score."""
+        return any(map(self.known, answered))
 
 
 def scaled(metric: str) -> tuple[int, int]:
@@ -52,9 +70,9 @@ def scaled(metric: str) -> tuple[int, int]:
     return (1, 2) if metric in UNITS else (100, 1)
 
 
-def mean(name: str, of: Callable[[Answered], float]) -> Metric:
+def mean(name: str, of: Callable[[Answered], float], known: Callable[[Answered], bool] = given) -> Metric:
     """The mean over answers."""
-    return Metric(name, lambda answered: (of(answered), 1.0), lambda sums: ratio(sums[0], sums[1]))
+    return Metric(name, lambda answered: (of(answered), 1.0), lambda sums: ratio(sums[0], sums[1]), known)
 
 
 def ratio(part: float, whole: float) -> float:

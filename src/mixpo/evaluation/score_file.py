@@ -9,11 +9,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from mixpo.errors import DataError, RecipeError
+from mixpo import output
+from mixpo.errors import DataError, RecipeError, UserError
 from mixpo.evaluation import warning_signs
 from mixpo.evaluation.benchmarks import source
 from mixpo.evaluation.benchmarks.benchmark import Benchmark
 from mixpo.evaluation.benchmarks.own_files import REPEATED
+from mixpo.evaluation.doubts import doubts
 from mixpo.evaluation.predictions import IDS, Prediction, name_of, predictions
 from mixpo.evaluation.scores import Answers, BenchmarkQuestions, comparisons, numbered_answers, scores
 from mixpo.evaluation.table import show
@@ -27,7 +29,7 @@ from mixpo.verdicts import verify
 
 STYLE = "given"
 """The prompt style in the table: how the model was asked is not known."""
-FILE = "file"
+FILE = source.OWN
 """The name under which questions of one's own are scored (`mixpo.questions.file`)."""
 OWN = Benchmark(title="questions of one's own", loader=FILE)
 PICTURES = ("image", "images", "decoded_image", "image_path", "imgname", "imagename", "image_src")
@@ -40,20 +42,25 @@ def score_file(
     found, compared, verdicts = score(path, benchmark, data=data, split=split, model=model)
     if out is not None:
         write_text(out, "".join(to_json(verdict) + "\n" for verdict in verdicts))
-    show(found, compared)
-    for sign in warning_signs.signs(found):
-        say(f"warning: {warning_signs.sentence(sign)}")
+    show("score", found, compared, [*warning_signs.signs(found), *doubts(found, compared)])
+    if out is not None:
+        output.tell(f"verdicts: {out}")
 
 
 def score(
     path: Path, name: str, *, data: Path | None = None, split: str = "", model: str = ""
 ) -> tuple[list[Score], list[Comparison], list[Verdict]]:
-    """Scores and comparisons of the models in a file of responses, and the verdicts.
+    """Scores and comparisons of the models in a file of responses, and the verdicts. `name`: of a benchmark, or with
+    `=` and its copy or a file of questions of one's own, which is `data` then.
 
     A question whose response is empty counts as unanswered; when the questions come from `data`, so does one that a
     model left out. Otherwise the questions are those of the file.
     """
-    declared = OWN if name == FILE else source.benchmark(name)
+    name, loader, place = (name, FILE, "") if name == FILE else source.named(name, "--benchmark")
+    if place and data is not None:
+        raise UserError(f"--benchmark {name}={place} names the questions already; leave out --data")
+    data = Path(place) if place else data
+    declared = OWN if loader == FILE else source.benchmark(name)
     if declared is None or (declared.columns is None and declared is not OWN):
         names = [each for each in source.BENCHMARKS if (listed := source.benchmark(each)) and listed.columns]
         raise RecipeError(f"benchmark {name!r} is none of {', '.join([*names, FILE])}")

@@ -5,12 +5,15 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from mixpo.evaluation.metrics import Answered, Metric, change, estimate
+from mixpo.evaluation.metrics import Answered, Metric, change, decided, estimate
 from mixpo.evaluation.statistics import Share, accuracy, difference
 from mixpo.evaluation.writing import WRITING
 from mixpo.records import Comparison, Outcome, Question, Response, Score, Verdict
 
 ALL = "all"
+UNKNOWN: dict[str, Any] = {"value": None, "low": None, "high": None}
+STEPS = "steps "
+"""How the name of a category of questions of one chain length begins."""
 RATES = (Outcome.UNPARSED, Outcome.TRUNCATED, Outcome.UNDECIDED)
 
 
@@ -81,7 +84,7 @@ def categories(questions: Sequence[Question]) -> dict[str, list[str]]:
             named.setdefault(question.category, []).append(question.id)
         if isinstance(length := question.meta.get("steps"), int):
             steps.setdefault(length, []).append(question.id)
-    lengths = {f"steps {length}": steps[length] for length in sorted(steps)}
+    lengths = {f"{STEPS}{length}": steps[length] for length in sorted(steps)}
     return {ALL: [question.id for question in questions], **dict(sorted(named.items())), **lengths}
 
 
@@ -99,7 +102,9 @@ def clusters(questions: Iterable[Question]) -> dict[str, str]:
 
 
 def scores(section: str, answers: Answers, asked: BenchmarkQuestions) -> Iterator[Score]:
-    """For every category accuracy and the benchmark's metrics; for all questions also the rates of answers that could
+    """Not scored is what nothing is known of: accuracy where the judge decided on no answer, a metric likewise.
+
+    For every category accuracy and the benchmark's metrics; for all questions also the rates of answers that could
     not count ("unparsed", "truncated", "undecided", "unanswered"), how the model writes ("length", "repetition",
     "looping") and, where groups are declared, consistency: the share of them that are all right (NLVR's
     consistency, Suhr et al. 2017, section 5)."""
@@ -107,25 +112,40 @@ def scores(section: str, answers: Answers, asked: BenchmarkQuestions) -> Iterato
     shared, declared = clusters(questions), groups(questions)
     alike, answered = answers.spread(shared), list(answers.answered.values())
     for category, ids in categories(questions).items():
-        about = (section, answers, category, len(ids))
+        about, mine = (section, answers, category, len(ids)), list(answers.of(ids).values())
         if not asked.open_ended:
-            yield _score(*about, "accuracy", accuracy(answers.right(ids), alike))
+            found = accuracy(answers.right(ids), alike) if any(map(decided, mine)) else None
+            yield _score(*about, "accuracy", found)
         for metric in asked.metrics:
-            yield _score(*about, metric.name, estimate(metric, list(answers.of(ids).values()), shared))
+            yield _score(*about, metric.name, estimate(metric, mine, shared) if metric.scored(mine) else None)
     about = (section, answers, ALL, len(questions))
     outcomes = answers.outcomes
     for outcome in (None,) if asked.open_ended else (*RATES, None):
-        found = {name: value is outcome for name, value in outcomes.items()}
-        yield _score(*about, outcome or "unanswered", accuracy(found, alike))
+        such = {name: value is outcome for name, value in outcomes.items()}
+        yield _score(*about, outcome or "unanswered", accuracy(such, alike))
     for metric in WRITING:
-        yield _score(*about, metric.name, estimate(metric, answered, shared))
+        yield _score(*about, metric.name, estimate(metric, answered, shared) if metric.scored(answered) else None)
     if declared and not asked.open_ended:
-        found = answers.all_right(declared)
-        share = accuracy(found, {name: name.rpartition("/")[0] for name in found})
-        yield _score(section, answers, ALL, len(set(declared.values())), "consistency", share)
+        right = answers.all_right(declared)
+        share = accuracy(right, {name: name.rpartition("/")[0] for name in right})
+        known = share if any(decided(item) for item in answers.of(declared).values()) else None
+        yield _score(section, answers, ALL, len(set(declared.values())), "consistency", known)
 
 
-def _score(section: str, answers: Answers, category: str, n: int, metric: str, share: Share) -> Score:
+def repeated(scores: Iterable[Score]) -> set[str]:
+    """Categories `steps <n>` with the scores of one named before them: the same questions under two names."""
+    by_category: dict[str, list[tuple[Any, ...]]] = {}
+    for s in scores:
+        by_category.setdefault(s.category, []).append((s.model, s.style, s.metric, s.n, s.value, s.low, s.high))
+    names = list(by_category)
+    return {
+        name
+        for number, name in enumerate(names)
+        if name.startswith(STEPS) and any(by_category[name] == by_category[other] for other in names[:number])
+    }
+
+
+def _score(section: str, answers: Answers, category: str, n: int, metric: str, share: Share | None) -> Score:
     path = (section, answers.model, answers.benchmark, answers.style, category)
     return Score(
         id="/".join(path if metric == "accuracy" else (*path, str(metric))),
@@ -134,7 +154,7 @@ def _score(section: str, answers: Answers, category: str, n: int, metric: str, s
         style=answers.style,
         category=category,
         metric=str(metric),
-        **{**asdict(share), "n": n},
+        **{**(asdict(share) if share else UNKNOWN), "n": n},
     )
 
 
@@ -144,7 +164,7 @@ def comparisons(
     """Every two models under the same style, and every two styles of the same model, on each benchmark.
 
     The one that comes first in the recipe is `before`; with `first`, models are compared with that one alone.
-    Accuracy for every category, the other metrics over all.
+    Accuracy for every category, the other metrics over all; what is not scored is compared with nothing.
     """
     for before, after in itertools.combinations(answers, 2):
         same_model, same_style = before.model == after.model, before.style == after.style
@@ -160,11 +180,14 @@ def comparisons(
             "after_model": after.model, "after_style": after.style,
         }  # fmt: skip
         for category, ids in categories(asked.questions).items():
-            if not asked.open_ended:
+            scored = all(any(map(decided, one.of(ids).values())) for one in (before, after))
+            if scored and not asked.open_ended:
                 found = difference(before.right(ids), after.right(ids), alike)
                 yield Comparison(**between, category=category, **{**asdict(found), "n": len(ids)})
         answers_before, answers_after = list(before.answered.values()), list(after.answered.values())
         for metric in (*asked.metrics, *WRITING):
+            if not (metric.scored(answers_before) and metric.scored(answers_after)):
+                continue
             found = change(metric, answers_before, answers_after, shared)
             n = len(asked.questions)
             yield Comparison(**between, category=ALL, metric=metric.name, **{**asdict(found), "n": n})

@@ -1,12 +1,15 @@
 """Scores and comparisons as tables in the terminal."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
-from mixpo.evaluation.metrics import UNITS, scaled
-from mixpo.evaluation.scores import ALL, RATES
+from mixpo import output
+from mixpo.evaluation.metrics import NOT_SCORED, UNITS, scaled
+from mixpo.evaluation.scores import ALL, RATES, repeated
 from mixpo.evaluation.writing import WRITING
-from mixpo.progress import console
+from mixpo.output import TextTable
+from mixpo.progress import say
 from mixpo.prompts import Style
 from mixpo.records import Comparison, Score
 
@@ -19,89 +22,98 @@ SHOWN = {*RATE_NAMES[:3], *WRITING_NAMES}
 HEADS = {"repetition": "repeated", "looping": "loops"}
 
 
-def show(scores: Sequence[Score], comparisons: Sequence[Comparison]) -> None:
+def show(
+    name: str,
+    scores: Sequence[Score],
+    comparisons: Sequence[Comparison],
+    warnings: Sequence[Mapping[str, Any]],
+    folder: Path | None = None,
+) -> None:
+    """Prints the tables, the warnings and where the files lie; under `--json` all scores, comparisons and warnings go
+    under `name`."""
+    numbers = {"scores": scores, "comparisons": comparisons, "warnings": warnings, "folder": folder}
+    output.show({name: numbers}, tables(scores, comparisons))
+    for warning in warnings:
+        say(f"warning: {warning['text']}")
+    if folder is not None:
+        output.tell(f"{name}: scores, answers and verdicts are in {folder}")
+
+
+def tables(scores: Sequence[Score], comparisons: Sequence[Comparison]) -> Iterator[TextTable]:
     """For each benchmark the accuracies, models against styles, its own metrics, the gap between direct answers and
     chains of thought per category, how the answers look, then the differences."""
     for benchmark in dict.fromkeys(score.benchmark for score in scores):
         mine = [score for score in scores if score.benchmark == benchmark]
         changes = [c for c in comparisons if c.benchmark == benchmark]
         if any(score.metric == "accuracy" for score in mine):
-            console().print(accuracies(mine))
+            yield accuracies(mine)
         own = [name for name in dict.fromkeys(s.metric for s in mine) if name not in USUAL]
         if own:
-            console().print(metrics(mine, own, f"{benchmark}: other scores, % (95 % interval)"))
+            yield metrics(mine, own, f"{benchmark}: other scores, % (95 % interval)")
         if gaps := [c for c in changes if is_gap(c)]:
-            console().print(by_category(mine, gaps))
-        console().print(how(mine))
+            yield by_category(mine, gaps)
+        yield how(mine)
         compared = [c for c in changes if c.category == ALL and c.metric not in WRITING_NAMES]
         if compared:
-            console().print(differences(compared))
+            yield differences(compared)
 
 
-def accuracies(scores: Sequence[Score]) -> Any:
+def accuracies(scores: Sequence[Score]) -> TextTable:
     """One benchmark's accuracies with 95 % intervals: a row for each model, a column for each style."""
     overall = {(s.model, s.style): s for s in scores if (s.category, s.metric) == (ALL, "accuracy")}
     consistent = {(s.model, s.style): s for s in scores if s.metric == "consistency"}
     styles = list(dict.fromkeys(style for _, style in overall))
     first = next(iter(overall.values()))
     same = {score.n for score in overall.values()} == {first.n}
-    table = _table(f"{first.benchmark}: accuracy, %" + (f" ({first.n:,} questions)" if same else ""))
-    table.add_column("model", overflow="fold")
-    for style in styles:
-        table.add_column(style, justify="right")
-    if not same:
-        table.add_column("questions", justify="right")
+    rows = []
     for model in dict.fromkeys(model for model, _ in overall):
         asked = max(score.n for (name, _), score in overall.items() if name == model)
         cells = [_interval(overall.get((model, style))) for style in styles]
-        table.add_row(model, *cells, *([] if same else [f"{asked:,}"]))
+        rows.append((model, *cells, *(() if same else (f"{asked:,}",))))
         if consistent:
-            table.add_row(f"{model}, groups all right", *(_interval(consistent.get((model, s))) for s in styles))
-    return table
+            cells = [_interval(consistent.get((model, style))) for style in styles]
+            rows.append((f"{model}, groups all right", *cells, *(() if same else ("",))))
+    title = f"{first.benchmark}: accuracy, %" + (f" ({first.n:,} questions)" if same else "")
+    return TextTable(title, ("model", *styles, *(() if same else ("questions",))), rows)
 
 
-def metrics(scores: Sequence[Score], names: Sequence[str], title: str) -> Any:
+def metrics(scores: Sequence[Score], names: Sequence[str], title: str) -> TextTable:
     """One benchmark's own scores: a row for each model and style, over all questions."""
-    table = _table(title)
-    table.add_column("model, prompt")
-    for name in names:
-        table.add_column(name.replace("_", " "), justify="right")
-    for (model, style), found in _overall(scores).items():
-        table.add_row(f"{model}, {style}", *(_interval(found.get(name)) for name in names))
-    return table
+    rows = [
+        (f"{model}, {style}", *(_interval(found.get(name)) for name in names))
+        for (model, style), found in _overall(scores).items()
+    ]
+    return TextTable(title, ("model, prompt", *(name.replace("_", " ") for name in names)), rows)
 
 
-def how(scores: Sequence[Score]) -> Any:
+def how(scores: Sequence[Score]) -> TextTable:
     """The answers that could not count, and how long and how repetitive they are."""
-    table = _table("the answers: shares in %, length in tokens")
     names = [n for n in (*RATE_NAMES, *WRITING_NAMES) if any(s.metric == n and (s.value or n in SHOWN) for s in scores)]
-    table.add_column("model", overflow="fold")
-    table.add_column("prompt")
-    for name in names:
-        table.add_column(HEADS.get(name, name), justify="right")
-    for (model, style), found in _overall(scores).items():
-        table.add_row(model, style, *(_value(found.get(name)) for name in names))
-    return table
+    rows = [
+        (model, style, *(_value(found.get(name)) for name in names))
+        for (model, style), found in _overall(scores).items()
+    ]
+    heads = ("model", "prompt", *(HEADS.get(name, name) for name in names))
+    return TextTable("the answers: shares in %, length in tokens", heads, rows, text=2)
 
 
-def by_category(scores: Sequence[Score], gaps: Sequence[Comparison]) -> Any:
+def by_category(scores: Sequence[Score], gaps: Sequence[Comparison]) -> TextTable:
     """Direct answers against chains of thought for each model and category: the gap and its interval."""
     values = {(s.model, s.style, s.category): s for s in scores if s.metric == "accuracy"}
-    table = _table("chain of thought minus direct answer, by category")
-    for head in ("model", "category", "n", "direct", "cot", "gap (95 % interval)"):
-        table.add_column(head, justify="left" if head in ("model", "category") else "right")
+    twice = repeated(scores)
+    rows = []
     for gap in gaps:
-        ends = [values.get((gap.after_model, style, gap.category)) for style in (Style.DIRECT, Style.COT)]
-        shares = [f"{100 * end.value:.1f}" if end else "" for end in ends]
-        table.add_row(gap.after_model, gap.category, f"{gap.n:,}", *shares, _points(gap))
-    return table
+        if gap.category not in twice:
+            ends = [values.get((gap.after_model, style, gap.category)) for style in (Style.DIRECT, Style.COT)]
+            shares = [_value(end) for end in ends]
+            rows.append((gap.after_model, gap.category, f"{gap.n:,}", *shares, _points(gap)))
+    heads = ("model", "category", "n", "direct", "cot", "gap (95 % interval)")
+    return TextTable("chain of thought minus direct answer, by category", heads, rows, text=2)
 
 
-def differences(comparisons: Sequence[Comparison]) -> Any:
+def differences(comparisons: Sequence[Comparison]) -> TextTable:
     """One benchmark's comparisons over all questions."""
-    table = _table("difference in points (95 % interval)")
-    for head in ("compared", "points", "p", "fixed", "broken"):
-        table.add_column(head, justify="left" if head == "compared" else "right")
+    rows = []
     for c in comparisons:
         if c.before_style == c.after_style:
             what = f"{c.after_model} - {c.before_model}, {c.after_style}"
@@ -111,8 +123,8 @@ def differences(comparisons: Sequence[Comparison]) -> Any:
             what = f"{c.metric.replace('_', ' ')}: {what}"
         p = "< 0.0001" if c.p < 0.0001 else f"{c.p:.4f}"
         changed = (str(c.fixed), str(c.broken)) if c.metric == "accuracy" else ("", "")
-        table.add_row(what, _points(c), p, *changed)
-    return table
+        rows.append((what, _points(c), p, *changed))
+    return TextTable("difference in points (95 % interval)", ("compared", "points", "p", "fixed", "broken"), rows)
 
 
 def is_gap(c: Comparison) -> bool:
@@ -128,13 +140,6 @@ def _overall(scores: Sequence[Score]) -> dict[tuple[str, str], dict[str, Score]]
     return found
 
 
-def _table(title: str) -> Any:
-    from rich import box
-    from rich.table import Table
-
-    return Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, title_style="bold")
-
-
 def _points(c: Comparison) -> str:
     scale, digits = scaled(c.metric)
     value, low, high = (f"{scale * number:+.{digits}f}" for number in (c.value, c.low, c.high))
@@ -144,6 +149,8 @@ def _points(c: Comparison) -> str:
 def _interval(score: Score | None) -> str:
     if score is None:
         return ""
+    if score.value is None or score.low is None or score.high is None:
+        return NOT_SCORED
     scale, digits = scaled(score.metric)
     value, low, high = (f"{scale * number:.{digits}f}" for number in (score.value, score.low, score.high))
     return f"{value} ({low}-{high})"
@@ -152,4 +159,6 @@ def _interval(score: Score | None) -> str:
 def _value(score: Score | None) -> str:
     if score is None:
         return ""
+    if score.value is None:
+        return NOT_SCORED
     return f"{score.value:.0f}" if score.metric in UNITS else f"{100 * score.value:.1f}"

@@ -24,14 +24,19 @@ MESSAGES = {
 }
 
 
-def signs(scores: Sequence[Score]) -> Iterator[dict[str, Any]]:
-    """Each sign with its values; the first model of the scores is what the others are compared with."""
+def signs(scores: Sequence[Score]) -> list[dict[str, Any]]:
+    """Each sign with its values and its sentence, `text`; the first model of the scores is what the others are compared
+    with."""
+    return [{**found, "text": MESSAGES[found["sign"]].format(**found)} for found in _signs(scores)]
+
+
+def _signs(scores: Sequence[Score]) -> Iterator[dict[str, Any]]:
     found = {(s.model, s.benchmark, s.style, s.metric): s.value for s in scores if s.category == ALL}
     models = list(dict.fromkeys(score.model for score in scores))
     for benchmark, style in dict.fromkeys((score.benchmark, score.style) for score in scores):
         for model in models:
             about = {"model": model, "benchmark": benchmark, "style": style, "before_model": models[0]}
-            after = found.get((model, benchmark, style, "looping"), 0.0)
+            after = found.get((model, benchmark, style, "looping")) or 0.0
             if after > LOOPING_WARNING:
                 yield {"sign": "looping", **about, "after": after}
             if model == models[0]:
@@ -46,14 +51,6 @@ def signs(scores: Sequence[Score]) -> Iterator[dict[str, Any]]:
                 yield {"sign": "inconsistent", **about, "before": same, "after": now_same}
 
 
-def sentence(found: dict[str, Any]) -> str:
-    return MESSAGES[found["sign"]].format(**found)
-
-
-def write(scores: Sequence[Score], inner: RunFiles) -> list[str]:
-    """Writes `signatures.json` of an evaluation; gives its sentences."""
-    found = list(signs(scores))
-    sentences = [sentence(sign) for sign in found]
-    rows = [{**sign, "text": text} for sign, text in zip(found, sentences)]
+def write(rows: Sequence[dict[str, Any]], inner: RunFiles) -> None:
+    """Writes `signatures.json` of an evaluation, which the report shows: of each sign its sentence is `text`."""
     write_text(inner.json("signatures"), json.dumps(rows, indent=1, ensure_ascii=False) + "\n")
-    return sentences

@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from mixpo import output
 from mixpo.errors import DataError
 from mixpo.files import RunFiles
 from mixpo.images import ImageRoots
 from mixpo.messages import IMAGE, PICTURE
-from mixpo.progress import say
 from mixpo.records import DropReason, Outcome, PassRate, Question, Verdict
 from mixpo.tables import write_jsonl
 from mixpo.text_files import staged
@@ -126,5 +126,5 @@ def export(files: RunFiles, out: Path, wanted: Range, pairs: str, questions: str
     roots = ImageRoots.load(files.image_roots_file(questions))
     with staged(out) as place:
         count = write_jsonl(rows(files.questions(questions), rates, roots, wanted), place)
-    say(f"{out}: {count:,} questions with a pass rate from {wanted.low:g} to {wanted.high:g}")
+    output.tell(f"{out}: {count:,} questions with a pass rate from {wanted.low:g} to {wanted.high:g}")
     return count

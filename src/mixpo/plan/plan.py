@@ -16,6 +16,7 @@ from mixpo.images import ImageRoots
 from mixpo.models.found import found
 from mixpo.models.load import load_processor
 from mixpo.models.shape import Shape, paired, shape_of
+from mixpo.output import TextTable
 from mixpo.plan.changes import Planned, gib, verdict
 from mixpo.plan.cost import BACKWARD, step_flops
 from mixpo.plan.lengths import Pairs, encoded, sampled
@@ -30,15 +31,20 @@ OBJECTIVES = (("SFT", "none"), ("DPO", "live"), ("DPO", "cached"), ("MPO", "live
 NOTE = "DPO and MPO differ by arithmetic on one number a completion. A line that ends with ! does not fit."
 
 
-def plan(recipe_path: Path, overrides: Sequence[str], machine_name: str) -> str:
-    """A table for each training of preference pairs in the recipe, whose pairs must be there already."""
+def plan(recipe_path: Path, overrides: Sequence[str], machine_name: str) -> tuple[dict[str, Any], list[Any]]:
+    """The numbers of each training of preference pairs in the recipe, by section, and what is shown of them
+    (`mixpo.output`); the pairs must be there already."""
     recipe = load_recipe(recipe_path, overrides)
     files = RunFiles(recipe.run)
     machine = machine_named(machine_name)
     configs = list(_trainings(recipe))
     if not configs:
         raise UserError(f"{recipe_path}: the recipe trains on no pairs; there is nothing to plan")
-    return "\n\n".join(_table(config, files, machine) for config in configs)
+    numbers, shown = {}, []
+    for config in configs:
+        numbers[config.name], told = _planned(config, files, machine)
+        shown += told
+    return numbers, [*shown, NOTE]
 
 
 def _trainings(recipe: Recipe) -> Iterator[Config]:
@@ -59,7 +65,7 @@ def settled(config: Any, shape: Shape, groups: Sequence[Pairs], machine: Machine
     return found
 
 
-def _table(config: Config, files: RunFiles, machine: Machine) -> str:
+def _planned(config: Config, files: RunFiles, machine: Machine) -> tuple[dict[str, Any], list[Any]]:
     model_path = files.model(config.model)
     records = list(files.pairs(config.pairs))
     if not records:
@@ -73,19 +79,27 @@ def _table(config: Config, files: RunFiles, machine: Machine) -> str:
     planned = settled(config, shape, groups, machine)
     steps = config.epochs * len(records) / config.batch  # the last of an epoch may be smaller
     whole = math.ceil(len(records) / config.batch) * config.epochs
-    lines = [
-        f"{config.name}: {shape.parameters / 1e6:,.1f} M parameters, {len(records):,} pairs, {whole:,.0f} steps of "
-        f"up to {config.batch} pairs",
-        f"{machine.name}: {_said(planned)}; {_speed(planned, machine)}",
-        "",
-        f"{'objective':<10} {'reference':<10} {'tokens/step':>12} {'TFLOP/step':>12} {'GiB/device':>11} {'hours':>9}",
-    ]
-    lines += [_line(variant, planned, steps, machine) for variant in OBJECTIVES]
+    heads = ("objective", "reference", "tokens/step", "TFLOP/step", "GiB/device", "hours")
+    costs = [_cost(variant, planned, steps, machine) for variant in OBJECTIVES]
     memory = planned.memory()
-    lines += ["", f"this section, GiB a device: {_parts(memory)}"]
-    if machine.memory is not None:
-        lines.append(verdict(planned, machine.memory))
-    return "\n".join([*(line.rstrip() for line in lines), "", NOTE])
+    fits = "" if machine.memory is None else verdict(planned, machine.memory)
+    numbers = {
+        "parameters": shape.parameters, "pairs": len(records), "steps": whole, "batch": config.batch,
+        "machine": machine.name, "devices": machine.devices, "peak_flops": _peak(planned, machine),
+        "efficiency": machine.efficiency, "memory_bytes": machine.memory, "needed_bytes": memory.total,
+        "parts_bytes": {item.name: getattr(memory, item.name) for item in fields(memory)}, "objectives": costs,
+        "verdict": fits,
+    }  # fmt: skip
+    head = f"{config.name}: {shape.parameters / 1e6:,.1f} M parameters, {len(records):,} pairs, {whole:,.0f} steps of "
+    shown = [
+        f"{head}up to {config.batch} pairs",
+        f"{machine.name}: {_said(planned)}; {_speed(planned, machine)}",
+        TextTable("", heads, [_cells(cost) for cost in costs], text=2),
+        f"this section, GiB a device: {_parts(memory)}",
+        *filter(None, [fits]),
+        "",
+    ]
+    return numbers, shown
 
 
 def _said(planned: Planned) -> str:
@@ -123,7 +137,8 @@ def _parts(memory: StepMemory) -> str:
     return f"{', '.join(shown)}; together {gib(memory.total)}"
 
 
-def _line(variant: tuple[str, str], planned: Planned, steps: float, machine: Machine) -> str:
+def _cost(variant: tuple[str, str], planned: Planned, steps: float, machine: Machine) -> dict[str, Any]:
+    """What an objective takes with a reference; `hours` is None on a machine whose peak is not known."""
     objective, reference = variant
     config, setup = planned.config, planned.setup
     live = reference == "live"
@@ -138,13 +153,25 @@ def _line(variant: tuple[str, str], planned: Planned, steps: float, machine: Mac
     share = config.batch / sum(one.count for one in planned.groups)
     backward = 1 if setup.lora else BACKWARD  # no gradient of the matrices below an adapter
     flops = share * step_flops(planned.shape, prompts, live, backward, setup.gradient_checkpointing)
-    tokens = sum(prompt.length for prompt in prompts) * share
     memory = case.memory().total
-    over = " !" if machine.memory is not None and memory > machine.memory else ""
     peak = _peak(planned, machine)
-    hours = f"{flops * steps / (machine.devices * peak * machine.efficiency) / 3600:>9,.3g}" if peak else f"{'?':>9}"
-    numbers = f"{tokens:>12,.0f} {flops / 1e12:>12,.3g} {gib(memory):>11} {hours}"
-    return f"{objective:<10} {reference:<10} {numbers}{over}"
+    return {
+        "objective": objective,
+        "reference": reference,
+        "tokens_per_step": sum(prompt.length for prompt in prompts) * share,
+        "flops_per_step": flops,
+        "bytes_per_device": memory,
+        "hours": flops * steps / (machine.devices * peak * machine.efficiency) / 3600 if peak else None,
+        "fits": machine.memory is None or memory <= machine.memory,
+    }
+
+
+def _cells(cost: dict[str, Any]) -> tuple[str, ...]:
+    hours = "?" if cost["hours"] is None else f"{cost['hours']:,.3g}"
+    return (
+        cost["objective"], cost["reference"], f"{cost['tokens_per_step']:,.0f}",
+        f"{cost['flops_per_step'] / 1e12:,.3g}", gib(cost["bytes_per_device"]), hours + " !" * (not cost["fits"]),
+    )  # fmt: skip
 
 
 def shape_on_paper(path: str) -> Shape:

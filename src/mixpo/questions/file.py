@@ -8,21 +8,22 @@ from dataclasses import dataclass
 from pathlib import Path
 from string import ascii_uppercase
 
+from mixpo.errors import DataError
 from mixpo.pictures import with_pictures
 from mixpo.progress import say
 from mixpo.questions.numbering import Numbered, Numbering, numbered
 from mixpo.questions.rows import NAMES, ReadOptions, RowsConfig, item, numbered_answer
 from mixpo.questions.source import Item, data_path, first
 from mixpo.records import Dropped
-from mixpo.tables import Row, ending, rows
+from mixpo.tables import ENDINGS, Row, ending, rows
 
 IDS = ("id", "question_id", "qid", "index", "pid")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Config(RowsConfig):
-    """A file of any common kind, or a folder that `save_to_disk` wrote or that holds Parquet files. Images by path stay
-    where they are, unless `fetch_images` copies all into the run."""
+    """A file of any common kind, or a folder that `save_to_disk` wrote, or that holds Parquet files or a single file.
+    Images by path stay where they are, unless `fetch_images` copies all into the run."""
 
 
 def image_root(config: RowsConfig) -> Path | None:
@@ -36,7 +37,21 @@ def load(config: Config, name: str, seed: int, pictures: bool = True) -> Iterato
     Raises DataError when the file cannot be read.
     """
     options = reading(config, name, folder(config), ids=IDS, pictures=pictures)
-    return read(config, name, [data_path(config.path)], options)
+    return read(config, name, [source_file(config.path)], options)
+
+
+def source_file(text: str) -> Path:
+    """The file of questions that a path means: of a folder that is no data set, the only one in it.
+
+    Raises DataError where there are several.
+    """
+    path = data_path(text)
+    if not path.is_dir() or (path / "state.json").exists() or any(path.rglob("*.parquet")):
+        return path
+    found = [each for each in sorted(path.iterdir()) if each.is_file() and ending(each) in ENDINGS]
+    if len(found) > 1:
+        raise DataError(f"{path} holds several files ({', '.join(each.name for each in found)}); name one of them")
+    return found[0] if found else path
 
 
 def folder(config: RowsConfig) -> Path:

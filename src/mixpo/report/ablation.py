@@ -5,7 +5,7 @@ from typing import Any
 
 from mixpo.errors import DataError
 from mixpo.evaluation.ablation import GAP
-from mixpo.evaluation.metrics import UNITS, scaled
+from mixpo.evaluation.metrics import NOT_SCORED, UNITS, scaled
 from mixpo.files import RunFiles
 from mixpo.report.accuracy import Table, TableRow, style_name
 from mixpo.report.figures import Bar, bars
@@ -49,7 +49,7 @@ def result_tables(content: dict[str, Any]) -> list[Table]:
     tables = []
     for about in sorted(measured, key=lambda about: (about[2] != "accuracy", about[1] == GAP)):
         results = _of(content["results"], *about)
-        if any(result["value"]["value"] for result in results):
+        if any(result["value"] is None or result["value"]["value"] for result in results):
             tables.append(_table(results, *about, content["against"]))
     return tables
 
@@ -61,7 +61,7 @@ def _table(results: list[dict[str, Any]], benchmark: str, style: str, metric: st
         spread = "" if result["spread"] is None else f"{scale * result['spread']:.{digits}f}"
         seeds = ", ".join(f"{scale * value:.{digits}f}" for value in result["by_seed"])
         ends = [_interval(result[key], scale, digits, sign="+") for key in ("over_base", "over_against")]
-        cells = [result["variant"], _interval(result["value"], scale, digits), spread, *ends, seeds]
+        cells = [result["variant"], _interval(result["value"], scale, digits) or NOT_SCORED, spread, *ends, seeds]
         tone = _tone(result["over_base"]) if metric == "accuracy" else ""
         rows.append(TableRow(cells, result["variant"] == against, tone))
     name = metric.replace("_", " ")
@@ -89,7 +89,8 @@ def figure(content: dict[str, Any], benchmark: str, style: str) -> Any:
     """Accuracy of every variant with its interval."""
     rows = []
     for result in _of(content["results"], benchmark, style, "accuracy"):
-        found = result["value"]
+        if (found := result["value"]) is None:
+            continue
         tone = {content["base"]: "t0", content["against"]: "t2"}.get(result["variant"], "t1")
         label = f"{100 * found['value']:.1f} %"
         rows.append(Bar(result["variant"], found["value"], label, tone, found["low"], found["high"]))

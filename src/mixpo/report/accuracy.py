@@ -4,7 +4,8 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
-from mixpo.evaluation.metrics import UNITS, scaled
+from mixpo.evaluation.metrics import NOT_SCORED, UNITS, scaled
+from mixpo.evaluation.scores import repeated
 from mixpo.prompts import Style
 from mixpo.records import Comparison, Score
 from mixpo.report.collect import Evaluation, ReportData
@@ -74,7 +75,8 @@ class Lookup:
         """Whether its questions have right answers."""
         self.models = list(dict.fromkeys(score.model for score in mine))
         self.styles = list(dict.fromkeys(score.style for score in mine))
-        self.categories = [c for c in dict.fromkeys(score.category for score in mine) if c != ALL]
+        named = dict.fromkeys(score.category for score in mine)
+        self.categories = [c for c in named if c not in {ALL, *repeated(mine)}]
 
     def accuracy(self, model: str, style: str, category: str = ALL) -> Score | None:
         return self.scores.get((model, style, category, "accuracy"))
@@ -111,15 +113,18 @@ def headline(data: ReportData) -> str:
     compared = [evaluation for evaluation in data.evaluations if evaluation.scores]
     if not compared:
         return "Nothing has been evaluated in this run yet."
-    accuracies = ((e, score.benchmark) for e in reversed(compared) for score in e.scores if score.metric == "accuracy")
-    evaluation, benchmark = next(accuracies, (None, ""))
-    if evaluation is None:
+    given = ((e, s) for e in reversed(compared) for s in e.scores if s.metric == "accuracy" and s.value is not None)
+    evaluation, scored = next(given, (None, None))
+    if evaluation is None or scored is None:
         return "No benchmark of this run has right answers that could be counted."
+    benchmark = scored.benchmark
     look = Lookup(evaluation, benchmark)
     style = Style.COT if Style.COT in look.styles else look.styles[-1]
     gain = look.gain(style)
     after = look.accuracy(look.models[-1], style)
     assert after is not None, "every model and style has a score for all questions"
+    if after.value is None:
+        return f"{look.models[-1]} is not scored on {benchmark} by {style_name(style)}."
     if gain is None:
         return (
             f"{look.models[-1]} answers {percent(after.value)} of {benchmark} rightly by {style_name(style)} "
@@ -153,7 +158,7 @@ def _figure(look: Lookup) -> Markup:
     for style in look.styles:
         for number, model in enumerate(look.models):
             score = look.accuracy(model, style)
-            if score:
+            if score and score.value is not None:
                 label, tone = f"{model}, {SHORT_NAMES.get(style, style)}", f"t{min(number, 3)}"
                 rows.append(Bar(label, score.value, percent(score.value), tone, score.low, score.high, number == 0))
     return bars("Accuracy with 95 % intervals", rows, 1.0)
@@ -225,6 +230,8 @@ def _categories(look: Lookup, style: str) -> Table:
 
 
 def _with_interval(score: Score) -> str:
+    if score.value is None or score.low is None or score.high is None:
+        return NOT_SCORED
     scale, digits = scaled(score.metric)
     value, low, high = (f"{scale * number:.{digits}f}" for number in (score.value, score.low, score.high))
     return f"{value}{'' if score.metric in UNITS else ' %'} ({low}–{high})"

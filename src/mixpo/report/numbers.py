@@ -2,10 +2,12 @@
 
 import math
 
+from mixpo.evaluation.metrics import NOT_SCORED
 
-def percent(share: float) -> str:
-    """0.5521 -> 55.2 %"""
-    return f"{100 * share:.1f} %"
+
+def percent(share: float | None) -> str:
+    """0.5521 -> 55.2 %; None, a score that there is not, -> not scored"""
+    return NOT_SCORED if share is None else f"{100 * share:.1f} %"
 
 
 def points(difference: float, scale: int = 100, digits: int = 1) -> str:

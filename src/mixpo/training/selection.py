@@ -1,12 +1,12 @@
 """Which records are trained on: those that are usable, at most so many, and none about a held-out question."""
 
 import random
-import zlib
 from collections.abc import Iterable, Sequence
 from typing import Any, TypeVar
 
 from mixpo.batches.encode import Encoder, ReservedToken, completion_of
 from mixpo.errors import DataError, ImageError
+from mixpo.ids import in_share
 from mixpo.images import ImageRoots
 from mixpo.messages import PICTURE
 from mixpo.models.chat import REFUSALS, Chat
@@ -15,7 +15,6 @@ from mixpo.training.rows import RowDataset, columns
 from mixpo.videos import videos_among
 
 T = TypeVar("T")
-BUCKETS = 10_000
 
 
 def usable(records: Iterable[Any], encoder: Encoder, roots: ImageRoots, step: str, dropped: list[Dropped]) -> list[Any]:
@@ -105,10 +104,8 @@ def at_most(records: Sequence[T], most: int | None, seed: int) -> list[T]:
 
 def split_held_out(records: Sequence[Any], share: float) -> tuple[list[Any], list[Any]]:
     """The records to train on, and those of about `share` of the questions, told by a checksum of the question's id."""
-    limit = round(share * BUCKETS)
     kept: list[Any] = []
     held_out: list[Any] = []
     for record in records:
-        bucket = zlib.crc32(record.question_id.encode()) % BUCKETS
-        (held_out if bucket < limit else kept).append(record)
+        (held_out if in_share(record.question_id, share) else kept).append(record)
     return kept, held_out

@@ -2,7 +2,7 @@
 
 import time
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -41,39 +41,55 @@ class Judged:
         return self.said == self.expected
 
 
-def judge_check(path: Path) -> str:
-    """The report as text: agreement, precision and recall of "correct", kappa, by kind and rule, disagreements."""
+def judge_check(path: Path) -> tuple[dict[str, Any], str]:
+    """The numbers, and the report as text: agreement, precision and recall of "correct", kappa, by kind and rule,
+    disagreements."""
     judged = [_judged(row, path) for row in rows(path, strict=True)]
     if not judged:
         raise DataError(f"{path} holds no labelled rows; give rows with a field `correct`")
-    lines = [f"{path.name}: {_scores(judged)}"]
     firm = [item for item in judged if not (item.row.get("hard") or item.row.get("soft"))]
-    if len(firm) < len(judged):
-        lines.append(f"not hard, not soft: {_scores(firm)}")
     seconds = sum(item.seconds for item in judged)
     over = [item.name for item in judged if item.limit is not None and item.seconds > item.limit]
+    by_kind = _grouped(judged, lambda item: item.verdict.kind or "-")
+    by_rule = _grouped(judged, lambda item: item.verdict.rule or "none found")
+    wrong = [item for item in judged if not item.agrees]
+    numbers = {
+        "all": agreement(judged),
+        "firm": agreement(firm),
+        "by_kind": {name: agreement(items) for name, items in by_kind.items()},
+        "by_rule": {name: agreement(items) for name, items in by_rule.items()},
+        "seconds": seconds,
+        "slowest": max(item.seconds for item in judged),
+        "over_time_limit": over,
+        "disagreements": [
+            {"id": item.name, "label": item.expected, "outcome": item.verdict.outcome, "rule": item.verdict.rule,
+             "extracted": item.verdict.extracted, "answer": item.row["answer"]}
+            for item in wrong
+        ],
+    }  # fmt: skip
+    lines = [f"{path.name}: {_scores(judged)}"]
+    if len(firm) < len(judged):
+        lines.append(f"not hard, not soft: {_scores(firm)}")
     lines.append(
         f"{len(judged) / max(seconds, 1e-9):,.0f} verdicts a second in one process, "
         f"slowest {max(item.seconds for item in judged):.3f} s"
     )
     if any(item.limit is not None for item in judged):
         lines.append(f"over their time limit: {', '.join(over) or 'none'}")
-    for title, key in (
-        ("kind", lambda item: item.verdict.kind or "-"),
-        ("rule", lambda item: item.verdict.rule or "none found"),
-    ):
-        lines += ["", f"by {title}:"]
-        groups: dict[str, list[Judged]] = defaultdict(list)
-        for item in judged:
-            groups[key(item)].append(item)
-        lines += [
-            f"  {name:<12} {_scores(groups[name])}" for name in sorted(groups, key=lambda name: -len(groups[name]))
-        ]
-    wrong = [item for item in judged if not item.agrees]
+    for title, groups in (("kind", by_kind), ("rule", by_rule)):
+        lines += ["", f"by {title}:", *(f"  {name:<12} {_scores(items)}" for name, items in groups.items())]
     lines += ["", f"disagreements: {len(wrong)}", *map(_line, wrong[:LISTED])]
     if len(wrong) > LISTED:
         lines.append(f"  and {len(wrong) - LISTED} more")
-    return "\n".join(lines)
+    return numbers, "\n".join(lines)
+
+
+def _grouped(judged: Iterable[Judged], key: Callable[[Judged], str]) -> dict[str, list[Judged]]:
+    """By what `key` says, the largest group first."""
+    groups: dict[str, list[Judged]] = defaultdict(list)
+    for item in judged:
+        groups[key(item)].append(item)
+    return {name: groups[name] for name in sorted(groups, key=lambda name: -len(groups[name]))}
 
 
 def _judged(found: Row, path: Path) -> Judged:
@@ -125,23 +141,34 @@ def question_of(row: dict[str, Any], name: str) -> Question:
     )
 
 
-def _scores(judged: Iterable[Judged]) -> str:
-    """Rows, agreement, precision and recall of CORRECT, Cohen's kappa."""
-    items = list(judged)
+def agreement(items: Sequence[Judged]) -> dict[str, float | int | None]:
+    """Rows, agreement, precision and recall of CORRECT, Cohen's kappa; None where nothing can be divided by."""
     both = sum(item.said and item.expected for item in items)
     said, expected, rows = sum(item.said for item in items), sum(item.expected for item in items), len(items)
-    agreement = sum(item.agrees for item in items) / rows if rows else 0.0
-    chance = (said * expected + (rows - said) * (rows - expected)) / rows**2 if rows else 0.0
-    kappa = f"{(agreement - chance) / (1 - chance):.3f}" if chance < 1 else "-"
+    share = sum(item.agrees for item in items) / rows if rows else None
+    chance = (said * expected + (rows - said) * (rows - expected)) / rows**2 if rows else 1.0
+    return {
+        "rows": rows,
+        "agreement": share,
+        "precision": both / said if said else None,
+        "recall": both / expected if expected else None,
+        "kappa": (share - chance) / (1 - chance) if share is not None and chance < 1 else None,
+        "false_correct": said - both,
+        "missed": expected - both,
+    }
+
+
+def _scores(items: Sequence[Judged]) -> str:
+    found = agreement(items)
+    shares = [f"{name} {_number(found[name], '.2%')}" for name in ("agreement", "precision", "recall")]
     return (
-        f"{rows} rows, agreement {agreement:.2%}, precision {_share(both, said)}, "
-        f"recall {_share(both, expected)}, kappa {kappa}, "
-        f"false correct {said - both}, missed {expected - both}"
+        f"{found['rows']} rows, {', '.join(shares)}, kappa {_number(found['kappa'], '.3f')}, "
+        f"false correct {found['false_correct']}, missed {found['missed']}"
     )
 
 
-def _share(part: int, whole: int) -> str:
-    return f"{part / whole:.2%}" if whole else "-"
+def _number(value: float | None, form: str) -> str:
+    return "-" if value is None else f"{value:{form}}"
 
 
 def _line(item: Judged) -> str:

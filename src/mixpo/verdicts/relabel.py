@@ -15,9 +15,10 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import ClassVar
 
+from mixpo import output
 from mixpo.errors import DataError
 from mixpo.files import RunFiles, divert
-from mixpo.progress import say, track
+from mixpo.progress import track
 from mixpo.records import Dropped, DropReason, FinishReason, Outcome, PreferencePair, Question, Response, Verdict
 from mixpo.references import Output, Pairs, Questions
 from mixpo.text_files import write_text
@@ -131,7 +132,12 @@ def run(config: Config, files: RunFiles) -> None:
     summary = {"pairs": total, "kept": kept, "counts": dict(counts)}
     write_text(files.json(f"relabel/{config.name}"), json.dumps(summary, indent=1) + "\n")
     doubts = ", ".join(f"{counts[doubt]:,} {doubt}" for doubt in Doubt if counts[doubt])
-    say(f"{config.name}: {total:,} pairs, {doubts}; {kept:,} kept in pairs/{config.name}")
+    line = f"{config.name}: {total:,} pairs, {doubts or 'none judged'}"
+    output.show({config.name: {**summary, "folder": files.pairs(config.name).folder}}, [line])
+    output.tell(
+        f"{config.name}: {kept:,} kept in {files.pairs(config.name).folder}, the doubted ones with reasons in "
+        f"{files.dropped(config.name).folder}"
+    )
 
 
 def _sorted(

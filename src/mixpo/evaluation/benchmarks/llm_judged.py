@@ -39,6 +39,11 @@ def judged(answered: Answered) -> float:
     return answered.verdict.score or 0.0 if answered.verdict else 0.0
 
 
+def scored(answered: Answered) -> bool:
+    """Whether the judge gave a score."""
+    return answered.verdict is not None and answered.verdict.score is not None
+
+
 HIGHEST = 6
 HALLUCINATES_BELOW = 3 / HIGHEST
 
@@ -74,8 +79,7 @@ def mmhal(row: Row) -> dict[str, Any]:
 
 def hallucinates(answered: Answered) -> float:
     """1 for a judged answer rated below 3 of 6."""
-    scored = answered.verdict is not None and answered.verdict.score is not None
-    return float(scored and judged(answered) < HALLUCINATES_BELOW)
+    return float(scored(answered) and judged(answered) < HALLUCINATES_BELOW)
 
 
 def read(path: Path, split: str) -> Rows:
@@ -123,19 +127,18 @@ def llava_bench(row: Row) -> dict[str, Any]:
 
 BENCHMARKS = {
     "mmvet": Benchmark(
-        title="MM-Vet (arXiv 2308.02490)", hub="lmms-lab/MMVet", columns=mmvet, metrics=(mean("score", judged),),
-        marks=("answer capability", "index answer category"),
-        by_llm=True,
+        title="MM-Vet (arXiv 2308.02490)", hub="lmms-lab/MMVet", columns=mmvet,
+        marks=("answer capability", "index answer category"), metrics=(mean("score", judged, scored),), by_llm=True,
     ),
     "mmhal": Benchmark(
         title="MMHal-Bench (arXiv 2309.14525)", hub="Shengcao1006/MMHal-Bench", columns=mmhal,
         marks=("question_type gt_answer", "question_type image_content"),
-        metrics=(mean("rating", lambda a: HIGHEST * judged(a)), mean("hallucination", hallucinates)),
+        metrics=(mean("rating", lambda a: HIGHEST * judged(a), scored), mean("hallucination", hallucinates, scored)),
         by_llm=True,
     ),
     "llava_bench": Benchmark(
         title="LLaVA-Bench in the wild (arXiv 2304.08485)", hub="lmms-lab/llava-bench-in-the-wild", split="train",
-        read=read, columns=llava_bench,
-        marks=("gpt_answer", "gpt4_ans", "question answer caption"), metrics=(mean("score", judged),), by_llm=True,
+        read=read, columns=llava_bench, metrics=(mean("score", judged, scored),), by_llm=True,
+        marks=("gpt_answer", "gpt4_ans", "question answer caption"),
     ),
 }  # fmt: skip

@@ -6,7 +6,7 @@ from typing import Any
 from mixpo.errors import BadRow
 from mixpo.evaluation.benchmarks.benchmark import Benchmark, Row
 from mixpo.evaluation.benchmarks.fields import SHORT, listed, needed
-from mixpo.evaluation.metrics import Answered, Metric, mean, ratio
+from mixpo.evaluation.metrics import Answered, Metric, decided, mean, ratio
 from mixpo.records import Outcome
 from mixpo.verdicts.kinds.document import THRESHOLD, closest
 
@@ -117,10 +117,10 @@ def counts(answered: Answered) -> tuple[float, ...]:
 
 
 METRICS = (
-    Metric("precision", counts, lambda s: ratio(s[0], s[0] + s[1])),
-    Metric("recall", counts, lambda s: ratio(s[0], s[0] + s[2])),
-    Metric("f1", counts, lambda s: ratio(2 * s[0], 2 * s[0] + s[1] + s[2])),
-    Metric("yes_share", counts, lambda s: ratio(s[3], s[4])),
+    Metric("precision", counts, lambda s: ratio(s[0], s[0] + s[1]), decided),
+    Metric("recall", counts, lambda s: ratio(s[0], s[0] + s[2]), decided),
+    Metric("f1", counts, lambda s: ratio(2 * s[0], 2 * s[0] + s[1] + s[2]), decided),
+    Metric("yes_share", counts, lambda s: ratio(s[3], s[4]), decided),
 )
 BENCHMARKS = {
     "chartqa": Benchmark(
@@ -129,7 +129,8 @@ BENCHMARKS = {
     ),
     "docvqa": Benchmark(
         title="DocVQA (arXiv 2007.00398)", hub="lmms-lab/DocVQA", subset="DocVQA", split="validation", columns=docvqa,
-        metrics=(mean("anls", anls),), marks=("answers questionId", "answers question_id", "index question answer"),
+        metrics=(mean("anls", anls, decided),),
+        marks=("answers questionId", "answers question_id", "index question answer"),
     ),
     "pope": Benchmark(
         title="POPE (arXiv 2305.10355)", hub="lmms-lab/POPE", columns=pope, metrics=METRICS,

@@ -5,6 +5,8 @@
 A `loader` of `mixpo.questions` (scenes, nlvr, jsonl …) works in the same place.
 """
 
+import difflib
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
@@ -12,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from mixpo.config import build
-from mixpo.errors import BadRow, FieldError
+from mixpo.errors import BadRow, FieldError, RecipeError
 from mixpo.evaluation.benchmarks import from_loaders, llm_judged, mathematics, multiple_choice, short_answers
 from mixpo.evaluation.benchmarks.benchmark import Benchmark, Row
 from mixpo.evaluation.benchmarks.own_files import only_its_own, unrepeated
@@ -24,6 +26,7 @@ from mixpo.questions.rows import ReadOptions, item
 from mixpo.questions.source import Item, data_path, first, left_out
 from mixpo.records import Dropped, DropReason
 from mixpo.registry import chosen
+from mixpo.tables import ENDINGS, ending
 
 DECLARED: dict[str, Benchmark] = (
     multiple_choice.BENCHMARKS | mathematics.BENCHMARKS | short_answers.BENCHMARKS | llm_judged.BENCHMARKS
@@ -31,6 +34,12 @@ DECLARED: dict[str, Benchmark] = (
 )  # fmt: skip
 BENCHMARKS = tuple(sorted(DECLARED))
 """Their names."""
+
+
+OWN = "file"
+"""The loader of questions of one's own (`mixpo.questions.file`)."""
+ALIKE = 0.85
+"""A name so like a benchmark's is a slip of the pen, not a name of one's own."""
 
 
 class Wording(StrEnum):
@@ -56,6 +65,29 @@ class Config:
     """In whose words questions are asked; where the publisher has none for a style, in mixpo's."""
     limit: int | None = None
     """At most so many questions, from the start."""
+
+
+def named(text: str, where: str) -> tuple[str, str, str]:
+    """Name, loader and path ("": from the hub) of `NAME`, or of `NAME=a copy or a file of questions of one's own`.
+
+    Raises RecipeError for a name that is a slip of a benchmark's, or that is none and has no path.
+    """
+    name, equals, path = text.partition("=")
+    if name in BENCHMARKS:
+        return name, name, path
+    if not equals and (ending(Path(text)) in ENDINGS or Path(text).expanduser().exists()):
+        stem = re.sub(r"\W+", "-", Path(text).name.partition(".")[0]).strip("-") or "mine"
+        raise RecipeError(f"{where} {text}: give the questions a name, {where} {stem}={text}")
+    if name == OWN and not path:
+        raise RecipeError(f"{where} {name}: write {name}=PATH, the path of your questions")
+    if difflib.get_close_matches(name, BENCHMARKS, 1, ALIKE):
+        chosen(name, BENCHMARKS, where)
+    if not path:
+        known = f"none of {', '.join(BENCHMARKS)}"
+        raise RecipeError(f"{where}: {name!r} is {known}; for questions of your own write {name}=PATH")
+    if not name.replace("_", "").replace("-", "").isalnum():
+        raise RecipeError(f"{where} {text}: a benchmark's name is made of letters, digits, - and _")
+    return name, OWN, path
 
 
 def benchmark(name: str) -> Benchmark | None:

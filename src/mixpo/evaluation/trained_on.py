@@ -1,0 +1,167 @@
+"""Whether models learned from what they are asked: the same questions, or others about the same pictures.
+
+A model that a recipe trained, `<run>/checkpoints/<section>/model`, has the data that it learned from in its run folder.
+Pictures are the same when their files are; a file is read only where one of the other side has its size.
+"""
+
+import hashlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mixpo.errors import ImageError
+from mixpo.evaluation.scores import BenchmarkQuestions
+from mixpo.files import RunFiles, Shards
+from mixpo.ids import in_share
+from mixpo.images import ImageRoots
+from mixpo.records import Question
+from mixpo.references import trained_by
+from mixpo.text_files import read_json
+
+NAMED = 3
+"""Models that a warning names; of more it tells the number."""
+ADVICE = "their scores say little of new ones; train without them, or evaluate on others"
+
+
+Texts = tuple[str, frozenset[str]]
+"""A question's words, and digests of its pictures."""
+
+
+def trained_on(
+    models: Mapping[str, str], benchmarks: Mapping[str, BenchmarkQuestions], inner: RunFiles
+) -> list[dict[str, Any]]:
+    """For each benchmark the models (name -> path) that learned from its questions or pictures: counts, and a sentence,
+    `text`."""
+    sections = {name: TrainingSection.of(path) for name, path in models.items()}
+    if not any(sections.values()):
+        return []
+    asked = {name: list(_asked(name, found.questions, inner)) for name, found in benchmarks.items()}
+    digests = Digests(path for questions in asked.values() for _, paths in questions for path in paths)
+    learned = {section: Learned.of(section, digests) for section in set(sections.values()) if section}
+    found = []
+    for name, questions in asked.items():
+        known = [(_words(text), digests.of(paths)) for text, paths in questions]
+        by_counts: dict[tuple[int, int], list[str]] = {}
+        for model, section in sections.items():
+            if section and any(counts := learned[section].counts(known)):
+                by_counts.setdefault(counts, []).append(model)
+        for (same, pictures), names in by_counts.items():
+            about = {"benchmark": name, "models": names, "questions": len(known), "same": same, "pictures": pictures}
+            found.append({"sign": "trained_on", **about, "text": _sentence(name, names, len(known), same, pictures)})
+    return found
+
+
+def _sentence(benchmark: str, models: Sequence[str], questions: int, same: int, pictures: int) -> str:
+    more = f" and {len(models) - NAMED} more models" if len(models) > NAMED else ""
+    of = f" of the {questions} questions of {benchmark} are"
+    told = [f"{same}{of} among those"] if same else []
+    if pictures:
+        told.append(f"{pictures} more are about pictures" if same else f"{pictures}{of} about pictures")
+    return f"{', and '.join(told)} that {', '.join(models[:NAMED])}{more} learned from: {ADVICE}"
+
+
+def _asked(name: str, questions: Sequence[Question], inner: RunFiles) -> Iterator[tuple[str, list[Path]]]:
+    roots = ImageRoots.load(inner.image_roots_file(name))
+    for question in questions:
+        yield question.text, [_file(roots, image) for image in question.images]
+
+
+def _words(text: str) -> str:
+    return " ".join(text.lower().split())
+
+
+def _file(roots: ImageRoots, image: str) -> Path:
+    """A picture's file; a folder, where it can't be told."""
+    try:
+        return roots.path(image)
+    except ImageError:
+        return Path()
+
+
+class Digests:
+    """Digests of picture files. A file whose size is none of `asked`'s is not read: it is none of these."""
+
+    def __init__(self, asked: Iterable[Path]):
+        self._found: dict[Path, str] = {}
+        self._sizes: set[int] = set()
+        self._sizes = {size for path in set(asked) if (size := self._size(path)) is not None}
+
+    def of(self, paths: Iterable[Path]) -> frozenset[str]:
+        """Of one question's pictures; "" is one of another size, or one that is no longer there."""
+        return frozenset(self._digest(path) for path in paths)
+
+    def _digest(self, path: Path) -> str:
+        if path not in self._found:
+            known = self._size(path) in self._sizes
+            self._found[path] = hashlib.blake2b(path.read_bytes(), digest_size=16).hexdigest() if known else ""
+        return self._found[path]
+
+    def _size(self, path: Path) -> int | None:
+        try:
+            return path.stat().st_size if path.is_file() else None
+        except OSError:
+            return None
+
+
+@dataclass(frozen=True, slots=True)
+class Learned:
+    """What a model learned from, as far as it may be among what is asked."""
+
+    questions: frozenset[Texts]
+    pictures: frozenset[str]
+
+    @classmethod
+    def of(cls, section: "TrainingSection", digests: Digests) -> "Learned":
+        questions: set[Texts] = set()
+        found: set[str] = set()
+        for text, paths in section.questions():
+            pictures = digests.of(paths)
+            found |= pictures
+            if "" not in pictures:
+                questions.add((_words(text), pictures))
+        return cls(frozenset(questions), frozenset(found - {""}))
+
+    def counts(self, asked: Sequence[Texts]) -> tuple[int, int]:
+        """How many of the questions it learned from, and how many others are about pictures that it learned from."""
+        others = [pictures for words, pictures in asked if (words, pictures) not in self.questions]
+        return len(asked) - len(others), sum(bool(pictures) and pictures <= self.pictures for pictures in others)
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingSection:
+    """The section of a run that trained a model."""
+
+    run: Path
+    name: str
+
+    @classmethod
+    def of(cls, model: str) -> "TrainingSection | None":
+        """The one that wrote a model's folder; None: the model comes from elsewhere."""
+        path = Path(model)
+        if path.name != "model" or path.parent.parent.name != "checkpoints":
+            return None
+        return cls(path.parents[2], path.parent.name)
+
+    def questions(self) -> Iterator[tuple[str, list[Path]]]:
+        """Words and pictures' files of every question that it learned from, and the sections that it started from."""
+        files = RunFiles(self.run)
+        values = (read_json(files.fingerprint(self.name)) or {}).get("values", {})
+        start = str(values.get("model", ""))
+        section = trained_by(start)
+        before = TrainingSection(self.run, section) if section else TrainingSection.of(start)
+        if before is not None and before != self:
+            yield from before.questions()
+        shards: Shards[Any] = (
+            files.demonstrations(name)
+            if (name := values.get("demonstrations"))
+            else files.pairs(values.get("pairs", "-"))
+        )
+        asked = values.get("questions", "-")
+        texts = {question.id: question.text for question in files.questions(asked)}
+        roots = ImageRoots.load(files.image_roots_file(asked))
+        seen: set[str] = set()
+        for record in shards:
+            if record.question_id not in seen and not in_share(record.question_id, values.get("held_out", 0.0)):
+                yield texts.get(record.question_id, record.prompt), [_file(roots, image) for image in record.images]
+            seen.add(record.question_id)
