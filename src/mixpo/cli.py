@@ -110,7 +110,7 @@ def _with_json(command: Callable[..., None]) -> Callable[..., None]:
 
     option = Annotated[bool, typer.Option("--json", help="Print the same numbers as one JSON document.")]
     own = inspect.signature(command)
-    more = inspect.Parameter("as_json", inspect.Parameter.KEYWORD_ONLY, default=False, annotation=option)
+    more = inspect.Parameter("as_json", inspect.Parameter.POSITIONAL_OR_KEYWORD, default=False, annotation=option)
     asked.__signature__ = own.replace(parameters=[*own.parameters.values(), more])  # type: ignore[attr-defined]
     return asked
 
