@@ -22,8 +22,8 @@ def console() -> Any:
 
 
 def say(text: str) -> None:
-    """One line for the user, no markup."""
-    console().print(text, markup=False)
+    """One line for the user, no markup; only a terminal folds it, between words."""
+    console().print(text, markup=False, soft_wrap=not console().is_terminal)
 
 
 def show_warnings(level: int | str = logging.WARNING) -> None:

@@ -107,8 +107,9 @@ def run(config: Config, files: RunFiles) -> None:
         top_k=config.top_k, max_new_tokens=config.max_new_tokens, logps=By.LOGP in config.by,
         backend=config.backend, block=config.block,
     )  # fmt: skip
-    sample.sample_into(drawing, inner, lambda: make_backend(config.backend, files.model(config.model), config.inputs))
-    verify.run(verify.Config(name=config.name, questions=config.name, responses=config.name), inner)
+    load = lambda: make_backend(config.backend, files.model(config.model), config.inputs)  # noqa: E731
+    sample.sample_into(drawing, inner, load).tell()
+    verify.verify_into(verify.Config(name=config.name, questions=config.name, responses=config.name), inner)
     tried = list(tries(inner.questions(config.name), inner.responses(config.name), inner.verdicts(config.name)))
     if not tried:
         raise UserError(f"{config.name}: no question has responses and a ground truth")

@@ -233,9 +233,10 @@ def _answer(
     for benchmark, asked in benchmarks.items():
         for style in _styles(config, asked):
             section = config.section(model, benchmark, style)
-            sample.sample_into(config.sampling(model, benchmark, style, open_ended=asked.open_ended), inner, load)
+            asking = config.sampling(model, benchmark, style, open_ended=asked.open_ended)
+            sample.sample_into(asking, inner, load).tell()
             judging = verify.Config(name=section, questions=benchmark, responses=section, llm_judge=config.llm_judge)
-            verify.run(judging, inner)
+            verify.verify_into(judging, inner)
 
 
 def _styles(config: Config, asked: BenchmarkQuestions) -> tuple[Style | Template, ...]:

@@ -10,10 +10,10 @@ from typing import Any
 from transformers import IntervalStrategy, PrinterCallback
 
 from mixpo.batches.encode import Encoder
-from mixpo.errors import DataError, FieldError, UserError
+from mixpo.errors import FieldError, UserError
 from mixpo.files import RunFiles, Shards
 from mixpo.images import ImageRoots
-from mixpo.left_out import telling_left_out
+from mixpo.left_out import LeftOut
 from mixpo.models.load import load_processor
 from mixpo.models.picture_limits import same_tiles
 from mixpo.progress import say, track
@@ -83,11 +83,14 @@ def run(config: Config, files: RunFiles, fits: Fits | None = None) -> None:
     encoder = Encoder(processor, config.max_completion_length)
     records = usable(track(source, f"{config.name}: check"), encoder, roots, config.name, dropped)
     if first:
-        files.dropped(config.name).replace(telling_left_out(dropped, config.name))
+        files.dropped(config.name).replace(dropped)
+    what = "demonstration" if config.demonstrations else "pair"
+    left_out = LeftOut(config.name, what, place=files.dropped(config.name).folder)
+    for entry in dropped:
+        left_out.drop(entry)
     if not records:
-        raise DataError(
-            f"{source.folder} holds nothing to train on ({len(dropped)} records dropped); see dropped/{config.name}"
-        )
+        raise left_out.nothing_left(f"{source.folder} holds nothing to train on")
+    left_out.tell()
     records, held_out = split_held_out(records, config.held_out)
     records = at_most(records, config.max_records, config.seed)
     _refuse_changed_data(folder, fingerprint, source.folder)
