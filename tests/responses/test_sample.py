@@ -125,10 +125,10 @@ def test_the_step_ends_with_what_one_wants_to_know(files, capsys):
     step.run(scripted(files, max_new_tokens=9), files)
     said = capsys.readouterr().err
     assert "sample: 21 responses to 7 questions: 84 tokens (mean 4, median 4), " in said
-    assert " tokens/s, 0.0 % cut at 9 tokens (max_new_tokens); in " + str(files.responses("sample").folder) in said
+    assert " tokens/s, none cut at 9 tokens (max_new_tokens); in " + str(files.responses("sample").folder) in said
     step.run(scripted(files, max_new_tokens=9), files)
     said = capsys.readouterr().err
-    assert "sample: 21 responses to 7 questions: 84 tokens (mean 4, median 4), 0.0 % cut" in said
+    assert "sample: 21 responses to 7 questions: 84 tokens (mean 4, median 4), none cut" in said
 
 
 def test_what_was_cut_is_counted_and_the_median_is_not_the_mean():

@@ -27,8 +27,8 @@ from mixpo.errors import DataError, FieldError, UserError
 from mixpo.evaluation import warning_signs
 from mixpo.evaluation.answering import Answering, answering, refuse_other_answers, without
 from mixpo.evaluation.benchmarks import source
+from mixpo.evaluation.brief import brief
 from mixpo.evaluation.scores import Answers, BenchmarkQuestions, comparisons, numbered_answers, scores
-from mixpo.evaluation.table import show
 from mixpo.files import RunFiles
 from mixpo.model_inputs import InputsOfSeveral, ModelInputs
 from mixpo.progress import say
@@ -150,10 +150,13 @@ class Config(ModelInputs):
 def run(config: Config, files: RunFiles) -> None:
     """Answers what is missing, writes scores and comparisons, and shows them."""
     evaluate(config, files, partial(make_backend, inputs=config.inputs))
+    say(f"{config.name}: categories, lengths of answers and other differences are in the report (`mixpo report`)")
 
 
-def evaluate(config: Config, files: RunFiles, make: Callable[[BackendConfig, str], Backend]) -> list[Answers]:
-    """What `run` does, with backends from `make`. Raises UserError when a model or a benchmark cannot be read."""
+def evaluate(
+    config: Config, files: RunFiles, make: Callable[[BackendConfig, str], Backend], show: Callable[..., None] = brief
+) -> list[Answers]:
+    """What `run` does, with backends from `make`; `show` prints. Raises UserError for what cannot be read."""
     inner = files.evaluation(config.name)
     benchmarks = _prepared(config, files)
     for model in config.models:
@@ -236,7 +239,7 @@ def _answer(
             asking = config.sampling(model, benchmark, style, open_ended=asked.open_ended)
             sample.sample_into(asking, inner, load).tell()
             judging = verify.Config(name=section, questions=benchmark, responses=section, llm_judge=config.llm_judge)
-            verify.verify_into(judging, inner)
+            verify.verify_into(judging, inner, passing=True)
 
 
 def _styles(config: Config, asked: BenchmarkQuestions) -> tuple[Style | Template, ...]:

@@ -2,16 +2,19 @@
 
 import difflib
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from mixpo.config import build
 from mixpo.errors import RecipeError, UserError
 from mixpo.evaluation.benchmarks import source
-from mixpo.evaluation.evaluate import Config, run
+from mixpo.evaluation.evaluate import Config, evaluate
+from mixpo.evaluation.table import show
 from mixpo.files import RunFiles
 from mixpo.prompts import Style
 from mixpo.registry import chosen
+from mixpo.responses.backends.make import make_backend
 
 ALIKE = 0.85
 """A name so like a benchmark's is a slip of the pen, not a name of one's own."""
@@ -38,7 +41,8 @@ def evaluate_models(
     }
     if max_new_tokens is not None:
         values["max_new_tokens"] = max_new_tokens
-    run(build(Config, values, "evaluate"), RunFiles(out))
+    config = build(Config, values, "evaluate")
+    evaluate(config, RunFiles(out), partial(make_backend, inputs=config.inputs), show)
 
 
 def _models(models: Sequence[str]) -> dict[str, str]:

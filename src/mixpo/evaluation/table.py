@@ -93,7 +93,7 @@ def by_category(scores: Sequence[Score], gaps: Sequence[Comparison]) -> Any:
     for gap in gaps:
         ends = [values.get((gap.after_model, style, gap.category)) for style in (Style.DIRECT, Style.COT)]
         shares = [f"{100 * end.value:.1f}" if end else "" for end in ends]
-        table.add_row(gap.after_model, gap.category, f"{gap.n:,}", *shares, _points(gap))
+        table.add_row(gap.after_model, gap.category, f"{gap.n:,}", *shares, says(gap))
     return table
 
 
@@ -109,9 +109,8 @@ def differences(comparisons: Sequence[Comparison]) -> Any:
             what = f"{c.after_style} - {c.before_style}, {c.after_model}"
         if c.metric != "accuracy":
             what = f"{c.metric.replace('_', ' ')}: {what}"
-        p = "< 0.0001" if c.p < 0.0001 else f"{c.p:.4f}"
         changed = (str(c.fixed), str(c.broken)) if c.metric == "accuracy" else ("", "")
-        table.add_row(what, _points(c), p, *changed)
+        table.add_row(what, says(c), probability(c), *changed)
     return table
 
 
@@ -135,7 +134,12 @@ def _table(title: str) -> Any:
     return Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, title_style="bold")
 
 
-def _points(c: Comparison) -> str:
+def probability(c: Comparison) -> str:
+    return "< 0.0001" if c.p < 0.0001 else f"{c.p:.4f}"
+
+
+def says(c: Comparison) -> str:
+    """The difference in points with its interval."""
     scale, digits = scaled(c.metric)
     value, low, high = (f"{scale * number:+.{digits}f}" for number in (c.value, c.low, c.high))
     return f"{value} ({low} to {high})"

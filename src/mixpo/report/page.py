@@ -9,13 +9,13 @@ from markupsafe import Markup
 
 from mixpo.files import RunFiles
 from mixpo.messages import spoken
-from mixpo.progress import say
 from mixpo.references import Output
 from mixpo.report.accuracy import benchmarks, headline, summary
 from mixpo.report.charts import broken_steps, curves, funnel
-from mixpo.report.collect import GalleryPair, ReportData, collect
+from mixpo.report.collect import ReportData, collect
 from mixpo.report.difference import Piece, cut, marked
 from mixpo.report.dropout import dropout_cost
+from mixpo.report.gallery import INSTRUCTIVE, GalleryPair
 from mixpo.report.numbers import count, duration, percent
 from mixpo.report.pictures import PagePictures, Picture
 from mixpo.report.rounds import rounds
@@ -23,8 +23,6 @@ from mixpo.text_files import write_text
 from mixpo.videos import glimpses
 
 TEMPLATES = Path(__file__).parent / "templates"
-SHOWN_OPEN = 6
-"""Pairs that stand open on the page; the others unfold."""
 ORIGINS = {
     "correctness": "right answer against wrong answer",
     "format": "right answer against one without a readable answer",
@@ -45,7 +43,7 @@ class Config:
     name: str = "report"
     """The section's name; the page is `report.html` whatever it is."""
     seed: int = 0
-    """Chooses the pairs shown."""
+    """Chooses the pairs shown, the first six of which are the easiest to read among those drawn."""
     pairs_shown: int = 24
     """Pairs in the gallery, each origin as often as the others while it lasts."""
 
@@ -88,7 +86,6 @@ def run(config: Config, files: RunFiles) -> None:
     """Writes `report.html`, whole or not at all."""
     data = collect(files, pairs_shown=config.pairs_shown, seed=config.seed)
     write_text(files.report, page(data, PagePictures(files)))
-    say(f"{config.name}: {files.report}")
 
 
 def page(data: ReportData, pictures: PagePictures) -> str:
@@ -107,7 +104,7 @@ def page(data: ReportData, pictures: PagePictures) -> str:
             trainings=[Curves(t.section, curves(t), t.finished, broken_steps(t)) for t in data.trainings],
             people=data.people,
             gallery=[_card(shown, pictures) for shown in data.gallery],
-            shown_open=SHOWN_OPEN,
+            shown_open=INSTRUCTIVE,
             total_seconds=sum(cost.seconds for cost in data.costs),
         )
     )

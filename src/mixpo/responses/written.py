@@ -57,7 +57,8 @@ class Written:
         if self.kept:
             said += f", after {self.kept / self.count:.0f} that were kept"
         if self.count and not self.kept:
-            said += f", {self.cut / self.count:.1%} cut at {limit} tokens (max_new_tokens)".replace("%", " %")
+            share = f"{100 * self.cut / self.count:.1f} %" if self.cut else "none"
+            said += f", {share} cut at {limit} tokens (max_new_tokens)"
         if self.not_drawn:
             said += f"; {self.not_drawn:,} not drawn, their questions had enough"
         return said

@@ -26,7 +26,7 @@ MESSAGES = {
     "chosen_falls": "the log-probability of the chosen completions falls from {before:.1f} to {after:.1f} nats: raise "
     "generation_weight or beta, or lower learning_rate",
     "overfits": "the reward margin still grows, but held-out pairs are told apart worse ({before:.0%}, now "
-    "{after:.0%}): stop earlier or take more pairs",
+    "{after:.0%}): stop earlier (fewer epochs) or take more pairs",
 }
 
 

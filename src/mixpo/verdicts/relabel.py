@@ -17,6 +17,7 @@ from typing import ClassVar
 
 from mixpo.errors import DataError
 from mixpo.files import RunFiles, divert
+from mixpo.left_out import counted
 from mixpo.progress import say, track
 from mixpo.records import Dropped, DropReason, FinishReason, Outcome, PreferencePair, Question, Response, Verdict
 from mixpo.references import Output, Pairs, Questions
@@ -130,8 +131,10 @@ def run(config: Config, files: RunFiles) -> None:
     kept = files.pairs(config.name).replace(divert(_sorted(judged, config, counts), files.dropped(config.name)))
     summary = {"pairs": total, "kept": kept, "counts": dict(counts)}
     write_text(files.json(f"relabel/{config.name}"), json.dumps(summary, indent=1) + "\n")
-    doubts = ", ".join(f"{counts[doubt]:,} {doubt}" for doubt in Doubt if counts[doubt])
-    say(f"{config.name}: {total:,} pairs, {doubts}; {kept:,} kept in pairs/{config.name}")
+    doubts = ", ".join(f"{counts[d]:,} {d} ({100 * counts[d] / total:.1f} %)" for d in Doubt if counts[d])
+    say(f"{config.name}: {counted(total, 'pair')}: {doubts}; {kept:,} kept in {files.pairs(config.name).folder}")
+    if kept < total:
+        say(f"{config.name}: the others, each with why it is doubted: {files.dropped(config.name).folder}")
 
 
 def _sorted(

@@ -180,8 +180,8 @@ def run(config: Config, files: RunFiles) -> None:
         say(f"{config.name}: no answer was found in {response.id}, which ends: {ending(response.text)}")
 
 
-def verify_into(config: Config, files: RunFiles) -> Judged:
-    """What `run` does without a word; responses and verdicts are read one at a time."""
+def verify_into(config: Config, files: RunFiles, *, passing: bool = False) -> Judged:
+    """What `run` does without a word; responses and verdicts are read one at a time. `passing`: so is its bar."""
     # Judging needs neither a drawn scene's state nor the images: without them a hundred thousand questions are small.
     small = (replace(question, meta={}, images=(), videos=()) for question in files.questions(config.questions))
     questions = {question.id: question for question in small}
@@ -204,5 +204,5 @@ def verify_into(config: Config, files: RunFiles) -> Judged:
     if config.llm_judge is not None:
         by_id = {response.id: response for response in files.responses(config.responses) if response.id not in done}
         new = decide(new, questions, by_id, config.llm_judge, files.judge_replies(config.name, JudgeReply))
-    verdicts.append(track(judged.watch(new), config.name, total=total, done=len(done)))
+    verdicts.append(track(judged.watch(new), config.name, total=total, done=len(done), passing=passing))
     return judged
