@@ -240,3 +240,16 @@ def test_the_headline_is_of_a_benchmark_with_right_answers(full):
     assert "mpo raises accuracy on scenes" in text
     assert "Accuracy on scenes" in text
     assert "Scores on descriptions" in text
+
+
+def test_what_a_training_shows_stands_with_it_and_not_above_the_result(full):
+    """The headline may say that accuracy rose; a sign of the evaluation stays at the top."""
+    write_text(
+        full.checkpoints("train") / "signatures.json", '[{"sign": "chosen_falls", "before": -6.7, "after": -8.1}]'
+    )
+    write_text(full.evaluation("evaluate").json("signatures"), '[{"sign": "looping", "text": "it loops"}]')
+    html, _ = page(full)
+    header = html.partition("<main>")[0]
+    assert "Look at this: evaluate: it loops." in header
+    assert "less probable" not in header
+    assert "train: the chosen completions became less probable" in html.partition("<h2>Training: train</h2>")[2]

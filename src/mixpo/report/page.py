@@ -80,6 +80,8 @@ class Curves:
     finished: bool
     broken: int
     """Steps with a NaN or an infinity."""
+    signs: list[str]
+    """What `data.signs` says of it: in its section, not above an evaluation that may have come out well."""
 
 
 def run(config: Config, files: RunFiles) -> None:
@@ -90,6 +92,10 @@ def run(config: Config, files: RunFiles) -> None:
 
 def page(data: ReportData, pictures: PagePictures) -> str:
     """The page's HTML. Everything that a model or a data set wrote is escaped by the template engine."""
+    trainings = [
+        Curves(t.section, curves(t), t.finished, broken_steps(t), signs_of(t.section, data.signs))
+        for t in data.trainings
+    ]
     html = (
         environment()
         .get_template("report.html.j2")
@@ -101,7 +107,8 @@ def page(data: ReportData, pictures: PagePictures) -> str:
             rounds=rounds(data),
             funnel=funnel(data),
             dropout_cost=dropout_cost(data),
-            trainings=[Curves(t.section, curves(t), t.finished, broken_steps(t)) for t in data.trainings],
+            trainings=trainings,
+            signs=[sign for sign in data.signs if not any(sign in training.signs for training in trainings)],
             people=data.people,
             gallery=[_card(shown, pictures) for shown in data.gallery],
             shown_open=INSTRUCTIVE,
@@ -110,6 +117,10 @@ def page(data: ReportData, pictures: PagePictures) -> str:
     )
     # A lone surrogate, which JSON can carry, cannot be written as UTF-8.
     return html.encode("utf-8", "replace").decode()
+
+
+def signs_of(section: str, signs: list[str]) -> list[str]:
+    return [sign for sign in signs if sign.startswith(f"{section}: ")]
 
 
 def environment(escaped: bool = True) -> Environment:
