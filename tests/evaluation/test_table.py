@@ -77,6 +77,7 @@ def test_the_terminal_shows_one_small_table_a_benchmark(capsys):
     ]  # fmt: skip
     brief(scores, compared)
     said = [line.split("  ") for line in capsys.readouterr().err.splitlines() if line.strip(" ─")]
+    assert said.pop() == ["Categories, lengths of answers and other differences are in the report (`mixpo report`)."]
     assert [[cell.strip() for cell in line if cell.strip()] for line in said] == [
         ["nlvr: accuracy, % (600 questions)"],
         ["model", "direct", "cot"],

@@ -13,7 +13,7 @@ from mixpo.records import AnswerKind, DropReason, FinishReason, Question, Role, 
 from mixpo.responses import sample as step
 from mixpo.responses.backends.config import BackendConfig
 from mixpo.responses.backends.scripted import ScriptedBackend
-from mixpo.responses.written import Written
+from mixpo.responses.written import WritingTally
 from mixpo.text_files import write_text
 
 NO_IMAGES = ImageRoots({})
@@ -134,7 +134,7 @@ def test_the_step_ends_with_what_one_wants_to_know(files, capsys):
 def test_what_was_cut_is_counted_and_the_median_is_not_the_mean():
     answers = {"q-0": "x " * 30, "q-1": "x", "q-2": "x"}
     backend = ScriptedBackend(lambda request, sample: answers[request.id])
-    written = Written()
+    written = WritingTally()
     config = step.Config(n=1, max_new_tokens=9)
     for _ in written.watch(step.sample(questions(3), backend, NO_IMAGES, config)):
         pass

@@ -5,7 +5,7 @@ from typing import Any
 
 from mixpo.evaluation.scores import ALL
 from mixpo.evaluation.table import USUAL, accuracies, metrics, probability, says
-from mixpo.progress import console
+from mixpo.progress import console, say
 from mixpo.records import Comparison, Score
 
 
@@ -25,6 +25,7 @@ def brief(scores: Sequence[Score], comparisons: Sequence[Comparison]) -> None:
             continue
         own = [name for name in dict.fromkeys(score.metric for score in mine) if name not in USUAL]
         console().print(metrics(mine, own, f"{benchmark}: scores, % (95 % interval)"))
+    say("Categories, lengths of answers and other differences are in the report (`mixpo report`).")
 
 
 def _with_gains(table: Any, scores: Sequence[Score], gains: Sequence[Comparison]) -> Any:

@@ -150,7 +150,6 @@ class Config(ModelInputs):
 def run(config: Config, files: RunFiles) -> None:
     """Answers what is missing, writes scores and comparisons, and shows them."""
     evaluate(config, files, partial(make_backend, inputs=config.inputs))
-    say(f"{config.name}: categories, lengths of answers and other differences are in the report (`mixpo report`)")
 
 
 def evaluate(

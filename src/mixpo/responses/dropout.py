@@ -20,7 +20,7 @@ from mixpo.responses.ledger import Ledger, blocks
 from mixpo.responses.prefetch import read_ahead
 from mixpo.responses.sample import IMAGES_AHEAD
 from mixpo.responses.sampling_config import SamplingConfig
-from mixpo.responses.written import Written
+from mixpo.responses.written import WritingTally
 from mixpo.videos import opened
 
 BROKEN = "\N{REPLACEMENT CHARACTER}"
@@ -197,7 +197,7 @@ def run(config: Config, files: RunFiles) -> None:
         files.continuations(config.name), files.dropped(config.name), lambda work: [f"{work.id}/cut"]
     )
     ledger.survey(all_blocks())
-    written = Written(files.continuations(config.name))
+    written = WritingTally(files.continuations(config.name))
     if ledger.todo:
         backend = make_backend(config.backend, files.model(config.model), config.inputs)
         roots = ImageRoots.load(files.image_roots_file(config.questions))

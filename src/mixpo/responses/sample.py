@@ -24,7 +24,7 @@ from mixpo.responses.balance import Balance, Judge, until_balanced
 from mixpo.responses.ledger import Ledger, blocks
 from mixpo.responses.prefetch import read_ahead
 from mixpo.responses.sampling_config import SamplingConfig
-from mixpo.responses.written import Written
+from mixpo.responses.written import WritingTally
 from mixpo.videos import opened
 
 IMAGES_AHEAD = 32
@@ -162,7 +162,7 @@ def run(config: Config, files: RunFiles, judge: Judge | None = None) -> None:
     Raises DataError when no question could be asked.
     """
     responses = files.responses(config.name)
-    written = Written(responses)
+    written = WritingTally(responses)
     load = lambda: make_backend(config.backend, files.model(config.model), config.inputs)  # noqa: E731
     left_out = sample_into(config, files, load, judge, written)
     if not written.count and left_out.counts:
@@ -177,7 +177,7 @@ def sample_into(
     files: RunFiles,
     load: Callable[[], Backend],
     judge: Judge | None = None,
-    written: Written | None = None,
+    written: WritingTally | None = None,
 ) -> LeftOut:
     """What `run` does with the backend that `load` gives; it is not asked for one when nothing is missing.
 
@@ -209,7 +209,7 @@ def sample_into(
         work = ledger.commit_in_one_stream(all_blocks(), lambda asked: draw(asked, numbers, backend, roots, config))
     else:
         work = ledger.commit(all_blocks(), lambda block: sample(block, backend, roots, config, judge))
-    for record in (written or Written()).watch(track(work, config.name, total=ledger.total, done=ledger.finished)):
+    for record in (written or WritingTally()).watch(track(work, config.name, total=ledger.total, done=ledger.finished)):
         if isinstance(record, Dropped) and record.id not in ledger.left_out:
             left_out.drop(record)
     return left_out

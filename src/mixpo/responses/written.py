@@ -11,7 +11,7 @@ from mixpo.records import Continuation, Dropped, DropReason, FinishReason, Respo
 T = TypeVar("T", Response | Dropped, Continuation | Dropped)
 
 
-class Written:
+class WritingTally:
     """Responses or continuations of a section: how many, how long, how many cut by the limit, how fast."""
 
     def __init__(self, there: Iterable[Response | Continuation] = ()):

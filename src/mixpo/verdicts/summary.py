@@ -12,7 +12,7 @@ SHOWN = 100
 """Characters of a response in which no answer was found: its end."""
 
 
-class Judged:
+class VerdictTally:
     """The verdicts on the responses to questions with a ground truth, and how many there are to others."""
 
     def __init__(self, open_questions: Iterable[str] = (), sources: Iterable[str] = ()):

@@ -22,7 +22,7 @@ from mixpo.verdicts.mathematics.symbolic import start_clock
 from mixpo.verdicts.parallel import in_parallel
 from mixpo.verdicts.reading import Undecided
 from mixpo.verdicts.statements import trimmed
-from mixpo.verdicts.summary import Judged, ending
+from mixpo.verdicts.summary import VerdictTally, ending
 
 log = logging.getLogger(__name__)
 
@@ -180,13 +180,13 @@ def run(config: Config, files: RunFiles) -> None:
         say(f"{config.name}: no answer was found in {response.id}, which ends: {ending(response.text)}")
 
 
-def verify_into(config: Config, files: RunFiles, *, passing: bool = False) -> Judged:
+def verify_into(config: Config, files: RunFiles, *, passing: bool = False) -> VerdictTally:
     """What `run` does without a word; responses and verdicts are read one at a time. `passing`: so is its bar."""
     # Judging needs neither a drawn scene's state nor the images: without them a hundred thousand questions are small.
     small = (replace(question, meta={}, images=(), videos=()) for question in files.questions(config.questions))
     questions = {question.id: question for question in small}
     roots = ImageRoots.load(files.image_roots_file(config.questions)).roots
-    judged = Judged((name for name, question in questions.items() if question.answer is None), roots)
+    judged = VerdictTally((name for name, question in questions.items() if question.answer is None), roots)
     verdicts, done = files.verdicts(config.name), Ids()
     for verdict in verdicts:
         done.add(verdict.id)

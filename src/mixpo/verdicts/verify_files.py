@@ -24,7 +24,7 @@ from mixpo.records import LISTS, Dropped, DropReason, Outcome, Question, Respons
 from mixpo.tables import BadLine, Row, rows
 from mixpo.text_files import write_text
 from mixpo.verdicts.parallel import in_parallel
-from mixpo.verdicts.summary import Judged, ending
+from mixpo.verdicts.summary import VerdictTally, ending
 from mixpo.verdicts.verify import Config, verify
 
 T = TypeVar("T", Question, Response)
@@ -69,7 +69,7 @@ class _Reading:
 
 def verify_files(questions: Path, responses: Path, out: Path) -> None:
     """Judges every response that has no verdict in `out` yet, over all cores. Raises DataError and UserError."""
-    reading, judged = _Reading(), Judged()
+    reading, judged = _Reading(), VerdictTally()
     done = _done(out, judged)
     known = _questions(questions, reading)
     if not known:
@@ -216,7 +216,7 @@ def _plain(own: str, value: Any) -> Any:
     return value
 
 
-def _done(out: Path, judged: Judged) -> Ids:
+def _done(out: Path, judged: VerdictTally) -> Ids:
     """Ids that have a verdict, which `judged` counts. A line torn by a kill is cut off, to be made again; another kind
     of file is refused."""
     done = Ids()
