@@ -74,7 +74,7 @@ def _run(
     from mixpo.recipe import load_recipe
 
     files = run_recipe(load_recipe(recipe, overrides or ()), only, cluster, redo=redo, gpus=gpus)
-    if files.report.exists():
+    if only in (None, "report") and files.report.exists():
         typer.echo(f"report: {files.report}")
 
 

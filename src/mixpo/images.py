@@ -10,7 +10,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mixpo.errors import ImageError
+from mixpo.errors import ImageError, MissingImage
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -59,6 +59,11 @@ class ImageRoots:
             if path.stat().st_size > MAX_BYTES:
                 raise ImageError(f"{image}: the file is above the limit of {MAX_BYTES:,} bytes")
             content = path.read_bytes()
+        except FileNotFoundError as error:
+            raise MissingImage(
+                f"{image}: there is no file {path}; put it back, or say with `image_root` where the pictures of "
+                f"{image.partition('/')[0]!r} lie now"
+            ) from error
         except OSError as error:
             raise ImageError(f"{image}: cannot be read ({error.strerror})") from error
         return decode(content, image)

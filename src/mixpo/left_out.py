@@ -1,9 +1,11 @@
-"""What a step left out: counted by reason, and said on the screen."""
+"""What a step left out: counted by reason, and said on the screen in a line for each source and reason."""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import TypeVar
 
+from mixpo.errors import DataError
 from mixpo.progress import say
 from mixpo.records import Dropped, DropReason
 
@@ -11,46 +13,64 @@ T = TypeVar("T")
 
 
 class LeftOut:
-    """How many records there are and what was left out, by reason; of every source and reason the first."""
+    """What a section left out, by reason; of every source and reason the first."""
 
-    def __init__(self, sources: Sequence[str] = ()):
+    def __init__(self, section: str, what: str, sources: Iterable[str] = (), place: Path | None = None):
+        """`what`: one of the things that are left out ("row", "question"); `sources`: names that their ids begin with;
+        `place`: the folder in which all of them stand."""
+        self.section, self.what, self.place = section, what, place
         self.sources = sorted(sources, key=len, reverse=True)
         self.counts: Counter[str] = Counter()
         self._left_out: Counter[tuple[str, str]] = Counter()
         self._first: dict[tuple[str, str], Dropped] = {}
 
     def drop(self, entry: Dropped, source: str = "") -> None:
-        """`source`: where it comes from; empty: the one of `sources` that its id begins with."""
+        """`source`: where it comes from; empty: the one of `sources` that its id begins with.
+
+        Responses that were not drawn since there were enough (`DropReason.BALANCED`) are no loss.
+        """
+        if entry.reason is DropReason.BALANCED:
+            return
         self.counts[entry.reason] += entry.count
-        named = (name for name in self.sources if entry.id.startswith((f"{name}/", f"{name}-")))
-        key = (source or next(named, entry.id), entry.reason)
+        key = (source or source_of(entry.id, self.sources), entry.reason)
         self._left_out[key] += entry.count
         self._first.setdefault(key, entry)
 
-    def tell(self) -> None:
-        """A line for each source and reason, with the first row's."""
-        for (source, reason), first in self._first.items():
-            number = self._left_out[source, reason]
-            rows = "1 row" if number == 1 else f"{number:,} rows"
+    def watch(self, records: Iterable[T]) -> Iterator[T]:
+        """The records as they come; those that are left out are counted."""
+        for record in records:
+            if isinstance(record, Dropped):
+                self.drop(record)
+            yield record
+
+    def sentences(self) -> list[str]:
+        """For each source and reason how many, and why the first: "2 rows left out, the first because …"."""
+        found = []
+        for (_, reason), first, number in zip(self._first, self._first.values(), self._left_out.values()):
             which = "" if number == first.count else ", the first"
-            say(f"source {source!r}: {rows} left out{which} because {first.detail} ({first.id})")
+            everything = f"; all are in {self.place}" if self.place is not None and number > 1 else ""
+            why = first.detail or reason.replace("_", " ")
+            found.append(f"{counted(number, self.what)} left out{which} because {why} ({first.id}){everything}")
+        return found
+
+    def tell(self) -> None:
+        """Says them, each after its source, or the section where there is none."""
+        for (source, _), sentence in zip(self._first, self.sentences()):
+            say(f"source {source!r}: {sentence}" if source else f"{self.section}: {sentence}")
+
+    def nothing_left(self, what: str) -> DataError:
+        """The error of a step that has nothing to go on with, `what`: with all the sentences, said nowhere else."""
+        return DataError(f"{what}: {'; '.join(self.sentences()) or 'it is empty'}")
 
 
-def telling_left_out(records: Iterable[T], name: str) -> Iterator[T]:
-    """A section's records; at their end a line of those that were left out, by reason, and why the first was.
+def source_of(id: str, sources: Sequence[str]) -> str:
+    """The source, the longest names first, whose name an id of a question or of a row begins with; empty: none."""
+    return next((name for name in sources if id.startswith((f"{name}/", f"{name}-"))), "")
 
-    Responses that were not drawn since there were enough (`DropReason.BALANCED`) are no loss.
-    """
-    counts: Counter[str] = Counter()
-    first: Dropped | None = None
-    for record in records:
-        yield record
-        if isinstance(record, Dropped) and record.reason is not DropReason.BALANCED:
-            first = first or record
-            counts[record.reason] += record.count
-    if first is not None:
-        why = first.detail or first.reason
-        say(f"{name}: left out: {listed(counts)}, see dropped/{name}; the first, {first.id}, because {why}")
+
+def counted(number: int, what: str) -> str:
+    """ "1 row", "2,000 rows"."""
+    return f"1 {what}" if number == 1 else f"{number:,} {what}s"
 
 
 def listed(counts: Mapping[str, int]) -> str:

@@ -92,11 +92,20 @@ def store(pictures: Mapping[str, bytes | str], folder: Path) -> None:
             write_bytes(file, given if isinstance(given, bytes) else fetch(given))
 
 
+_near: dict[tuple[Path, str], Path | None] = {}
+"""What `likely_root` found for the first picture that was missed in each folder: looking for each would take long."""
+
+
 def likely_root(name: str, root: Path) -> Path | None:
-    """A folder near `root` that has the file which a row names so, and `root` has not."""
-    if name.startswith("/"):
-        return None
-    root = root.absolute()
+    """A folder near `root` that has the file which a row names so, and `root` has not; of each folder of pictures, only
+    the first that is missed is looked for."""
+    key = root, name.rpartition("/")[0]
+    if key not in _near:
+        _near[key] = None if name.startswith("/") else _found_near(name, root.absolute())
+    return _near[key]
+
+
+def _found_near(name: str, root: Path) -> Path | None:
     try:
         below = sorted(folder for folder in root.iterdir() if folder.is_dir())[:NEAR]
     except OSError:
@@ -188,9 +197,11 @@ def find(path: Any, place: Place) -> tuple[Path, str]:
     try:
         file = inside(place.root, name)
         if not file.is_file():
-            raise MissingImage(
-                f"{shown}: there is no such file under {place.root}; `image_root` says where image paths start"
-            )
+            near = likely_root(name, place.root)
+            where = "`image_root` says where image paths start"
+            if near:
+                where = f"it lies under {near}: write `image_root: {near}`"
+            raise MissingImage(f"{shown}: there is no such file under {place.root}; {where}")
     except OSError as error:  # a name that the system cannot hold
         raise ImageError(f"{shown}: cannot be read ({error.strerror})") from error
     return file, name

@@ -27,6 +27,7 @@ from mixpo.progress import be_silent, say
 from mixpo.recipe import Recipe, Section
 from mixpo.redo import finish, redone, refuse_stale, set_aside
 from mixpo.references import references
+from mixpo.report.numbers import duration
 from mixpo.resolve import STEPS, resolve, unread
 from mixpo.rounds import with_rounds
 from mixpo.side_by_side import side_by_side
@@ -42,6 +43,9 @@ PROCESSES, RANK = int(os.environ.get("WORLD_SIZE", "1")), int(os.environ.get("RA
 FORCE = "MIXPO_FORCE"
 """In the environment: a training is begun even where the plan says that it cannot fit. The processes that are started
 for it see it, too."""
+
+SHORT = 1.0
+"""Seconds below which a section's time is not worth a word."""
 
 RECORDED = ("torch", "transformers", "accelerate", "tokenizers", "Pillow")
 
@@ -110,12 +114,15 @@ def _run_recipe(
                 _refuse_absent(recipe, name, configs[name])
         if RANK == 0:
             _begin(recipe, configs, found, chosen, files)
+        took: dict[str, float] = {}
         for names in _together(chosen, configs) if jobs > 1 else [[name] for name in chosen]:
             for name in names if RANK == 0 else ():
                 save(name, found[name].now, files)
-            _do(names, chosen, configs, files, cluster, jobs)
+            took |= _do(names, chosen, configs, files, cluster, jobs)
             for name in names if RANK == 0 else ():
                 save(name, replace(found[name].now, finished=True), files)
+        parts = ", ".join(f"{name} {duration(seconds)}" for name, seconds in took.items() if seconds >= SHORT)
+        say(f"time: {duration(sum(took.values()))}" + (f" ({parts})" if len(took) > 1 and parts else ""))
     return files
 
 
@@ -162,13 +169,16 @@ def _refuse_absent(recipe: Recipe, name: str, config: Any) -> None:
 
 def _do(
     names: list[str], chosen: dict[str, Section], configs: dict[str, Any], files: RunFiles, cluster: Any, jobs: int
-) -> None:
-    """One section, or several side by side."""
+) -> dict[str, float]:
+    """One section, or several side by side; the seconds that each took."""
+    took: dict[str, float] = {}
     if len(names) > 1:
         work = {name: (_runner(chosen[name].step, cluster), (configs[name], files)) for name in names}
         for name, seconds in side_by_side(work, jobs):
             _add_time(files, name, seconds)
-        return
+            say(f"{name}: {duration(seconds)}")  # in the order in which they are done
+            took[name] = seconds
+        return took
     (name,) = names
     started = time.monotonic()
     if jobs > 1 and chosen[name].step == "evaluate":
@@ -176,8 +186,10 @@ def _do(
         for part, seconds in side_by_side(parts, jobs):
             say(f"{part}: {seconds:.1f} s")
     _runner(chosen[name].step, cluster)(configs[name], files)
+    took[name] = time.monotonic() - started
     if RANK == 0:
-        _add_time(files, name, time.monotonic() - started)
+        _add_time(files, name, took[name])
+    return took
 
 
 def _together(sections: dict[str, Section], configs: dict[str, Any]) -> list[list[str]]:
@@ -245,7 +257,6 @@ def _add_time(files: RunFiles, name: str, seconds: float) -> None:
     path = files.json(f"timings/{name}")
     before = read_json(path) or {"seconds": 0.0, "runs": 0}
     write_text(path, f'{{"seconds": {before["seconds"] + seconds:.3f}, "runs": {before["runs"] + 1}}}\n')
-    say(f"{name}: {seconds:.1f} s")
 
 
 def versions() -> dict[str, str]:

@@ -48,16 +48,29 @@ def quiet() -> bool:
 
 
 def say(text: str) -> None:
-    """One line for the user, no markup; in a pipe or a file it stays one line."""
+    """One line for the user, no markup; only a terminal folds it, between words."""
     if not quiet():
         console().print(text, markup=False, soft_wrap=not console().is_terminal)
+
+
+MEANINGLESS = {
+    "bitsandbytes.backends.cpu.ops": "Failed to load CPU gemm_4bit",
+    "DeepSpeed": "Setting accelerator to CPU",
+}
+"""Loggers of libraries, and how what they say begins, when they are merely imported, of things that nobody asked for: a
+faster kernel for 4-bit weights on a processor, a GPU."""
+
+
+def _has_meaning(record: logging.LogRecord) -> bool:
+    return not str(record.msg).startswith(MEANINGLESS[record.name])
 
 
 def show_warnings(level: int | str | None = None) -> None:
     """What is logged from this level on, one line each on standard error; None: warnings, or as `speak` was told."""
     logging.basicConfig(format="%(levelname)s: %(message)s")
-    logging.getLogger("bitsandbytes.backends.cpu.ops").setLevel(logging.ERROR)  # a kernel that is not used here
     logging.getLogger().setLevel(LEVELS.get(os.environ.get(VERBOSITY, ""), logging.WARNING) if level is None else level)
+    for name in MEANINGLESS:
+        logging.getLogger(name).addFilter(_has_meaning)
 
 
 def be_silent() -> None:
@@ -72,8 +85,11 @@ def hide_bars() -> None:
     _hidden = True
 
 
-def bar(*columns: Any) -> Any:
-    """A bar (`rich.progress.Progress`): how many of how many, `columns` of one's own, the time spent and left."""
+def bar(*columns: Any, passing: bool = False) -> Any:
+    """A bar (`rich.progress.Progress`): how many of how many, `columns` of one's own, the time spent and left.
+
+    `passing`: it is gone when it is done.
+    """
     from rich import progress as rich
 
     return rich.Progress(
@@ -86,12 +102,15 @@ def bar(*columns: Any) -> Any:
         console=console(),
         refresh_per_second=4,
         disable=_hidden or quiet(),
+        transient=passing,
     )
 
 
-def track(items: Iterable[T], what: str, total: int | None = None, done: int = 0) -> Iterator[T]:
+def track(
+    items: Iterable[T], what: str, total: int | None = None, done: int = 0, *, passing: bool = False
+) -> Iterator[T]:
     """Yields the items with a bar: how many of `total`, the rate, the time left; `done` were there before."""
-    with bar() as progress:
+    with bar(passing=passing) as progress:
         task = progress.add_task(what.ljust(LABEL), total=total, completed=done)
         shown, count = time.monotonic(), 0
         for item in items:
@@ -101,3 +120,5 @@ def track(items: Iterable[T], what: str, total: int | None = None, done: int = 0
                 progress.advance(task, count)
                 shown, count = time.monotonic(), 0
         progress.advance(task, count)
+        if total is None:  # now it is known
+            progress.update(task, total=progress.tasks[0].completed)

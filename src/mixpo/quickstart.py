@@ -21,4 +21,4 @@ def quickstart(*, short: bool, seed: int, out: Path | None) -> None:
     """Runs the recipe; interrupted at any moment, the same command goes on where it stopped."""
     folder = out or Path("runs") / ("quickstart-short" if short else "quickstart")
     files = run_recipe(load_recipe(RECIPE, [f"seed={seed}", *(SHORT if short else ()), f"run={folder}"]))
-    typer.echo(f"report: {files.report}")
+    typer.echo(f"report: {files.report} (open it in a browser; `mixpo view {files.root}` shows every record)")

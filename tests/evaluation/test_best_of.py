@@ -12,8 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mixpo.errors import UserError
-from mixpo.evaluation.best_of import Config, Tried, answer_classes, any_of, best_by, majority, run
+from mixpo.evaluation.best_of import Config, any_of, best_by, run
 from mixpo.evaluation.process_reward import RewardConfig
+from mixpo.evaluation.votes import Tried, answer_classes, majority
 from mixpo.files import RunFiles
 from mixpo.records import AnswerKind, FinishReason, Question, Response
 from mixpo.text_files import read_json

@@ -5,11 +5,12 @@ from dataclasses import asdict, replace
 import pytest
 
 from mixpo.evaluation.benchmarks.llm_judged import BENCHMARKS
-from mixpo.evaluation.best_of import By, Tried, curve
+from mixpo.evaluation.best_of import By, curve
 from mixpo.evaluation.doubts import doubts
 from mixpo.evaluation.metrics import mean
 from mixpo.evaluation.scores import Answers, BenchmarkQuestions, comparisons, numbered_answers, scores
 from mixpo.evaluation.table import accuracies, by_category, is_gap, metrics
+from mixpo.evaluation.votes import Tried
 from mixpo.output import text
 from mixpo.records import AnswerKind, FinishReason, Outcome, Question, Response, Verdict
 from mixpo.report.accuracy import benchmarks, headline

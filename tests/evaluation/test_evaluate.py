@@ -14,7 +14,8 @@ from pathlib import Path
 import pytest
 
 from mixpo.errors import DataError, RecipeError, UserError
-from mixpo.evaluation.evaluate import Config, evaluate, fingerprint, parts
+from mixpo.evaluation.evaluate import Config, evaluate, parts
+from mixpo.evaluation.same_model import fingerprint
 from mixpo.evaluation.scores import (
     Answers,
     BenchmarkQuestions,

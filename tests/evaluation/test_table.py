@@ -5,6 +5,7 @@ from dataclasses import asdict
 
 from rich.console import Console
 
+from mixpo.evaluation.brief import brief
 from mixpo.evaluation.statistics import Difference, Share
 from mixpo.evaluation.table import accuracies, differences
 from mixpo.records import Comparison, Score
@@ -53,4 +54,36 @@ def test_differences_name_what_is_subtracted():
     assert shown(differences([models, styles]))[2:] == [
         ["mpo - base, cot", "+10.0 (+5.0 to +15.0)", "< 0.0001", "60", "20"],
         ["cot - direct, mpo", "+10.0 (+5.0 to +15.0)", "< 0.0001", "60", "20"],
+    ]
+
+
+def test_the_terminal_shows_one_small_table_a_benchmark(capsys):
+    """Accuracies, and under them what the later model has over the first; the rest is in the report."""
+    values = [("base", "direct", 0.25), ("base", "cot", 0.4), ("mpo", "direct", 0.25), ("mpo", "cot", 0.5)]
+    scores = [
+        score(model, style, metric, Share(value, value - 0.05, value + 0.05, 600))
+        for model, style, value in values
+        for metric in ("accuracy", "looping", "steps_right")
+    ]  # fmt: skip
+    change = Difference(0.1, 0.05, 0.15, 0.00001, 600, 60, 20)
+    pairs = [("base", "direct", "mpo", "direct"), ("base", "cot", "mpo", "cot"), ("base", "direct", "base", "cot")]
+    compared = [
+        Comparison(
+            benchmark="nlvr", category=category, before_model=one, before_style=style, after_model=other,
+            after_style=other_style, metric=metric, **asdict(change),
+        )
+        for one, style, other, other_style in pairs
+        for category, metric in (("all", "accuracy"), ("count", "accuracy"), ("all", "steps_right"))
+    ]  # fmt: skip
+    brief("evaluate", scores, compared, [])
+    printed = capsys.readouterr()
+    said = [line.split("  ") for line in printed.out.splitlines() if line.strip(" ─")]
+    assert "Categories, lengths of answers and other differences are in the report (`mixpo report`)." in printed.err
+    assert [[cell.strip() for cell in line if cell.strip()] for line in said] == [
+        ["nlvr: accuracy, % (600 questions)"],
+        ["model", "direct", "cot"],
+        ["base", "25.0 (20.0-30.0)", "40.0 (35.0-45.0)"],
+        ["mpo", "25.0 (20.0-30.0)", "50.0 (45.0-55.0)"],
+        ["mpo - base", "+10.0 (+5.0 to +15.0)", "+10.0 (+5.0 to +15.0)"],
+        ["p", "< 0.0001", "< 0.0001"],
     ]

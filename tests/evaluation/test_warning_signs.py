@@ -25,6 +25,8 @@ def test_length_drift_loops_and_inconsistency():
     base = {"accuracy": 0.5, "consistency": 0.3, "length": 40.0, "looping": 0.0}
     assert named(base, base) == []
     assert named(base, {**base, "length": 70.0}) == ["length_drift"]
+    # Longer and right more often is what training a chain of thought is for.
+    assert named(base, {**base, "length": 70.0, "accuracy": 0.6}) == []
     assert named(base, {**base, "length": 20.0}) == ["length_drift"]
     assert named(base, {**base, "looping": 0.05}) == ["looping"]
     assert named(base, {**base, "consistency": 0.25}) == ["inconsistent"]
@@ -35,8 +37,15 @@ def test_length_drift_loops_and_inconsistency():
 
 def test_sentences_name_the_numbers():
     (found,) = signs([score("base", "length", 40.0), score("mpo", "length", 70.0)])
-    assert found["text"] == "answers of mpo to nlvr (cot) have 70 tokens, those of base 40"
+    advice = "look at some (`mixpo view`); where nothing is gained, train with a lower learning_rate or higher beta"
+    assert found["text"] == f"answers of mpo to nlvr (cot) have 70 tokens, those of base 40: {advice}"
     json.dumps(found)
+
+
+def test_a_loop_of_the_base_model_is_not_blamed_on_training():
+    base, mpo = (found["text"] for found in signs([score("base", "looping", 0.1), score("mpo", "looping", 0.1)]))
+    assert "end in a loop: it did so before training" in base
+    assert "end in a loop: train with a lower learning_rate" in mpo
 
 
 def log(chosen: list[float], margins: list[float], held_out: list[float]) -> list[dict[str, float]]:

@@ -57,7 +57,11 @@ def test_pairs_drops_and_funnel(tmp_path, fill, capsys):
         "dropped": {"all_correct": 1, "none_correct": 1, "undecided": 1, "no_ground_truth": 1},
     }  # fmt: skip
     said = " ".join(capsys.readouterr().err.split())
-    assert "pair: 6 pairs (2 correctness, 4 format) from 16 responses to 5 questions; left out: 1 all_correct" in said
+    assert "pair: 6 pairs (2 correctness, 4 format) from 16 responses to 5 questions; in " in said
+    assert (
+        "pair: left out: questions: 1 never answered right, 1 always answered right, 1 without a ground truth, "
+        "1 whose responses nobody could judge"
+    ) in said
 
 
 def test_pass_rates_are_kept(tmp_path, fill):
@@ -151,7 +155,7 @@ def test_no_pair_at_all_is_one_sentence_and_says_what_to_do(tmp_path, question, 
     files.responses("sample").append(response for response, _ in both)
     files.verdicts("verify").append(verdict for _, verdict in both)
     with pytest.raises(
-        DataError, match=r"no pair could be made \(left out: 1 all_correct, 1 none_correct\); sample more"
+        DataError, match=r"no pair could be made \(questions: 1 never answered right, 1 always answered right\); sample"
     ):
         build.run(build.Config(), files)
     assert json.loads(files.json("funnel/pair").read_text())["pairs"] == {}

@@ -417,9 +417,60 @@ def test_what_is_left_out_is_seen_with_the_first_reason(tmp_path, write_lines, c
     sources = {"x": {"loader": "file", "path": str(path)}}
     collect.run(collect.Config(sources=sources), RunFiles(tmp_path / "run"))
     said = " ".join(capsys.readouterr().err.split())
-    assert "source 'x': 2 rows left out, the first because there is no text (x/q.jsonl:2)" in said
+    why = "it has no 'text'; its columns are image: set fields: {text: COLUMN} (x/q.jsonl:2)"
+    assert f"source 'x': 2 rows left out, the first because {why}; all are in {tmp_path}/run/dropped" in said
     assert "source 'x': 1 row left out because not valid JSON" in said
-    assert "questions: 2 questions (2 bad_row, 1 torn_line left out)" in said
+    assert "questions: 2 questions: 0 with an answer, 0 with a picture; 3 rows left out" in said
+
+
+@pytest.mark.parametrize(
+    ("row", "why"),
+    [
+        ({"instruction": "?", "solution": "4"}, "it has no 'text'; its columns are instruction, solution: set fields: "
+                                                "{text: instruction}"),
+        ({"question": " ", "solution": "4"}, "text must be text, not ' '"),
+        ({"problem": ""}, "its 'problem' is empty"),
+        ({"Question": "?", "question_id": 3}, "columns are Question, question_id: set fields: {text: Question}"),
+        ({"question_id": 3, "questionText": "?"}, "set fields: {text: questionText}"),
+        ({"qestion": "?"}, "set fields: {text: qestion}"),
+        ({"a": 1, "b": 2}, "its columns are a, b: set fields: {text: COLUMN}"),
+    ],
+)  # fmt: skip
+def test_a_source_without_texts_is_an_error_that_names_the_column(tmp_path, write_lines, row, why):
+    path = write_lines(tmp_path / "q.jsonl", [row] * 2)
+    sources = {"hf": {"loader": "file", "path": str(path)}}
+    with pytest.raises(DataError) as error:
+        collect.run(collect.Config(sources=sources), RunFiles(tmp_path / "run"))
+    assert str(error.value).startswith("questions: source 'hf' gives no question: 2 rows left out, the first because ")
+    assert why in str(error.value)
+
+
+def test_a_column_that_fields_names_and_that_is_not_there(tmp_path, write_lines):
+    (entry,) = load(write_lines(tmp_path / "q.jsonl", [{"query": "?"}]), fields={"text": "qestion"})
+    wanted = (
+        "it has no column 'qestion', which `fields` names for 'text'; its columns are query: set fields: {text: query}"
+    )
+    assert entry.detail == wanted
+
+
+def test_answers_and_pictures_under_names_that_are_not_read_are_pointed_out(rows, capsys):
+    rows({"text": "?", "ground_truth": "4", "img": "a.png"}, {"text": "?", "ground_truth": "5"})
+    said = capsys.readouterr().err
+    assert (
+        "source 'mine': no question has an answer: if 'ground_truth' is it, set fields: {answer: ground_truth}" in said
+    )
+    assert "source 'mine': no question has a picture: if 'img' is it, set fields: {images: img}" in said
+    rows({"text": "?", "ground_truth": "4", "image": "a.png"}, {"text": "?", "answer": "5"})
+    assert "no question has" not in capsys.readouterr().err
+
+
+def test_a_source_whose_pictures_are_elsewhere_says_where(tmp_path, png, write_lines):
+    (tmp_path / "pictures").mkdir()
+    (tmp_path / "pictures" / "a.png").write_bytes(png())
+    path = write_lines(tmp_path / "data" / "q.jsonl", [{"text": "?", "image": "pictures/a.png"}])
+    sources = {"mine": {"loader": "file", "path": str(path)}}
+    with pytest.raises(DataError, match=f"lies under {tmp_path}: write `image_root: {tmp_path}`"):
+        collect.run(collect.Config(sources=sources), RunFiles(tmp_path / "run"))
 
 
 @pytest.mark.parametrize("columns", [("id",), ("question_id",), ("index",)])

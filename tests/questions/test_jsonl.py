@@ -59,7 +59,7 @@ BAD_ROWS = [
     ('{"text": "\\u00e4"', DropReason.TORN_LINE, "not valid JSON"),
     ("[" * 200_000, DropReason.TORN_LINE, "not valid JSON"),
     ("[1, 2]", DropReason.BAD_ROW, "a row is a mapping"),
-    ("{}", DropReason.BAD_ROW, "there is no text"),
+    ("{}", DropReason.BAD_ROW, "the row is empty"),
     ('{"text": "  "}', DropReason.BAD_ROW, "text must be text"),
     ('{"text": 5}', DropReason.BAD_ROW, "text must be text, not 5"),
     ('{"text": "a", "answer": [["b"]]}', DropReason.BAD_ROW, "answer must be text or a number, not ['b']"),

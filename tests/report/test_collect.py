@@ -3,8 +3,8 @@
 import math
 from collections import Counter
 
-from mixpo.records import DropReason, Origin, Outcome, PreferencePair
-from mixpo.report.collect import _sample, collect
+from mixpo.records import DropReason, Origin, Outcome
+from mixpo.report.collect import collect
 
 
 def test_an_empty_run_is_just_its_recipe(files):
@@ -58,25 +58,3 @@ def test_gallery_takes_turns_between_origins_and_finds_the_questions(full):
     gallery = collect(full, pairs_shown=5).gallery
     assert [shown.pair.id for shown in gallery] == ["mine-0/0>1", "mine-1/0>1"]
     assert [shown.question.answer for shown in gallery] == ["0", "1"]
-
-
-def pair(question: int, number: int) -> PreferencePair:
-    return PreferencePair(
-        id=f"q-{question}/0>{number}", question_id=f"q-{question}", prompt="", chosen="a", rejected="b",
-        origin=Origin.CORRECTNESS,
-    )  # fmt: skip
-
-
-def test_sample_takes_every_question_at_most_once_and_all_equally_often():
-    """5 of 20 questions with 3 pairs each: over 2,000 seeds each is drawn 500 times, give or take 4 sigma = 77."""
-    pairs = [pair(question, number) for question in range(20) for number in range(3)]
-    drawn = Counter()
-    for seed in range(2000):
-        kept = [p.question_id for p in _sample(pairs, 5, seed)[Origin.CORRECTNESS]]
-        assert len(set(kept)) == 5
-        drawn.update(kept)
-    assert all(abs(drawn[f"q-{question}"] - 500) < 80 for question in range(20))
-
-
-def test_sample_of_none():
-    assert _sample([pair(0, 0)], 0, 0) == {Origin.CORRECTNESS: []}

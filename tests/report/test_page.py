@@ -98,7 +98,7 @@ def test_pairs_show_images_origin_truth_and_the_difference(full):
         picture = Image.open(io.BytesIO(base64.b64decode(image["src"].partition(",")[2])))
         sizes.append(picture.size)
     assert sizes == [(64, 64), (480, 240)]
-    assert "mine/lost.png: cannot be read" in parsed.text
+    assert "mine/lost.png: there is no file" in parsed.text
 
 
 def test_of_a_video_the_first_frame_is_shown(full):
@@ -240,3 +240,16 @@ def test_the_headline_is_of_a_benchmark_with_right_answers(full):
     assert "mpo raises accuracy on scenes" in text
     assert "Accuracy on scenes" in text
     assert "Scores on descriptions" in text
+
+
+def test_what_a_training_shows_stands_with_it_and_not_above_the_result(full):
+    """The headline may say that accuracy rose; a sign of the evaluation stays at the top."""
+    write_text(
+        full.checkpoints("train") / "signatures.json", '[{"sign": "chosen_falls", "before": -6.7, "after": -8.1}]'
+    )
+    write_text(full.evaluation("evaluate").json("signatures"), '[{"sign": "looping", "text": "it loops"}]')
+    html, _ = page(full)
+    header = html.partition("<main>")[0]
+    assert "Look at this: evaluate: it loops." in header
+    assert "less probable" not in header
+    assert "train: the chosen completions became less probable" in html.partition("<h2>Training: train</h2>")[2]

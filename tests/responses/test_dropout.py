@@ -181,7 +181,7 @@ def test_questions_without_a_picture_are_left_out_with_a_notice(tmp_path, capsys
     step.run(config, files)
     assert [record.response_id for record in files.continuations("dropout")] == ["d-0/0"]
     said = " ".join(capsys.readouterr().err.split())
-    assert "1 of 2 questions without a ground truth have no picture; they are left out" in said
+    assert "1 of 2 questions without a ground truth have no picture: they are left out" in said
 
 
 def test_a_set_without_pictures_is_refused_with_a_sentence(tmp_path):

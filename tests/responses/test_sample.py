@@ -5,6 +5,7 @@ import gc
 import pytest
 from PIL import Image
 
+from mixpo.errors import DataError
 from mixpo.files import RunFiles
 from mixpo.images import ImageRoots
 from mixpo.prompts import Style, Template
@@ -12,6 +13,8 @@ from mixpo.records import AnswerKind, DropReason, FinishReason, Question, Role, 
 from mixpo.responses import sample as step
 from mixpo.responses.backends.config import BackendConfig
 from mixpo.responses.backends.scripted import ScriptedBackend
+from mixpo.responses.written import WritingTally
+from mixpo.text_files import write_text
 
 NO_IMAGES = ImageRoots({})
 WORDS = ScriptedBackend(lambda request, sample: f"{request.id} says {sample}")
@@ -116,6 +119,45 @@ def test_a_second_run_does_nothing(files, monkeypatch):
     monkeypatch.setattr(step, "make_backend", lambda *_: pytest.fail("nothing was missing"))
     step.run(scripted(files), files)
     assert contents(files.root) == before
+
+
+def test_the_step_ends_with_what_one_wants_to_know(files, capsys):
+    step.run(scripted(files, max_new_tokens=9), files)
+    said = capsys.readouterr().err
+    assert "sample: 21 responses to 7 questions: 84 tokens (mean 4, median 4), " in said
+    assert " tokens/s, none cut at 9 tokens (max_new_tokens); in " + str(files.responses("sample").folder) in said
+    step.run(scripted(files, max_new_tokens=9), files)
+    said = capsys.readouterr().err
+    assert "sample: 21 responses to 7 questions: 84 tokens (mean 4, median 4), none cut" in said
+
+
+def test_what_was_cut_is_counted_and_the_median_is_not_the_mean():
+    answers = {"q-0": "x " * 30, "q-1": "x", "q-2": "x"}
+    backend = ScriptedBackend(lambda request, sample: answers[request.id])
+    written = WritingTally()
+    config = step.Config(n=1, max_new_tokens=9)
+    for _ in written.watch(step.sample(questions(3), backend, NO_IMAGES, config)):
+        pass
+    assert (written.cut, written.count) == (1, 3)
+    assert "(mean 4, median 2)" in written.summary("response", 9)
+    assert "33.3 % cut at 9 tokens" in written.summary("response", 9)
+
+
+def test_questions_whose_pictures_are_gone(files, capsys):
+    """One: said with the path that was tried. All: an error, at once and when it is called again."""
+    gone = [Question(id=f"mine-{number}", text="?", images=("mine/a.png",)) for number in range(2)]
+    write_text(files.image_roots_file("questions"), '{"mine": "/nowhere"}')
+    files.questions("questions").append(gone)
+    why = (
+        "2 questions left out, the first because mine/a.png: there is no file /nowhere/a.png; put it back, or say with"
+    )
+    step.run(scripted(files), files)
+    assert f"sample: {why} `image_root`" in capsys.readouterr().err
+    files.questions("questions").replace(gone)
+    write_text(files.image_roots_file("questions"), '{"mine": "/nowhere"}')
+    for _ in range(2):
+        with pytest.raises(DataError, match=f"no question could be asked .*--redo other.*: {why}"):
+            step.run(scripted(files, name="other"), files)
 
 
 @pytest.mark.parametrize("lines", range(0, 22, 3))

@@ -51,7 +51,7 @@ def test_two_processes_train_what_one_does(tmp_path, run_folder, capfd):
     other = copied(run_folder, tmp_path / "other")
     launch.launched(CONFIG, run_folder, TWO)
     told = capfd.readouterr().err
-    assert told.count("train: 3 records, 2 steps") == 1
+    assert told.count("train: 3 pairs, 2 steps") == 1
     assert told.count("train: check") == 1
     assert "OMP_NUM_THREADS" not in told
     train.run(CONFIG, other)

@@ -200,7 +200,11 @@ def test_what_is_left_out_of_training_is_said(run_folder, checkpoint, capsys):
     run_folder.pairs("pair").replace([replace(pairs[0], rejected=""), *pairs[1:]])
     run(Config(model=checkpoint, batch=2, micro_batch=2), run_folder)
     said = " ".join(capsys.readouterr().err.split())
-    assert "train: left out: 1 empty, see dropped/train" in said
+    assert "train: 1 pair left out because a completion is " in said
+    assert "train: 2 pairs, 1 step, loss " in said
+    assert "% of chosen above rejected 0 -> 0; model in" in said
+    run(Config(model=checkpoint, batch=2, micro_batch=2), run_folder)
+    assert "train: trained already, loss " in " ".join(capsys.readouterr().err.split())
     assert [record.id for record in run_folder.dropped("train")] == [pairs[0].id]
     assert len(log(run_folder)) == 1
 

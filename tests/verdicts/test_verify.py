@@ -4,6 +4,7 @@ import pytest
 
 from mixpo.files import RunFiles
 from mixpo.records import AnswerKind, FinishReason, Outcome, Question, Response
+from mixpo.text_files import write_text
 from mixpo.verdicts.verify import Config, run, verify
 
 LENGTHS = ("1 cm", "2 cm", "4 cm")
@@ -50,23 +51,36 @@ def test_cut_before_the_answer():
     assert cut.outcome is Outcome.TRUNCATED
 
 
-def test_the_step_says_how_many_of_each_outcome(tmp_path, capsys):
+def test_the_step_ends_with_what_one_wants_to_know(tmp_path, capsys):
+    """Outcomes with shares, by source, and what they mean for pairs; a rerun says the same."""
     files = RunFiles(tmp_path)
-    files.questions("questions").append([Question(id="q", text="?", answer="3", kind=AnswerKind.INTEGER)])
-    texts = ("3", "\\boxed{3}", "4", "a tree", r"\boxed{9^{9^{9^{9}}}}", "Let me count")
+    write_text(files.image_roots_file("questions"), '{"sums": "images/sums", "trees": "images/trees"}')
+    truths = {"sums-1": "3", "sums-2": "3", "trees-1": "3", "trees-2": "3", "trees-3": None}
+    files.questions("questions").append(Question(id=name, text="?", answer=truth) for name, truth in truths.items())
+    said_to = {
+        "sums-1": ("3", "4", "a tree", r"\boxed{9^{9^{9^{9}}}}", "Let me count"),
+        "sums-2": ("3", "3"), "trees-1": ("4",), "trees-2": ("4", "3"), "trees-3": ("3",), "gone-1": ("3",),
+    }  # fmt: skip
     files.responses("sample").append(
         Response(
-            id=f"q/{sample}",
-            question_id="q",
-            sample=sample,
-            text=text,
+            id=f"{name}/{number}", question_id=name, sample=number, text=text,
             finish_reason=FinishReason.LENGTH if text.startswith("Let") else FinishReason.STOP,
         )
-        for sample, text in enumerate(texts)
-    )
-    run(Config(workers=1), files)
-    said = " ".join(capsys.readouterr().err.split())
-    assert "6 new verdicts: 2 correct, 1 incorrect, 1 unparsed, 1 truncated, 1 undecided" in said
+        for name, texts in said_to.items() for number, text in enumerate(texts)
+    )  # fmt: skip
+    shares = "4 correct (40.0 %), 3 incorrect (30.0 %), 1 unparsed (10.0 %), 1 truncated (10.0 %), 1 undecided (10.0 %)"
+    for _ in range(2):
+        run(Config(workers=1), files)
+        said = " ".join(capsys.readouterr().err.split())
+        for sentence in (
+            f"verify: 10 responses to 4 questions: {shares}; in {tmp_path}/verdicts/verify",
+            "verify: trees: 1 correct (33.3 %), 2 incorrect (66.7 %)",
+            "verify: 1 response to questions without a ground truth, not judged",
+            "verify: 1 response left out: their questions are not there",
+            "verify: 2 questions with right and wrong responses can give pairs; 1 with right ones only, 1 with none",
+            "verify: no answer was found in sums-1/2, which ends: a tree",
+        ):
+            assert sentence in said
 
 
 def test_step_judges_only_what_is_missing(tmp_path):

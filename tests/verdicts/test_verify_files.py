@@ -105,7 +105,7 @@ def test_a_faulty_line_is_left_out_with_its_reason(files, capsys, which, line, r
     assert len(rows_of(files[2])) == 12, "the other lines are judged"
     (dropped,) = rows_of(files[2].with_name("V.jsonl.dropped.jsonl"))
     assert (dropped["reason"], dropped["detail"][: len(message)]) == (reason, message)
-    assert "1 lines left out" in "".join(capsys.readouterr())
+    assert f"1 line left out ({files[2]}.dropped.jsonl), the first: {message}" in capsys.readouterr().err
 
 
 def test_reads_what_people_have(tmp_path, capsys):

@@ -3,13 +3,12 @@
     best_of: {model: "step:train", benchmark: {loader: scenes, split: test, count: 200}, n: 16, by: [majority, logp]}
 
 One pass draws the N responses of every question; the curve over smaller numbers k is the mean over the subsets of
-size k that could have been drawn instead: exact where a score chooses, over `SUBSETS` random ones for the vote.
+size k that could have been drawn instead: exact where a score chooses, over `votes.SUBSETS` random ones for the vote.
 """
 
 import json
-import random
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from enum import StrEnum
 from math import comb
 from typing import Any
@@ -21,22 +20,20 @@ from mixpo.evaluation.doubts import FEW, JUDGE
 from mixpo.evaluation.metrics import NOT_SCORED, Answered, decided, estimate, mean
 from mixpo.evaluation.process_reward import RewardConfig, Steps, rewards
 from mixpo.evaluation.scores import clusters
+from mixpo.evaluation.votes import Tried, voting
 from mixpo.files import RunFiles
 from mixpo.model_inputs import ModelInputs
 from mixpo.output import TextTable
 from mixpo.progress import say
 from mixpo.prompts import Style, Template
-from mixpo.records import AnswerKind, Outcome, Question, Response, Verdict
+from mixpo.records import Question, Response, Verdict
 from mixpo.references import Model, Output
 from mixpo.responses import sample
 from mixpo.responses.backends.config import BackendConfig
 from mixpo.responses.backends.make import make_backend
 from mixpo.text_files import write_text
 from mixpo.verdicts import verify
-from mixpo.verdicts.infer import infer_kind
 
-SUBSETS = 100
-"""Subsets over which a vote is averaged."""
 WORST = float("-inf")
 """Stands for a score that a response has not: any other is chosen before it."""
 
@@ -112,8 +109,9 @@ def run(config: Config, files: RunFiles) -> None:
         top_k=config.top_k, max_new_tokens=config.max_new_tokens, logps=By.LOGP in config.by,
         backend=config.backend, block=config.block,
     )  # fmt: skip
-    sample.sample_into(drawing, inner, lambda: make_backend(config.backend, files.model(config.model), config.inputs))
-    verify.run(verify.Config(name=config.name, questions=config.name, responses=config.name), inner)
+    load = lambda: make_backend(config.backend, files.model(config.model), config.inputs)  # noqa: E731
+    sample.sample_into(drawing, inner, load).tell()
+    verify.verify_into(verify.Config(name=config.name, questions=config.name, responses=config.name), inner)
     tried = list(tries(inner.questions(config.name), inner.responses(config.name), inner.verdicts(config.name)))
     if not tried:
         raise UserError(f"{config.name}: no question has responses and a ground truth")
@@ -147,14 +145,6 @@ def _warnings(config: Config, rows: Sequence[dict[str, Any]], questions: int) ->
         yield f"{config.name} rests on {questions} questions: its accuracies are known to ± {half:.0f} points"
 
 
-@dataclass(frozen=True, slots=True)
-class Tried:
-    """A question and its responses with their verdicts, by number of the sample."""
-
-    question: Question
-    answers: tuple[tuple[Response, Verdict], ...]
-
-
 def tries(questions: Iterable[Question], responses: Iterable[Response], verdicts: Iterable[Verdict]) -> Iterable[Tried]:
     judged = {verdict.id: verdict for verdict in verdicts}
     given: dict[str, list[tuple[Response, Verdict]]] = {}
@@ -170,10 +160,10 @@ def curve(tried: Sequence[Tried], by: Sequence[By], n: int, scored: Mapping[str,
     """Accuracy and its interval for every way of choosing and k = 1, 2, 4 … n; None where nothing was judged, or where
     no response has the score that would choose."""
     choosers: dict[By, Callable[[Tried, int], float]] = {
-        By.MAJORITY: _voting(),
-        By.LOGP: lambda item, k: best_by([_per_token(r) for r, _ in item.answers], _right(item), k),
-        By.REWARD: lambda item, k: best_by([scored.get(r.id, WORST) for r, _ in item.answers], _right(item), k),
-        By.ANY: lambda item, k: any_of(_right(item), k),
+        By.MAJORITY: voting(),
+        By.LOGP: lambda item, k: best_by([_per_token(r) for r, _ in item.answers], item.right, k),
+        By.REWARD: lambda item, k: best_by([scored.get(r.id, WORST) for r, _ in item.answers], item.right, k),
+        By.ANY: lambda item, k: any_of(item.right, k),
     }
     groups = clusters(item.question for item in tried)
     answered = [Answered(item.question, None, None) for item in tried]
@@ -196,10 +186,6 @@ def curve(tried: Sequence[Tried], by: Sequence[By], n: int, scored: Mapping[str,
             found = estimate(metric, answered, groups)
             rows.append({"by": way, "k": k, "accuracy": found.value, "low": found.low, "high": found.high})
     return rows
-
-
-def _right(item: Tried) -> list[bool]:
-    return [verdict.outcome is Outcome.CORRECT for _, verdict in item.answers]
 
 
 def _per_token(response: Response) -> float:
@@ -229,69 +215,6 @@ def best_by(scores: Sequence[float], right: Sequence[bool], k: int) -> float:
 def any_of(right: Sequence[bool], k: int) -> float:
     """The chance that one of k is right: 1 - C(wrong, k) / C(n, k) (Chen et al. 2021, arXiv 2107.03374, eq. 1)."""
     return 1 - comb(len(right) - sum(right), k) / comb(len(right), k)
-
-
-def _voting() -> Callable[[Tried, int], float]:
-    """Votes with the answers of every question put into classes once."""
-    classes: dict[str, list[int | None]] = {}
-
-    def vote(item: Tried, k: int) -> float:
-        own = classes.get(item.question.id)
-        if own is None:
-            own = classes[item.question.id] = answer_classes(item)
-        return majority(own, _right(item), k, item.question.id)
-
-    return vote
-
-
-def majority(classes: Sequence[int | None], right: Sequence[bool], k: int, seed: str) -> float:
-    """The chance that the answer given most often by k of the responses is right; of equally frequent ones the first
-    drawn wins. Responses without an answer (None) have no vote."""
-    n = len(classes)
-    subsets = 1 if k == n else SUBSETS
-    rng = random.Random(f"{seed}/{k}")
-    total = 0.0
-    for _ in range(subsets):
-        drawn = rng.sample(range(n), k)
-        votes: dict[int, list[int]] = {}
-        for number in drawn:
-            if (chosen := classes[number]) is not None:
-                votes.setdefault(chosen, []).append(number)
-        if votes:
-            total += right[max(votes.values(), key=len)[0]]
-    return total / subsets
-
-
-def answer_classes(item: Tried) -> list[int | None]:
-    """Which responses give the same answer, as the judge has it: a number for each class, None without an answer.
-
-    Right ones are one class; a wrong one joins the first class whose answer the judge takes for the same.
-    """
-    leaders: list[str] = []
-    classes: list[int | None] = []
-    for _, verdict in item.answers:
-        if verdict.outcome is Outcome.CORRECT:
-            classes.append(0)
-        elif verdict.outcome is not Outcome.INCORRECT or verdict.extracted is None:
-            classes.append(None)
-        else:
-            said = verdict.extracted
-            found = next((n for n, leader in enumerate(leaders, 1) if _same(item.question, leader, said)), None)
-            if found is None:
-                leaders.append(said)
-                found = len(leaders)
-            classes.append(found)
-    return classes
-
-
-def _same(question: Question, one: str, other: str) -> bool:
-    if " ".join(one.lower().split()) == " ".join(other.lower().split()):
-        return True
-    kind = question.kind or infer_kind(question)
-    if kind is AnswerKind.FREE_FORM:
-        return False
-    asked = replace(question, answer=one, kind=kind)
-    return verify.verify(asked, verify.answering(asked, other)).outcome is Outcome.CORRECT
 
 
 def _table(config: Config, rows: Sequence[dict[str, Any]], questions: int) -> TextTable:

@@ -12,7 +12,6 @@ Questions, responses and verdicts are kept in a run folder inside the run folder
 rerun answers only what is missing, and a benchmark or model added later leaves the others' answers as they are.
 """
 
-import hashlib
 import itertools
 import json
 from collections import Counter
@@ -20,16 +19,16 @@ from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from functools import cache, partial
-from pathlib import Path
 from typing import Any, ClassVar
 
-from mixpo.errors import DataError, FieldError, UserError
+from mixpo.errors import DataError, FieldError
 from mixpo.evaluation import warning_signs
 from mixpo.evaluation.answering import Answering, answering, refuse_other_answers, without
 from mixpo.evaluation.benchmarks import source
+from mixpo.evaluation.brief import brief
 from mixpo.evaluation.doubts import doubts
+from mixpo.evaluation.same_model import refuse_changed_model
 from mixpo.evaluation.scores import Answers, BenchmarkQuestions, comparisons, numbered_answers, scores
-from mixpo.evaluation.table import show
 from mixpo.evaluation.trained_on import trained_on
 from mixpo.files import RunFiles
 from mixpo.model_inputs import InputsOfSeveral, ModelInputs
@@ -41,12 +40,9 @@ from mixpo.responses import sample
 from mixpo.responses.backend import Backend
 from mixpo.responses.backends.config import BackendConfig
 from mixpo.responses.backends.make import make_backend
-from mixpo.text_files import read_json, write_text
+from mixpo.text_files import write_text
 from mixpo.verdicts import verify
 from mixpo.verdicts.llm_judge import LLMJudgeConfig
-
-PROBE = 1 << 20
-"""Bytes at either end of a model's file that tell it from another model's."""
 
 
 class Compare(StrEnum):
@@ -154,8 +150,10 @@ def run(config: Config, files: RunFiles) -> None:
     evaluate(config, files, partial(make_backend, inputs=config.inputs))
 
 
-def evaluate(config: Config, files: RunFiles, make: Callable[[BackendConfig, str], Backend]) -> list[Answers]:
-    """What `run` does, with backends from `make`. Raises UserError when a model or a benchmark cannot be read."""
+def evaluate(
+    config: Config, files: RunFiles, make: Callable[[BackendConfig, str], Backend], show: Callable[..., None] = brief
+) -> list[Answers]:
+    """What `run` does, with backends from `make`; `show` prints. Raises UserError for what cannot be read."""
     inner = files.evaluation(config.name)
     benchmarks = _prepared(config, files)
     for model in config.models:
@@ -220,7 +218,7 @@ def _prepared(config: Config, files: RunFiles) -> dict[str, BenchmarkQuestions]:
         if not asked.open_ended:
             _drop_without_truth(config, name, inner)
     for model, path in config.models.items():
-        _refuse_changed_model(model, files.model(path), inner)
+        refuse_changed_model(model, files.model(path), inner)
     return benchmarks
 
 
@@ -236,9 +234,10 @@ def _answer(
     for benchmark, asked in benchmarks.items():
         for style in _styles(config, asked):
             section = config.section(model, benchmark, style)
-            sample.sample_into(config.sampling(model, benchmark, style, open_ended=asked.open_ended), inner, load)
+            asking = config.sampling(model, benchmark, style, open_ended=asked.open_ended)
+            sample.sample_into(asking, inner, load).tell()
             judging = verify.Config(name=section, questions=benchmark, responses=section, llm_judge=config.llm_judge)
-            verify.run(judging, inner)
+            verify.verify_into(judging, inner, passing=True)
 
 
 def _styles(config: Config, asked: BenchmarkQuestions) -> tuple[Style | Template, ...]:
@@ -268,33 +267,3 @@ def _drop_without_truth(config: Config, benchmark: str, inner: RunFiles) -> None
         for question in inner.questions(benchmark)
         if question.answer is None and question.id not in known
     )
-
-
-def _refuse_changed_model(model: str, path: str, inner: RunFiles) -> None:
-    """Raises UserError when the answers kept under this name were given by another model."""
-    note = inner.json(f"models/{model}")
-    now = {"model": path, "fingerprint": fingerprint(Path(path))}
-    before = read_json(note)
-    if before is None:
-        write_text(note, json.dumps(now) + "\n")
-    elif before["fingerprint"] != now["fingerprint"]:
-        raise UserError(
-            f"{inner.root} holds answers of another model named {model!r}; delete that folder to evaluate anew, "
-            "or give the model another name"
-        )
-
-
-def fingerprint(folder: Path) -> str:
-    """A checksum of a checkpoint's file names, sizes, beginnings and ends; of the bare name for a hub model."""
-    digest = hashlib.sha256()
-    if not folder.is_dir():
-        digest.update(str(folder).encode())
-        return digest.hexdigest()
-    for path in sorted(path for path in folder.rglob("*") if path.is_file()):
-        size = path.stat().st_size
-        digest.update(f"{path.relative_to(folder)} {size}\n".encode())
-        with path.open("rb") as file:
-            digest.update(file.read(PROBE))
-            file.seek(max(0, size - PROBE))
-            digest.update(file.read(PROBE))
-    return digest.hexdigest()

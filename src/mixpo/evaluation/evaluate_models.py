@@ -1,6 +1,7 @@
 """`mixpo evaluate --model M --benchmark mathvista --prompt cot,direct`: an evaluation without a recipe."""
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -9,10 +10,12 @@ import yaml
 from mixpo.config import build
 from mixpo.errors import RecipeError, UserError
 from mixpo.evaluation.benchmarks import source
-from mixpo.evaluation.evaluate import Config, run
+from mixpo.evaluation.evaluate import Config, evaluate
+from mixpo.evaluation.table import show
 from mixpo.files import RunFiles
 from mixpo.prompts import Style
 from mixpo.registry import chosen
+from mixpo.responses.backends.make import make_backend
 
 
 def evaluate_models(
@@ -36,7 +39,8 @@ def evaluate_models(
     }
     if max_new_tokens is not None:
         values["max_new_tokens"] = max_new_tokens
-    run(build(Config, values, "evaluate"), RunFiles(out))
+    config = build(Config, values, "evaluate")
+    evaluate(config, RunFiles(out), partial(make_backend, inputs=config.inputs), show)
 
 
 def _models(models: Sequence[str]) -> dict[str, str]:

@@ -1,6 +1,6 @@
 """Scores and comparisons as tables in the terminal."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -28,11 +28,12 @@ def show(
     comparisons: Sequence[Comparison],
     warnings: Sequence[Mapping[str, Any]],
     folder: Path | None = None,
+    shown: Iterable[TextTable] | None = None,
 ) -> None:
-    """Prints the tables, the warnings and where the files lie; under `--json` all scores, comparisons and warnings go
-    under `name`."""
+    """Prints the tables (`shown`, else all), the warnings and where the files lie; under `--json` all scores,
+    comparisons and warnings go under `name`."""
     numbers = {"scores": scores, "comparisons": comparisons, "warnings": warnings, "folder": folder}
-    output.show({name: numbers}, tables(scores, comparisons))
+    output.show({name: numbers}, tables(scores, comparisons) if shown is None else shown)
     for warning in warnings:
         say(f"warning: {warning['text']}")
     if folder is not None:
@@ -106,7 +107,7 @@ def by_category(scores: Sequence[Score], gaps: Sequence[Comparison]) -> TextTabl
         if gap.category not in twice:
             ends = [values.get((gap.after_model, style, gap.category)) for style in (Style.DIRECT, Style.COT)]
             shares = [_value(end) for end in ends]
-            rows.append((gap.after_model, gap.category, f"{gap.n:,}", *shares, _points(gap)))
+            rows.append((gap.after_model, gap.category, f"{gap.n:,}", *shares, says(gap)))
     heads = ("model", "category", "n", "direct", "cot", "gap (95 % interval)")
     return TextTable("chain of thought minus direct answer, by category", heads, rows, text=2)
 
@@ -121,9 +122,8 @@ def differences(comparisons: Sequence[Comparison]) -> TextTable:
             what = f"{c.after_style} - {c.before_style}, {c.after_model}"
         if c.metric != "accuracy":
             what = f"{c.metric.replace('_', ' ')}: {what}"
-        p = "< 0.0001" if c.p < 0.0001 else f"{c.p:.4f}"
         changed = (str(c.fixed), str(c.broken)) if c.metric == "accuracy" else ("", "")
-        rows.append((what, _points(c), p, *changed))
+        rows.append((what, says(c), probability(c), *changed))
     return TextTable("difference in points (95 % interval)", ("compared", "points", "p", "fixed", "broken"), rows)
 
 
@@ -140,7 +140,12 @@ def _overall(scores: Sequence[Score]) -> dict[tuple[str, str], dict[str, Score]]
     return found
 
 
-def _points(c: Comparison) -> str:
+def probability(c: Comparison) -> str:
+    return "< 0.0001" if c.p < 0.0001 else f"{c.p:.4f}"
+
+
+def says(c: Comparison) -> str:
+    """The difference in points with its interval."""
     scale, digits = scaled(c.metric)
     value, low, high = (f"{scale * number:+.{digits}f}" for number in (c.value, c.low, c.high))
     return f"{value} ({low} to {high})"

@@ -7,11 +7,12 @@ they lie in their files, give the same pairs.
 import json
 import shutil
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from mixpo.errors import DataError
 from mixpo.files import RunFiles, Shards, divert
+from mixpo.left_out import counted, listed
 from mixpo.pairs.correctness import STEP, Judged, PairLimits, correctness_pairs
 from mixpo.pairs.difficulty import Range, bin_of, pass_rate
 from mixpo.pairs.dropout_ntp import dropout_pair
@@ -157,14 +158,16 @@ def run(config: Config, files: RunFiles) -> None:
     for shards in (waiting, rates):
         shutil.rmtree(shards.folder, ignore_errors=True)
     write_text(files.json(f"funnel/{config.name}"), funnel.as_json())
-    made = f"{count:,} pairs ({_list(funnel.pairs) or 'none'})"
-    origin = f"{funnel.responses:,} responses to {funnel.answered:,} questions"
-    say(f"{config.name}: {made} from {origin}; left out: {_list(funnel.dropped) or 'nothing'}")
     if not count:
+        why = in_words(funnel.dropped) or "nothing to make them of"
         raise DataError(
-            f"{config.name}: no pair could be made (left out: {_list(funnel.dropped) or 'nothing'}); sample more "
+            f"{config.name}: no pair could be made ({why}); sample more "
             "responses a question, at a higher temperature, or ask questions that the model gets right now and then"
         )
+    origin = f"{funnel.responses:,} responses to {funnel.answered:,} questions"
+    say(f"{config.name}: {counted(count, 'pair')} ({listed(funnel.pairs)}) from {origin}; in {pairs.folder}")
+    if funnel.dropped:
+        say(f"{config.name}: left out: {in_words(funnel.dropped)}")
 
 
 def _refuse_nothing(inputs: Inputs, config: Config) -> None:
@@ -175,5 +178,27 @@ def _refuse_nothing(inputs: Inputs, config: Config) -> None:
         raise DataError(f"{config.name}: there is nothing to make pairs from ({wanted}); run those sections first")
 
 
-def _list(counts: Counter[str]) -> str:
-    return ", ".join(f"{count:,} {name}" for name, count in sorted(counts.items()))
+WORDS = {
+    DropReason.NONE_CORRECT: "{} never answered right",
+    DropReason.ALL_CORRECT: "{} always answered right",
+    DropReason.NO_GROUND_TRUTH: "{} without a ground truth",
+    DropReason.UNDECIDED: "{} whose responses nobody could judge",
+    DropReason.TOO_HARD: "{} too hard (difficulty)",
+    DropReason.TOO_EASY: "{} too easy (difficulty)",
+    DropReason.NO_IMAGE: "{} without a picture (DropoutNTP)",
+    DropReason.SAME_TEXT: "{} repeated texts",
+    DropReason.EMPTY: "{} empty texts",
+    DropReason.TRUNCATED: "{} texts cut by the token limit",
+    DropReason.OVER_CAP: "{} pairs above max_pairs of a question",
+    DropReason.BAD_ROW: "{} records of other sections than the recipe names",
+}
+QUESTIONS = tuple(WORDS)[:7]
+"""Reasons for which whole questions give no pair."""
+
+
+def in_words(dropped: Mapping[str, int]) -> str:
+    """What gave no pair, in the user's words: "questions: 48 never answered right …; 375 repeated texts"."""
+    said = {reason: words.format(f"{dropped[reason]:,}") for reason, words in WORDS.items() if dropped.get(reason)}
+    questions = ", ".join(said[reason] for reason in QUESTIONS if reason in said)
+    others = ", ".join(words for reason, words in said.items() if reason not in QUESTIONS)
+    return "; ".join(filter(None, (f"questions: {questions}" if questions else "", others)))

@@ -145,16 +145,15 @@ def run(config: Config, files: RunFiles) -> None:
         return
     for folder in (files.questions(config.name).folder, files.dropped(config.name).folder):
         shutil.rmtree(folder, ignore_errors=True)
-    tally = LeftOut()
-    try:
-        records = track(_records(config, files, tally), config.name)
-        count = pairs.replace(divert(records, files.dropped(config.name)))
-    finally:
-        tally.tell()
-    left_out = listed(tally.counts) or "nothing"
-    say(f"{config.name}: {count:,} pairs from {config.path}; left out: {left_out}")
+    tally = LeftOut(config.name, "row", place=files.dropped(config.name).folder)
+    records = track(_records(config, files, tally), config.name)
+    count = pairs.replace(divert(records, files.dropped(config.name)))
     if not count:
-        raise DataError(f"{config.name}: {config.path} gave no pair (left out: {left_out}); see dropped/{config.name}")
+        shutil.rmtree(pairs.folder)  # else a rerun would take it for done
+        raise tally.nothing_left(f"{config.name}: {config.path} gave no pair")
+    tally.tell()
+    left_out = listed(tally.counts) or "nothing"
+    say(f"{config.name}: {count:,} pairs from {config.path} in {pairs.folder}; left out: {left_out}")
 
 
 def _records(config: Config, files: RunFiles, tally: LeftOut) -> Iterator[PreferencePair | Dropped]:
@@ -177,7 +176,6 @@ def _records(config: Config, files: RunFiles, tally: LeftOut) -> Iterator[Prefer
                 files.questions(config.name).append(questions)
                 questions.clear()
             yield record.pair
-        source.place.check(done=True)
         _add_roots(source, roots)
     files.questions(config.name).append(questions)
     names = {name: str(root) for name, root in sorted(roots.items())}

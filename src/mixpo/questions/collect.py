@@ -16,7 +16,7 @@ from typing import Any
 from mixpo.config import build
 from mixpo.errors import DataError, FieldError, ImageError
 from mixpo.files import RunFiles, divert, to_json
-from mixpo.left_out import LeftOut, listed
+from mixpo.left_out import LeftOut, counted, listed, source_of
 from mixpo.model_inputs import FRAMES, LIMITS, ImagesConfig
 from mixpo.pictures import STORED
 from mixpo.pictures import store as store_pictures
@@ -104,17 +104,13 @@ def collect(config: Config, doubt: Doubt | None = None) -> Iterator[Item | Dropp
     seen: Counter[str] = Counter()
     for source, values in config.sources.items():
         loader, loader_config = loader_of(source, values, source, config.images)
-        found, left_out = 0, Counter[str]()
+        found, tally = 0, LeftOut(config.name, "row")
         for entry in loader.load(loader_config, source, config.seed):
             checked = _check(entry, seen, doubt) if isinstance(entry, Item) else entry
-            if isinstance(checked, Item):
-                found += 1
-            else:
-                left_out[checked.reason] += checked.count
-            yield checked
+            found += isinstance(checked, Item)
+            yield from tally.watch([checked])
         if not found:
-            why = f"all rows were left out: {listed(left_out)}" if left_out else "it is empty"
-            raise DataError(f"{config.name}: source {source!r} gives no question ({why}); check what it reads")
+            raise tally.nothing_left(f"{config.name}: source {source!r} gives no question")
 
 
 def _check(entry: Item, seen: Counter[str], doubt: Doubt | None) -> Item | Dropped:
@@ -133,30 +129,55 @@ def _check(entry: Item, seen: Counter[str], doubt: Doubt | None) -> Item | Dropp
     return entry
 
 
-def collect_into(config: Config, files: RunFiles, doubt: Doubt | None = None) -> Counter[str]:
+@dataclass
+class Collected:
+    """What a section's questions are, counted as they come."""
+
+    left_out: LeftOut
+    questions: Counter[str] = field(default_factory=Counter)
+    """By source."""
+    answered: int = 0
+    pictured: int = 0
+
+    def count(self, question: Question) -> None:
+        self.questions[source_of(question.id, self.left_out.sources)] += 1
+        self.answered += question.answer is not None
+        self.pictured += bool(question.images)
+
+    def summary(self) -> str:
+        """ "340 questions (300 scenes, 40 pictures): 300 with an answer, 340 with a picture"."""
+        total = self.questions.total()
+        sources = f" ({listed(self.questions)})" if len(self.questions) > 1 else ""
+        rows = self.left_out.counts.total()
+        left_out = f"; {counted(rows, 'row')} left out" if rows else ""
+        having = [f"{self.answered:,} with an answer", f"{self.pictured:,} with a picture"]
+        return f"{counted(total, 'question')}{sources}: {', '.join(having)}{left_out}"
+
+
+def collect_into(config: Config, files: RunFiles, doubt: Doubt | None = None) -> Collected:
     """Writes what is not there yet: images first, then their question, so that a record never lacks its image.
 
-    Returns how many questions there are ("questions") and how many rows were left out, by reason.
+    Returns how many questions there are, and how many rows were left out, by reason.
     """
     roots = {source: _root(source, values) for source, values in config.sources.items()}
     return store(collect(config, doubt), roots, config.name, files)
 
 
-def store(items: Iterable[Item | Dropped], roots: dict[str, str], name: str, files: RunFiles) -> Counter[str]:
+def store(items: Iterable[Item | Dropped], roots: dict[str, str], name: str, files: RunFiles) -> Collected:
     """`collect_into` for items that are read elsewhere; `roots` says where their images lie, by source.
 
-    What was left out is said on the screen, with the first row's reason.
+    What was left out is said on the screen, with the first row's reason. Raises DataError when there is no question.
     """
     before = read_json(files.image_roots_file(name)) or {}
     known = {root: place for root, place in before.items() if root.removesuffix(STORED) in roots} | roots
     _write_roots(known, name, files)
-    tally = LeftOut(list(roots))
-    try:
-        found = _missing(_rooted(items, known, name, files), name, files, tally)
-        files.questions(name).append(divert(found, files.dropped(name)))
-    finally:
-        tally.tell()
-    return tally.counts
+    found = Collected(LeftOut(name, "row", roots, files.dropped(name).folder))
+    missing = _missing(_rooted(items, known, name, files), name, files, found)
+    files.questions(name).append(divert(missing, files.dropped(name)))
+    if not found.questions:
+        raise found.left_out.nothing_left(f"{name}: there is no question")
+    found.left_out.tell()
+    return found
 
 
 def _write_roots(roots: dict[str, str], name: str, files: RunFiles) -> None:
@@ -177,7 +198,7 @@ def _rooted(
 
 
 def _missing(
-    items: Iterable[Item | Dropped], name: str, files: RunFiles, tally: LeftOut
+    items: Iterable[Item | Dropped], name: str, files: RunFiles, found: Collected
 ) -> Iterator[Question | Dropped]:
     """Questions and drops that the run does not hold yet; images are stored on the way."""
     there = files.questions(name).ids()
@@ -192,9 +213,9 @@ def _missing(
             else:
                 yield entry.question
         if isinstance(entry, Item):
-            tally.counts["questions"] += 1
+            found.count(entry.question)
             continue
-        tally.drop(entry)
+        found.left_out.drop(entry)
         if (entry.id, entry.reason) not in dropped:
             yield entry
 
@@ -211,7 +232,4 @@ def run(config: Config, files: RunFiles, doubt: Doubt | None = None) -> None:
     if not config.sources:
         example = "sources: {mine: {loader: jsonl, path: mine.jsonl}}"
         raise DataError(f"{config.name}: there are no sources; write for example {example}")
-    counts = collect_into(config, files, doubt)
-    questions = counts.pop("questions")
-    left_out = f" ({listed(counts)} left out)" if counts else ""
-    say(f"{config.name}: {questions:,} questions{left_out}")
+    say(f"{config.name}: {collect_into(config, files, doubt).summary()}")

@@ -14,6 +14,7 @@ from mixpo.progress import say
 from mixpo.questions.numbering import Numbered, Numbering, numbered
 from mixpo.questions.rows import NAMES, ReadOptions, RowsConfig, item, numbered_answer
 from mixpo.questions.source import Item, data_path, first
+from mixpo.questions.suggestions import hints
 from mixpo.records import Dropped
 from mixpo.tables import ENDINGS, Row, ending, rows
 
@@ -90,13 +91,23 @@ def read(config: RowsConfig, name: str, paths: Sequence[Path], options: ReadOpti
 
 def noted(found: Iterator[Item | Dropped], name: str, options: ReadOptions) -> Iterator[Item | Dropped]:
     """The same, and at its end a word on the screen of what was decided, and of columns that were not used."""
+    questions = answered = pictured = 0
     try:
-        yield from found
+        for entry in found:
+            if isinstance(entry, Item):
+                questions += 1
+                answered += entry.question.answer is not None
+                pictured += bool(entry.question.images)
+            yield entry
     finally:
         if options.numbering is not None and options.numbering.said:
             say(options.numbering.said)
         if options.unused:
             say(f"source {name!r}: columns that are not used (kept in `meta`): {', '.join(options.unused)}")
+            lacking = {"answer": answered, "images": pictured or not options.pictures}
+            fields = [field for field, number in lacking.items() if questions and not number]
+            for sentence in hints(options.unused, fields):
+                say(f"source {name!r}: {sentence}")
 
 
 def _rows(paths: Sequence[Path], name: str, only: Callable[[str], bool] | None = None) -> Iterator[tuple[str, Row]]:

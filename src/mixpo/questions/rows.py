@@ -24,6 +24,7 @@ from mixpo.pictures import Place, entries
 from mixpo.questions.numbering import AnswerIndex, Numbering
 from mixpo.questions.options import Options, answers_of, in_columns, misnamed, number_among, only, options_of, quoted
 from mixpo.questions.source import Item, left_out
+from mixpo.questions.suggestions import absent
 from mixpo.questions.videos import shown_of, videos_in
 from mixpo.records import LISTS, AnswerKind, Dropped, DropReason, Question
 from mixpo.tables import BadLine
@@ -113,6 +114,8 @@ def item(row: Any, number: int, where: str, options: ReadOptions) -> Item | Drop
     try:
         values, rest = _split(row, options)
         own_id = line("id", values.pop("id", number))
+        if "text" not in values:
+            raise BadRow(_no_text(row, options))
         asked = _asked(values, rest)
         asked, shown, pictures = _shown(values, asked, options)
         meta = {**rest, **_mapping(values.pop("meta", {}))}
@@ -129,6 +132,12 @@ def item(row: Any, number: int, where: str, options: ReadOptions) -> Item | Drop
     except ImageError as error:
         return left_out(where, DropReason.BAD_IMAGE, str(error))
     return Item(question=question, pictures=pictures)
+
+
+def _no_text(row: Mapping[str, Any], options: ReadOptions) -> str:
+    if options.unused is None:  # a benchmark's row, whose columns are not the user's to name
+        return "there is no text"
+    return absent("text", row, columns_of("text", options.fields), options.fields.get("text"))
 
 
 def _shown(
@@ -182,11 +191,16 @@ def _column(
     row: Mapping[str, Any], name: str, fields: Mapping[str, str], ids: tuple[str, ...] = ("id",)
 ) -> tuple[str | None, Any]:
     """The column that holds a field of the question, and its value; None, None where none does."""
-    columns = (fields[name],) if name in fields else ids if name == "id" else NAMES.get(name, (name,))
+    columns = ids if name == "id" and name not in fields else columns_of(name, fields)
     nothing: tuple[Any, ...] = ("", []) if name in EMPTY else ()
     found = (column for column in columns if not _is_missing(row.get(column)))
     column = next((column for column in found if all(row[column] != value for value in nothing)), None)
     return column, None if column is None else row[column]
+
+
+def columns_of(name: str, fields: Mapping[str, str]) -> tuple[str, ...]:
+    """The columns in which a field is looked for."""
+    return (fields[name],) if name in fields else NAMES.get(name, (name,))
 
 
 def _choices(row: Mapping[str, Any], given: Any) -> tuple[Options, dict[str, Any]]:
@@ -205,8 +219,6 @@ def _asked(values: dict[str, Any], rest: dict[str, Any]) -> Conversation:
 
     The reply goes where `fields` says that it is the answer, else into the `rest`.
     """
-    if "text" not in values:
-        raise BadRow("there is no text")
     given = values.pop("text")
     if is_conversation(given):
         asked = conversation(given, videos=True)

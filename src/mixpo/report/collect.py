@@ -3,16 +3,15 @@
 Records are read one at a time; what is kept of them is counted, or a bounded number of examples.
 """
 
-import random
 from collections import Counter
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
 import yaml
 
 from mixpo.files import RunFiles
-from mixpo.records import Comparison, Dropped, DropReason, Origin, Outcome, PreferencePair, Question, Score
+from mixpo.records import Comparison, Dropped, DropReason, Origin, Outcome, Score
+from mixpo.report.gallery import GalleryPair, gallery
 from mixpo.report.review_summary import Summary, summaries
 from mixpo.report.reviews import Reviews
 from mixpo.report.warning_signs import signs
@@ -38,15 +37,6 @@ class Training:
     offered: int
     """Pairs or demonstrations in the section that was trained on."""
     finished: bool
-
-
-@dataclass(frozen=True, slots=True)
-class GalleryPair:
-    """One pair of the gallery and its question, where the run still has it."""
-
-    pair: PreferencePair
-    question: Question | None
-    questions_section: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +132,7 @@ def collect(files: RunFiles, *, pairs_shown: int = 24, seed: int = 0) -> ReportD
         data.evaluations.append(Evaluation(section, list(inner.scores()), [Comparison(**row) for row in rows]))
         for part in inner.sections("responses"):
             tokens[section] += sum(response.completion_tokens for response in inner.responses(part))
-    data.gallery = _gallery(data, files, pairs_shown, seed)
+    data.gallery = gallery(files, list(data.origins), list(data.questions), pairs_shown, seed)
     data.drops = _drops(data, files)
     data.costs = _costs(data, files, tokens)
     evaluated = [evaluation.name for evaluation in data.evaluations]
@@ -210,48 +200,6 @@ def training_of(data: ReportData, files: RunFiles, section: str, tokens: Counter
     else:
         offered = sum(data.origins.get(values.get("pairs", ""), Counter()).values())
     return Training(section, [steps[step] for step in sorted(steps)], offered, (folder / "model").exists())
-
-
-def _gallery(data: ReportData, files: RunFiles, number: int, seed: int) -> list[GalleryPair]:
-    """Pairs of different questions, each origin as often as the others while it lasts."""
-    drawn: dict[Origin, list[PreferencePair]] = {}
-    for section in data.origins:
-        for origin, pairs in _sample(files.pairs(section), number, seed).items():
-            drawn.setdefault(origin, []).extend(pairs)
-    queues = [pairs for _, pairs in sorted(drawn.items())]
-    turns = [pairs[turn] for turn in range(number) for pairs in queues if turn < len(pairs)][:number]
-    wanted = {pair.question_id for pair in turns}
-    found: dict[str, tuple[Question, str]] = {}
-    for section in data.questions:
-        for question in files.questions(section):
-            if question.id in wanted:
-                found.setdefault(question.id, (question, section))
-    sections = list(data.questions)
-    unknown = (None, sections[0] if sections else "")
-    return [GalleryPair(pair, *found.get(pair.question_id, unknown)) for pair in turns]
-
-
-def _sample(pairs: Iterable[PreferencePair], number: int, seed: int) -> dict[Origin, list[PreferencePair]]:
-    """`number` pairs of each origin from a stream, every question at most once (reservoir: Vitter 1985, algorithm R).
-
-    The pairs of one question follow each other in the file; the first of each is eligible.
-    """
-    rng = random.Random(seed)
-    kept: dict[Origin, list[PreferencePair]] = {}
-    seen: Counter[Origin] = Counter()
-    last: dict[Origin, str] = {}
-    for pair in pairs:
-        if last.get(pair.origin) == pair.question_id:
-            continue
-        last[pair.origin] = pair.question_id
-        place = rng.randrange(seen[pair.origin] + 1)
-        seen[pair.origin] += 1
-        chosen = kept.setdefault(pair.origin, [])
-        if len(chosen) < number:
-            chosen.append(pair)
-        elif place < number:
-            chosen[place] = pair
-    return kept
 
 
 def _drops(data: ReportData, files: RunFiles) -> list[Drops]:

@@ -9,13 +9,13 @@ from markupsafe import Markup
 
 from mixpo.files import RunFiles
 from mixpo.messages import spoken
-from mixpo.progress import say
 from mixpo.references import Output
 from mixpo.report.accuracy import benchmarks, headline, summary
 from mixpo.report.charts import broken_steps, curves, funnel
-from mixpo.report.collect import GalleryPair, ReportData, collect
+from mixpo.report.collect import ReportData, collect
 from mixpo.report.difference import Piece, cut, marked
 from mixpo.report.dropout import dropout_cost
+from mixpo.report.gallery import INSTRUCTIVE, GalleryPair
 from mixpo.report.numbers import count, duration, percent
 from mixpo.report.pictures import PagePictures, Picture
 from mixpo.report.rounds import rounds
@@ -23,8 +23,6 @@ from mixpo.text_files import write_text
 from mixpo.videos import glimpses
 
 TEMPLATES = Path(__file__).parent / "templates"
-SHOWN_OPEN = 6
-"""Pairs that stand open on the page; the others unfold."""
 ORIGINS = {
     "correctness": "right answer against wrong answer",
     "format": "right answer against one without a readable answer",
@@ -45,7 +43,7 @@ class Config:
     name: str = "report"
     """The section's name; the page is `report.html` whatever it is."""
     seed: int = 0
-    """Chooses the pairs shown."""
+    """Chooses the pairs shown, the first six of which are the easiest to read among those drawn."""
     pairs_shown: int = 24
     """Pairs in the gallery, each origin as often as the others while it lasts."""
 
@@ -82,17 +80,22 @@ class Curves:
     finished: bool
     broken: int
     """Steps with a NaN or an infinity."""
+    signs: list[str]
+    """What `data.signs` says of it: in its section, not above an evaluation that may have come out well."""
 
 
 def run(config: Config, files: RunFiles) -> None:
     """Writes `report.html`, whole or not at all."""
     data = collect(files, pairs_shown=config.pairs_shown, seed=config.seed)
     write_text(files.report, page(data, PagePictures(files)))
-    say(f"{config.name}: {files.report}")
 
 
 def page(data: ReportData, pictures: PagePictures) -> str:
     """The page's HTML. Everything that a model or a data set wrote is escaped by the template engine."""
+    trainings = [
+        Curves(t.section, curves(t), t.finished, broken_steps(t), signs_of(t.section, data.signs))
+        for t in data.trainings
+    ]
     html = (
         environment()
         .get_template("report.html.j2")
@@ -104,15 +107,20 @@ def page(data: ReportData, pictures: PagePictures) -> str:
             rounds=rounds(data),
             funnel=funnel(data),
             dropout_cost=dropout_cost(data),
-            trainings=[Curves(t.section, curves(t), t.finished, broken_steps(t)) for t in data.trainings],
+            trainings=trainings,
+            signs=[sign for sign in data.signs if not any(sign in training.signs for training in trainings)],
             people=data.people,
             gallery=[_card(shown, pictures) for shown in data.gallery],
-            shown_open=SHOWN_OPEN,
+            shown_open=INSTRUCTIVE,
             total_seconds=sum(cost.seconds for cost in data.costs),
         )
     )
     # A lone surrogate, which JSON can carry, cannot be written as UTF-8.
     return html.encode("utf-8", "replace").decode()
+
+
+def signs_of(section: str, signs: list[str]) -> list[str]:
+    return [sign for sign in signs if sign.startswith(f"{section}: ")]
 
 
 def environment(escaped: bool = True) -> Environment:

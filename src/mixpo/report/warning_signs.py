@@ -6,8 +6,10 @@ from mixpo.files import RunFiles
 from mixpo.text_files import read_json
 
 TRAINING = {
-    "chosen_falls": "the chosen completions became less probable ({before:.1f} nats, {after:.1f} at the end)",
-    "overfits": "the margin grew while held-out pairs were told apart worse ({before:.0%}, {after:.0%} at the end)",
+    "chosen_falls": "the chosen completions became less probable ({before:.1f} nats, {after:.1f} at the end); "
+    "where the evaluation is worse, raise generation_weight or beta, or lower learning_rate",
+    "overfits": "the margin grew while held-out pairs were told apart worse ({before:.0%}, {after:.0%} at the end): "
+    "stop earlier (fewer epochs) or take more pairs",
 }
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from mixpo.errors import DataError, ImageError
 from mixpo.files import RunFiles
 from mixpo.images import ImageRoots
+from mixpo.left_out import LeftOut
 from mixpo.progress import say, track
 from mixpo.records import Continuation, Dropped, DropReason, FinishReason, Question, Response
 from mixpo.references import Output, Responses
@@ -19,6 +20,7 @@ from mixpo.responses.ledger import Ledger, blocks
 from mixpo.responses.prefetch import read_ahead
 from mixpo.responses.sample import IMAGES_AHEAD
 from mixpo.responses.sampling_config import SamplingConfig
+from mixpo.responses.written import WritingTally
 from mixpo.videos import opened
 
 BROKEN = "\N{REPLACEMENT CHARACTER}"
@@ -177,7 +179,7 @@ def _say_without_pictures(config: Config, files: RunFiles) -> None:
             f"{what}: DropoutNTP leaves the picture out, so there is nothing to do for them; give the questions of "
             f"{config.questions!r} their pictures (`image`, `images`), or take {config.name} out of the recipe"
         )
-    say(f"{what}; they are left out")
+    say(f"{what}: they are left out")
 
 
 def run(config: Config, files: RunFiles) -> None:
@@ -195,12 +197,17 @@ def run(config: Config, files: RunFiles) -> None:
         files.continuations(config.name), files.dropped(config.name), lambda work: [f"{work.id}/cut"]
     )
     ledger.survey(all_blocks())
-    if not ledger.todo:
-        say(f"{config.name}: all continuations of {ledger.total:,} responses are there")
-        return
-    backend = make_backend(config.backend, files.model(config.model), config.inputs)
-    roots = ImageRoots.load(files.image_roots_file(config.questions))
-    commit = ledger.commit_in_one_stream if is_spread(backend) else ledger.commit
-    work = commit(all_blocks(), lambda cuts: dropout(cuts, backend, roots, config))
-    for _ in track(work, config.name, total=ledger.total, done=ledger.finished):
-        pass
+    written = WritingTally(files.continuations(config.name))
+    if ledger.todo:
+        backend = make_backend(config.backend, files.model(config.model), config.inputs)
+        roots = ImageRoots.load(files.image_roots_file(config.questions))
+        commit = ledger.commit_in_one_stream if is_spread(backend) else ledger.commit
+        work = commit(all_blocks(), lambda cuts: dropout(cuts, backend, roots, config))
+        for _ in written.watch(track(work, config.name, total=ledger.total, done=ledger.finished)):
+            pass
+    left_out = LeftOut(config.name, "response", place=files.dropped(config.name).folder)
+    for record in files.dropped(config.name):
+        left_out.drop(record)
+    left_out.tell()
+    said = written.summary("continuation", config.max_new_tokens)
+    say(f"{config.name}: {said}; in {files.continuations(config.name).folder}")

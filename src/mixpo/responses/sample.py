@@ -12,7 +12,7 @@ from enum import StrEnum
 from mixpo.errors import ImageError
 from mixpo.files import RunFiles
 from mixpo.images import ImageRoots
-from mixpo.left_out import telling_left_out
+from mixpo.left_out import LeftOut
 from mixpo.progress import say, track
 from mixpo.prompts import Style, Template, resolve_style, system_text, user_text
 from mixpo.records import Dropped, DropReason, Question, Response
@@ -24,6 +24,7 @@ from mixpo.responses.balance import Balance, Judge, until_balanced
 from mixpo.responses.ledger import Ledger, blocks
 from mixpo.responses.prefetch import read_ahead
 from mixpo.responses.sampling_config import SamplingConfig
+from mixpo.responses.written import WritingTally
 from mixpo.videos import opened
 
 IMAGES_AHEAD = 32
@@ -156,12 +157,32 @@ def wanted(config: Config) -> Callable[[Question], list[str]]:
 
 
 def run(config: Config, files: RunFiles, judge: Judge | None = None) -> None:
-    """Appends what is missing to `responses/<name>` and `dropped/<name>`."""
-    sample_into(config, files, lambda: make_backend(config.backend, files.model(config.model), config.inputs), judge)
+    """Appends what is missing to `responses/<name>` and `dropped/<name>`, and says what there is.
+
+    Raises DataError when no question could be asked.
+    """
+    responses = files.responses(config.name)
+    written = WritingTally(responses)
+    load = lambda: make_backend(config.backend, files.model(config.model), config.inputs)  # noqa: E731
+    left_out = sample_into(config, files, load, judge, written)
+    if not written.count and left_out.counts:
+        what = f"{config.name}: no question could be asked (mended, add `--redo {config.name}` to ask again)"
+        raise left_out.nothing_left(what)
+    left_out.tell()
+    say(f"{config.name}: {written.summary('response', config.max_new_tokens)}; in {responses.folder}")
 
 
-def sample_into(config: Config, files: RunFiles, load: Callable[[], Backend], judge: Judge | None = None) -> None:
-    """What `run` does with the backend that `load` gives; it is not asked for one when nothing is missing."""
+def sample_into(
+    config: Config,
+    files: RunFiles,
+    load: Callable[[], Backend],
+    judge: Judge | None = None,
+    written: WritingTally | None = None,
+) -> LeftOut:
+    """What `run` does with the backend that `load` gives; it is not asked for one when nothing is missing.
+
+    `written` counts what is new; returns what was left out, by this call or an earlier one.
+    """
 
     def all_blocks() -> Iterator[list[Question]]:
         questions = (one for one in files.questions(config.questions) if is_selected(one, config.which))
@@ -171,9 +192,11 @@ def sample_into(config: Config, files: RunFiles, load: Callable[[], Backend], ju
         files.responses(config.name), files.dropped(config.name), wanted(config)
     )
     ledger.survey(all_blocks())
+    left_out = LeftOut(config.name, "question", place=files.dropped(config.name).folder)
+    for before in files.dropped(config.name):
+        left_out.drop(before)
     if not ledger.todo:
-        say(f"{config.name}: all responses are there ({ledger.total:,} asked for)")
-        return
+        return left_out
     backend = load()
     if not config.backend.redoes_blocks:
         begun = {
@@ -186,8 +209,10 @@ def sample_into(config: Config, files: RunFiles, load: Callable[[], Backend], ju
         work = ledger.commit_in_one_stream(all_blocks(), lambda asked: draw(asked, numbers, backend, roots, config))
     else:
         work = ledger.commit(all_blocks(), lambda block: sample(block, backend, roots, config, judge))
-    for _ in telling_left_out(track(work, config.name, total=ledger.total, done=ledger.finished), config.name):
-        pass
+    for record in (written or WritingTally()).watch(track(work, config.name, total=ledger.total, done=ledger.finished)):
+        if isinstance(record, Dropped) and record.id not in ledger.left_out:
+            left_out.drop(record)
+    return left_out
 
 
 def questions_per_block(config: Config) -> int:

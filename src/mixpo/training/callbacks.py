@@ -1,6 +1,7 @@
 """What a training shows and writes while it runs."""
 
 import json
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,13 @@ from transformers import TrainerCallback
 
 from mixpo.progress import LABEL, bar
 from mixpo.text_files import write_text
+
+SAID = (
+    ("loss", "loss", 1, ".3f"),
+    ("rewards/margins", "reward margin", 1, ".2f"),
+    ("rewards/accuracies", "% of chosen above rejected", 100, ".0f"),
+)
+"""What is said of a training at its end: the key, its name, a factor, and how it is written."""
 
 
 class LogFile(TrainerCallback):
@@ -24,6 +32,18 @@ class LogFile(TrainerCallback):
         if state.is_world_process_zero:
             with self.path.open("a", encoding="utf-8") as file:
                 file.write(json.dumps(state.log_history[-1]) + "\n")
+
+
+def course(log: Sequence[Mapping[str, float]]) -> str:
+    """How a training went, from its logged lines: ", loss 1.012 -> 0.874, …", the first line and the mean of the last
+    quarter; empty where nothing was logged."""
+    said = ""
+    for key, name, scale, form in SAID:
+        values = [line[key] for line in log if key in line]
+        if values:
+            quarter = values[-max(1, len(values) // 4) :]
+            said += f", {name} {scale * values[0]:{form}} -> {scale * sum(quarter) / len(quarter):{form}}"
+    return said
 
 
 class ProgressBar(TrainerCallback):

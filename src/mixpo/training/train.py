@@ -10,19 +10,20 @@ from typing import Any
 from transformers import IntervalStrategy, PrinterCallback
 
 from mixpo.batches.encode import Encoder
-from mixpo.errors import DataError, FieldError, UserError
+from mixpo.errors import FieldError, UserError
 from mixpo.files import RunFiles, Shards
 from mixpo.images import ImageRoots
-from mixpo.left_out import telling_left_out
+from mixpo.left_out import LeftOut, counted
 from mixpo.models.load import load_processor
 from mixpo.models.picture_limits import same_tiles
 from mixpo.progress import say, track
 from mixpo.records import Dropped
 from mixpo.references import Output
+from mixpo.tables import json_lines
 from mixpo.text_files import read_json, write_text
 from mixpo.training.adapters import lora_config, refuse_absent
 from mixpo.training.arguments import CHECKPOINTING
-from mixpo.training.callbacks import LogFile, ProgressBar
+from mixpo.training.callbacks import LogFile, ProgressBar, course
 from mixpo.training.checkpoints import drop_checkpoints
 from mixpo.training.config import MPOConfig
 from mixpo.training.final_model import save_model
@@ -62,7 +63,9 @@ def run(config: Config, files: RunFiles, fits: Fits | None = None) -> None:
     if (folder / "model").exists():
         _refuse_changed_data(folder, fingerprint, source.folder)
         drop_checkpoints(folder)
-        say(f"{config.name}: trained already ({folder / 'model'})")
+        log = folder / "log.jsonl"
+        lines = [row for _, _, row in json_lines(log) if isinstance(row, dict)] if log.exists() else []
+        say(f"{config.name}: trained already{course(lines)}; model in {folder / 'model'}")
         return
     cached = config.reference == "cached" and not config.demonstrations and not config.reference_update_steps
     begin_alone(config)
@@ -83,11 +86,14 @@ def run(config: Config, files: RunFiles, fits: Fits | None = None) -> None:
     encoder = Encoder(processor, config.max_completion_length)
     records = usable(track(source, f"{config.name}: check"), encoder, roots, config.name, dropped)
     if first:
-        files.dropped(config.name).replace(telling_left_out(dropped, config.name))
+        files.dropped(config.name).replace(dropped)
+    what = "demonstration" if config.demonstrations else "pair"
+    left_out = LeftOut(config.name, what, place=files.dropped(config.name).folder)
+    for entry in dropped:
+        left_out.drop(entry)
     if not records:
-        raise DataError(
-            f"{source.folder} holds nothing to train on ({len(dropped)} records dropped); see dropped/{config.name}"
-        )
+        raise left_out.nothing_left(f"{source.folder} holds nothing to train on")
+    left_out.tell()
     records, held_out = split_held_out(records, config.held_out)
     records = at_most(records, config.max_records, config.seed)
     _refuse_changed_data(folder, fingerprint, source.folder)
@@ -100,7 +106,8 @@ def run(config: Config, files: RunFiles, fits: Fits | None = None) -> None:
     trainer = make_trainer(config, args, model_path, processor, rows, unseen)
     trainer.train(resume_from_checkpoint=True)
     save_model(trainer, folder)
-    say(f"{config.name}: {len(records)} records, {trainer.state.global_step} steps; model in {folder / 'model'}")
+    done = f"{counted(len(records), what)}, {counted(trainer.state.global_step, 'step')}"
+    say(f"{config.name}: {done}{course(trainer.state.log_history)}; model in {folder / 'model'}")
 
 
 def make_trainer(

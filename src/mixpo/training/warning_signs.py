@@ -1,7 +1,8 @@
 """Signs, in a training's log, that preference optimisation goes wrong; looked for while it runs.
 
 chosen_falls    the chosen completions become less probable: likelihood displacement (Razin et al. 2024,
-                arXiv 2410.08847), usual for DPO alone; the generation loss is there to prevent it
+                arXiv 2410.08847), usual for DPO alone; the generation loss is there to prevent it;
+                accuracy often rises all the same
 overfits        the reward margin on the training pairs grows while pairs of held-out questions are told apart worse
 """
 
@@ -23,10 +24,10 @@ FEWEST = 8
 """Lines of a log below which nothing is said."""
 
 MESSAGES = {
-    "chosen_falls": "the log-probability of the chosen completions falls from {before:.1f} to {after:.1f} nats: raise "
-    "generation_weight or beta, or lower learning_rate",
-    "overfits": "the reward margin still grows, but held-out pairs are told apart worse ({before:.0%}, now "
-    "{after:.0%}): stop earlier or take more pairs",
+    "chosen_falls": "note: {where}: the log-probability of the chosen completions falls from {before:.1f} to "
+    "{after:.1f} nats; should the evaluation come out worse, raise generation_weight or beta, or lower learning_rate",
+    "overfits": "warning: {where}: the reward margin still grows, but held-out pairs are told apart worse "
+    "({before:.0%}, now {after:.0%}): stop earlier (fewer epochs) or take more pairs",
 }
 
 
@@ -68,7 +69,7 @@ class Watch(TrainerCallback):
         for sign, values in signs(state.log_history).items():
             if sign not in self.said:
                 self.said.add(sign)
-                say(f"warning: {self.name}, step {state.global_step}: {MESSAGES[sign].format(**values)}")
+                say(MESSAGES[sign].format(where=f"{self.name}, step {state.global_step}", **values))
 
     def on_train_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         if state.is_world_process_zero:

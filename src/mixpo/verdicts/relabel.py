@@ -18,6 +18,7 @@ from typing import ClassVar
 from mixpo import output
 from mixpo.errors import DataError
 from mixpo.files import RunFiles, divert
+from mixpo.left_out import counted
 from mixpo.progress import track
 from mixpo.records import Dropped, DropReason, FinishReason, Outcome, PreferencePair, Question, Response, Verdict
 from mixpo.references import Output, Pairs, Questions
@@ -131,8 +132,8 @@ def run(config: Config, files: RunFiles) -> None:
     kept = files.pairs(config.name).replace(divert(_sorted(judged, config, counts), files.dropped(config.name)))
     summary = {"pairs": total, "kept": kept, "counts": dict(counts)}
     write_text(files.json(f"relabel/{config.name}"), json.dumps(summary, indent=1) + "\n")
-    doubts = ", ".join(f"{counts[doubt]:,} {doubt}" for doubt in Doubt if counts[doubt])
-    line = f"{config.name}: {total:,} pairs, {doubts or 'none judged'}"
+    doubts = ", ".join(f"{counts[d]:,} {d} ({100 * counts[d] / total:.1f} %)" for d in Doubt if counts[d])
+    line = f"{config.name}: {counted(total, 'pair')}: {doubts}"
     output.show({config.name: {**summary, "folder": files.pairs(config.name).folder}}, [line])
     output.tell(
         f"{config.name}: {kept:,} kept in {files.pairs(config.name).folder}, the doubted ones with reasons in "

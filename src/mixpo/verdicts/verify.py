@@ -1,13 +1,14 @@
 """Responses -> verdicts: is the final answer right? Strict, typed, deterministic, and impossible to hang."""
 
 import logging
-from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import ClassVar
 
 from mixpo.files import RunFiles
+from mixpo.ids import Ids
+from mixpo.images import ImageRoots
 from mixpo.progress import say, track
 from mixpo.prompts import THOUGHTS
 from mixpo.records import AnswerKind, FinishReason, Outcome, Question, Response, Verdict
@@ -21,6 +22,7 @@ from mixpo.verdicts.mathematics.symbolic import start_clock
 from mixpo.verdicts.parallel import in_parallel
 from mixpo.verdicts.reading import Undecided
 from mixpo.verdicts.statements import trimmed
+from mixpo.verdicts.summary import VerdictTally, ending
 
 log = logging.getLogger(__name__)
 
@@ -169,31 +171,38 @@ def outcome(question: Question, response: Response) -> Outcome:
 
 
 def run(config: Config, files: RunFiles) -> None:
-    """Judges the responses that have no verdict yet; they are read one at a time."""
+    """Judges the responses that have no verdict yet, and says how all of them were judged."""
+    judged = verify_into(config, files)
+    for sentence in judged.sentences(files.verdicts(config.name).folder):
+        say(f"{config.name}: {sentence}")
+    first = (response for response in files.responses(config.responses) if response.id == judged.unparsed)
+    if judged.unparsed and (response := next(first, None)):
+        say(f"{config.name}: no answer was found in {response.id}, which ends: {ending(response.text)}")
+
+
+def verify_into(config: Config, files: RunFiles, *, passing: bool = False) -> VerdictTally:
+    """What `run` does without a word; responses and verdicts are read one at a time. `passing`: so is its bar."""
     # Judging needs neither a drawn scene's state nor the images: without them a hundred thousand questions are small.
     small = (replace(question, meta={}, images=(), videos=()) for question in files.questions(config.questions))
     questions = {question.id: question for question in small}
-    verdicts = files.verdicts(config.name)
-    done = verdicts.ids()
+    roots = ImageRoots.load(files.image_roots_file(config.questions)).roots
+    judged = VerdictTally((name for name, question in questions.items() if question.answer is None), roots)
+    verdicts, done = files.verdicts(config.name), Ids()
+    for verdict in verdicts:
+        done.add(verdict.id)
+        judged.add(verdict)
     total = sum(1 for _ in files.responses(config.responses))
-    responses = (response for response in files.responses(config.responses) if response.id not in done)
-    new = judge(questions, responses, config)
+
+    def unjudged() -> Iterator[Response]:
+        for response in files.responses(config.responses):
+            if response.question_id not in questions:
+                judged.lost += 1
+            elif response.id not in done:
+                yield response
+
+    new = judge(questions, unjudged(), config)
     if config.llm_judge is not None:
         by_id = {response.id: response for response in files.responses(config.responses) if response.id not in done}
         new = decide(new, questions, by_id, config.llm_judge, files.judge_replies(config.name, JudgeReply))
-    counts: Counter[str] = Counter()
-    verdicts.append(_counting(track(new, "verify", total=total, done=len(done)), counts))
-    there = f", {len(done):,} were there" if done else ""
-    say(f"{config.name}: {sum(counts.values()):,} new verdicts{there}{counted(counts)}")
-
-
-def _counting(verdicts: Iterable[Verdict], counts: Counter[str]) -> Iterator[Verdict]:
-    for verdict in verdicts:
-        counts[verdict.outcome.value] += 1
-        yield verdict
-
-
-def counted(counts: Counter[str]) -> str:
-    """ ": 12 correct, 3 unparsed", in the order of `Outcome`; empty where nothing was counted."""
-    said = ", ".join(f"{counts[outcome.value]:,} {outcome.value}" for outcome in Outcome if counts[outcome.value])
-    return f": {said}" if said else ""
+    verdicts.append(track(judged.watch(new), config.name, total=total, done=len(done), passing=passing))
+    return judged

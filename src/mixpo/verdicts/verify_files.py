@@ -10,7 +10,6 @@ in `<out>.dropped.jsonl`; the first reason and the columns that were not used ar
 
 import json
 import re
-from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,12 +18,14 @@ from typing import Any, TypeVar
 from mixpo.errors import DataError, UserError
 from mixpo.ids import Ids
 from mixpo.json_lines import from_json, from_row, to_json
+from mixpo.left_out import counted
 from mixpo.progress import say, track
-from mixpo.records import LISTS, Dropped, DropReason, Question, Response, Verdict
+from mixpo.records import LISTS, Dropped, DropReason, Outcome, Question, Response, Verdict
 from mixpo.tables import BadLine, Row, rows
 from mixpo.text_files import write_text
 from mixpo.verdicts.parallel import in_parallel
-from mixpo.verdicts.verify import Config, counted, verify
+from mixpo.verdicts.summary import VerdictTally, ending
+from mixpo.verdicts.verify import Config, verify
 
 T = TypeVar("T", Question, Response)
 NAMES: dict[type, dict[str, tuple[str, ...]]] = {
@@ -68,8 +69,8 @@ class _Reading:
 
 def verify_files(questions: Path, responses: Path, out: Path) -> None:
     """Judges every response that has no verdict in `out` yet, over all cores. Raises DataError and UserError."""
-    reading = _Reading()
-    done = _done(out)
+    reading, judged = _Reading(), VerdictTally()
+    done = _done(out, judged)
     known = _questions(questions, reading)
     if not known:
         raise DataError(f"{questions} holds no question that can be used ({_first(reading)}); mend it")
@@ -80,14 +81,14 @@ def verify_files(questions: Path, responses: Path, out: Path) -> None:
         if response.id not in done
     )
     config = Config()
-    counts: Counter[str] = Counter()
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
         with out.open("a", encoding="utf-8") as file:
-            judged = in_parallel(_judged, new, config.workers, config.time_limit)
-            for outcome, line in track(judged, "verify", total=total, done=len(done)):
+            made = in_parallel(_judged, new, config.workers, config.time_limit)
+            for id, question, outcome, line in track(made, "verify", total=total, done=len(done)):
                 file.write(line)
-                counts[outcome] += 1
+                judged.new += 1
+                judged.count(id, question, Outcome(outcome))
         aside = out.with_name(f"{out.name}.dropped.jsonl")
         if reading.dropped or aside.exists():
             write_text(aside, "".join(to_json(record) + "\n" for record in reading.dropped))
@@ -96,18 +97,22 @@ def verify_files(questions: Path, responses: Path, out: Path) -> None:
     for name, columns in sorted(reading.unused.items()):
         say(f"{name}: columns not used: {', '.join(sorted(columns))}")
     if reading.dropped:
-        say(f"{len(reading.dropped)} lines left out ({aside.name}), the first: {_first(reading)}")
-    say(f"{out}: {sum(counts.values())} new verdicts, {len(done)} were there{counted(counts)}")
+        say(f"{counted(len(reading.dropped), 'line')} left out ({aside}), the first: {_first(reading)}")
+    for sentence in judged.sentences(out):
+        say(f"verify: {sentence}")
+    if judged.unparsed:
+        texts = (one.text for one in _responses(responses, known, _Reading()) if one.id == judged.unparsed)
+        say(f"verify: no answer was found in {judged.unparsed}, which ends: {ending(next(texts, ''))}")
 
 
 def _first(reading: _Reading) -> str:
     return reading.dropped[0].detail if reading.dropped else "it is empty"
 
 
-def _judged(question: Question, response: Response) -> tuple[str, str]:
-    """The outcome and the verdict's line: made where it is judged, since lines are cheaper to send than records."""
+def _judged(question: Question, response: Response) -> tuple[str, str, str, str]:
+    """Ids, outcome and the verdict's line: made where it is judged, since lines are cheaper to send than records."""
     verdict = verify(question, response)
-    return verdict.outcome.value, to_json(verdict) + "\n"
+    return verdict.id, verdict.question_id, verdict.outcome.value, to_json(verdict) + "\n"
 
 
 def _questions(path: Path, reading: _Reading) -> dict[str, Question]:
@@ -211,8 +216,9 @@ def _plain(own: str, value: Any) -> Any:
     return value
 
 
-def _done(out: Path) -> Ids:
-    """Ids that have a verdict. A line torn by a kill is cut off, to be made again; another kind of file is refused."""
+def _done(out: Path, judged: VerdictTally) -> Ids:
+    """Ids that have a verdict, which `judged` counts. A line torn by a kill is cut off, to be made again; another kind
+    of file is refused."""
     done = Ids()
     if not out.exists():
         return done
@@ -220,7 +226,9 @@ def _done(out: Path) -> Ids:
         content = out.read_bytes()
         whole = content[: content.rfind(b"\n") + 1]
         for line in whole.decode(errors="replace").splitlines():
-            done.add(from_json(Verdict, line).id)
+            verdict = from_json(Verdict, line)
+            if done.add(verdict.id):
+                judged.add(verdict)
         torn = content[len(whole) :]
         if torn and not torn.startswith(b'{"id"'):
             raise ValueError("its last line is none")

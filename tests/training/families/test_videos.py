@@ -315,9 +315,8 @@ def test_what_is_left_out_is_said(family, roots, tmp_path, capsys):
     assert [one.question_id for one in files.responses("sample")] == ["picture"]
     train.run(train.Config(model=model, batch=1, micro_batch=1), files)
     said = " ".join(capsys.readouterr().err.split())
-    for step in ("sample", "train"):
+    for step, what in (("sample", "question"), ("train", "pair")):
         (dropped,) = files.dropped(step)
         assert (dropped.id, dropped.reason) == ("film", DropReason.UNSUPPORTED)
-        why = "the first, film, because LlavaProcessor and its chat template take no"
-        assert f"{step}: left out: 1 unsupported, see dropped/{step}; {why}" in said
-    assert "train: 1 records" in said
+        assert f"{step}: 1 {what} left out because LlavaProcessor and its chat template take no" in said
+    assert "train: 1 pair, 1 step, loss" in said

@@ -17,6 +17,7 @@ from collections.abc import Iterator
 from mixpo.evaluation.metrics import Answered, Metric, ratio
 from mixpo.questions.scenes.ask import SIDES, Task, Term, anchor_of, is_on_side, task_from_state, values_of
 from mixpo.questions.scenes.scene import COLOURS, SHAPES, Chart, Grid, Scene, Thing, from_state
+from mixpo.records import Question
 
 COLOUR, SHAPE = "|".join(COLOURS), "|".join(SHAPES)
 CELL = re.compile(rf"([a-d])([1-4]) (?:((?:{COLOUR}) (?:{SHAPE}))|(nothing))(?:: (.+))?")
@@ -96,12 +97,16 @@ def _count(term: Term, things: list[Thing], scene: Grid, task: Task) -> int:
     return sum(term.fits(thing) for thing in things)
 
 
-def checked(answered: Answered) -> list[bool]:
-    """The steps of an answer about a scene; [] for other questions and for answers without steps."""
-    meta, response = answered.question.meta, answered.response
-    if response is None or "scene" not in meta or "task" not in meta:
+def steps_of(question: Question, text: str) -> list[bool]:
+    """The steps of an answer to a question about a scene; [] for other questions and for answers without steps."""
+    meta = question.meta
+    if "scene" not in meta or "task" not in meta:
         return []
-    return steps(response.text, from_state(meta["scene"]), task_from_state(meta["task"]))
+    return steps(text, from_state(meta["scene"]), task_from_state(meta["task"]))
+
+
+def checked(answered: Answered) -> list[bool]:
+    return [] if answered.response is None else steps_of(answered.question, answered.response.text)
 
 
 def _counts(answered: Answered) -> tuple[float, ...]:

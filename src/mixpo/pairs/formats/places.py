@@ -8,8 +8,7 @@ from typing import Any
 
 from mixpo.errors import DataError, ImageError, MissingImage, first_line
 from mixpo.images import BROKEN, inside
-from mixpo.pictures import Place, content, entries, find, images_of, likely_root
-from mixpo.progress import say
+from mixpo.pictures import Place, content, entries, find, images_of
 
 IMAGES = "images"
 """The folder of an export's images; `images/<root name>/<path>` is the record's image `<root name>/<path>`."""
@@ -29,7 +28,7 @@ class PairPlace:
         self.roots: dict[str, Path] = {}
         """Image roots that the pairs' paths begin with, by name, as they are met."""
         self._found = 0
-        self._missing: list[str] = []
+        self._missing = 0
         self._why = ""
 
     def images(self, given: Sequence[Any], own: bool) -> tuple[tuple[str, ...], dict[str, bytes | str]]:
@@ -61,7 +60,7 @@ class PairPlace:
         try:
             (path,), pictures = images_of([_plain(name)], self.place)
         except MissingImage as error:
-            self._missing.append(str(name))
+            self._missing += 1
             self._why = self._why or str(error)
             raise
         self._found += 1
@@ -86,20 +85,10 @@ class PairPlace:
         except BROKEN as error:
             raise ImageError(f"the image cannot be decoded ({first_line(error)})") from error
 
-    def check(self, *, done: bool = False) -> None:
-        """Raises DataError where none of so many images is there; `done`: notes that most of them are not."""
-        missing = len(self._missing)
-        if missing >= LOST and not self._found:
-            raise DataError(f"{self.place.source}: none of the first {missing} images is there; {self.advice()}")
-        if done and missing > self._found:
-            say(f"{self.place.source}: {missing:,} images are not there, {self._found:,} are; {self.advice()}")
-
-    def advice(self) -> str:
-        """What to do about images that are missing; empty where none is."""
-        if not self._missing:
-            return ""
-        near = likely_root(self._missing[0], self.place.root)
-        return f"{self._missing[0]} lies under {near}: write `image_root: {near}`" if near else self._why
+    def check(self) -> None:
+        """Raises DataError where none of so many images is there."""
+        if self._missing >= LOST and not self._found:
+            raise DataError(f"{self.place.source}: none of the first {self._missing} images is there: {self._why}")
 
 
 def _plain(path: Any) -> Any:
