@@ -21,8 +21,10 @@ from typing import Any
 from mixpo.conversations import Conversation, conversation, history, is_conversation
 from mixpo.errors import BadRow, FieldError, ImageError, Unsupported
 from mixpo.pictures import Place, entries
+from mixpo.questions.marked import AnswerIn, marked
 from mixpo.questions.numbering import AnswerIndex, Numbering
 from mixpo.questions.options import Options, answers_of, in_columns, misnamed, number_among, only, options_of, quoted
+from mixpo.questions.parts import QuestionPart
 from mixpo.questions.source import Item, left_out
 from mixpo.questions.videos import shown_of, videos_in
 from mixpo.records import LISTS, AnswerKind, Dropped, DropReason, Question
@@ -68,6 +70,8 @@ class ReadOptions(Place):
     """Columns that may name a question, the first that a row has."""
     pictures: bool = True
     """Whether pictures are looked for; without, questions have none."""
+    answer_in: AnswerIn = AnswerIn.WHOLE
+    """Where in its column the answer stands."""
     numbering: Numbering | None = None
     """What numbers as answers among options mean; None: an option's text."""
     unused: dict[str, None] | None = None
@@ -87,8 +91,14 @@ class RowsConfig:
     answer_index: AnswerIndex = AnswerIndex.AUTO
     """What a number is as the answer to a question with options: its place (`from_0`, `from_1`) or its `text`; `auto`:
     decided from all rows, and said."""
+    answer_in: AnswerIn = AnswerIn.WHOLE
+    """Where in its column the answer stands: it is the `whole` of it, or `marked` within more text."""
     fetch_images: bool = False
     """Whether images named by http(s) addresses are fetched into the run; without it their rows are dropped."""
+    held_out: float = 0.0
+    """With `part`: share of the questions that is held out, whole pictures."""
+    part: QuestionPart = QuestionPart.ALL
+    """Which questions are read: `all`, `train` (what is not held out) or `held_out`; no picture is in both."""
     limit: int | None = None
     """At most so many questions, from the start."""
     images: FramesConfig = field(default_factory=FramesConfig)
@@ -98,6 +108,8 @@ class RowsConfig:
         for name in self.fields:
             if name not in COLUMNS:
                 raise FieldError(["fields", name], f"a question has no such field; it has {', '.join(COLUMNS)}")
+        if (self.part is QuestionPart.ALL) != (self.held_out == 0) or not 0 <= self.held_out < 1:
+            raise FieldError(["held_out"], "must be a share between 0 and 1, with `part: train` or `part: held_out`")
         if self.limit is not None and self.limit < 1:
             raise FieldError(["limit"], f"must be at least 1, not {self.limit}")
 
@@ -144,11 +156,12 @@ def _shown(
     return asked.with_pictures(len(images), videos=len(videos)), shown, pictures
 
 
-def numbered_answer(row: Any, fields: Mapping[str, str]) -> tuple[Any, Options] | None:
+def numbered_answer(row: Any, options: ReadOptions) -> tuple[Any, Options] | None:
     """The answer of a row, where it is a number among options, and these. Raises BadRow for a row that is none."""
     if not isinstance(row, Mapping):
         return None
-    values = {name: _column(row, name, fields)[1] for name in ("answer", "kind", "choices")}
+    values = {name: column(row, name, options.fields)[1] for name in ("answer", "kind", "choices")}
+    values["answer"] = _answer(values["answer"], options)
     if _is_missing(values["answer"]) or values["kind"] not in (None, AnswerKind.CHOICE):
         return None
     choices = _choices(row, values["choices"])[0]
@@ -162,10 +175,10 @@ def _split(row: Any, options: ReadOptions) -> tuple[dict[str, Any], dict[str, An
     values: dict[str, Any] = {}
     used: set[str] = set()
     for name in COLUMNS:
-        column, value = _column(row, name, options.fields, options.ids)
-        if column is not None:
+        holder, value = column(row, name, options.fields, options.ids)
+        if holder is not None:
             values[name] = value
-            used.add(column)
+            used.add(holder)
     choices, columns = _choices(row, values.get("choices"))
     if columns:
         values["choices"] = columns
@@ -178,15 +191,15 @@ def _split(row: Any, options: ReadOptions) -> tuple[dict[str, Any], dict[str, An
     return values, plain(rest)
 
 
-def _column(
+def column(
     row: Mapping[str, Any], name: str, fields: Mapping[str, str], ids: tuple[str, ...] = ("id",)
 ) -> tuple[str | None, Any]:
     """The column that holds a field of the question, and its value; None, None where none does."""
     columns = (fields[name],) if name in fields else ids if name == "id" else NAMES.get(name, (name,))
     nothing: tuple[Any, ...] = ("", []) if name in EMPTY else ()
-    found = (column for column in columns if not _is_missing(row.get(column)))
-    column = next((column for column in found if all(row[column] != value for value in nothing)), None)
-    return column, None if column is None else row[column]
+    found = (each for each in columns if not _is_missing(row.get(each)))
+    holder = next((each for each in found if all(row[each] != value for value in nothing)), None)
+    return holder, None if holder is None else row[holder]
 
 
 def _choices(row: Mapping[str, Any], given: Any) -> tuple[Options, dict[str, Any]]:
@@ -233,7 +246,7 @@ def _answered(values: dict[str, Any], where: str, options: ReadOptions) -> dict[
     if choices.texts:
         read["choices"] = choices.texts
     kind = read["kind"] = _kind(values.pop("kind")) if "kind" in values else None
-    answer = values.pop("answer", None)
+    answer = _answer(values.pop("answer", None), options)
     if answer is None or answer == []:
         return read
     texts = list(answers_of(answer if choices.texts or kind is not None else quoted(answer)))
@@ -250,6 +263,10 @@ def _answered(values: dict[str, Any], where: str, options: ReadOptions) -> dict[
             meant = options.numbering.letter(where, number, choices)
         texts = [meant or texts[0]]
     return {**read, "answer": texts[0], "accepted": tuple(texts[1:])}
+
+
+def _answer(value: Any, options: ReadOptions) -> Any:
+    return marked(value) if options.answer_in is AnswerIn.MARKED else value
 
 
 def _text(name: str, value: Any) -> str:
