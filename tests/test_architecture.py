@@ -55,6 +55,9 @@ MAY_IMPORT = {
     "app": COMMON | {"report"},
     "convert": COMMON | {"models"},
     "plan": COMMON | {"models", "batches", "training"},
+    # What a recipe is about to do: it asks every step.
+    "dry_run": COMMON
+    | {"questions", "models", "responses", "pairs", "batches", "training", "evaluation", "plan", "status"},
 }
 TORCH_SIDE = {"models", "batches", "losses", "training", "convert", "plan"}
 HEAVY = {

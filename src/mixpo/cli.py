@@ -8,7 +8,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from mixpo.cli_tools import TOOLS
+from mixpo.cli_tools import TOOLS, show_costs
 from mixpo.errors import UserError
 from mixpo.progress import show_warnings
 
@@ -26,11 +26,9 @@ Redo = Annotated[
     bool, typer.Option("--redo", help="Make anew what has changed, or the sections named, and all that read them.")
 ]
 Force = Annotated[bool, typer.Option("--force", help="Train even where `mixpo plan` says that it does not fit.")]
-
 Gpus = Annotated[
     int | None, typer.Option("--gpus", min=1, help="GPUs of this machine to use: a process on each; default: all.")
 ]
-
 INTERRUPTED = 130
 """Exit status after Ctrl-C, as shells have it (128 + SIGINT)."""
 
@@ -57,14 +55,14 @@ def run(
     overrides: Overrides = None,
     redo: Redo = False,
     gpus: Gpus = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be done.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be done, and what it costs.")] = False,
     force: Force = False,
 ) -> None:
     """Do all steps of a recipe in order; what is done already is not done again."""
     values, sections = _parted(overrides, redo)
     _force(force)
     if dry_run:
-        _status(recipe, values, sections)
+        _status(recipe, values, sections, costs=True)
     else:
         _run(recipe, values, None, redo=sections, gpus=gpus)
 
@@ -81,7 +79,7 @@ def _parted(given: list[str] | None, redo: bool) -> tuple[list[str], list[str] |
     return [word for word in given or () if word not in sections], sections if redo else None
 
 
-def _status(recipe: Path, overrides: list[str], redo: list[str] | None = None) -> None:
+def _status(recipe: Path, overrides: list[str], redo: list[str] | None = None, costs: bool = False) -> None:
     from mixpo.files import RunFiles
     from mixpo.pipeline import planned
     from mixpo.recipe import load_recipe
@@ -95,6 +93,8 @@ def _status(recipe: Path, overrides: list[str], redo: list[str] | None = None) -
         if found[name].state in (State.DONE, State.PARTLY):
             found[name] = replace(found[name], state=State.STALE, reasons=["--redo makes it anew"])
     show(found, files)
+    if costs:
+        show_costs(configs, found, files)
 
 
 def _run(

@@ -1,7 +1,7 @@
 """The commands that run no step; `cli` puts them on the command line."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -134,6 +134,13 @@ def quickstart(
     from mixpo.quickstart import quickstart as run_quickstart
 
     run_quickstart(short=short, seed=seed, out=out)
+
+
+def show_costs(*planned: Any) -> None:
+    """What `mixpo run --dry-run` says below the table of sections."""
+    from mixpo.dry_run.show import show_costs as show
+
+    show(*planned)
 
 
 def plan(

@@ -9,14 +9,13 @@ from typing import Any
 import torch
 
 from mixpo.batches.encode import Encoder
-from mixpo.batches.layout import Layout
 from mixpo.errors import UserError, first_line
 from mixpo.files import RunFiles
 from mixpo.images import ImageRoots
 from mixpo.models.load import load_processor
-from mixpo.models.shape import Shape, paired, shape_of
+from mixpo.models.shape import Shape, shape_of
 from mixpo.plan.changes import Planned, gib, verdict
-from mixpo.plan.cost import BACKWARD, step_flops
+from mixpo.plan.estimate import step_cost, training_peak, training_seconds
 from mixpo.plan.lengths import Pairs, encoded, sampled
 from mixpo.plan.machines import Machine, machine_named
 from mixpo.recipe import Recipe, load_recipe
@@ -104,13 +103,8 @@ def _said(planned: Planned) -> str:
     return ", ".join(filter(None, words))
 
 
-def _peak(planned: Planned, machine: Machine) -> float | None:
-    wide = planned.setup.precision == "float32" and planned.config.trainer.get("tf32")
-    return machine.peak("tf32" if wide else planned.setup.precision)
-
-
 def _speed(planned: Planned, machine: Machine) -> str:
-    peak = _peak(planned, machine)
+    peak = training_peak(planned, machine)
     if peak is None:
         return "its peak is not known here"
     return f"{peak / 1e12:,.3g} TFLOP/s each, {machine.efficiency:.0%} of it assumed"
@@ -124,24 +118,18 @@ def _parts(memory: StepMemory) -> str:
 
 def _line(variant: tuple[str, str], planned: Planned, steps: float, machine: Machine) -> str:
     objective, reference = variant
-    config, setup = planned.config, planned.setup
+    setup = planned.setup
     live = reference == "live"
     case = replace(
         planned,
         sft=objective == "SFT",
         setup=replace(setup, reference="live" if live and not setup.lora else "none"),
     )
-    prompts = [one.chosen if case.sft else one.full for one in planned.groups]
-    if config.layout is Layout.PAIRED:
-        prompts = paired(prompts)
-    share = config.batch / sum(one.count for one in planned.groups)
-    backward = 1 if setup.lora else BACKWARD  # no gradient of the matrices below an adapter
-    flops = share * step_flops(planned.shape, prompts, live, backward, setup.gradient_checkpointing)
-    tokens = sum(prompt.length for prompt in prompts) * share
+    tokens, flops = step_cost(case, live)
     memory = case.memory().total
     over = " !" if machine.memory is not None and memory > machine.memory else ""
-    peak = _peak(planned, machine)
-    hours = f"{flops * steps / (machine.devices * peak * machine.efficiency) / 3600:>9,.3g}" if peak else f"{'?':>9}"
+    seconds = training_seconds(flops * steps, planned, machine)
+    hours = f"{'?':>9}" if seconds is None else f"{seconds / 3600:>9,.3g}"
     numbers = f"{tokens:>12,.0f} {flops / 1e12:>12,.3g} {gib(memory):>11} {hours}"
     return f"{objective:<10} {reference:<10} {numbers}{over}"
 
