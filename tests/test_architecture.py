@@ -58,6 +58,9 @@ MAY_IMPORT = {
     # What a recipe is about to do: it asks every step.
     "dry_run": COMMON
     | {"questions", "models", "responses", "pairs", "batches", "training", "evaluation", "plan", "status"},
+    # It writes a recipe, and sees that it runs.
+    "init": COMMON
+    | {"questions", "verdicts", "pairs", "models", "batches", "training", "plan", "dry_run", "pipeline", "status"},
 }
 TORCH_SIDE = {"models", "batches", "losses", "training", "convert", "plan"}
 HEAVY = {
@@ -211,6 +214,7 @@ MORE_PARAMETERS = {
     "cli.py:import_",
     "cli.py:evaluate",
     "cli.py:sample",
+    "cli_tools.py:init",
     # What TRL's DPOTrainer takes.
     "training/trainer.py:__init__",
 }

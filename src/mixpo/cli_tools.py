@@ -143,6 +143,22 @@ def show_costs(*planned: Any) -> None:
     show(*planned)
 
 
+def init(
+    folder: Annotated[Path, typer.Argument(help="Where to look for data and models; or the data itself.")] = Path(),
+    data: Annotated[Path | None, typer.Option(help="A file or a data set's folder, if not found by itself.")] = None,
+    model: Annotated[str, typer.Option(help="base (ships with mixpo), a folder, or a name on the hub.")] = "",
+    out: Annotated[Path, typer.Option(help="The recipe; an existing file is never overwritten.")] = Path("recipe.yaml"),
+    name: Annotated[str, typer.Option(help="Of the run; else as the data is called.")] = "",
+    test: Annotated[Path | None, typer.Option(help="Questions to evaluate on; else some are held out.")] = None,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Ask nothing: take the best guess, and say it.")] = False,
+) -> None:
+    """Look at data and a model, say what they are, and write a recipe that runs."""
+    from mixpo.init.start import Given
+    from mixpo.init.start import init as start
+
+    start(Given(folder=folder, data=data, model=model, out=out, name=name, test=test, yes=yes))
+
+
 def plan(
     recipe: Annotated[Path, typer.Argument(help="A YAML recipe, or a run folder.")],
     overrides: Annotated[list[str] | None, typer.Argument(help="section.field=value, as often as you like.")] = None,
@@ -154,4 +170,4 @@ def plan(
     typer.echo(run_plan(recipe, overrides or (), machine))
 
 
-TOOLS = (plan, export, score, judge_check, convert, pass_rates, view, publish, doctor, fields, quickstart)
+TOOLS = (init, plan, export, score, judge_check, convert, pass_rates, view, publish, doctor, fields, quickstart)

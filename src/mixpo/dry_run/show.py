@@ -37,11 +37,21 @@ def show_costs(configs: dict[str, Any], found: dict[str, Status], files: RunFile
         console.print(line, markup=False, soft_wrap=True)
 
 
-def _below(ahead: Ahead, each: list[Cost]) -> list[str]:
+def together(configs: dict[str, Any], found: dict[str, Status], files: RunFiles) -> str:
+    """In a few words, what all sections take: "it takes at most about 5 min on this machine"."""
+    return f"it takes {_all([cost for _, cost in costs(Ahead(configs, found, files))])} on this machine"
+
+
+def _all(each: list[Cost]) -> str:
     known = sum(cost.seconds for cost in each if cost.seconds is not None)
-    missing = any(cost.seconds is None for cost in each)
-    more = ", and what is not known (?)" if missing else ""
-    lines = ["", f"together: at most about {_duration(known) or '0 s'}{more}"]
+    if not known and any(cost.seconds is None for cost in each):
+        return "a time that cannot be told"
+    more = ", and what is not known (?)" if any(cost.seconds is None for cost in each) else ""
+    return f"at most about {_duration(known) or '1 s'}{more}"
+
+
+def _below(ahead: Ahead, each: list[Cost]) -> list[str]:
+    lines = ["", f"together: {_all(each)}"]
     if any(cost.memory for cost in each):
         machine = ahead.machine
         lines.append(f"on {_named(machine)}")

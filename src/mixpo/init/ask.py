@@ -1,0 +1,55 @@
+"""What is unclear is asked on the terminal, or guessed and said."""
+
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from rich.console import Console
+
+from mixpo.errors import UserError
+
+
+@dataclass
+class Asker:
+    """`yes`: take the best guess and say it; else ask, or, where nobody can be asked, raise UserError."""
+
+    yes: bool
+    screen: Console = field(default_factory=lambda: Console(highlight=False, soft_wrap=True))
+
+    def tell(self, text: str = "") -> None:
+        """A line on standard output."""
+        self.screen.print(text, markup=False)
+
+    def choose(self, question: str, options: Sequence[str], best: str) -> str:
+        """One of the options; `best`: what is taken on Enter, and with `--yes`."""
+        if self.yes:
+            self.tell(f"guessed: {question} {best or 'none'}")
+            return best
+        self._refuse_silence(question, best)
+        for number, option in enumerate(options, 1):
+            self.tell(f"  {number}. {option or 'none'}")
+        while True:
+            given = self._read(f"{question} [{options.index(best) + 1}] ") or str(options.index(best) + 1)
+            if given in options:
+                return given
+            if given.isascii() and given.isdigit() and 1 <= int(given) <= len(options):
+                return options[int(given) - 1]
+            self.tell(f"write a number from 1 to {len(options)}")
+
+    def text(self, question: str, best: str) -> str:
+        """Any text."""
+        if self.yes:
+            self.tell(f"guessed: {question} {best}")
+            return best
+        self._refuse_silence(question, best)
+        return self._read(f"{question} [{best}] ") or best
+
+    def _refuse_silence(self, question: str, best: str) -> None:
+        if not sys.stdin.isatty():
+            raise UserError(
+                f"init would ask: {question} Run it in a terminal, say it with an option, or add --yes to take "
+                f"{best or 'none'!r}"
+            )
+
+    def _read(self, prompt: str) -> str:
+        return self.screen.input(prompt, markup=False).strip()
