@@ -183,8 +183,9 @@ def _evaluate(ahead: Ahead, config: Any) -> Cost:
     if len(known) < len(parts) or not known:
         return Cost(work="" if not known else known[0].work, seconds=None)
     seconds = [part.seconds for part in known]
-    cases = f"{len(config.models)} models x {len(config.styles)} styles"
-    work = f"{known[0].work} ({len(parts)} times: {cases} x {len(config.benchmarks)} benchmarks)"
+    counts = {"model": config.models, "style": config.styles, "benchmark": config.benchmarks}
+    cases = " x ".join(f"{len(each)} {name}{'s' * (len(each) > 1)}" for name, each in counts.items())
+    work = f"{known[0].work} ({len(parts)} times: {cases})"
     if config.llm_judge is not None:
         work += f"; up to {config.llm_judge.max_calls:,} requests to {config.llm_judge.base_url}, paid there"
     return Cost(

@@ -108,7 +108,7 @@ def splits(path: Path) -> list[str]:
     import datasets
 
     try:
-        return list(datasets.get_dataset_split_names(str(path)))
+        return list(datasets.get_dataset_split_names(str(path.absolute())))
     except (OSError, ValueError, datasets.exceptions.DatasetsError) as error:
         raise DataError(f"{path}: cannot be read as a data set ({first_line(error)}); name one of its files") from error
 

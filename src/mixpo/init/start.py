@@ -126,6 +126,7 @@ def _of_questions(draft: Draft, data: Data, given: Given, asker: Asker) -> Work:
     if test is not None:
         draft.test, draft.test_said = test
         held_out = survey(draft.name, draft.test).asked
+        asker.tell(f"evaluated on {draft.test_said}: {held_out:,} questions")
     elif found.answered:
         held_out = _hold_out(draft, found, asker)
     return Work(shown=found.shown, questions=found.asked - (held_out if test is None else 0), held_out=held_out)

@@ -10,14 +10,14 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
-from mixpo.errors import DataError
+from mixpo.errors import DataError, NoPairs
 from mixpo.files import RunFiles, Shards, divert
 from mixpo.pairs.correctness import STEP, Judged, PairLimits, correctness_pairs
 from mixpo.pairs.difficulty import Range, bin_of, pass_rate
 from mixpo.pairs.dropout_ntp import dropout_pair
 from mixpo.pairs.grouping import Inputs, QuestionRecords, groups
 from mixpo.progress import say, track
-from mixpo.records import Dropped, DropReason, PassRate, PreferencePair, Question
+from mixpo.records import Dropped, DropReason, Outcome, PassRate, PreferencePair, Question
 from mixpo.references import Continuations, Output, Questions, Responses, Verdicts
 from mixpo.text_files import write_text
 
@@ -134,7 +134,7 @@ def _correctness(
 
 
 def run(config: Config, files: RunFiles) -> None:
-    """Builds all pairs anew and writes the funnel. Raises DataError when there is no pair at all."""
+    """Builds all pairs anew and writes the funnel. Raises NoPairs when there is none at all."""
     inputs = Inputs(
         questions=files.questions(config.questions),
         responses=files.responses(config.responses),
@@ -161,10 +161,22 @@ def run(config: Config, files: RunFiles) -> None:
     origin = f"{funnel.responses:,} responses to {funnel.answered:,} questions"
     say(f"{config.name}: {made} from {origin}; left out: {_list(funnel.dropped) or 'nothing'}")
     if not count:
-        raise DataError(
-            f"{config.name}: no pair could be made (left out: {_list(funnel.dropped) or 'nothing'}); sample more "
-            "responses a question, at a higher temperature, or ask questions that the model gets right now and then"
+        raise NoPairs(
+            f"{config.name}: no pair could be made (left out: {_list(funnel.dropped) or 'nothing'}); {_advice(funnel)}"
         )
+
+
+def _advice(funnel: Funnel) -> str:
+    """What was right of the responses, and what to do so that a question has right and wrong ones."""
+    judged, right = sum(funnel.outcomes.values()), funnel.outcomes[Outcome.CORRECT]
+    more = "sample more responses a question, at a higher temperature (sample.n, sample.temperature)"
+    if not judged:
+        return f"{more}, or ask questions that have a ground truth"
+    other = "harder questions" if right * 2 > judged else "easier questions, or a stronger model"
+    return (
+        f"{right:,} of {judged:,} judged responses are right, and a pair needs a right and a wrong one to a question: "
+        f"take {other}, or {more}"
+    )
 
 
 def _refuse_nothing(inputs: Inputs, config: Config) -> None:

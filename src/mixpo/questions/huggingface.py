@@ -112,9 +112,10 @@ def _open(config: Config, folder: Path | None) -> Any:
         if config.split not in found:
             raise ValueError(f"no split {config.split!r}; it has {', '.join(found)}")
         return found[config.split]
+    # A folder by its whole path: "parquet" or "json" alone would be a reader of `datasets`.
     return datasets.load_dataset(
-        str(folder or config.path), config.subset or None, split=config.split, streaming=config.streaming,
-        revision=config.revision or None,
+        str(folder.absolute() if folder else config.path), config.subset or None, split=config.split,
+        streaming=config.streaming, revision=config.revision or None,
     )  # fmt: skip
 
 
