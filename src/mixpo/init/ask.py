@@ -17,8 +17,8 @@ class Asker:
     screen: Console = field(default_factory=lambda: Console(highlight=False, soft_wrap=True))
 
     def tell(self, text: str = "") -> None:
-        """A line on standard output."""
-        self.screen.print(text, markup=False)
+        """A line on standard output; what a file's text would do to the terminal is shown, not done."""
+        self.screen.print("".join(each if each.isprintable() else repr(each)[1:-1] for each in text), markup=False)
 
     def choose(self, question: str, options: Sequence[str], best: str) -> str:
         """One of the options; `best`: what is taken on Enter, and with `--yes`."""

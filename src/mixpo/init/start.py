@@ -54,7 +54,8 @@ def init(given: Given) -> Path:
     data = look.look(data_path)
     path = str(BASE_MODEL) if model == BASE else model
     name = _name(given.name or _stem(data.path))
-    asker.tell(f"{data.path}: {data.what}; columns: {', '.join(_columns(data)) or 'see its format'}")
+    columns = ", ".join(_columns(data))
+    asker.tell(f"{data.path}: {data.what}{columns and f'; columns: {columns}'}")
     draft = Draft(name=name, run=_run(name), model=model, command=_command(given), file=str(given.out), sizes=Sizes())
     work = (_of_pairs if data.pairs else _of_questions)(draft, data, given, asker)
     if model == BASE and not data.pairs:
@@ -185,6 +186,8 @@ def _of_pairs(draft: Draft, data: Data, given: Given, asker: Asker) -> Work:
     found: PairSurvey = survey_pairs(data.values)
     for line in (*found.lines(), *pair_examples(found)):
         asker.tell(line)
+    if not found.pairs:
+        raise DataError(f"{data.path}: gives no pair, the first because {found.left_out[0].detail}")
     draft.said += found.lines()
     draft.pairs = data.values
     draft.held_out_pairs = len(found.questions) >= FEW_PROMPTS

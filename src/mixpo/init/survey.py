@@ -2,11 +2,12 @@
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from mixpo.config import build
 from mixpo.errors import ImageError
 from mixpo.left_out import listed
 from mixpo.pairs.formats.row import Entry
@@ -148,7 +149,7 @@ def survey_pairs(values: Mapping[str, Any]) -> PairSurvey:
     """The same of a file of pairs. Raises DataError."""
     found = PairSurvey()
     with unsaid():
-        for source, rows in entries(ImportConfig(**values)):
+        for source, rows in entries(build(ImportConfig, dict(values), "import")):
             for entry in islice(rows, MOST + 1):
                 if isinstance(entry, Dropped):
                     found.left_out.append(entry)
@@ -167,7 +168,7 @@ def _count_pair(found: PairSurvey, entry: Entry) -> None:
     found.answered += bool(entry.answers)
     found.pictures += bool(entry.pair.images)
     if len(found.first) < EXAMPLES:
-        found.first.append((replace(entry.pair), entry.answers))
+        found.first.append((entry.pair, entry.answers))
 
 
 def pair_examples(found: PairSurvey) -> Iterator[str]:

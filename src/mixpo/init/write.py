@@ -39,7 +39,7 @@ class Draft:
 def recipe(draft: Draft) -> str:
     """The YAML text."""
     comments = [f"Written by `{draft.command}`.", *draft.said, *draft.sizes.notes]
-    lines = [f"# {line}" for line in comments]
+    lines = [f"# {' '.join(line.split())}" for line in comments]  # a reason may have several lines
     lines += [
         f"# What it would do and cost: mixpo run {draft.file} --dry-run.  Do it: mixpo run {draft.file}",
         "# What else can be said of a step: mixpo fields sample (train, evaluate ...)",
@@ -96,8 +96,9 @@ def _train(draft: Draft) -> Iterable[str]:
 def _evaluate(draft: Draft) -> Iterable[str]:
     if draft.test is None:
         yield "# To see what it has learned, questions that were not trained on, in any file that mixpo reads:"
-        yield f"# evaluate: {{models: {{before: {draft.model}, after: 'step:train'}}, benchmarks: "
-        yield "#   {held-out: {loader: file, path: test.jsonl}}}"
+        yield "# evaluate:"
+        yield f"#   models: {_flow({'before': draft.model, 'after': 'step:train'})}"
+        yield "#   benchmarks: {held-out: {loader: file, path: test.jsonl}}"
         return
     yield f"# Before and after, on {draft.test_said}."
     yield "evaluate:"
