@@ -170,6 +170,8 @@ def _advice(funnel: Funnel) -> str:
     """What was right of the responses, and what to do so that a question has right and wrong ones."""
     judged, right = sum(funnel.outcomes.values()), funnel.outcomes[Outcome.CORRECT]
     more = "sample more responses a question, at a higher temperature (sample.n, sample.temperature)"
+    if funnel.outcomes[Outcome.TRUNCATED] * 2 > judged:
+        return f"most responses were cut by the token limit: raise sample.max_new_tokens, or {more}"
     if not judged:
         return f"{more}, or ask questions that have a ground truth"
     other = "harder questions" if right * 2 > judged else "easier questions, or a stronger model"
