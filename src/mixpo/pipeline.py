@@ -127,7 +127,8 @@ def _with_report(error: NoPairs, chosen: dict[str, Section], configs: dict[str, 
     reports = [name for name, section in chosen.items() if section.step == "report"]
     for name in reports:
         _runner("report", None)(configs[name], files)
-    return UserError(f"{error}; {files.report} shows the responses") if reports else error
+    found = f"{files.report} says what was found, `mixpo view {files.root}` shows every response"
+    return UserError(f"{error}; {found}") if reports else error
 
 
 def _refuse_missing(recipe: Recipe, configs: dict[str, Any], found: dict[str, Status], chosen: Sequence[str]) -> None:
