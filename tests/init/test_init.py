@@ -184,3 +184,15 @@ def test_from_a_table_to_a_report(here, scenes, known):
             run_recipe(recipe)
         files = RunFiles(recipe.run)
     assert ("Preference" if known else "none_correct") in files.report.read_text(encoding="utf-8")
+
+
+def test_what_is_unclear_is_asked_on_a_terminal(here, monkeypatch, capsys):
+    table(here / "mine.csv", ["image", "foo", "bar"])
+    given = iter(["", "9", "foo", "1"])
+    monkeypatch.setattr("sys.stdin.isatty", lambda: True)
+    monkeypatch.setattr("builtins.input", lambda *_: next(given))
+    init(Given())
+    said = capsys.readouterr().out
+    assert "Which model is to be trained? A number, or a folder or a name on the hub. [1]" in said
+    assert written()["steps"]["questions"]["sources"]["mine"]["fields"] == {"text": "foo", "answer": "bar"}
+    assert "a number from 1 to 2" in said

@@ -20,8 +20,8 @@ class Asker:
         """A line on standard output; what a file's text would do to the terminal is shown, not done."""
         self.screen.print("".join(each if each.isprintable() else repr(each)[1:-1] for each in text), markup=False)
 
-    def choose(self, question: str, options: Sequence[str], best: str) -> str:
-        """One of the options; `best`: what is taken on Enter, and with `--yes`."""
+    def choose(self, question: str, options: Sequence[str], best: str, other: str = "") -> str:
+        """One of the options; `best`: what is taken on Enter, and with `--yes`. `other`: what else may be written."""
         if self.yes:
             self.tell(f"guessed: {question} {best or 'none'}")
             return best
@@ -29,20 +29,13 @@ class Asker:
         for number, option in enumerate(options, 1):
             self.tell(f"  {number}. {option or 'none'}")
         while True:
-            given = self._read(f"{question} [{options.index(best) + 1}] ") or str(options.index(best) + 1)
-            if given in options:
-                return given
+            given = self._read(f"{question}{other and f' A number, or {other}.'} [{options.index(best) + 1}] ")
+            given = given or str(options.index(best) + 1)
             if given.isascii() and given.isdigit() and 1 <= int(given) <= len(options):
                 return options[int(given) - 1]
+            if given in options or (other and not given.isdigit()):
+                return given
             self.tell(f"write a number from 1 to {len(options)}")
-
-    def text(self, question: str, best: str) -> str:
-        """Any text."""
-        if self.yes:
-            self.tell(f"guessed: {question} {best}")
-            return best
-        self._refuse_silence(question, best)
-        return self._read(f"{question} [{best}] ") or best
 
     def _refuse_silence(self, question: str, best: str) -> None:
         if not sys.stdin.isatty():

@@ -82,7 +82,9 @@ def _chosen(given: Given, asker: Asker) -> tuple[Path, str]:
             "table of one's own has the columns image, question, answer"
         )
     names = [str(path) for path in models]
-    model = given.model or asker.choose("Which model is to be trained?", [*names, BASE], [*names, BASE][0])
+    names.append(BASE)
+    question, other = "Which model is to be trained?", "a folder or a name on the hub"
+    model = given.model or asker.choose(question, names, names[0], other)
     if Path(model).is_dir() and not look.is_model(Path(model)):
         raise UserError(f"{model}: the folder holds no model (config.json and weights); check the path")
     return data, model
