@@ -57,6 +57,12 @@ MAY_IMPORT = {
     "app": COMMON | {"report"},
     "convert": COMMON | {"models"},
     "plan": COMMON | {"models", "batches", "training"},
+    # What a recipe is about to do: it asks every step.
+    "dry_run": COMMON
+    | {"questions", "models", "responses", "pairs", "batches", "training", "evaluation", "plan", "status"},
+    # It writes a recipe, and sees that it runs.
+    "init": COMMON
+    | {"questions", "verdicts", "pairs", "models", "batches", "training", "plan", "dry_run", "pipeline", "status"},
 }
 TORCH_SIDE = {"models", "batches", "losses", "training", "convert", "plan"}
 HEAVY = {
@@ -210,6 +216,7 @@ MORE_PARAMETERS = {
     "cli_steps.py:import_",
     "cli_steps.py:evaluate",
     "cli_steps.py:sample",
+    "cli_tools.py:init",
     # What TRL's DPOTrainer takes.
     "training/trainer.py:__init__",
 }

@@ -22,7 +22,7 @@ INTERRUPTED = 130
 """Exit status after Ctrl-C, as shells have it (128 + SIGINT)."""
 
 COMMANDS: dict[str, tuple[Callable[..., None], ...]] = {
-    "Run and look": (tools.quickstart, steps.run, steps.status, tools.plan, tools.view),
+    "Run and look": (tools.quickstart, tools.init, steps.run, steps.status, tools.plan, tools.view),
     "Steps of a recipe": (
         steps.questions,
         steps.demonstrations,

@@ -27,7 +27,7 @@ def run(
     overrides: Overrides = None,
     redo: Redo = False,
     gpus: Gpus = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be done.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be done, and what it costs.")] = False,
     force: Force = False,
 ) -> None:
     """Do all steps of a recipe; what is done is not done again."""
@@ -36,7 +36,7 @@ def run(
     values, sections = parted(overrides, redo)
     _force(force)
     if dry_run:
-        _status(recipe, values, sections)
+        _status(recipe, values, sections, costs=True)
     else:
         _run(recipe, values, None, redo=sections, gpus=gpus)
 
@@ -46,7 +46,7 @@ def status(recipe: RecipePath, overrides: Overrides = None) -> None:
     _status(recipe, overrides or [])
 
 
-def _status(recipe: Path, overrides: list[str], redo: list[str] | None = None) -> None:
+def _status(recipe: Path, overrides: list[str], redo: list[str] | None = None, costs: bool = False) -> None:
     from mixpo.files import RunFiles
     from mixpo.pipeline import planned
     from mixpo.recipe import load_recipe
@@ -60,6 +60,10 @@ def _status(recipe: Path, overrides: list[str], redo: list[str] | None = None) -
         if found[name].state in (State.DONE, State.PARTLY):
             found[name] = replace(found[name], state=State.STALE, reasons=["--redo makes it anew"])
     show(found, files)
+    if costs:
+        from mixpo.dry_run.show import show_costs
+
+        show_costs(configs, found, files)
 
 
 def _run(

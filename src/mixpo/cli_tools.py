@@ -151,6 +151,22 @@ def quickstart(
     run_quickstart(short=short, seed=seed, out=out)
 
 
+def init(
+    folder: Annotated[Path, typer.Argument(help="Where to look for data and models; or the data itself.")] = Path(),
+    data: Annotated[Path | None, typer.Option(help="A file or a data set's folder, if not found by itself.")] = None,
+    model: Annotated[str, typer.Option(help="base (ships with mixpo), a folder, or a name on the hub.")] = "",
+    out: Annotated[Path, typer.Option(help="The recipe; an existing file is never overwritten.")] = Path("recipe.yaml"),
+    name: Annotated[str, typer.Option(help="Of the run; else as the data is called.")] = "",
+    test: Annotated[Path | None, typer.Option(help="Questions to evaluate on; else some are held out.")] = None,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Ask nothing: take the best guess, and say it.")] = False,
+) -> None:
+    """Look at your data and a model, and write a recipe."""
+    from mixpo.init.start import Given
+    from mixpo.init.start import init as start
+
+    start(Given(folder=folder, data=data, model=model, out=out, name=name, test=test, yes=yes))
+
+
 def plan(
     recipe: Annotated[Path | None, typer.Argument(help="A YAML recipe, or a run folder.")] = None,
     overrides: Annotated[list[str] | None, typer.Argument(help="section.field=value, as often as you like.")] = None,

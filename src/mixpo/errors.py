@@ -38,6 +38,10 @@ class DataError(UserError):
     """An input file that cannot be used at all (a single bad row is dropped instead)."""
 
 
+class NoPairs(DataError):
+    """Nothing to train on came out, though all that led there is in order: the report can tell what was found."""
+
+
 class ImageError(UserError):
     """An image that cannot be opened safely; steps turn it into a `Dropped` record."""
 

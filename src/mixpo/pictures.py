@@ -99,9 +99,10 @@ _near: dict[tuple[Path, str], Path | None] = {}
 def likely_root(name: str, root: Path) -> Path | None:
     """A folder near `root` that has the file which a row names so, and `root` has not; of each folder of pictures, only
     the first that is missed is looked for."""
+    root = root.absolute()
     key = root, name.rpartition("/")[0]
     if key not in _near:
-        _near[key] = None if name.startswith("/") else _found_near(name, root.absolute())
+        _near[key] = None if name.startswith("/") else _found_near(name, root)
     return _near[key]
 
 

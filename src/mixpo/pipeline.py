@@ -19,7 +19,7 @@ import yaml
 from mixpo import __version__
 from mixpo.config import plain
 from mixpo.devices import limited
-from mixpo.errors import FieldError, RecipeError, UserError
+from mixpo.errors import FieldError, NoPairs, RecipeError, UserError
 from mixpo.files import RunFiles
 from mixpo.fingerprints import load, named_files, named_models, save
 from mixpo.lock import held
@@ -118,12 +118,24 @@ def _run_recipe(
         for names in _together(chosen, configs) if jobs > 1 else [[name] for name in chosen]:
             for name in names if RANK == 0 else ():
                 save(name, found[name].now, files)
-            took |= _do(names, chosen, configs, files, cluster, jobs)
+            try:
+                took |= _do(names, chosen, configs, files, cluster, jobs)
+            except NoPairs as error:
+                raise _with_report(error, chosen, configs, files) from error
             for name in names if RANK == 0 else ():
                 save(name, replace(found[name].now, finished=True), files)
         parts = ", ".join(f"{name} {duration(seconds)}" for name, seconds in took.items() if seconds >= SHORT)
         say(f"time: {duration(sum(took.values()))}" + (f" ({parts})" if len(took) > 1 and parts else ""))
     return files
+
+
+def _with_report(error: NoPairs, chosen: dict[str, Section], configs: dict[str, Any], files: RunFiles) -> UserError:
+    """The error, once the recipe's report tells what was found up to there."""
+    reports = [name for name, section in chosen.items() if section.step == "report"]
+    for name in reports:
+        _runner("report", None)(configs[name], files)
+    found = f"{files.report} says what was found, `mixpo view {files.root}` shows every response"
+    return UserError(f"{error}; {found}") if reports else error
 
 
 def _refuse_missing(recipe: Recipe, configs: dict[str, Any], found: dict[str, Status], chosen: Sequence[str]) -> None:

@@ -3,7 +3,7 @@
     .jsonl, any other ending   JSON lines: one value a line; a line that is none comes as a BadLine
     .json                      a list of rows, a list under `data` or `logs`, a mapping of names to rows (a row gets its
                                name as `key`), a row alone, or, whatever the ending says, JSON lines
-    .csv .tsv                  tables with a header; empty cells are left out
+    .csv .tsv                  tables with a header (a .csv of semicolons or tabs, too); empty cells are left out
     .xlsx                      the first sheet, likewise
     .parquet .arrow            Parquet, Arrow's stream or file; images come as the bytes or mappings that are stored
     a folder                   its Parquet files in the order of their names, or what `datasets` saved to disk
@@ -16,7 +16,7 @@ import gzip
 import io
 import json
 from collections.abc import Callable, Iterable, Iterator
-from itertools import count
+from itertools import chain, count
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
@@ -27,7 +27,6 @@ BATCH_ROWS = 64
 READ_BYTES = 1 << 20
 FIELD_LIMIT = 1 << 30
 """Characters of a cell: a picture in base64 is one."""
-
 
 Wanted = Callable[[str], bool]
 """Whether a column is read."""
@@ -144,7 +143,9 @@ def _table(delimiter: str) -> Callable[[Path], Iterator[Any]]:
         csv.field_size_limit(FIELD_LIMIT)
         try:
             with _open(path) as file, io.TextIOWrapper(file, encoding="utf-8-sig", newline="") as text:
-                lines = (cells for cells in csv.reader(text, delimiter=delimiter) if cells)
+                head = next(text, "")  # a spreadsheet program writes what the country takes for a comma
+                between = next((each for each in (delimiter, ";", "\t") if each in head), delimiter)
+                lines = (cells for cells in csv.reader(chain([head], text), delimiter=between) if cells)
                 heads = next(lines, [])
                 for cells in lines:
                     if any(cells[len(heads) :]):
@@ -271,12 +272,8 @@ ENDINGS = (".jsonl", *READERS, *BY_COLUMN)
 def write_jsonl(rows: Iterable[dict[str, Any]], path: Path) -> int:
     """Writes the rows as JSON lines; returns how many."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    number = 0
     with path.open("w", encoding="utf-8") as file:
-        for row in rows:
-            file.write(json.dumps(row, ensure_ascii=False) + "\n")
-            number += 1
-    return number
+        return sum(1 for row in rows if file.write(json.dumps(row, ensure_ascii=False) + "\n"))
 
 
 def write_parquet(rows: Iterable[dict[str, Any]], path: Path, schema: Any, features: dict[str, Any]) -> int:

@@ -112,5 +112,5 @@ def test_users_mistakes_are_sentences(recipe, tmp_path):
         machine_named("tpu")
     with pytest.raises(UserError, match="holds no pairs"):
         plan(recipe(), [f"run={tmp_path / 'empty'}"], "64xa100")
-    with pytest.raises(UserError, match="cannot be read as a vision-language model"):
+    with pytest.raises(UserError, match="the folder has no config.json"):
         shape_on_paper(str(tmp_path))

@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
-from mixpo.errors import DataError
+from mixpo.errors import DataError, NoPairs
 from mixpo.files import RunFiles, Shards, divert
 from mixpo.left_out import counted, listed
 from mixpo.pairs.correctness import STEP, Judged, PairLimits, correctness_pairs
@@ -18,7 +18,7 @@ from mixpo.pairs.difficulty import Range, bin_of, pass_rate
 from mixpo.pairs.dropout_ntp import dropout_pair
 from mixpo.pairs.grouping import Inputs, QuestionRecords, groups
 from mixpo.progress import say, track
-from mixpo.records import Dropped, DropReason, PassRate, PreferencePair, Question
+from mixpo.records import Dropped, DropReason, Outcome, PassRate, PreferencePair, Question
 from mixpo.references import Continuations, Output, Questions, Responses, Verdicts
 from mixpo.text_files import write_text
 
@@ -135,7 +135,7 @@ def _correctness(
 
 
 def run(config: Config, files: RunFiles) -> None:
-    """Builds all pairs anew and writes the funnel. Raises DataError when there is no pair at all."""
+    """Builds all pairs anew and writes the funnel. Raises NoPairs when there is none at all."""
     inputs = Inputs(
         questions=files.questions(config.questions),
         responses=files.responses(config.responses),
@@ -160,14 +160,26 @@ def run(config: Config, files: RunFiles) -> None:
     write_text(files.json(f"funnel/{config.name}"), funnel.as_json())
     if not count:
         why = in_words(funnel.dropped) or "nothing to make them of"
-        raise DataError(
-            f"{config.name}: no pair could be made ({why}); sample more "
-            "responses a question, at a higher temperature, or ask questions that the model gets right now and then"
-        )
+        raise NoPairs(f"{config.name}: no pair could be made ({why}); {_advice(funnel)}")
     origin = f"{funnel.responses:,} responses to {funnel.answered:,} questions"
     say(f"{config.name}: {counted(count, 'pair')} ({listed(funnel.pairs)}) from {origin}; in {pairs.folder}")
     if funnel.dropped:
         say(f"{config.name}: left out: {in_words(funnel.dropped)}")
+
+
+def _advice(funnel: Funnel) -> str:
+    """What was right of the responses, and what to do so that a question has right and wrong ones."""
+    judged, right = sum(funnel.outcomes.values()), funnel.outcomes[Outcome.CORRECT]
+    more = "sample more responses a question, at a higher temperature (sample.n, sample.temperature)"
+    if funnel.outcomes[Outcome.TRUNCATED] * 2 > judged:
+        return f"most responses were cut by the token limit: raise sample.max_new_tokens, or {more}"
+    if not judged:
+        return f"{more}, or ask questions that have a ground truth"
+    other = "harder questions" if right * 2 > judged else "easier questions, or a stronger model"
+    return (
+        f"{right:,} of {judged:,} judged responses are right, and a pair needs a right and a wrong one to a question: "
+        f"take {other}, or {more}"
+    )
 
 
 def _refuse_nothing(inputs: Inputs, config: Config) -> None:

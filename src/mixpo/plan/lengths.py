@@ -76,12 +76,13 @@ def encoded(rows: RowDataset, groups: Sequence[Sequence[int]], encoder: Encoder,
             chosen = {tuple(example.completions[0]) for example in mine}
             yield Pairs(
                 len(mine),
-                _lengths(one.prompt, one.completions, encoder.chat.image_tokens, patch),
-                _lengths(one.prompt, [list(ids) for ids in chosen], encoder.chat.image_tokens, patch),
+                lengths(one.prompt, one.completions, encoder, patch),
+                lengths(one.prompt, [list(ids) for ids in chosen], encoder, patch),
             )
 
 
-def _lengths(prompt: Example, completions: Sequence[list[int]], images: frozenset[int], patch: int) -> Prompt:
+def lengths(prompt: Example, completions: Sequence[list[int]], encoder: Encoder, patch: int) -> Prompt:
+    images = encoder.chat.image_tokens
     return Prompt(
         tokens=len(prompt.prompt_ids),
         completions=tuple(map(len, completions)),

@@ -9,16 +9,15 @@ from typing import Any
 import torch
 
 from mixpo.batches.encode import Encoder
-from mixpo.batches.layout import Layout
 from mixpo.errors import UserError, first_line
 from mixpo.files import RunFiles
 from mixpo.images import ImageRoots
 from mixpo.models.found import found
 from mixpo.models.load import load_processor
-from mixpo.models.shape import Shape, paired, shape_of
+from mixpo.models.shape import Shape, shape_of
 from mixpo.output import TextTable
 from mixpo.plan.changes import Planned, gib, verdict
-from mixpo.plan.cost import BACKWARD, step_flops
+from mixpo.plan.estimate import step_cost, training_peak, training_seconds
 from mixpo.plan.lengths import Pairs, encoded, sampled
 from mixpo.plan.machines import Machine, machine_named
 from mixpo.recipe import Recipe, load_recipe
@@ -85,7 +84,7 @@ def _planned(config: Config, files: RunFiles, machine: Machine) -> tuple[dict[st
     fits = "" if machine.memory is None else verdict(planned, machine.memory)
     numbers = {
         "parameters": shape.parameters, "pairs": len(records), "steps": whole, "batch": config.batch,
-        "machine": machine.name, "devices": machine.devices, "peak_flops": _peak(planned, machine),
+        "machine": machine.name, "devices": machine.devices, "peak_flops": training_peak(planned, machine),
         "efficiency": machine.efficiency, "memory_bytes": machine.memory, "needed_bytes": memory.total,
         "parts_bytes": {item.name: getattr(memory, item.name) for item in fields(memory)}, "objectives": costs,
         "verdict": fits,
@@ -119,13 +118,8 @@ def _said(planned: Planned) -> str:
     return ", ".join(filter(None, words))
 
 
-def _peak(planned: Planned, machine: Machine) -> float | None:
-    wide = planned.setup.precision == "float32" and planned.config.trainer.get("tf32")
-    return machine.peak("tf32" if wide else planned.setup.precision)
-
-
 def _speed(planned: Planned, machine: Machine) -> str:
-    peak = _peak(planned, machine)
+    peak = training_peak(planned, machine)
     if peak is None:
         return "its peak is not known here"
     return f"{peak / 1e12:,.3g} TFLOP/s each, {machine.efficiency:.0%} of it assumed"
@@ -140,28 +134,23 @@ def _parts(memory: StepMemory) -> str:
 def _cost(variant: tuple[str, str], planned: Planned, steps: float, machine: Machine) -> dict[str, Any]:
     """What an objective takes with a reference; `hours` is None on a machine whose peak is not known."""
     objective, reference = variant
-    config, setup = planned.config, planned.setup
+    setup = planned.setup
     live = reference == "live"
     case = replace(
         planned,
         sft=objective == "SFT",
         setup=replace(setup, reference="live" if live and not setup.lora else "none"),
     )
-    prompts = [one.chosen if case.sft else one.full for one in planned.groups]
-    if config.layout is Layout.PAIRED:
-        prompts = paired(prompts)
-    share = config.batch / sum(one.count for one in planned.groups)
-    backward = 1 if setup.lora else BACKWARD  # no gradient of the matrices below an adapter
-    flops = share * step_flops(planned.shape, prompts, live, backward, setup.gradient_checkpointing)
+    tokens, flops = step_cost(case, live)
     memory = case.memory().total
-    peak = _peak(planned, machine)
+    seconds = training_seconds(flops * steps, planned, machine)
     return {
         "objective": objective,
         "reference": reference,
-        "tokens_per_step": sum(prompt.length for prompt in prompts) * share,
+        "tokens_per_step": tokens,
         "flops_per_step": flops,
         "bytes_per_device": memory,
-        "hours": flops * steps / (machine.devices * peak * machine.efficiency) / 3600 if peak else None,
+        "hours": None if seconds is None else seconds / 3600,
         "fits": machine.memory is None or memory <= machine.memory,
     }
 

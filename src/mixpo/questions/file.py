@@ -11,8 +11,10 @@ from string import ascii_uppercase
 from mixpo.errors import DataError
 from mixpo.pictures import with_pictures
 from mixpo.progress import say
+from mixpo.questions.columns import NAMES
 from mixpo.questions.numbering import Numbered, Numbering, numbered
-from mixpo.questions.rows import NAMES, ReadOptions, RowsConfig, item, numbered_answer
+from mixpo.questions.parts import parted
+from mixpo.questions.rows import ReadOptions, RowsConfig, item, numbered_answer
 from mixpo.questions.source import Item, data_path, first
 from mixpo.questions.suggestions import hints
 from mixpo.records import Dropped
@@ -74,7 +76,7 @@ def reading(
     return ReadOptions(
         source=name, root=root, store=config.fetch_images if store is None else store, fields=config.fields,
         fetch=config.fetch_images, ids=tuple(ids), numbering=Numbering(name, config.answer_index), unused={},
-        pictures=pictures, frames=config.images,
+        pictures=pictures, frames=config.images, answer_in=config.answer_in,
     )  # fmt: skip
 
 
@@ -82,11 +84,11 @@ def read(config: RowsConfig, name: str, paths: Sequence[Path], options: ReadOpti
     """The questions of files that are read as one, numbered through, up to the config's limit."""
     assert options.numbering is not None
     options.numbering.survey = lambda: survey(paths, name, options)
-    found = (
-        item(row.content, number, where, options)
-        for number, (where, row) in enumerate(_rows(paths, name))
-    )  # fmt: skip
-    return first(noted(found, name, options), config.limit)
+
+    def found() -> Iterator[Item | Dropped]:
+        return (item(row.content, number, where, options) for number, (where, row) in enumerate(_rows(paths, name)))
+
+    return first(noted(parted(found, config.part, config.held_out, name), name, options), config.limit)
 
 
 def noted(found: Iterator[Item | Dropped], name: str, options: ReadOptions) -> Iterator[Item | Dropped]:
@@ -121,7 +123,7 @@ def survey(paths: Sequence[Path], name: str, options: ReadOptions) -> Iterator[N
     """The numbered answers of all rows: a pass of its own, over the columns that it needs where a file has columns."""
     wanted = survey_columns(options)
     found = _rows(paths, name, lambda column: column in wanted)
-    return numbered(((where, row.content) for where, row in found), lambda row: numbered_answer(row, options.fields))
+    return numbered(((where, row.content) for where, row in found), lambda row: numbered_answer(row, options))
 
 
 def survey_columns(options: ReadOptions) -> set[str]:

@@ -12,6 +12,7 @@ from typing import Any
 from mixpo.errors import DataError, MissingExtra, first_line
 from mixpo.questions.file import noted, reading, survey_columns
 from mixpo.questions.numbering import Numbered, numbered
+from mixpo.questions.parts import parted
 from mixpo.questions.rows import ReadOptions, RowsConfig, item, numbered_answer
 from mixpo.questions.source import Item, data_path, first
 from mixpo.records import Dropped
@@ -51,18 +52,21 @@ def _items(config: Config, name: str) -> Iterator[Item | Dropped]:
     options = reading(config, name, root, store=True)
     assert options.numbering is not None
     options.numbering.survey = lambda: _survey(config, name, folder, options)
-    found = (
-        item(row, number, f"{name}/{config.split}:{number + 1}", options)
-        for number, row in enumerate(rows(config, folder))
-    )
-    return noted(found, name, options)
+
+    def found() -> Iterator[Item | Dropped]:
+        return (
+            item(row, number, f"{name}/{config.split}:{number + 1}", options)
+            for number, row in enumerate(rows(config, folder))
+        )
+
+    return noted(parted(found, config.part, config.held_out, name), name, options)
 
 
 def _survey(config: Config, name: str, folder: Path | None, options: ReadOptions) -> Iterator[Numbered]:
     found = rows(config, folder, only=survey_columns(options))
     some = islice(found, SURVEYED if config.streaming else None)
     placed = ((f"{name}/{config.split}:{number}", row) for number, row in enumerate(some, 1))
-    return numbered(placed, lambda row: numbered_answer(row, options.fields))
+    return numbered(placed, lambda row: numbered_answer(row, options))
 
 
 def _folder(path: str) -> Path | None:
@@ -108,9 +112,10 @@ def _open(config: Config, folder: Path | None) -> Any:
         if config.split not in found:
             raise ValueError(f"no split {config.split!r}; it has {', '.join(found)}")
         return found[config.split]
+    # A folder by its whole path: "parquet" or "json" alone would be a reader of `datasets`.
     return datasets.load_dataset(
-        str(folder or config.path), config.subset or None, split=config.split, streaming=config.streaming,
-        revision=config.revision or None,
+        str(folder.absolute() if folder else config.path), config.subset or None, split=config.split,
+        streaming=config.streaming, revision=config.revision or None,
     )  # fmt: skip
 
 

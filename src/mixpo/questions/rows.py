@@ -13,7 +13,6 @@ all that is read):
 Other columns are kept in `meta`.
 """
 
-import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -21,8 +20,11 @@ from typing import Any
 from mixpo.conversations import Conversation, conversation, history, is_conversation
 from mixpo.errors import BadRow, FieldError, ImageError, Unsupported
 from mixpo.pictures import Place, entries
+from mixpo.questions.columns import COLUMNS, column, columns_of, is_missing
+from mixpo.questions.marked import AnswerIn, marked
 from mixpo.questions.numbering import AnswerIndex, Numbering
 from mixpo.questions.options import Options, answers_of, in_columns, misnamed, number_among, only, options_of, quoted
+from mixpo.questions.parts import QuestionPart
 from mixpo.questions.source import Item, left_out
 from mixpo.questions.suggestions import absent
 from mixpo.questions.videos import shown_of, videos_in
@@ -30,33 +32,6 @@ from mixpo.records import LISTS, AnswerKind, Dropped, DropReason, Question
 from mixpo.tables import BadLine
 from mixpo.values import line, parsed, plain, short, whole
 from mixpo.videos import FramesConfig
-
-COLUMNS = (
-    "id",
-    "text",
-    "system",
-    "turns",
-    "images",
-    "videos",
-    "answer",
-    "kind",
-    "choices",
-    "domain",
-    "category",
-    "precision",
-    "unit",
-    "meta",
-)
-NAMES: dict[str, tuple[str, ...]] = {
-    "text": ("text", "question", "problem", "query", "prompt", "conversations", "messages"),
-    "turns": ("turns", "history"),
-    "images": ("images", "image", "image_path"),
-    "videos": ("videos", "video", "video_path"),
-    "choices": ("choices", "options"),
-}
-"""What data sets call a field besides its own name: the first that a row has is taken."""
-EMPTY = ("text", "system", "turns", "images", "videos")
-"""Fields that an empty text or list does not fill: that is how tables and LLaVA's rows say that there is none."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -69,6 +44,8 @@ class ReadOptions(Place):
     """Columns that may name a question, the first that a row has."""
     pictures: bool = True
     """Whether pictures are looked for; without, questions have none."""
+    answer_in: AnswerIn = AnswerIn.WHOLE
+    """Where in its column the answer stands."""
     numbering: Numbering | None = None
     """What numbers as answers among options mean; None: an option's text."""
     unused: dict[str, None] | None = None
@@ -88,8 +65,14 @@ class RowsConfig:
     answer_index: AnswerIndex = AnswerIndex.AUTO
     """What a number is as the answer to a question with options: its place (`from_0`, `from_1`) or its `text`; `auto`:
     decided from all rows, and said."""
+    answer_in: AnswerIn = AnswerIn.WHOLE
+    """Where in its column the answer stands: it is the `whole` of it, or `marked` within more text."""
     fetch_images: bool = False
     """Whether images named by http(s) addresses are fetched into the run; without it their rows are dropped."""
+    held_out: float = 0.0
+    """With `part`: share of the questions that is held out, whole pictures."""
+    part: QuestionPart = QuestionPart.ALL
+    """Which questions are read: `all`, `train` (what is not held out) or `held_out`; no picture is in both."""
     limit: int | None = None
     """At most so many questions, from the start."""
     images: FramesConfig = field(default_factory=FramesConfig)
@@ -99,6 +82,8 @@ class RowsConfig:
         for name in self.fields:
             if name not in COLUMNS:
                 raise FieldError(["fields", name], f"a question has no such field; it has {', '.join(COLUMNS)}")
+        if (self.part is QuestionPart.ALL) != (self.held_out == 0) or not 0 <= self.held_out < 1:
+            raise FieldError(["held_out"], "must be a share between 0 and 1, with `part: train` or `part: held_out`")
         if self.limit is not None and self.limit < 1:
             raise FieldError(["limit"], f"must be at least 1, not {self.limit}")
 
@@ -153,12 +138,13 @@ def _shown(
     return asked.with_pictures(len(images), videos=len(videos)), shown, pictures
 
 
-def numbered_answer(row: Any, fields: Mapping[str, str]) -> tuple[Any, Options] | None:
+def numbered_answer(row: Any, options: ReadOptions) -> tuple[Any, Options] | None:
     """The answer of a row, where it is a number among options, and these. Raises BadRow for a row that is none."""
     if not isinstance(row, Mapping):
         return None
-    values = {name: _column(row, name, fields)[1] for name in ("answer", "kind", "choices")}
-    if _is_missing(values["answer"]) or values["kind"] not in (None, AnswerKind.CHOICE):
+    values = {name: column(row, name, options.fields)[1] for name in ("answer", "kind", "choices")}
+    values["answer"] = _answer(values["answer"], options)
+    if is_missing(values["answer"]) or values["kind"] not in (None, AnswerKind.CHOICE):
         return None
     choices = _choices(row, values["choices"])[0]
     return None if number_among(values["answer"], choices) is None else (only(values["answer"]), choices)
@@ -171,36 +157,20 @@ def _split(row: Any, options: ReadOptions) -> tuple[dict[str, Any], dict[str, An
     values: dict[str, Any] = {}
     used: set[str] = set()
     for name in COLUMNS:
-        column, value = _column(row, name, options.fields, options.ids)
-        if column is not None:
+        holder, value = column(row, name, options.fields, options.ids)
+        if holder is not None:
             values[name] = value
-            used.add(column)
+            used.add(holder)
     choices, columns = _choices(row, values.get("choices"))
     if columns:
         values["choices"] = columns
         used |= columns.keys()
     if "choices" in values:
         values["choices"] = choices
-    rest = {key: value for key, value in row.items() if key not in used and not _is_missing(value)}
+    rest = {key: value for key, value in row.items() if key not in used and not is_missing(value)}
     if options.unused is not None:
         options.unused.update(dict.fromkeys(map(str, rest)))
     return values, plain(rest)
-
-
-def _column(
-    row: Mapping[str, Any], name: str, fields: Mapping[str, str], ids: tuple[str, ...] = ("id",)
-) -> tuple[str | None, Any]:
-    """The column that holds a field of the question, and its value; None, None where none does."""
-    columns = ids if name == "id" and name not in fields else columns_of(name, fields)
-    nothing: tuple[Any, ...] = ("", []) if name in EMPTY else ()
-    found = (column for column in columns if not _is_missing(row.get(column)))
-    column = next((column for column in found if all(row[column] != value for value in nothing)), None)
-    return column, None if column is None else row[column]
-
-
-def columns_of(name: str, fields: Mapping[str, str]) -> tuple[str, ...]:
-    """The columns in which a field is looked for."""
-    return (fields[name],) if name in fields else NAMES.get(name, (name,))
 
 
 def _choices(row: Mapping[str, Any], given: Any) -> tuple[Options, dict[str, Any]]:
@@ -208,10 +178,6 @@ def _choices(row: Mapping[str, Any], given: Any) -> tuple[Options, dict[str, Any
     choices = options_of([] if given is None else given)
     columns = {} if choices.texts else in_columns(row)
     return (options_of(columns) if columns else choices), columns
-
-
-def _is_missing(value: Any) -> bool:
-    return value is None or (isinstance(value, float) and math.isnan(value))
 
 
 def _asked(values: dict[str, Any], rest: dict[str, Any]) -> Conversation:
@@ -245,7 +211,7 @@ def _answered(values: dict[str, Any], where: str, options: ReadOptions) -> dict[
     if choices.texts:
         read["choices"] = choices.texts
     kind = read["kind"] = _kind(values.pop("kind")) if "kind" in values else None
-    answer = values.pop("answer", None)
+    answer = _answer(values.pop("answer", None), options)
     if answer is None or answer == []:
         return read
     texts = list(answers_of(answer if choices.texts or kind is not None else quoted(answer)))
@@ -262,6 +228,10 @@ def _answered(values: dict[str, Any], where: str, options: ReadOptions) -> dict[
             meant = options.numbering.letter(where, number, choices)
         texts = [meant or texts[0]]
     return {**read, "answer": texts[0], "accepted": tuple(texts[1:])}
+
+
+def _answer(value: Any, options: ReadOptions) -> Any:
+    return marked(value) if options.answer_in is AnswerIn.MARKED else value
 
 
 def _text(name: str, value: Any) -> str:

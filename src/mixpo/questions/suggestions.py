@@ -20,7 +20,7 @@ SYNONYMS = {
         "file_name decoded_image figure screenshot"
     ).split(),
 }
-"""What other programs call a field, the likeliest first; those that are read anyway (`rows.NAMES`) among them, for
+"""What other programs call a field, the likeliest first; those that are read anyway (`columns.NAMES`) among them, for
 other spellings: "Question", "question_text"."""
 SHOWN = 12
 """Columns named in a message."""

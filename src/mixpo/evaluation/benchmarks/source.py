@@ -123,6 +123,19 @@ def collect_into(
         collect.store(load(found, _config(name, values, name), name), {name: f"images/{name}"}, name, files)
 
 
+def opened(name: str, values: dict[str, Any], seed: int) -> tuple[Iterator[Item | Dropped], Any, Path | None]:
+    """Its questions before anything is written, what its loader was told, and where images lie that stay in place.
+
+    Raises FieldError; the iterator what a loader raises.
+    """
+    found = _published(values)
+    if found is not None:
+        config = _config(name, values, name)
+        return load(found, config, name), config, None
+    loader, own = collect.loader_of(name, _values(values), name)
+    return loader.load(own, name, seed), own, loader.image_root(own)
+
+
 def load(found: Benchmark, config: Config, name: str) -> Iterator[Item | Dropped]:
     """Every row's question, in the order of the publisher. Raises DataError when nothing can be read."""
     return first(_items(found, config, name), config.limit)

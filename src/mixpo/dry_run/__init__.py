@@ -1,0 +1,1 @@
+"""What a recipe would do, and what that would cost, before it does anything."""
