@@ -68,7 +68,7 @@ def test_every_field_of_a_section_becomes_an_argument(tmp_path):
 
 
 OBJECTIVE = {
-    "preference": "simpo", "quality": "kto", "generation": "sft_token_mean", "preference_weight": 0.5,
+    "preference": "cdpo", "quality": "kto", "generation": "sft_token_mean", "preference_weight": 0.5,
     "quality_weight": 0.25, "generation_weight": 2.0, "beta": 0.3, "preference_beta": 2.0, "label_smoothing": 0.125,
     "target_margin": 1.5, "desirable_weight": 3.0, "undesirable_weight": 4.0, "reward_shift": "ema",
     "reward_shift_decay": 0.625,
