@@ -143,6 +143,7 @@ def test_images_are_prepared_in_other_processes_alike(tmp_path, checkpoint, proc
         ("trainer: {gradient_accumulation_steps: 2}", "use `batch`"),
         ("trainer: {output_dir: elsewhere}", "use `run` of the recipe"),
         ("trainer: {beta: 0.2}", "use `objective.beta`"),
+        ("trainer: {loss_type: [sigmoid]}", "trainer.loss_type: is TRL's; .* docs/migrating.md"),
         ("trainer: {bf16: maybe}", ":6: steps.train.trainer.bf16: must be true or false, not 'maybe'"),
         ("trainer: {weight_decay: much}", "weight_decay: must be a number, not 'much'"),
         ("trainer: {optim: adamx}", "'adamx' is none of adamw_torch"),
