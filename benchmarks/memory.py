@@ -77,7 +77,7 @@ def flat(count: int, folder: str) -> list[dict[str, float]]:
         report_to="none", disable_tqdm=True, save_strategy="no", logging_strategy="no", layout="shared",
     )  # fmt: skip
     MPOTrainer(
-        load_model(str(BASE_MODEL)), args, train_dataset=Rows(), processing_class=load_processor(str(BASE_MODEL)),
+        load_model(str(BASE_MODEL)), args=args, train_dataset=Rows(), processing_class=load_processor(str(BASE_MODEL)),
         callbacks=[Watch()],
     ).train()  # fmt: skip
     return lines

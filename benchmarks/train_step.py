@@ -47,7 +47,7 @@ def ours(folder: str, rows: list, pairs: int, model: Any, processor: Any, **give
         output_dir=folder, per_device_train_batch_size=pairs, reward_shift="none", generation="sft_token_mean",
         **{"layout": "shared", **COMMON, **given},
     )  # fmt: skip
-    return MPOTrainer(model, args, train_dataset=rows, processing_class=processor)
+    return MPOTrainer(model, args=args, train_dataset=rows, processing_class=processor)
 
 
 def trls(folder: str, rows: list, pairs: int, model: Any, processor: Any, **given: Any) -> Any:

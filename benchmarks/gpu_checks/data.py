@@ -62,4 +62,4 @@ def trainer(folder: str, model: Any = None, pairs: int = 8, **given: Any) -> MPO
         "report_to": "none", "disable_tqdm": True, "warmup_steps": 0,
     }  # fmt: skip
     args = MPOConfig(output_dir=folder, **{**settings, **given})
-    return MPOTrainer(model or base(), args, train_dataset=rows(pairs), processing_class=processor())
+    return MPOTrainer(model or base(), args=args, train_dataset=rows(pairs), processing_class=processor())

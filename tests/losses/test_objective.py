@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from mixpo.losses.mix import Objective, Terms, mix
-from mixpo.losses.objective import GENERATION, PREFERENCE, QUALITY
+from mixpo.losses.objective import GENERATION, PREFERENCE, QUALITY, SMOOTHED
 
 LN2 = math.log(2)
 ONLY_PREFERENCE = {"preference_weight": 1.0, "quality_weight": 0.0, "generation_weight": 0.0}
@@ -42,7 +42,8 @@ EXPECTED = {
 def test_first_step_of_every_preference(name):
     """The closed form, and the value that `mix` gives where policy and reference are equal."""
     expected = EXPECTED[name]
-    objective = Objective(preference=name, label_smoothing=0.1, **ONLY_PREFERENCE)
+    smoothing = {"label_smoothing": 0.1} if name in SMOOTHED else {}
+    objective = Objective(preference=name, **smoothing, **ONLY_PREFERENCE)
     assert objective.first_step_expectation == (None if expected is None else pytest.approx(expected, rel=1e-12))
     logps = -torch.rand(2, 5, dtype=torch.float64) * 300
     terms = Terms(
@@ -107,6 +108,11 @@ def test_other_needs():
         ({"undesirable_weight": -1.0}, "undesirable_weight must be a number of at least 0, not -1.0"),
         ({"target_margin": math.inf}, "target_margin must be a number of at least 0, not inf"),
         ({"label_smoothing": 0.5}, "label_smoothing must be at least 0 and below 0.5, not 0.5"),
+        (
+            {"label_smoothing": 0.1},
+            "label_smoothing=0.1 does nothing to preference 'dpo'; say which is meant (aot, cdpo, exo, robust_dpo; "
+            "what older versions of TRL make of 'sigmoid' is cdpo)",
+        ),
         (
             {"preference": "exo"},
             "preference exo needs label_smoothing above 0, for example 1e-3: it takes its logarithm",

@@ -93,7 +93,7 @@ def test_an_adapter_on_the_head_is_scored_and_trained(tmp_path, model, processor
         save_strategy="no", report_to="none", disable_tqdm=True, use_cpu=True,
     )  # fmt: skip
     lora = peft.LoraConfig(r=2, **{"target_modules": ["q_proj"], **given})
-    trainer = MPOTrainer(model, config, train_dataset=rows[:8], processing_class=processor, peft_config=lora)
+    trainer = MPOTrainer(model, args=config, train_dataset=rows[:8], processing_class=processor, peft_config=lora)
     trainer.train()
     trained = [name for name, one in trainer.model.named_parameters() if one.requires_grad and "lm_head" in name]
     assert trained

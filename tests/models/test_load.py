@@ -77,11 +77,11 @@ def test_a_model_of_another_kind_is_a_sentence_in_sampling_and_in_training(build
     with pytest.raises(UserError, match=words):
         TransformersBackend(model, internvl[1])
     with pytest.raises(UserError, match=words):
-        MPOTrainer(model, config, train_dataset=[{}], processing_class=internvl[1])
+        MPOTrainer(model, args=config, train_dataset=[{}], processing_class=internvl[1])
 
 
 def trainer(folder):
-    return MPOTrainer(folder, MPOConfig(output_dir=folder, report_to="none"), train_dataset=[])
+    return MPOTrainer(folder, args=MPOConfig(output_dir=folder, report_to="none"), train_dataset=[])
 
 
 @pytest.mark.parametrize(

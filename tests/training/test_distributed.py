@@ -38,7 +38,7 @@ def one_step(folder, model, processor, rows, accumulation, **given):
         for number, parameter in enumerate(model.parameters()):
             parameter.add_(0.01 * torch.randn(parameter.shape, generator=torch.Generator().manual_seed(number)))
     trainer = MPOTrainer(
-        model, config, train_dataset=rows, eval_dataset=rows, processing_class=processor, ref_model=reference
+        model, args=config, train_dataset=rows, eval_dataset=rows, processing_class=processor, ref_model=reference
     )
     trainer.shift.update(3.0, 10)
     trainer.create_optimizer()
@@ -111,7 +111,7 @@ def three_steps(folder, model, processor, rows):
         output_dir=str(folder), use_cpu=True, per_device_train_batch_size=1, gradient_checkpointing=True, max_steps=3,
         save_strategy="no", report_to="none", disable_tqdm=True,
     )  # fmt: skip
-    trainer = MPOTrainer(model, config, train_dataset=rows, processing_class=processor)
+    trainer = MPOTrainer(model, args=config, train_dataset=rows, processing_class=processor)
     trainer.train()
     return trainer.state.global_step
 
@@ -133,7 +133,7 @@ def filmed(folder, model, processor, rows, engine, accumulation):
         save_strategy="no", report_to="none", disable_tqdm=True, learning_rate=1e-3, warmup_steps=0,
         num_train_epochs=1, optim="adamw_torch", layout="shared", **given_by(engine, folder),
     )  # fmt: skip
-    trainer = MPOTrainer(model, config, train_dataset=rows, eval_dataset=rows[:2], processing_class=processor)
+    trainer = MPOTrainer(model, args=config, train_dataset=rows, eval_dataset=rows[:2], processing_class=processor)
     trainer.train()
     names = ("loss", "eval_loss", "grad_norm", "rewards/margins", "eval_loss/quality")
     return [{name: line[name] for name in names if name in line} for line in trainer.state.log_history]
@@ -162,7 +162,7 @@ def test_examples_of_a_step_are_no_longer_the_workers(tmp_path, model, processor
         output_dir=str(tmp_path), use_cpu=True, per_device_train_batch_size=2, gradient_accumulation_steps=2,
         dataloader_num_workers=1, report_to="none",
     )  # fmt: skip
-    trainer = MPOTrainer(model, config, train_dataset=rows, processing_class=processor)
+    trainer = MPOTrainer(model, args=config, train_dataset=rows, processing_class=processor)
     trainer.state.max_steps = 1
     micro_batches, _ = trainer.get_batch_samples(iter(trainer.get_train_dataloader()), 2, config.device)
     tensors = [one for group in micro_batches for example in group for one in example.image_inputs.values()]

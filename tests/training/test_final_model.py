@@ -20,7 +20,7 @@ def trained(folder, base, processor, rows, peft_config=None):
         learning_rate=1e-2, warmup_steps=0, report_to="none", disable_tqdm=True, use_cpu=True, layout="shared",
     )  # fmt: skip
     trainer = MPOTrainer(
-        load_model(base), config, train_dataset=rows[:4], processing_class=processor, peft_config=peft_config
+        load_model(base), args=config, train_dataset=rows[:4], processing_class=processor, peft_config=peft_config
     )
     trainer.train()
     return trainer
@@ -72,7 +72,7 @@ def test_weights_that_autocast_would_cast_are_cast_once(tmp_path, model, process
         output_dir=str(tmp_path), per_device_train_batch_size=4, max_steps=1, save_strategy="no", report_to="none",
         disable_tqdm=True, use_cpu=True, layout="shared", bf16=True,
     )  # fmt: skip
-    trainer = MPOTrainer(load_model(base), config, train_dataset=rows[:4], processing_class=processor)
+    trainer = MPOTrainer(load_model(base), args=config, train_dataset=rows[:4], processing_class=processor)
     reference = trainer.reference.model
     assert reference.lm_head.weight.dtype == torch.bfloat16
     assert reference.get_input_embeddings().weight.dtype == torch.float32

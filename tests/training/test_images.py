@@ -86,4 +86,4 @@ def test_a_processor_of_another_checkpoint_is_a_sentence(internvl, tmp_path):
     row = {"images": [Image.new("RGB", (64, 64))], "prompt": "what?", "chosen": "red", "rejected": "blue"}
     config = MPOConfig(output_dir=str(tmp_path), use_cpu=True, save_strategy="no", report_to="none", disable_tqdm=True)
     with pytest.raises(UserError, match=r"InternVLForConditionalGeneration does not take .* this checkpoint's own"):
-        MPOTrainer(model, config, train_dataset=[row], processing_class=processor).train()
+        MPOTrainer(model, args=config, train_dataset=[row], processing_class=processor).train()

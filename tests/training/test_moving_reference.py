@@ -16,7 +16,7 @@ def trained(folder, model, processor, rows, resume=None, **given):
         output_dir=str(folder), per_device_train_batch_size=2, learning_rate=1e-3, warmup_steps=0, layout="shared",
         report_to="none", disable_tqdm=True, use_cpu=True, **{"save_strategy": "no", **given},
     )  # fmt: skip
-    trainer = MPOTrainer(copy.deepcopy(model), config, train_dataset=rows[:6], processing_class=processor)
+    trainer = MPOTrainer(copy.deepcopy(model), args=config, train_dataset=rows[:6], processing_class=processor)
     trainer.train(resume_from_checkpoint=resume)
     return trainer
 

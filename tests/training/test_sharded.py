@@ -50,7 +50,9 @@ def make(folder, base, rows, engine, *, cache=False, lora=None, tied=False, **gi
         peft_config = LoraConfig(r=4, lora_alpha=8, target_modules=lora)
         torch.manual_seed(0)
     model = load_model(base)
-    return MPOTrainer(model, config, train_dataset=rows, processing_class=load_processor(base), peft_config=peft_config)
+    return MPOTrainer(
+        model, args=config, train_dataset=rows, processing_class=load_processor(base), peft_config=peft_config
+    )
 
 
 def lines(trainer):
@@ -163,4 +165,4 @@ def test_an_engine_that_accelerate_has_not_taken_is_a_sentence(tmp_path, model, 
     """On CPUs accelerate takes DDP, or nothing, without a word."""
     config = MPOConfig(output_dir=str(tmp_path), fsdp=True, report_to="none", use_cpu=True)
     with pytest.raises(UserError, match="FSDP was asked for, but accelerate does not use it here"):
-        MPOTrainer(model, config, train_dataset=rows, processing_class=processor)
+        MPOTrainer(model, args=config, train_dataset=rows, processing_class=processor)

@@ -60,7 +60,7 @@ def one_step(folder, model, processor, rows, reference=None, **given):
             parameter.add_(0.01 * torch.randn(parameter.shape, generator=generator))
     trainer = MPOTrainer(
         policy,
-        config(folder, **given),
+        args=config(folder, **given),
         train_dataset=rows,
         processing_class=processor,
         ref_model=copy.deepcopy(model) if reference is None else reference,
@@ -158,7 +158,9 @@ def test_images_are_processed_once_for_the_pairs_of_a_question(processor, groupe
 
 
 def test_pairs_of_a_question_come_in_succession(tmp_path, model, processor, grouped):
-    trainer = MPOTrainer(model, config(tmp_path, pairs_per_group=2), train_dataset=grouped, processing_class=processor)
+    trainer = MPOTrainer(
+        model, args=config(tmp_path, pairs_per_group=2), train_dataset=grouped, processing_class=processor
+    )
     order = [grouped[row]["question_id"] for row in trainer._get_train_sampler()]
     runs = sum(left != right for left, right in itertools.pairwise(order)) + 1
     assert runs <= 2 + 2 + 2 + 2 + 1 + 1
@@ -168,7 +170,7 @@ class TestReferenceCache:
     def train(self, folder, model, processor, rows, **given):
         given = {"reference_cache": str(folder / "cache"), "per_device_train_batch_size": 4, **given}
         trainer = MPOTrainer(
-            copy.deepcopy(model), config(folder / "out", **given), train_dataset=rows, processing_class=processor
+            copy.deepcopy(model), args=config(folder / "out", **given), train_dataset=rows, processing_class=processor
         )
         trainer.train()
         return [line["loss"] for line in trainer.state.log_history if "loss" in line], trainer
@@ -226,7 +228,7 @@ class TestReferenceCache:
         before = path.stat().st_mtime_ns
         adapted = MPOTrainer(
             copy.deepcopy(model),
-            config(tmp_path / "out", reference_cache=str(tmp_path / "cache"), per_device_train_batch_size=4),
+            args=config(tmp_path / "out", reference_cache=str(tmp_path / "cache"), per_device_train_batch_size=4),
             train_dataset=grouped,
             processing_class=processor,
             peft_config=peft.LoraConfig(r=2, target_modules=["q_proj"]),

@@ -68,7 +68,7 @@ def test_every_field_of_a_section_becomes_an_argument(tmp_path):
 
 
 OBJECTIVE = {
-    "preference": "simpo", "quality": "kto", "generation": "sft_token_mean", "preference_weight": 0.5,
+    "preference": "cdpo", "quality": "kto", "generation": "sft_token_mean", "preference_weight": 0.5,
     "quality_weight": 0.25, "generation_weight": 2.0, "beta": 0.3, "preference_beta": 2.0, "label_smoothing": 0.125,
     "target_margin": 1.5, "desirable_weight": 3.0, "undesirable_weight": 4.0, "reward_shift": "ema",
     "reward_shift_decay": 0.625,
@@ -143,6 +143,7 @@ def test_images_are_prepared_in_other_processes_alike(tmp_path, checkpoint, proc
         ("trainer: {gradient_accumulation_steps: 2}", "use `batch`"),
         ("trainer: {output_dir: elsewhere}", "use `run` of the recipe"),
         ("trainer: {beta: 0.2}", "use `objective.beta`"),
+        ("trainer: {loss_type: [sigmoid]}", "trainer.loss_type: is TRL's; .* docs/migrating.md"),
         ("trainer: {bf16: maybe}", ":6: steps.train.trainer.bf16: must be true or false, not 'maybe'"),
         ("trainer: {weight_decay: much}", "weight_decay: must be a number, not 'much'"),
         ("trainer: {optim: adamx}", "'adamx' is none of adamw_torch"),

@@ -36,7 +36,7 @@ def config(folder, **given):
 
 
 def train(folder, model, processor, rows, resume=None, **given):
-    trainer = MPOTrainer(model, config(folder, **given), train_dataset=rows, processing_class=processor)
+    trainer = MPOTrainer(model, args=config(folder, **given), train_dataset=rows, processing_class=processor)
     trainer.train(resume_from_checkpoint=resume)
     return trainer
 
@@ -118,7 +118,7 @@ def test_auto_is_not_decided_by_text_alone(tmp_path, gemma, rows):
     ordered = [rows[14], rows[15], rows[0], rows[1]]
     trainer = MPOTrainer(
         model,
-        config(
+        args=config(
             tmp_path,
             layout="auto",
             per_device_train_batch_size=1,
@@ -198,7 +198,9 @@ def test_the_generation_loss_is_a_mean_over_sequences(tmp_path, model, processor
 
 def gradients(folder, model, processor, rows, **given):
     """The gradient of one optimizer step over all rows."""
-    trainer = MPOTrainer(copy.deepcopy(model), config(folder, **given), train_dataset=rows, processing_class=processor)
+    trainer = MPOTrainer(
+        copy.deepcopy(model), args=config(folder, **given), train_dataset=rows, processing_class=processor
+    )
     # A policy away from its reference, and a shift away from 0, so that every term has a gradient of its own.
     with torch.no_grad():
         for number, parameter in enumerate(trainer.model.parameters()):
@@ -329,7 +331,7 @@ def test_lora_uses_the_model_without_its_adapter_as_reference(tmp_path, model, p
     peft = pytest.importorskip("peft")
     before = copy.deepcopy(model)
     lora = peft.LoraConfig(r=4, target_modules=["q_proj", "v_proj"])
-    trainer = MPOTrainer(model, config(tmp_path, learning_rate=1e-2, num_train_epochs=4), train_dataset=rows,
+    trainer = MPOTrainer(model, args=config(tmp_path, learning_rate=1e-2, num_train_epochs=4), train_dataset=rows,
                          processing_class=processor, peft_config=lora)  # fmt: skip
     trainer.train()
     lines = history(trainer)
@@ -362,10 +364,12 @@ def test_dropout_is_switched_off(processor, rows):
 
 
 def test_evaluation_reports_the_same_keys(tmp_path, model, processor, rows):
-    trainer = MPOTrainer(model, config(tmp_path), train_dataset=rows, eval_dataset=rows[:6], processing_class=processor)
+    trainer = MPOTrainer(
+        model, args=config(tmp_path), train_dataset=rows, eval_dataset=rows[:6], processing_class=processor
+    )
     trainer = MPOTrainer(
         model,
-        config(tmp_path, per_device_eval_batch_size=4),
+        args=config(tmp_path, per_device_eval_batch_size=4),
         train_dataset=rows,
         eval_dataset=rows[:6],
         processing_class=processor,

@@ -86,7 +86,7 @@ def test_trained_weights_in_16_bits_are_warned_of(tmp_path, model, processor, ro
     coarse = model.to(torch.bfloat16)
     before = [one.detach().clone() for one in coarse.parameters()]
     with caplog.at_level(logging.WARNING):
-        trainer = MPOTrainer(coarse, args, train_dataset=rows, processing_class=processor)
+        trainer = MPOTrainer(coarse, args=args, train_dataset=rows, processing_class=processor)
     assert "hardly change at a learning rate of 5e-06: load the model in float32" in caplog.text
     trainer.train()
     changed = [(one != old).sum().item() for one, old in zip(coarse.parameters(), before, strict=True)]
@@ -94,7 +94,7 @@ def test_trained_weights_in_16_bits_are_warned_of(tmp_path, model, processor, ro
     caplog.clear()
     args.learning_rate = 1e-3
     with caplog.at_level(logging.WARNING):
-        MPOTrainer(coarse, args, train_dataset=rows, processing_class=processor)
+        MPOTrainer(coarse, args=args, train_dataset=rows, processing_class=processor)
     assert "hardly change" not in caplog.text
 
 

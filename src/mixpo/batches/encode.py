@@ -80,8 +80,10 @@ class Encoder:
         max_completion_length: int | None = None,
         truncate: bool = False,
         needs_rejected: bool = True,
+        max_length: int | None = None,
     ):
         """`needs_rejected`: whether the objective looks at rejected completions (SFT does not encode them).
+        `max_length`: tokens of prompt and completion, as TRL's; what of a completion goes beyond them is cut.
 
         Raises UserError for a processor without a chat template.
         """
@@ -90,6 +92,7 @@ class Encoder:
         self.max_completion_length = max_completion_length
         self.truncate = truncate
         self.needs_rejected = needs_rejected
+        self.max_length = max_length
         self.end_id = self.chat.end_of_turn
         self._prompts: dict[bytes, dict[str, Any]] = {}
 
@@ -100,7 +103,16 @@ class Encoder:
                 raise DataError(f"a row has no {column!r}, which the objective needs; drop the row or add the column")
         sides = ("chosen", "rejected") if self.needs_rejected else ("chosen",)
         completions = [self.completion_ids(*completion_of(row, side)) for side in sides]
-        return Example(completions=completions, **self.prompt(row))
+        prompt = self.prompt(row)
+        if self.max_length is not None:
+            left = self.max_length - len(prompt["prompt_ids"])
+            if left < 1:
+                raise DataError(
+                    f"a prompt has {len(prompt['prompt_ids'])} tokens, which max_length={self.max_length} leaves no "
+                    "completion beside; raise max_length, or say max_length=None"
+                )
+            completions = [ids[:left] for ids in completions]
+        return Example(completions=completions, **prompt)
 
     def prompt(self, row: Mapping[str, Any]) -> dict[str, Any]:
         """The fields of an `Example` that a row's prompt and images fill. Raises DataError when they are refused."""

@@ -132,6 +132,12 @@ class GroupedSampler(Sampler[int]):
         self.seed = seed
         self.epoch = 0
 
+    @classmethod
+    def of(cls, dataset: Any, pairs_per_group: int, seed: int) -> "GroupedSampler | None":
+        """None for groups of one, and for rows whose questions are not known (`question_ids`)."""
+        questions = question_ids(dataset) if pairs_per_group > 1 else None
+        return None if questions is None else cls(questions, pairs_per_group, seed)
+
     def set_epoch(self, epoch: int) -> None:
         self.epoch = epoch
 

@@ -67,6 +67,11 @@ class Objective:
                 raise ValueError(f"{name} must be a number of at least 0, not {value}")
         if not 0 <= self.label_smoothing < 0.5:
             raise ValueError(f"label_smoothing must be at least 0 and below 0.5, not {self.label_smoothing}")
+        if self.label_smoothing and self.preference not in SMOOTHED:
+            raise ValueError(
+                f"label_smoothing={self.label_smoothing} does nothing to preference {self.preference!r}; say which is "
+                f"meant ({', '.join(sorted(SMOOTHED))}; what older versions of TRL make of 'sigmoid' is cdpo)"
+            )
         if self.preference_weight and self.preference == "exo" and self.label_smoothing == 0:
             raise ValueError("preference exo needs label_smoothing above 0, for example 1e-3: it takes its logarithm")
         RewardShift(self.reward_shift, self.reward_shift_decay)
@@ -115,6 +120,11 @@ class Objective:
             expectation += self.quality_weight * QUALITY[self.quality](terms, self, 0.0).item()
         return expectation
 
+    def expected_first_loss(self, generation: float) -> dict[str, float]:
+        """`first_step_expectation` with the generation term's value, to be logged; empty where it is not known."""
+        expected = self.first_step_expectation
+        return {} if expected is None else {"expected_first_loss": expected + self.generation_weight * generation}
+
 
 PREFERENCE: dict[str, Callable[[Terms, Objective], Tensor]] = {
     "dpo": lambda terms, o: formulas.dpo(*terms.rewards(o.beta_p)),
@@ -136,6 +146,8 @@ PREFERENCE: dict[str, Callable[[Terms, Objective], Tensor]] = {
 
 REFERENCE_FREE = frozenset({"orpo", "simpo"})
 COUPLING = frozenset({"aot"})
+SMOOTHED = frozenset({"aot", "cdpo", "exo", "robust_dpo"})
+"""Those that look at `label_smoothing`."""
 
 QUALITY: dict[str, Callable[[Terms, Objective, float], Tensor]] = {
     "bco": lambda terms, o, shift: formulas.bco(*terms.rewards(o.beta), shift),

@@ -50,8 +50,10 @@ def load_model(
     trust_remote_code: bool = False,
     attention: str = Attention.AUTO,
     quantize: str = Quantize.NONE,
+    **more: Any,
 ) -> nn.Module:
     """A vision-language model from a folder or by hub name, its weights in `dtype`; "checkpoint": in the checkpoint's.
+    `more`: what `from_pretrained` is told besides.
 
     Quantised weights (of linear layers but the head) are bitsandbytes', multiplied in `dtype`. The model has one
     attribute more, `CHECKPOINT_DTYPE`. Raises UserError when it is none, or does not know the attention.
@@ -62,13 +64,13 @@ def load_model(
     given: dict[str, Any] = {"trust_remote_code": trust_remote_code}
     if attention not in (Attention.AUTO, Attention.FLEX):  # FlexAttention is `models.attention.prepare`'s
         given["attn_implementation"] = attention
-    own = checkpoint_dtype(path, trust_remote_code)
+    own = checkpoint_dtype(path, trust_remote_code, more.get("revision"))
     numbers = own if dtype == "checkpoint" else getattr(torch, dtype)
     try:
         if quantize != Quantize.NONE:
             given["quantization_config"] = _bits(quantize, numbers)
-        model = AutoModelForImageTextToText.from_pretrained(path, dtype=numbers, **given)
-    except (OSError, ValueError, ImportError) as error:
+        model = AutoModelForImageTextToText.from_pretrained(path, dtype=numbers, **(given | more))
+    except (OSError, ValueError, ImportError, TypeError) as error:
         raise _refused(path, error) from error
     for module in model.modules() if quantize == Quantize.FOUR else ():
         module.support_avx512bf16_for_cpu = False  # other products in eval mode, which some widths do not fit into
@@ -76,16 +78,20 @@ def load_model(
     return model
 
 
-def checkpoint_dtype(path: str, trust_remote_code: bool = False) -> torch.dtype:
+def checkpoint_dtype(path: str, trust_remote_code: bool = False, revision: str | None = None) -> torch.dtype:
     """The type of a checkpoint's weights, by its config; float32 where that says none. Raises UserError."""
     from transformers import AutoConfig
 
     path = found(path)
     try:
-        config = AutoConfig.from_pretrained(path, trust_remote_code=trust_remote_code)
+        config = AutoConfig.from_pretrained(path, trust_remote_code=trust_remote_code, **_at(revision))
     except (OSError, ValueError) as error:
         raise _refused(path, error) from error
     return config.dtype or config.get_text_config().dtype or torch.float32
+
+
+def _at(revision: str | None) -> dict[str, str]:
+    return {} if revision is None else {"revision": revision}
 
 
 def _refused(path: str, error: Exception) -> UserError:
@@ -142,7 +148,9 @@ def keep_generation_config(model: Any) -> None:
         config.__class__ = UncheckedGenerationConfig
 
 
-def load_processor(path: str, trust_remote_code: bool = False, inputs: ModelInputs = AS_IS) -> Any:
+def load_processor(
+    path: str, trust_remote_code: bool = False, inputs: ModelInputs = AS_IS, revision: str | None = None
+) -> Any:
     """Its processor: tokenizer, chat template and image preprocessing, with the limits and options of `inputs`.
 
     Raises UserError when there is none, or none with a chat template, and for what of `inputs` has no meaning for it;
@@ -152,7 +160,7 @@ def load_processor(path: str, trust_remote_code: bool = False, inputs: ModelInpu
 
     path = found(path)
     try:
-        processor = AutoProcessor.from_pretrained(path, trust_remote_code=trust_remote_code)
+        processor = AutoProcessor.from_pretrained(path, trust_remote_code=trust_remote_code, **_at(revision))
     except (OSError, ValueError, AttributeError, TypeError, LookupError, ImportError) as error:
         reason = _lacking(Path(path)) or first_line(error)
         raise UserError(f"model {path!r}: its processor cannot be loaded ({reason}); {AS_PUBLISHED}") from error

@@ -13,9 +13,11 @@ from mixpo.errors import FieldError, UserError
 from mixpo.losses.objective import Objective
 from mixpo.training.config import MPOConfig, check_together
 from mixpo.training.tracking import check_names
+from mixpo.training.trl_arguments import FIELDS as TRLS
 from mixpo.validation import closest
 
-HINTS = {**get_type_hints(MPOConfig), "fsdp": bool | str | None}
+HINTS = {name: hint for name, hint in get_type_hints(MPOConfig).items() if name not in TRLS}
+HINTS["fsdp"] = bool | str | None
 ENGLISH = {int: "a whole number", float: "a number", str: "text", bool: "true or false", NoneType: "null"}
 EXPONENT = re.compile(r"[+-]?\d+(\.\d*)?[eE][+-]?\d+")
 
@@ -101,6 +103,8 @@ def with_given(
     for key, value in given.items():
         if key in NEVER:
             raise FieldError(["trainer", key], "cannot be set: mixpo saves, resumes and publishes in its own way")
+        if key in TRLS:
+            raise FieldError(["trainer", key], "is TRL's; what a section calls it stands in docs/migrating.md")
         if key in own or key in SECTION:
             raise FieldError(["trainer", key], f"mixpo sets it; use {SECTION.get(key, f'`{key}` of the section')}")
         if key not in HINTS:

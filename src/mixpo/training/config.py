@@ -5,25 +5,42 @@ import logging
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
-from transformers import TrainingArguments
+from transformers import SchedulerType, TrainingArguments
 
 from mixpo.batches.layout import Layout
 from mixpo.errors import DataError, UserError
 from mixpo.losses.objective import Objective
 from mixpo.models.load import Attention
+from mixpo.training.older_names import understands_older_names
+from mixpo.training.trl_arguments import DPOFields, as_ours, translate
 
 log = logging.getLogger(__name__)
 COARSE = 1e-4
 """Learning rate below which AdamW's steps are lost in 16-bit weights: a weight of 0.03 has neighbours 1e-4 away."""
 
+WITHOUT_EFFECT: dict[str, tuple[tuple[Any, ...], str]] = {
+    "label_smoothing_factor": ((0,), "it is for a cross-entropy; say preference='cdpo' and label_smoothing"),
+    "neftune_noise_alpha": ((None,), "policy and reference are compared without noise; leave it out"),
+    "use_liger_kernel": ((False,), "its kernels take the place of what is computed here; leave it out"),
+    "include_num_input_tokens_seen": (("no",), "a step's tokens are logged as `tokens`; leave it out"),
+    "include_for_metrics": (([], None), "it is for compute_metrics, which MPOTrainer does not call; leave it out"),
+    "batch_eval_metrics": ((False,), "it is for compute_metrics, which MPOTrainer does not call; leave it out"),
+}
+"""Fields of TrainingArguments, the values with which they say nothing, and what to do instead."""
 
+
+@understands_older_names
 @dataclass
-class MPOConfig(TrainingArguments, Objective):
+class MPOConfig(TrainingArguments, Objective, DPOFields):
     """`TrainingArguments` with the paper's defaults (arXiv 2411.10442, sections 3.3 and 4.1), the fields of `Objective`
-    (`preference_weight`, `beta` …) and those of its training. Raises ValueError for a value that cannot be."""
+    (`preference_weight`, `beta` …) and those of its training; TRL's are understood (`trl_arguments`).
+
+    Raises ValueError for a value that cannot be."""
+
+    _VALID_DICT_FIELDS: ClassVar[list[str]] = [*TrainingArguments._VALID_DICT_FIELDS, "model_init_kwargs"]
 
     learning_rate: float = 5e-6
     lr_scheduler_type: str = "cosine"
@@ -34,7 +51,7 @@ class MPOConfig(TrainingArguments, Objective):
     logging_nan_inf_filter: bool = False
     """A NaN is shown as NaN, never replaced by an average."""
     remove_unused_columns: bool = False
-    """Rows are encoded by the collator; the model's own signature says nothing about their columns."""
+    """Never: rows are encoded by the collator; the model's own signature says nothing about their columns."""
     reference_update_steps: int = field(
         default=0, metadata={"help": "TR-DPO: optimizer steps between updates of the reference; 0: it never moves."}
     )
@@ -65,9 +82,32 @@ class MPOConfig(TrainingArguments, Objective):
     def __post_init__(self) -> None:
         self._agree_on_precision()
         TrainingArguments.__post_init__(self)
+        self.settle()
+
+    @classmethod
+    def from_dpo(cls, config: TrainingArguments) -> "MPOConfig":
+        """What a `DPOConfig` of TRL says, in our own words: its loss, its learning rate and all its other defaults.
+
+        Of a plain `TrainingArguments`, what is at its default gives way to the paper's. Raises ValueError for what is
+        not done here.
+        """
+        args: MPOConfig = as_ours(config, cls)
+        args.lr_scheduler_type = SchedulerType(args.lr_scheduler_type)
+        args._agree_on_precision()
+        args.settle()
+        return args
+
+    def settle(self) -> None:
+        """Translates what TRL's fields say, and checks the own ones; once more does no harm."""
+        translate(self)
+        self.remove_unused_columns = False
+        refuse_without_effect(self)
         Objective.__post_init__(self)
-        Layout(self.layout)
-        Attention(self.attention)
+        for name, kind in (("layout", Layout), ("attention", Attention)):
+            if getattr(self, name) not in list(kind):
+                raise ValueError(f"{name} must be one of {', '.join(kind)}, not {getattr(self, name)!r}")
+        if self.max_length is not None and self.max_length < 1:
+            raise ValueError(f"max_length must be at least 1, not {self.max_length}")
         if self.reference_update_steps < 0 or not 0 < self.reference_update_weight <= 1:
             raise ValueError("reference_update_steps must be at least 0, reference_update_weight above 0 and at most 1")
         if self.recompute not in ("auto", "elementwise", "none"):
@@ -107,6 +147,14 @@ def _deepspeed_section(given: Any, name: str) -> dict[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
+def refuse_without_effect(args: MPOConfig) -> None:
+    """Raises ValueError for a field of TrainingArguments that would do nothing here, or harm."""
+    for name, (usual, reason) in WITHOUT_EFFECT.items():
+        value = getattr(args, name)
+        if value not in usual:
+            raise ValueError(f"{name}={value!r}: {reason}")
+
+
 def check_together(args: MPOConfig) -> None:
     """Raises UserError for arguments that cannot work together."""
     if args.reference_update_steps and args.reference_cache:
@@ -122,14 +170,20 @@ def check_sharded(args: MPOConfig, sharded: bool) -> None:
         )
 
 
-def check(args: MPOConfig, processor: Any, rows: Any) -> None:
+def check(args: MPOConfig, rows: Any) -> None:
     """Raises UserError for what a training cannot begin with."""
-    if processor is None:
-        raise UserError("MPOTrainer needs processing_class: the model's processor (AutoProcessor.from_pretrained)")
     if args.n_gpu > 1:
         raise UserError("several GPUs need a process each: start with torchrun, or set CUDA_VISIBLE_DEVICES=0")
+    if args.fp16 and args.device.type == "cpu":
+        raise UserError("fp16=True needs a GPU; on a CPU say bf16=True, or neither")
     if rows is not None and hasattr(rows, "__len__") and len(rows) == 0:
         raise DataError("the training set is empty: there is nothing to train on")
+    lengths = args.length_column_name in (getattr(rows, "column_names", None) or ())
+    if args.train_sampling_strategy == "group_by_length" and not lengths:
+        raise UserError(
+            f"train_sampling_strategy='group_by_length' needs a column {args.length_column_name!r}; leave it out: "
+            "rows of like length are put together within a step anyhow"
+        )
     check_together(args)
     if args.couples_pairs and args.gradient_accumulation_steps * args.world_size > 1:
         log.warning("the objective compares pairs with each other: its value depends on the micro-batches")

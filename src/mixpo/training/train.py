@@ -130,7 +130,7 @@ def make_trainer(
         adapter = lora_config(**vars(config.lora), frozen=modules_of(model, config.freeze))
     trainer = MPOTrainer(
         model,
-        args,
+        args=args,
         train_dataset=rows,
         eval_dataset=held_out,
         processing_class=processor,

@@ -25,32 +25,30 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from transformers import set_seed
+from transformers import TrainingArguments, set_seed
 
 from mixpo.batches.collator import Collator, taken_over
-from mixpo.batches.encode import VIDEOS, Encoder, Example
-from mixpo.batches.grouping import GroupedSampler, question_ids, split
+from mixpo.batches.encode import VIDEOS, Example
+from mixpo.batches.grouping import GroupedSampler, split
 from mixpo.batches.layout import Batch, Layout
 from mixpo.batches.positions import PositionAssigner
 from mixpo.errors import UserError
 from mixpo.losses.mix import mix
 from mixpo.losses.objective import Objective
 from mixpo.losses.reward_shift import RewardShift
-from mixpo.models.attention import cross_attends, prepare, row_multiple
-from mixpo.models.cpu_model import speed_up
+from mixpo.models.attention import cross_attends, row_multiple
 from mixpo.models.head import output_head
-from mixpo.models.load import Attention, load_model, load_processor, refuse_other_kinds, switch_dropout_off
+from mixpo.models.load import refuse_other_kinds, switch_dropout_off
 from mixpo.models.upload import upload
-from mixpo.models.vision import take_single_tokens
 from mixpo.training.adapters import with_adapter
-from mixpo.training.choose_layout import fits, is_shared_exact, possible, refuse_without_flex, telling, window
-from mixpo.training.config import MPOConfig, check, warn_of_coarse_weights
+from mixpo.training.choose_layout import fits, is_shared_exact, possible, telling, window
+from mixpo.training.config import check, warn_of_coarse_weights
 from mixpo.training.distributed import Processes
 from mixpo.training.final_model import FinalModel
+from mixpo.training.given import arguments_of, encoder_of, make_ready, models_of, passed_on, processor_of
 from mixpo.training.metrics import Means, logged
 from mixpo.training.optimizer_step import OptimizerStep, terms_of
-from mixpo.training.recompute import manage_memory
-from mixpo.training.reference import MovingReference, make_reference
+from mixpo.training.reference import MovingReference, Reference, make_reference
 from mixpo.training.reference_cache import cached, made_with
 from mixpo.training.resume import ResumableTrainer
 from mixpo.training.scoring import score
@@ -60,30 +58,39 @@ from mixpo.training.sharding import numel
 class MPOTrainer(ResumableTrainer):
     """Trains a vision-language model on preference pairs.
 
+    Its arguments, and their order, are those of TRL 1.16's DPOTrainer. Raises UserError for what is not done here.
+
     Args:
-        model: a transformers model, or a folder or hub name.
-        args: `MPOConfig`.
-        train_dataset, eval_dataset: rows `images, prompt, chosen, rejected` (TRL's conversational format).
-        processing_class: the model's processor; loaded from `model` when that is a name.
-        ref_model: the reference; by default a frozen copy of the model, or the model with its adapter off.
-        peft_config: a peft configuration (LoRA), applied to the model.
+        model, ref_model: transformers models, or folders or hub names; by default the reference is a frozen copy of the
+            model, or the model with its adapter off.
+        args: `MPOConfig`, or TRL's `DPOConfig` as it is (`MPOConfig.from_dpo`); by default the paper's.
+        train_dataset, eval_dataset: rows `images, prompt, chosen, rejected` (TRL's conversational format); to be
+            evaluated on, also several by name.
+        processing_class: the model's processor; by default that of the folder or name the model was loaded from.
+        quantization_config, peft_config: bitsandbytes', for a model given by name; peft's (LoRA), applied to the model.
     """
 
     def __init__(
         self,
         model: nn.Module | str,
-        args: MPOConfig,
+        ref_model: nn.Module | str | None = None,
+        args: TrainingArguments | None = None,
+        data_collator: Any = None,
         train_dataset: Any = None,
         eval_dataset: Any = None,
         processing_class: Any = None,
-        ref_model: nn.Module | None = None,
+        compute_metrics: Any = None,
+        callbacks: list[Any] | None = None,
+        optimizers: tuple[Any, Any] = (None, None),
+        quantization_config: Any = None,
         peft_config: Any = None,
-        **kwargs: Any,
+        **others: Any,
     ):
-        if isinstance(model, str):
-            processing_class = processing_class if processing_class is not None else load_processor(model)
-            model = load_model(model, attention=args.attention)
-        check(args, processing_class, train_dataset)
+        others = passed_on({"data_collator": data_collator, "compute_metrics": compute_metrics, **others})
+        args = arguments_of(args, model)
+        processing_class = processor_of(processing_class, model, args)
+        model, ref_model = models_of(model, ref_model, args, quantization_config)
+        check(args, train_dataset)
         refuse_other_kinds(model)
         if peft_config is not None:
             set_seed(args.seed)  # Trainer's own comes after the adapter's first weights are drawn
@@ -91,24 +98,20 @@ class MPOTrainer(ResumableTrainer):
         warn_of_coarse_weights(model, args.learning_rate)
         switch_dropout_off(model)
         self.objective: Objective = args
-        encoder = Encoder(processing_class, args.max_completion_length, args.truncate_completions, args.needs_rejected)
+        encoder = encoder_of(args, processing_class)
         self.shift = RewardShift(args.reward_shift, args.reward_shift_decay)
         self.layout = possible(Layout(args.layout), model)
         self.head = output_head(model)
-        speed_up(model, but=self.head.module, device=args.device)
-        take_single_tokens(model)
+        make_ready(model, self.head, self.layout, args)
         self.continuation = PositionAssigner(model)
         self.processes = Processes(args, lambda video: self.continuation(encoder.filler(video)), cross_attends(model))
-        if self.layout is not Layout.PAIRED:
-            prepare(model, args.device, flex=args.attention != Attention.SDPA)
-        refuse_without_flex(args.attention, model)
         self.collator = Collator(encoder, row_multiple(model, args.device))
-        manage_memory(model, args)
         self.reference = make_reference(model, ref_model, args, peft_config is not None)
         self._starts_at_reference = ref_model is None
         super().__init__(
             model=model, args=args, data_collator=self.collator, train_dataset=train_dataset,
-            eval_dataset=eval_dataset, processing_class=processing_class, **kwargs,
+            eval_dataset=eval_dataset, processing_class=processing_class, callbacks=callbacks, optimizers=optimizers,
+            **others,
         )  # fmt: skip
         self.processes.accelerator = self.accelerator
         self.final = FinalModel(model, self.sharding)
@@ -118,25 +121,18 @@ class MPOTrainer(ResumableTrainer):
         self._means = {"train": Means(), "eval": Means()}
         self._step = OptimizerStep()
         if self.reference is not None:
-            if args.reference_cache:
-                self._cached_with = made_with(getattr(self.reference, "model", model), processing_class, self.sharding)
-            self.reference.place(self.sharding)
-            if not self.sharding.engine:
-                self.before_loading()
-        if isinstance(self.reference, MovingReference):
-            self.add_callback(self.reference)
+            self._place(self.reference)
 
     # -- batches ---------------------------------------------------------------------------------------------------
 
     def _get_train_sampler(self, train_dataset: Any = None) -> Any:
         """Random, with up to `pairs_per_group` rows of a question in succession, where rows have a `question_id`."""
-        dataset = train_dataset if train_dataset is not None else self.train_dataset
-        if self.args.pairs_per_group > 1 and self.args.train_sampling_strategy == "random":
-            questions = question_ids(dataset)
-            if questions is not None:
-                seed = self.args.seed if self.args.data_seed is None else self.args.data_seed
-                return GroupedSampler(questions, self.args.pairs_per_group, seed)
-        return super()._get_train_sampler(train_dataset)
+        sampler, args = None, self.args
+        if args.train_sampling_strategy == "random":
+            dataset = train_dataset if train_dataset is not None else self.train_dataset
+            seed = args.seed if args.data_seed is None else args.data_seed
+            sampler = GroupedSampler.of(dataset, args.pairs_per_group, seed)
+        return super()._get_train_sampler(train_dataset) if sampler is None else sampler
 
     def get_batch_samples(
         self, epoch_iterator: Iterator[list[Example]], num_batches: int, device: torch.device
@@ -158,8 +154,7 @@ class MPOTrainer(ResumableTrainer):
         self.processes.videos |= bool(filmed)
         self._step.begin(len(groups), tokens / max(pairs, 1))
         self.choose_layout(examples, bool(pictured))
-        micro_batches = split(examples, len(groups)) if groups else []
-        return micro_batches, upload(torch.tensor(pairs), device)
+        return split(examples, len(groups)) if groups else [], upload(torch.tensor(pairs), device)
 
     @torch.no_grad()
     def choose_layout(self, examples: list[Example], pictured: bool) -> None:
@@ -167,8 +162,8 @@ class MPOTrainer(ResumableTrainer):
         rows are paired."""
         if self.layout is not Layout.AUTO or not pictured:
             return
-        chosen = telling(examples, self.args.per_device_train_batch_size, window(self.model.config))
-        probe = self.processes.with_vision(chosen)
+        size = self.args.per_device_train_batch_size
+        probe = self.processes.with_vision(telling(examples, size, window(self.model.config)))
         shared = is_shared_exact(
             lambda layout: self._score(self.model, self.collator.batch(probe, layout)), self.model, self.processes
         )
@@ -176,14 +171,12 @@ class MPOTrainer(ResumableTrainer):
 
     def _prepare_inputs(self, inputs: list[Example]) -> Batch:
         shared = self.layout is Layout.SHARED and fits(inputs, window(self.model.config))
-        layout = Layout.SHARED if shared else Layout.PAIRED
-        return self.collator.batch(inputs, layout).to(self.args.device)
+        return self.collator.batch(inputs, Layout.SHARED if shared else Layout.PAIRED).to(self.args.device)
 
     def floating_point_ops(self, inputs: list[Example]) -> int:
         """6 FLOPs a parameter and token, and 2 more for the reference (Kaplan et al. 2020, section 2.1)."""
-        factor = 8 if self.reference is not None else 6
-        tokens = sum(example.length for example in inputs)
-        return factor * tokens * sum(numel(parameter) for parameter in self.model.parameters())
+        each = (8 if self.reference is not None else 6) * sum(numel(parameter) for parameter in self.model.parameters())
+        return each * sum(example.length for example in inputs)
 
     def training_step(
         self, model: nn.Module, inputs: list[Example], num_items_in_batch: Tensor | int | None = None
@@ -239,8 +232,8 @@ class MPOTrainer(ResumableTrainer):
         try:
             self.shift.update(total, int(count))
         except FloatingPointError as error:
-            step = self.state.global_step + 1
-            raise UserError(f"training diverged at step {step} ({error}); lower learning_rate") from error
+            at = self.state.global_step + 1
+            raise UserError(f"training diverged at step {at} ({error}); lower learning_rate") from error
 
     def prediction_step(
         self, model: nn.Module, inputs: Any, prediction_loss_only: bool, ignore_keys: Any = None
@@ -255,10 +248,11 @@ class MPOTrainer(ResumableTrainer):
             losses = [self.compute_loss(model, self._prepare_inputs(row)) for row in rows]
         return torch.stack(losses).mean(), None, None
 
-    def evaluation_loop(self, dataloader: Any, *args: Any, **kwargs: Any) -> Any:
+    def evaluation_loop(self, dataloader: Any, *args: Any, metric_key_prefix: str = "eval", **kwargs: Any) -> Any:
+        self._eval_prefix = metric_key_prefix
         self._eval_share = self.processes.share(dataloader.dataset, self.args.eval_batch_size)
         self._eval_batches = 0
-        return super().evaluation_loop(dataloader, *args, **kwargs)
+        return super().evaluation_loop(dataloader, *args, metric_key_prefix=metric_key_prefix, **kwargs)
 
     # -- logging ---------------------------------------------------------------------------------------------------
 
@@ -267,20 +261,27 @@ class MPOTrainer(ResumableTrainer):
         mode = "eval" if any(key.startswith("eval_") for key in logs) else "train"
         means = {} if "train_runtime" in logs else self._means[mode].drain(self.processes.total)
         if mode == "eval":
-            logs.update({f"eval_{name}": value for name, value in means.items()})
+            logs.update({f"{self._eval_prefix}_{name}": value for name, value in means.items()})
         elif means:
             del means["loss"]  # Trainer's own, the same mean
             logs.update(means)
             if "rewards/margins" in logs:
                 logs["reward_shift"] = self.shift.value
-            expected = self.objective.first_step_expectation
-            if self.state.global_step == 1 and expected is not None and self._starts_at_reference:
+            if self.state.global_step == 1 and self._starts_at_reference:
                 # Policy and reference are equal at the first step: what the loss must be is known.
-                weight = self.objective.generation_weight
-                logs["expected_first_loss"] = expected + weight * logs.get("loss/generation", 0.0)
+                logs.update(self.objective.expected_first_loss(logs.get("loss/generation", 0.0)))
         super().log(logs, start_time)
 
     # -- start and checkpoints ---------------------------------------------------------------------------------------
+
+    def _place(self, reference: Reference) -> None:
+        if self.args.reference_cache:
+            self._cached_with = made_with(getattr(reference, "model", self.model), self.processing_class, self.sharding)
+        reference.place(self.sharding)
+        if not self.sharding.engine:
+            self.before_loading()
+        if isinstance(reference, MovingReference):
+            self.add_callback(reference)
 
     def before_loading(self) -> None:
         """A live reference makes the cache that is asked for, and is let go."""

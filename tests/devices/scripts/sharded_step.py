@@ -63,7 +63,7 @@ config = MPOConfig(
 rows = [
     {"images": [picture(n // 2)], "prompt": TEXTS[0], "chosen": TEXTS[1], "rejected": TEXTS[n % 4]} for n in range(8)
 ]
-trainer = MPOTrainer(load_model(folder), config, train_dataset=rows, processing_class=processor)
+trainer = MPOTrainer(load_model(folder), args=config, train_dataset=rows, processing_class=processor)
 scored = trainer.reference.model, trainer.model
 with waits() as places:
     trainer.train()

@@ -30,7 +30,7 @@ def one_step(folder, model, processor, rows, size, **given):
         for parameter in model.parameters():
             parameter.mul_(1.02)
     trainer = MPOTrainer(
-        model, config, train_dataset=rows, eval_dataset=rows, processing_class=processor, ref_model=reference
+        model, args=config, train_dataset=rows, eval_dataset=rows, processing_class=processor, ref_model=reference
     )
     trainer.create_optimizer()
     gradients = {}

@@ -131,7 +131,7 @@ def trained(folder, family, rows, resume=None):
     )  # fmt: skip
     model = copy.deepcopy(family.model)
     rows = [row for row in rows if family.takes(row)]
-    trainer = MPOTrainer(model, config, train_dataset=rows, processing_class=family.processor)
+    trainer = MPOTrainer(model, args=config, train_dataset=rows, processing_class=family.processor)
     trainer.train(resume_from_checkpoint=resume)
     return trainer
 
@@ -208,7 +208,7 @@ def test_a_part_that_is_frozen_stays_and_the_others_move(family, rows, tmp_path,
         lr_scheduler_type="constant",
     )  # fmt: skip
     taken = [row for row in rows if family.takes(row)]
-    trainer = MPOTrainer(model, config, train_dataset=taken, processing_class=family.processor)
+    trainer = MPOTrainer(model, args=config, train_dataset=taken, processing_class=family.processor)
     before = {name: one.detach().clone() for name, one in model.named_parameters()}
     trainer.train()
     first = trainer.state.log_history[0]

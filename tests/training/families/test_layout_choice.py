@@ -54,7 +54,9 @@ def test_autocast_does_not_matter(family, rows, tmp_path):
         output_dir=str(tmp_path), per_device_train_batch_size=2, max_steps=1, save_strategy="no", report_to="none",
         disable_tqdm=True, use_cpu=True, bf16=True,
     )  # fmt: skip
-    trainer = MPOTrainer(copy.deepcopy(family.model), config, train_dataset=rows[:2], processing_class=family.processor)
+    trainer = MPOTrainer(
+        copy.deepcopy(family.model), args=config, train_dataset=rows[:2], processing_class=family.processor
+    )
     trainer.train()
     assert trainer.layout is (Layout.PAIRED if family.name in PAIRED else Layout.SHARED)
     assert trainer.model.training

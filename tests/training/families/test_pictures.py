@@ -85,7 +85,7 @@ def test_training_takes_a_picture_or_leaves_its_pair_out_before_it_begins(family
         output_dir=str(tmp_path), per_device_train_batch_size=1, max_steps=2, save_strategy="no", report_to="none",
         disable_tqdm=True, use_cpu=True,
     )  # fmt: skip
-    trainer = MPOTrainer(model, config, train_dataset=rows, processing_class=family.processor)
+    trainer = MPOTrainer(model, args=config, train_dataset=rows, processing_class=family.processor)
     trainer.train()
     assert trainer.state.log_history[0]["loss"] > 0
     assigned, head = PositionAssigner(model), output_head(model)

@@ -201,7 +201,7 @@ def test_a_step_of_training(family, roots, tmp_path):
     )  # fmt: skip
     model = copy.deepcopy(family.model)
     data = RowDataset(list(PAIRS), roots)
-    trainer = MPOTrainer(model, config, train_dataset=data, processing_class=family.processor)
+    trainer = MPOTrainer(model, args=config, train_dataset=data, processing_class=family.processor)
     trainer.train()
     assert trainer.layout is Layout.SHARED
     lines = [line for line in trainer.state.log_history if "loss" in line]
