@@ -52,16 +52,20 @@ class ImageRoots:
 
     def open(self, image: str) -> "Image":
         """The image, RGB, upright. Raises ImageError when it cannot be opened safely."""
-        path = self.path(image)
-        try:
-            if path.exists() and not path.is_file():
-                raise ImageError(f"{image}: cannot be read (it is no file)")
-            if path.stat().st_size > MAX_BYTES:
-                raise ImageError(f"{image}: the file is above the limit of {MAX_BYTES:,} bytes")
-            content = path.read_bytes()
-        except OSError as error:
-            raise ImageError(f"{image}: cannot be read ({error.strerror})") from error
-        return decode(content, image)
+        return open_file(self.path(image), image)
+
+
+def open_file(path: Path, name: str) -> "Image":
+    """The image in a file, RGB, upright. Raises ImageError, which calls it `name`, when it cannot be opened safely."""
+    try:
+        if path.exists() and not path.is_file():
+            raise ImageError(f"{name}: cannot be read (it is no file)")
+        if path.stat().st_size > MAX_BYTES:
+            raise ImageError(f"{name}: the file is above the limit of {MAX_BYTES:,} bytes")
+        content = path.read_bytes()
+    except (OSError, ValueError) as error:  # ValueError: a name with a null byte
+        raise ImageError(f"{name}: cannot be read ({getattr(error, 'strerror', None) or error})") from error
+    return decode(content, name)
 
 
 def inside(root: Path, relative: str) -> Path:

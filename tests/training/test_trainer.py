@@ -47,7 +47,7 @@ def history(trainer):
 
 def plain_logps(model, processor, row):
     """Both completions' log-probabilities by the usual way: one padless sequence each, all logits, log-softmax."""
-    parts = [{"type": "image"} for _ in row["images"]] + [{"type": "text", "text": row["prompt"]}]
+    parts = [{"type": "image"} for _ in row["images"]] + [{"type": "text", "text": row["prompt"][0]["content"]}]
     text = processor.apply_chat_template(
         [{"role": "user", "content": parts}], add_generation_prompt=True, tokenize=False
     )

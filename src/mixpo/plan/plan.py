@@ -13,7 +13,7 @@ from mixpo.batches.layout import Layout
 from mixpo.errors import UserError, first_line
 from mixpo.files import RunFiles
 from mixpo.images import ImageRoots
-from mixpo.models.load import load_processor
+from mixpo.models.load import load_config, load_processor
 from mixpo.models.shape import Shape, paired, shape_of
 from mixpo.plan.changes import Planned, gib, verdict
 from mixpo.plan.cost import BACKWARD, step_flops
@@ -68,6 +68,7 @@ def _table(config: Config, files: RunFiles, machine: Machine) -> str:
     shape = shape_on_paper(model_path)
     rows = RowDataset(records, ImageRoots.load(files.image_roots_file(config.questions)))
     encoder = Encoder(load_processor(model_path, inputs=config.inputs), config.max_completion_length)
+    encoder.fit(load_config(model_path))
     groups = list(encoded(rows, sampled(rows, config.pairs_per_group), encoder, shape.patch))
     planned = settled(config, shape, groups, machine)
     steps = config.epochs * len(records) / config.batch  # the last of an epoch may be smaller

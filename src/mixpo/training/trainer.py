@@ -92,6 +92,7 @@ class MPOTrainer(ResumableTrainer):
         switch_dropout_off(model)
         self.objective: Objective = args
         encoder = Encoder(processing_class, args.max_completion_length, args.truncate_completions, args.needs_rejected)
+        encoder.fit(model.config)
         self.shift = RewardShift(args.reward_shift, args.reward_shift_decay)
         self.layout = possible(Layout(args.layout), model)
         self.head = output_head(model)
@@ -102,7 +103,7 @@ class MPOTrainer(ResumableTrainer):
         if self.layout is not Layout.PAIRED:
             prepare(model, args.device, flex=args.attention != Attention.SDPA)
         refuse_without_flex(args.attention, model)
-        self.collator = Collator(encoder, row_multiple(model, args.device))
+        self.collator = Collator(encoder, row_multiple(model, args.device), [train_dataset, eval_dataset])
         manage_memory(model, args)
         self.reference = make_reference(model, ref_model, args, peft_config is not None)
         self._starts_at_reference = ref_model is None
