@@ -13,7 +13,8 @@ from mixpo.batches.collator import Collator
 from mixpo.batches.encode import Encoder, TooLong
 from mixpo.batches.rows import read
 from mixpo.errors import DataError, ImageError, UserError
-from mixpo.models.base_model import make_processor, make_tokenizer
+from mixpo.models.base_model import make_model, make_processor, make_tokenizer
+from mixpo.models.load import context_of
 
 WORDS = ["How many red circles?", "There are 3.", "Sure? Yes, four."]
 RED, BLUE = Image.new("RGB", (64, 64), "red"), Image.new("RGB", (64, 64), "blue")
@@ -201,7 +202,7 @@ def test_the_row_at_fault_is_named(processor):
     rows = Dataset.from_list([{"prompt": ASKED, "chosen": word, "rejected": "4"} for word in ("3", "", "5", "")])
     sets = [None, {"held out": rows}]
     for row, name in (
-        (rows[1], "row 1 or 3"),
+        (rows[1], "one of the rows 1, 3"),
         ({**rows[1], "id": "q/1"}, "q/1"),
         ({**rows[1], "id": 7}, "the row with id 7"),
     ):
@@ -236,3 +237,28 @@ def test_a_row_longer_than_the_context_is_refused(processor):
     encoder.context -= 1
     with pytest.raises(TooLong, match=f"the model has positions for {encoder.context}: drop the row"):
         encoder(row)
+
+
+def test_a_processor_of_another_model_is_refused_and_its_own_keeps_to_its_context(processor):
+    config = make_model(processor.tokenizer, seed=0).config
+    encoder = Encoder(processor)
+    encoder.fit(config)
+    assert encoder.context == config.text_config.max_position_embeddings == 2048
+    config.text_config.rope_parameters = {
+        "rope_type": "yarn", "factor": 4.0, "original_max_position_embeddings": 1024, "rope_theta": 1e4
+    }  # fmt: skip
+    assert context_of(config) == 4096
+    config.image_token_id += 1
+    with pytest.raises(UserError, match="the processor is another model's: its image token is"):
+        encoder.fit(config)
+
+
+def test_the_mark_of_a_picture_in_a_text_becomes_all_that_the_template_writes_for_it(qwen):
+    """Qwen-VL's image token stands between two others."""
+    encoder = Encoder(qwen[1])
+    row = {"images": [RED], "chosen": " 3", "rejected": " four"}
+    whole = "<|vision_start|><|image_pad|><|vision_end|>"
+    framed, marked, bare = (encoder({**row, "prompt": f"{mark}what?"}) for mark in (whole, "<image>", "<|image_pad|>"))
+    assert framed.key == marked.key != bare.key
+    first, last = qwen[1].tokenizer.convert_tokens_to_ids(["<|vision_start|>", "<|vision_end|>"])
+    assert [token for token in framed.prompt_ids if token not in (first, last)] == bare.prompt_ids

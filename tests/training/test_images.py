@@ -90,3 +90,19 @@ def test_a_processor_of_another_checkpoint_is_a_sentence(internvl, tmp_path):
     config = MPOConfig(output_dir=str(tmp_path), use_cpu=True, save_strategy="no", report_to="none", disable_tqdm=True)
     with pytest.raises(UserError, match=r"InternVLForConditionalGeneration does not take .* this checkpoint's own"):
         MPOTrainer(model, config, train_dataset=[row], processing_class=processor).train()
+
+
+def test_the_row_at_fault_is_named_in_a_training(internvl, tmp_path):
+    model, processor = copy.deepcopy(internvl)
+    prompt = [{"role": "user", "content": "what?"}]
+    rows = [{"images": [], "prompt": prompt, "chosen": word, "rejected": "blue"} for word in ("red", "")]
+    args = MPOConfig(
+        str(tmp_path),
+        per_device_train_batch_size=2,
+        use_cpu=True,
+        save_strategy="no",
+        report_to="none",
+        disable_tqdm=True,
+    )
+    with pytest.raises(UserError, match="^row 1: a completion is empty"):
+        MPOTrainer(model, args, train_dataset=rows, processing_class=processor).train()

@@ -171,11 +171,13 @@ class Encoder:
 
     def _with_places(self, text: str, images: int) -> str:
         """A text that is a prompt, with the model's own mark where `<image>` stands. Raises DataError."""
-        mark = self.chat.picture
-        text = text if mark in text else text.replace(IMAGE, mark)
+        whole = mark = self.chat.picture
+        if (token := getattr(self.chat.processor, "image_token", None)) and token in whole:
+            mark = token  # what frames it in the template (<|vision_start|>) does not count
+        text = text if mark in text else text.replace(IMAGE, whole)
         if (places := text.count(mark)) != images:
             raise DataError(
-                f"the prompt is a text, with {count(places, 'place')} for {count(images, 'picture')}: write {mark} "
+                f"the prompt is a text, with {count(places, 'place')} for {count(images, 'picture')}: write {whole} "
                 "where each stands, or give the prompt as messages"
             )
         return text

@@ -164,7 +164,9 @@ def named(row: Mapping[str, Any], data_sets: Sequence[Any]) -> str:
     if row.get("id") is not None:
         return str(row["id"]) if isinstance(row["id"], str) else f"the row with id {row['id']}"
     found = [number for data in _each(data_sets) for number in _numbers(row, data)]
-    return f"row {' or '.join(map(str, found[:3]))}" if found else f"the row with prompt {short(row.get('prompt'))}"
+    if len(found) > 1:  # with the same words, and perhaps other pictures
+        return f"one of the rows {', '.join(map(str, found[:3]))}{' …' if len(found) > 3 else ''}"
+    return f"row {found[0]}" if found else f"the row with prompt {short(row.get('prompt'))}"
 
 
 def _each(data_sets: Sequence[Any]) -> list[Any]:

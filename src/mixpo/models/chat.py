@@ -207,12 +207,10 @@ class Chat:
 
     @cached_property
     def picture(self) -> str:
-        """What the template writes for a picture; of it, what the processor calls the image token if it is there."""
+        """What the template writes for a picture."""
         parts = as_messages(PROBE, images=1), as_messages(PROBE)
         with_one, without = (self._written(messages).partition(PROBE)[0] for messages in parts)
-        token = getattr(self.processor, "image_token", None)
-        whole = with_one.removeprefix(without).strip() or token or IMAGE
-        return token if isinstance(token, str) and token in whole else whole
+        return with_one.removeprefix(without).strip() or getattr(self.processor, "image_token", None) or IMAGE
 
     @cached_property
     def image_tokens(self) -> frozenset[int]:
