@@ -157,7 +157,7 @@ def test_an_adapter_trained_before_is_part_of_the_reference(tmp_path, model, pro
 def test_users_mistakes_are_sentences(tmp_path, model, processor, rows):
     with pytest.raises(DataError, match="training set is empty"):
         train(tmp_path, model, processor, [])
-    with pytest.raises(DataError, match="no 'prompt'"):
+    with pytest.raises(DataError, match="row 0: a row has no prompt"):
         train(tmp_path, model, processor, [{"images": [], "chosen": "a", "rejected": "b"}])
     with pytest.raises(DataError, match="no 'rejected'"):
         train(tmp_path, model, processor, [*rows[:3], {**rows[3], "rejected": None}])
