@@ -69,7 +69,8 @@ def flat(count: int, folder: str) -> list[dict[str, float]]:
             words = [f"{index % (number + 7)}" for number in range(10 + index % 40)]
             return {
                 "images": [Image.new("RGB", (64, 64), (index % 256, index // 256 % 256, 0))],
-                "prompt": "How many?", "chosen": " ".join(words), "rejected": " ".join(reversed(words)),
+                "prompt": [{"role": "user", "content": "How many?"}],
+                "chosen": " ".join(words), "rejected": " ".join(reversed(words)),
             }  # fmt: skip
 
     args = MPOConfig(

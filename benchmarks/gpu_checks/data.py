@@ -30,8 +30,8 @@ def rows(count: int, longest: int = 30) -> list[dict[str, Any]]:
 
     return [
         {
-            "images": [picture(number // 4)], "prompt": f"What is there {number // 4}?", "chosen": text(),
-            "rejected": text(), "question_id": number // 4,
+            "images": [picture(number // 4)], "question_id": number // 4, "chosen": text(), "rejected": text(),
+            "prompt": [{"role": "user", "content": f"What is there {number // 4}?"}],
         }
         for number in range(count)
     ]  # fmt: skip

@@ -7,6 +7,7 @@
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import takewhile
 from typing import Any, NamedTuple
 
 from mixpo.errors import BadRow, DataError, Unsupported
@@ -23,6 +24,7 @@ ROLES = {
 PICTURES = ("image", "image_url", "input_image")
 VIDEOS = ("video", "video_url", "input_video")
 TEXTS = ("text", "input_text", "output_text")
+KINDS = {"text": TEXTS, "image": PICTURES, "video": VIDEOS}
 KEYS = ({"role", "content"}, {"from", "value"})
 WRITTEN = re.compile(r"""\s*(?:array\()?\[\s*\{\s*['"](?:from|role|content|value)['"]\s*:""")
 """How a list of turns begins that is written as text."""
@@ -96,18 +98,22 @@ class Conversation:
 
         Raises BadRow where both give some, and not the same number, or where a part's picture is nowhere.
         """
-        return _shown(self.pictures, given, "picture")
+        return what_is_shown(self.pictures, given, "picture")
 
     def films(self, given: Sequence[Any]) -> list[Any]:
         """The same of the row's videos."""
-        return _shown(self.videos, given, "video")
+        return what_is_shown(self.videos, given, "video")
 
 
-def _shown(named: Sequence[Any], given: Sequence[Any], thing: str) -> list[Any]:
+def what_is_shown(named: Sequence[Any], given: Sequence[Any], thing: str) -> list[Any]:
+    """What the parts of a conversation carry (None: only that it stands there), or what is `given` beside them.
+
+    Raises BadRow where both give some, and not the same number, or where one is nowhere.
+    """
     carried = [one for one in named if one is not None]
     if len(given) == len(named):
         for part, beside in zip(named, given, strict=True):
-            if part != beside and isinstance(part, str) and isinstance(beside, str):
+            if type(part) is type(beside) and not isinstance(part, Mapping) and part != beside:
                 raise BadRow(f"a part's {thing} is {short(part)}, and the row's beside it {short(beside)}")
     if len(given) == len(named) or not named or (given and not carried):
         return list(given)
@@ -215,21 +221,50 @@ def _part(part: Any, role: str, shown: Shown) -> str:
         return part
     if not isinstance(part, Mapping):
         raise BadRow(f"a part of a turn is a mapping, not {short(part)}")
-    kind = part.get("type") or next((kind for kind in ("text", *PICTURES, *VIDEOS) if part.get(kind) is not None), None)
-    if kind in TEXTS:
+    kind = kind_of(part)
+    if kind == "text":
         text = part.get("text")
         if not isinstance(text, str):
             raise BadRow(f"a part of a turn has no text: {short(dict(part))}")
         # U+FFFC that somebody wrote is no picture.
         return text.replace(PICTURE, "") if role is Role.USER else text
-    if kind in VIDEOS and shown.filmed:
+    if kind == "video" and shown.filmed:
         said = {key: value for key, value in part.items() if key != "type" and value is not None}
         shown.videos.append(said or None)
         shown.kinds.append("video")
         return PICTURE
-    if kind not in PICTURES:
-        raise Unsupported(f"a part of the type {kind!r}")
-    named = (part.get(name) for name in ("image", "image_url", "url", "path", "base64", "bytes"))
+    if kind != "image":
+        raise Unsupported(f"a part of the type {part.get('type')!r}")
     shown.kinds.append("image")
-    shown.pictures.append(next((value for value in named if value is not None), None))
+    shown.pictures.append(picture_in(part))
     return PICTURE
+
+
+def kind_of(part: Mapping[str, Any]) -> str | None:
+    """Whether a part of a turn is "text", an "image" or a "video"; None: anything else."""
+    kinds = (name for name in ("text", *PICTURES, *VIDEOS) if part.get(name) is not None)
+    said = part.get("type") or next(kinds, None)
+    return next((kind for kind, names in KINDS.items() if said in names), None)
+
+
+def picture_in(part: Mapping[str, Any]) -> Any:
+    """What an image's part says of it: a path, bytes, a mapping, a Pillow image; None: only that one stands there."""
+    named = (part.get(name) for name in ("image", "image_url", "url", "path", "base64", "bytes"))
+    return next((value for value in named if value is not None), None)
+
+
+def alike(chosen: Sequence[Any], rejected: Sequence[Any]) -> int:
+    """With how many messages, or characters, two completions begin alike: TRL's implicit prompt (`extract_prompt`)."""
+    length = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(chosen, rejected)))
+    return length - (chosen[length - 1 : length] == " ")
+
+
+def refuse_more(row: Mapping[str, Any], *besides: str) -> None:
+    """Raises Unsupported for a row that also says what a pair has no place for, in columns that are not `besides`."""
+    for names, what in (
+        (("videos", "video", "audios", "audio"), "video or audio: a pair has images only"),
+        (("tools",), "tools"),
+        (("chat_template_kwargs",), "options of the chat template, row by row"),
+    ):
+        if any(parsed(row.get(name)) not in (None, "", [], {}) for name in names if name not in besides):
+            raise Unsupported(what)

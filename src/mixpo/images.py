@@ -52,21 +52,29 @@ class ImageRoots:
 
     def open(self, image: str) -> "Image":
         """The image, RGB, upright. Raises ImageError when it cannot be opened safely."""
-        path = self.path(image)
         try:
-            if path.exists() and not path.is_file():
-                raise ImageError(f"{image}: cannot be read (it is no file)")
-            if path.stat().st_size > MAX_BYTES:
-                raise ImageError(f"{image}: the file is above the limit of {MAX_BYTES:,} bytes")
-            content = path.read_bytes()
-        except FileNotFoundError as error:
+            return open_file(self.path(image), image)
+        except MissingImage as error:
             raise MissingImage(
-                f"{image}: there is no file {path}; put it back, or say with `image_root` where the pictures of "
+                f"{error}; put it back, or say with `image_root` where the pictures of "
                 f"{image.partition('/')[0]!r} lie now"
             ) from error
-        except OSError as error:
-            raise ImageError(f"{image}: cannot be read ({error.strerror})") from error
-        return decode(content, image)
+
+
+def open_file(path: Path, name: str) -> "Image":
+    """The image in a file, RGB, upright. Raises ImageError, which calls it `name`, when it cannot be opened safely;
+    MissingImage where there is no file."""
+    try:
+        if path.exists() and not path.is_file():
+            raise ImageError(f"{name}: cannot be read (it is no file)")
+        if path.stat().st_size > MAX_BYTES:
+            raise ImageError(f"{name}: the file is above the limit of {MAX_BYTES:,} bytes")
+        content = path.read_bytes()
+    except FileNotFoundError as error:
+        raise MissingImage(f"{name}: there is no file {path}") from error
+    except (OSError, ValueError) as error:  # ValueError: a name with a null byte
+        raise ImageError(f"{name}: cannot be read ({getattr(error, 'strerror', None) or error})") from error
+    return decode(content, name)
 
 
 def inside(root: Path, relative: str) -> Path:

@@ -7,7 +7,7 @@ import base64
 import binascii
 import hashlib
 import io
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -33,6 +33,8 @@ NAMED = ("path", "url", "image_url", "image")
 NEAR = 200
 """Folders in which a picture is looked for that is not where it should be."""
 
+NOTHING = {"bytes": None, "path": None}
+"""What a table has in an image's place where there is none."""
 NOT_FETCHED = "images are fetched from addresses only with `fetch_images: true`"
 
 
@@ -119,6 +121,24 @@ def entries(given: Any) -> list[Any]:
     if isinstance(given, str) and given.startswith("["):
         given = parsed(given)
     return list(given) if isinstance(given, list | tuple) else [] if given is None else [given]
+
+
+def same_images(one: Sequence[Any], other: Sequence[Any]) -> bool:
+    """Whether two lists name or carry the same images."""
+    return [content(entry) if entry is not None else None for entry in one] == [
+        content(entry) if entry is not None else None for entry in other
+    ]
+
+
+def images_in(row: Mapping[str, Any], names: Iterable[str] = ("images", "image")) -> list[Any]:
+    """The images of a row, in the first of the columns that has some."""
+    given = [row[name] for name in names if row.get(name) not in (None, "", [], {})]
+    return listed_images(next((each for each in given if each != NOTHING), given[0] if given else None))
+
+
+def listed_images(given: Any) -> list[Any]:
+    """A column with one image, or a list of them, or none."""
+    return entries(None if given in ("", [], {}) else given)
 
 
 def content(entry: Any) -> tuple[bytes | None, Any]:

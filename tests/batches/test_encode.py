@@ -11,6 +11,7 @@ from mixpo.models.as_messages import as_messages
 from mixpo.models.base_model import make_processor, make_tokenizer
 
 PICTURE = Image.new("RGB", (64, 64), "red")
+ASKED = [{"role": "user", "content": "How many?"}]
 
 
 @pytest.fixture(scope="module")
@@ -23,7 +24,7 @@ def decode(processor, ids):
 
 
 def test_prompt_and_completions(processor):
-    example = Encoder(processor)({"images": [PICTURE], "prompt": "How many?", "chosen": "3", "rejected": "four"})
+    example = Encoder(processor)({"images": [PICTURE], "prompt": ASKED, "chosen": "3", "rejected": "four"})
     image = "<img>" + "<IMG_CONTEXT>" * 16 + "</img>\n"
     assert (
         decode(processor, example.prompt_ids)
@@ -35,7 +36,7 @@ def test_prompt_and_completions(processor):
 
 
 def test_trl_conversations_are_the_same_as_plain_text(processor):
-    text = {"images": [PICTURE], "prompt": "How many?", "chosen": "3", "rejected": "4"}
+    text = {"images": [PICTURE], "prompt": ASKED, "chosen": "3", "rejected": "4"}
     parts = [{"type": "image", "text": None}, {"type": "text", "text": "How many?"}]
     turns = {
         "images": [PICTURE],
@@ -50,7 +51,7 @@ def test_trl_conversations_are_the_same_as_plain_text(processor):
 
 
 def test_text_only_rows_have_no_image_inputs(processor):
-    assert Encoder(processor, needs_rejected=False)({"prompt": "How many?", "chosen": "3"}).image_inputs == {}
+    assert Encoder(processor, needs_rejected=False)({"prompt": ASKED, "chosen": "3"}).image_inputs == {}
 
 
 @pytest.mark.parametrize(
@@ -78,10 +79,10 @@ def test_an_end_of_turn_that_is_no_mark_to_break_is_refused(processor):
 
 
 def test_supervised_training_does_not_encode_rejected_completions(processor):
-    row = {"prompt": "How many?", "chosen": "3", "rejected": "4"}
+    row = {"prompt": ASKED, "chosen": "3", "rejected": "4"}
     assert len(Encoder(processor, needs_rejected=False)(row).completions) == 1
     with pytest.raises(DataError, match="no 'rejected'"):
-        Encoder(processor)({"prompt": "How many?", "chosen": "3"})
+        Encoder(processor)({"prompt": ASKED, "chosen": "3"})
 
 
 def test_roles_of_other_formats_are_refused(processor):
@@ -101,25 +102,25 @@ def test_long_completions_are_refused_or_cut(processor):
 def test_empty_completions_are_refused(processor):
     for empty in ("", "<|im_end|>\n"):
         with pytest.raises(DataError, match="no token to train on"):
-            Encoder(processor)({"prompt": "How many?", "chosen": empty, "rejected": "b"})
+            Encoder(processor)({"prompt": ASKED, "chosen": empty, "rejected": "b"})
 
 
 def test_a_rejected_completion_that_the_limit_cut_has_no_end_token(processor):
-    row = {"prompt": "How many?", "chosen": "3", "rejected": "four", "rejected_ended": False}
+    row = {"prompt": ASKED, "chosen": "3", "rejected": "four", "rejected_ended": False}
     example = Encoder(processor)(row)
     assert [decode(processor, ids) for ids in example.completions] == ["3<|im_end|>", "four"]
 
 
 def test_a_chosen_completion_may_say_that_the_limit_cut_it(processor):
     """`datasets` has None for rows that do not say it."""
-    row = {"prompt": "How many?", "chosen": "3", "rejected": "four", "chosen_ended": False, "rejected_ended": None}
+    row = {"prompt": ASKED, "chosen": "3", "rejected": "four", "chosen_ended": False, "rejected_ended": None}
     example = Encoder(processor)(row)
     assert [decode(processor, ids) for ids in example.completions] == ["3", "four<|im_end|>"]
 
 
 def test_sampled_tokens_are_taken_where_they_say_the_text(processor):
     letters = [processor.tokenizer.encode(letter, add_special_tokens=False)[0] for letter in "There"]
-    row = {"prompt": "How many?", "chosen": "There", "rejected": "There", "rejected_token_ids": tuple(letters)}
+    row = {"prompt": ASKED, "chosen": "There", "rejected": "There", "rejected_token_ids": tuple(letters)}
     encoder = Encoder(processor)
     chosen, rejected = encoder(row).completions
     assert rejected == [*letters, encoder.end_id]
@@ -130,14 +131,20 @@ def test_sampled_tokens_are_taken_where_they_say_the_text(processor):
 def described(colour, **more):
     """Rows of "Describe the picture." differ by nothing but the picture."""
     image = Image.new("RGB", (64, 64), colour)
-    return {"images": [image], "prompt": "Describe the picture.", "chosen": "It is.", "rejected": "No.", **more}
+    return {
+        "images": [image],
+        "prompt": [{"role": "user", "content": "Describe the picture."}],
+        "chosen": "It is.",
+        "rejected": "No.",
+        **more,
+    }
 
 
 def test_questions_of_the_same_words_keep_their_own_pictures(processor):
     """What an encoder remembers of a prompt belongs to its text and its pictures, not to either alone."""
     encoder = Encoder(processor)
     red, blue = encoder(described("red")), encoder(described("blue"))
-    other = encoder(described("red", prompt="What is it?"))
+    other = encoder(described("red", prompt=[{"role": "user", "content": "What is it?"}]))
     assert red.prompt_ids == blue.prompt_ids
     assert len({red.key, blue.key, other.key}) == 3
     assert red.image_key == other.image_key != blue.image_key
@@ -168,12 +175,9 @@ def test_a_tokenizer_s_first_token_stands_once_before_the_prompt_and_never_befor
     tokenizer.backend_tokenizer.post_processor = TemplateProcessing(
         single="<|im_start|> $A", special_tokens=[("<|im_start|>", first)]
     )
-    row = {"prompt": "How many?", "chosen": "3", "rejected": "four"}
-    plain = Encoder(processor)(row)  # the template's first token is not known as the tokenizer's: it writes its own
-    assert plain.prompt_ids[:2] == [first, first]
-    tokenizer.bos_token = "<|im_start|>"
+    row = {"prompt": ASKED, "chosen": "3", "rejected": "four"}
     example = Encoder(processor)(row)
-    assert example.prompt_ids == plain.prompt_ids[1:]
+    assert example.prompt_ids[0] == first != example.prompt_ids[1]
     assert [decode(processor, ids) for ids in example.completions] == ["3<|im_end|>", "four<|im_end|>"]
 
 

@@ -13,13 +13,19 @@ from mixpo.batches.layout import Layout
 from mixpo.errors import DataError
 
 
+def asking(text):
+    return [{"role": "user", "content": text}]
+
+
 @pytest.fixture
 def rows():
     """Six of two questions with a picture each, one without."""
     pictures = [Image.effect_noise((60 + 20 * number, 80), 100).convert("RGB") for number in range(2)]
-    asked = [{"images": [pictures[n // 3]], "prompt": f"how many {n // 3}", "question_id": n // 3} for n in range(6)]
+    asked = [
+        {"images": [pictures[n // 3]], "prompt": asking(f"how many {n // 3}"), "question_id": n // 3} for n in range(6)
+    ]
     told = [{**row, "chosen": "one " * (n + 1), "rejected": "two"} for n, row in enumerate(asked)]
-    return [*told, {"images": [], "prompt": "three", "chosen": "final answer", "rejected": "left"}]
+    return [*told, {"images": [], "prompt": asking("three"), "chosen": "final answer", "rejected": "left"}]
 
 
 def equal(left: Example, right: Example) -> None:

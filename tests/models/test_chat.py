@@ -4,11 +4,15 @@ import copy
 
 import pytest
 from PIL import Image
+from tokenizers.processors import TemplateProcessing
 from transformers import AutoTokenizer, GenerationConfig
 
+from mixpo.batches.encode import Encoder
 from mixpo.errors import DataError, UserError
 from mixpo.models.as_messages import as_messages, text_of
 from mixpo.models.chat import Chat
+from mixpo.responses.backend import Request
+from mixpo.responses.backends.embedded.encode import RequestEncoder
 
 PICTURE = Image.new("RGB", (64, 64), "red")
 
@@ -50,15 +54,30 @@ def test_the_first_token_is_written_once(family):
         assert (ids[0] == first, ids[1] == first) == (True, False)
 
 
-def test_the_tokenizer_writes_the_first_token_where_the_template_does_not(gemma):
+@pytest.mark.parametrize(
+    "frame", ["<end_of_image> $A", "<end_of_image> $A <|im_end|>", "$A <|im_end|>", "<|im_start|> $A <|im_end|>"]
+)
+def test_what_a_tokenizer_adds_stands_once_before_a_prompt_and_never_behind_it(gemma, frame):
+    """In training and sampling alike, one by one and together, with pictures and without; vLLM is given `prompt_ids`.
+    The template begins with <|im_start|>."""
     processor = copy.deepcopy(gemma[1])
-    processor.tokenizer.bos_token = "<end_of_image>"
-    tokenizer, seen = processor.tokenizer, []
-    encode = tokenizer.encode
-    tokenizer.encode = lambda text, **options: seen.append(options) or encode(text, **options)
-    Chat(processor).prompt_ids("<|im_start|>user")
-    Chat(processor).prompt_ids("<end_of_image>user")
-    assert seen == [{}, {"add_special_tokens": False}]
+    tokenizer = processor.tokenizer
+    tokens = [(token, tokenizer.convert_tokens_to_ids(token)) for token in frame.split() if token != "$A"]
+    tokenizer.backend_tokenizer.post_processor = TemplateProcessing(single=frame, special_tokens=tokens)
+    assert len(tokenizer.encode("")) == len(tokens)
+    begin = ["<end_of_image>", "<|im_start|>"] if frame.startswith("<end_of_image>") else ["<|im_start|>"]
+    chat = Chat(processor)
+    row = {"prompt": [{"role": "user", "content": "How many?"}], "chosen": "3", "rejected": "4"}
+    for shown in ([], [PICTURE]):
+        request = Request(id="a", prompt="How many?", images=tuple(shown))
+        sampled = RequestEncoder(copy.deepcopy(processor))([request, request])["input_ids"].tolist()
+        trained = Encoder(processor)({**row, "images": shown})
+        alone = chat.prompt_ids(chat.render("How many?", len(shown)))
+        for ids in (trained.prompt_ids, *sampled, alone):
+            read = tokenizer.convert_ids_to_tokens(ids)
+            assert read[: len(begin)] == begin != read[1 : len(begin) + 1]
+            assert read.count("<|im_end|>") == 1  # the user's turn's
+        assert [ids.count(chat.end_of_turn) for ids in trained.completions] == [1, 1]
 
 
 def test_a_turn_ends_as_the_template_ends_it(family):
@@ -173,15 +192,17 @@ def test_prompts_that_lack_something_are_a_sentence():
     assert as_messages([{"role": "user", "content": empty}], images=1)[0]["content"][1] == {"type": "text", "text": ""}
     with pytest.raises(DataError, match="user message has no content"):
         as_messages([{"role": "user", "content": None}])
-    for part in ({"text": "hi"}, {"type": "audio"}):
+    for part in ({"words": "hi"}, {"type": "audio"}):
         with pytest.raises(DataError, match="none of `image`, `video` and `text`"):
             as_messages([{"role": "user", "content": [part]}])
 
 
-def test_a_completion_is_one_message():
+def test_a_completion_is_one_message_of_words():
     assert text_of([{"role": "assistant", "content": [{"type": "text", "text": "a"}, {"text": "b"}]}]) == "ab"
     with pytest.raises(DataError, match="must be one assistant message, not 2"):
         text_of([{"role": "assistant", "content": "a"}] * 2)
+    with pytest.raises(DataError, match="a completion shows a picture"):
+        text_of([{"role": "assistant", "content": [{"type": "image"}, {"type": "text", "text": "a"}]}])
 
 
 def test_an_answer_that_is_left_out_is_missed_and_its_thoughts_are_not(internvl):

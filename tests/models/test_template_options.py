@@ -34,6 +34,9 @@ def told(processor, **options):
     return changed
 
 
+ASKED = [{"role": "user", "content": "How many?"}]
+
+
 def own(processor, prompt="How many?", **options) -> str:
     messages = [{"role": "user", "content": [{"type": "text", "text": prompt}]}]
     return processor.apply_chat_template(messages, add_generation_prompt=True, tokenize=False, **options)
@@ -48,7 +51,7 @@ def test_what_is_sampled_and_trained_on_is_the_processors_own_text(processor, op
     changed, wanted = told(processor, **options), own(processor, **options)
     assert Chat(changed).render("How many?") == wanted
     ids = RequestEncoder(changed)([Request(id="a", prompt="How many?")])["input_ids"][0].tolist()
-    assert ids == Encoder(changed)({"prompt": "How many?", "chosen": "1", "rejected": "2"}).prompt_ids
+    assert ids == Encoder(changed)({"prompt": ASKED, "chosen": "1", "rejected": "2"}).prompt_ids
     assert ids == processor.tokenizer.encode(wanted, add_special_tokens=False)
     changed.save_pretrained(tmp_path)  # the trained model is asked elsewhere as it was trained
     assert own(type(changed).from_pretrained(tmp_path)) == wanted

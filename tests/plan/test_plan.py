@@ -39,7 +39,7 @@ def prompts(rows):
     encoder = Encoder(load_processor(str(BASE_MODEL)))
     for question, numbers in (("q", (0, 1)), ("r", (2,))):
         images = rows[0]["images"] if question == "q" else []
-        row = {"images": images, "prompt": f"What is there? {question}"}
+        row = {"images": images, "prompt": [{"role": "user", "content": f"What is there? {question}"}]}
         examples = [encoder({**row, **{key: rows[n][key] for key in ("chosen", "rejected")}}) for n in numbers]
         tiles = sum(len(example.image_inputs.get("pixel_values", ())) for example in examples[:1])
         yield Prompt(

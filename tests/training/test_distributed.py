@@ -145,7 +145,7 @@ def test_videos_on_one_process_alone(tmp_path, rows):
     prompt = [{"role": "user", "content": [{"type": "video"}, {"type": "text", "text": "how many"}]}]
     frames = Frames(tuple(row["images"][0].resize((56, 42)) for row in rows[:4]), 2.0)
     film = {"images": [frames], "prompt": prompt, "chosen": "one", "rejected": "two"}
-    picture = {**film, "images": [frames.images[0]], "prompt": "how many"}
+    picture = {**film, "images": [frames.images[0]], "prompt": [{"role": "user", "content": "how many"}]}
     text = {**picture, "images": []}
     given = [film, picture, text, film, picture, text]
     torch.manual_seed(0)

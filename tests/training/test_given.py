@@ -169,7 +169,7 @@ def test_max_length_counts_the_prompt_and_cuts_completions(processor, rows):
     cut = Encoder(processor, max_length=length + 3)(rows[0])
     assert cut.prompt_ids == plain.prompt_ids
     assert cut.completions == [ids[:3] for ids in plain.completions]
-    with pytest.raises(DataError, match=f"a prompt has {length} tokens, which max_length={length} leaves"):
+    with pytest.raises(DataError, match=f"the prompt has {length} tokens, which max_length={length} leaves"):
         Encoder(processor, max_length=length)(rows[0])
 
 

@@ -1,8 +1,6 @@
 """Images and prompts that a training cannot use are found before it starts."""
 
 import copy
-from types import SimpleNamespace
-from unittest.mock import Mock
 
 import pytest
 from PIL import Image
@@ -11,11 +9,10 @@ from mixpo.batches.encode import Encoder
 from mixpo.errors import UserError
 from mixpo.images import ImageRoots
 from mixpo.model_inputs import ImagesConfig
-from mixpo.models.chat import Chat
 from mixpo.models.picture_limits import ATTRIBUTE, Limits
 from mixpo.records import Demonstration, DropReason, Origin, PreferencePair, Role, Turn
 from mixpo.training.config import MPOConfig
-from mixpo.training.selection import _try_size, usable
+from mixpo.training.selection import Trial, usable
 from mixpo.training.trainer import MPOTrainer
 
 
@@ -72,18 +69,40 @@ def test_pictures_that_the_template_leaves_out_are_found_before_the_start(qwen, 
     assert [(record.id, record.reason) for record in dropped] == [("several", DropReason.UNSUPPORTED)]
 
 
-def test_a_picture_is_tried_as_large_as_the_model_has_it(tmp_path):
-    processor = SimpleNamespace(chat_template="x", image_processor=Mock())
-    setattr(processor, ATTRIBUTE, Limits(ImagesConfig(max_pixels=64)))
-    _try_size(Image.new("RGB", (64, 64)), "own/red.png", Chat(processor), set())
-    assert processor.image_processor.call_args.kwargs["images"][0].size == (8, 8)
+def test_a_picture_is_tried_as_large_as_the_model_has_it(qwen):
+    processor = copy.deepcopy(qwen[1])
+    large, small = Image.new("RGB", (112, 112)), Image.new("RGB", (28, 28))
+    whole, one = (Trial(Encoder(processor), ImageRoots({}))._size(image, "own/red.png") for image in (large, small))
+    setattr(processor, ATTRIBUTE, Limits(ImagesConfig(max_pixels=28 * 28)))
+    assert whole > one == Trial(Encoder(processor), ImageRoots({}))._size(large, "own/red.png")
 
 
 def test_a_processor_of_another_checkpoint_is_a_sentence(internvl, tmp_path):
     """It writes other tokens for a picture than the model has features of it."""
     model, processor = copy.deepcopy(internvl)
     processor.image_seq_length -= 1
-    row = {"images": [Image.new("RGB", (64, 64))], "prompt": "what?", "chosen": "red", "rejected": "blue"}
+    row = {
+        "images": [Image.new("RGB", (64, 64))],
+        "prompt": [{"role": "user", "content": "what?"}],
+        "chosen": "red",
+        "rejected": "blue",
+    }
     config = MPOConfig(output_dir=str(tmp_path), use_cpu=True, save_strategy="no", report_to="none", disable_tqdm=True)
     with pytest.raises(UserError, match=r"InternVLForConditionalGeneration does not take .* this checkpoint's own"):
         MPOTrainer(model, args=config, train_dataset=[row], processing_class=processor).train()
+
+
+def test_the_row_at_fault_is_named_in_a_training(internvl, tmp_path):
+    model, processor = copy.deepcopy(internvl)
+    prompt = [{"role": "user", "content": "what?"}]
+    rows = [{"images": [], "prompt": prompt, "chosen": word, "rejected": "blue"} for word in ("red", "")]
+    args = MPOConfig(
+        str(tmp_path),
+        per_device_train_batch_size=2,
+        use_cpu=True,
+        save_strategy="no",
+        report_to="none",
+        disable_tqdm=True,
+    )
+    with pytest.raises(UserError, match="^row 1: a completion is empty"):
+        MPOTrainer(model, args=args, train_dataset=rows, processing_class=processor).train()

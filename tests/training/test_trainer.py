@@ -47,7 +47,7 @@ def history(trainer):
 
 def plain_logps(model, processor, row):
     """Both completions' log-probabilities by the usual way: one padless sequence each, all logits, log-softmax."""
-    parts = [{"type": "image"} for _ in row["images"]] + [{"type": "text", "text": row["prompt"]}]
+    parts = [{"type": "image"} for _ in row["images"]] + [{"type": "text", "text": row["prompt"][0]["content"]}]
     text = processor.apply_chat_template(
         [{"role": "user", "content": parts}], add_generation_prompt=True, tokenize=False
     )
@@ -157,7 +157,7 @@ def test_an_adapter_trained_before_is_part_of_the_reference(tmp_path, model, pro
 def test_users_mistakes_are_sentences(tmp_path, model, processor, rows):
     with pytest.raises(DataError, match="training set is empty"):
         train(tmp_path, model, processor, [])
-    with pytest.raises(DataError, match="no 'prompt'"):
+    with pytest.raises(DataError, match="row 0: a row has no prompt"):
         train(tmp_path, model, processor, [{"images": [], "chosen": "a", "rejected": "b"}])
     with pytest.raises(DataError, match="no 'rejected'"):
         train(tmp_path, model, processor, [*rows[:3], {**rows[3], "rejected": None}])

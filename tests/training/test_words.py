@@ -503,7 +503,7 @@ def test_an_optimizer_without_its_library_or_gpu_is_a_sentence(run_folder, check
 )
 def test_the_command_says_it_in_a_sentence(tmp_path, monkeypatch, capsys, given, message):
     """Exit status 2, no traceback: what is wrong in the recipe, and what this machine cannot do."""
-    row = {"prompt": "What is there?", "chosen": "One.", "rejected": "Two."}
+    row = {"prompt": [{"role": "user", "content": "What is there?"}], "chosen": "One.", "rejected": "Two."}
     (tmp_path / "pairs.jsonl").write_text(json.dumps(row))
     (tmp_path / "recipe.yaml").write_text(RECIPE.format(given).replace("parquet", "jsonl"))
     monkeypatch.chdir(tmp_path)

@@ -1,5 +1,6 @@
 """Rows to encoded examples, and examples to the micro-batches of one optimizer step."""
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -8,7 +9,10 @@ from torch import Tensor
 
 from mixpo.batches.encode import Encoder, Example
 from mixpo.batches.layout import Batch, Layout, lay_out
-from mixpo.errors import DataError
+from mixpo.batches.rows import named
+from mixpo.errors import DataError, ImageError
+
+log = logging.getLogger(__name__)
 
 
 class Collator:
@@ -18,20 +22,36 @@ class Collator:
     loss does not depend on how pairs are split into micro-batches, so pairs of one question can share one.
     """
 
-    def __init__(self, encoder: Encoder, multiple: int = 1):
-        """`multiple`: what shared rows are padded to (`mixpo.models.attention.row_multiple`)."""
+    def __init__(self, encoder: Encoder, multiple: int = 1, data_sets: Sequence[Any] = ()):
+        """`multiple`: what shared rows are padded to (`mixpo.models.attention.row_multiple`). `data_sets`: where rows
+        come from, to say which one is at fault."""
         self.encoder = encoder
         self.multiple = multiple
+        self.data_sets = data_sets
+        self._equal = 0
 
     def __call__(self, rows: Sequence[Mapping[str, Any]]) -> list[Example]:
         return [self._encoded(row) for row in rows]
 
     def _encoded(self, row: Mapping[str, Any]) -> Example:
-        """Raises DataError for a row that cannot be trained on, which names it where it has an `id`."""
+        """Raises DataError for a row that cannot be trained on, which names it."""
         try:
-            return self.encoder(row)
-        except DataError as error:
-            raise (DataError(f"{row['id']}: {error}") if "id" in row else error) from error
+            example = self.encoder(row)
+        except (DataError, ImageError) as error:
+            raise DataError(f"{named(row, self.data_sets)}: {error}") from error
+        if len(example.completions) > 1 and example.completions[0] == example.completions[1]:
+            self._tell_equal(row)
+        return example
+
+    def _tell_equal(self, row: Mapping[str, Any]) -> None:
+        """A warning of the first pair without a preference, of the tenth, of the hundredth …"""
+        self._equal += 1
+        if str(self._equal).strip("0") == "1":
+            what = "pair whose" if self._equal == 1 else "pairs whose"
+            log.warning(
+                "%d %s chosen and rejected are the same tokens (%s): no preference is learned there; drop such rows",
+                self._equal, what, named(row, self.data_sets),
+            )  # fmt: skip
 
     def batch(self, examples: Sequence[Example], layout: Layout) -> Batch:
         return lay_out(examples, layout, self.pad_id, self.multiple)

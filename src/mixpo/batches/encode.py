@@ -8,10 +8,13 @@ from typing import Any
 from PIL import Image
 from torch import Tensor
 
+from mixpo.batches.rows import SIDES, Asked, read
+from mixpo.conversations import alike
 from mixpo.errors import DataError
-from mixpo.models.as_messages import text_of
+from mixpo.messages import IMAGE, count
 from mixpo.models.chat import REFUSALS, Chat, tokenwise
-from mixpo.videos import Frames, videos_among
+from mixpo.models.load import context_of, refuse_other_processor
+from mixpo.videos import Frames
 
 IMAGES, VIDEOS = "pixel_values", "pixel_values_videos"
 """What models call the pixels of the two; to some a video's frames are images (InternVL)."""
@@ -60,19 +63,25 @@ class ReservedToken(DataError):
     """A completion has a token that stands for an image or ends a turn."""
 
 
-class Encoder:
-    """Turns rows in TRL's conversational format into `Example`s with a model's own processor.
+class TooLong(DataError):
+    """A prompt with a completion has more tokens than the model has positions for."""
 
-    A row has `prompt` (messages, or text), `chosen`, optionally `rejected` (messages, or text) and
-    optionally `images` (or `image`): Pillow images, in the order of the prompt's image parts. `rejected_ended: False`
-    says that the token limit cut the rejected completion: no end-of-turn token is scored for it (`chosen_ended` is
-    the same of the chosen one). `chosen_token_ids`, `rejected_token_ids`: the tokens that were sampled, taken where
-    this tokenizer decodes them to the text.
+
+class Encoder:
+    """Turns rows in any of TRL's forms (`mixpo.batches.rows`) into `Example`s with a model's own processor.
+
+    A row's `rejected_ended: False` says that the token limit cut the rejected completion: no end-of-turn token is
+    scored for it (`chosen_ended` is the same of the chosen one). `chosen_token_ids`, `rejected_token_ids`: the tokens
+    that were sampled, taken where this tokenizer decodes them to the text.
 
     Prompt and completion are tokenised apart and joined: together, the boundary could merge into a token
     that sampling never produces. A completion ends with the token that ends an assistant turn in the
-    processor's chat template, which is what the policy writes when it stops.
+    processor's chat template, which is what the policy writes when it stops. A standard row, all of it texts, is
+    tokenised as TRL does it (`_standard`).
     """
+
+    context: int | None = None
+    """Most tokens of a prompt with a completion; None: any number. Longer ones are refused (`TooLong`)."""
 
     def __init__(
         self,
@@ -97,39 +106,113 @@ class Encoder:
         self._prompts: dict[bytes, dict[str, Any]] = {}
 
     def __call__(self, row: Mapping[str, Any]) -> Example:
-        """Raises DataError for a row that cannot be trained on, saying why."""
-        for column in ("prompt", "chosen", *(["rejected"] if self.needs_rejected else [])):
-            if row.get(column) is None:
-                raise DataError(f"a row has no {column!r}, which the objective needs; drop the row or add the column")
-        sides = ("chosen", "rejected") if self.needs_rejected else ("chosen",)
-        completions = [self.completion_ids(*completion_of(row, side)) for side in sides]
-        prompt = self.prompt(row)
+        """Raises DataError, or ImageError, for a row that cannot be trained on, saying why."""
+        asked = read(row, self.sides)
+        if isinstance(asked.prompt, str):
+            prompt, completions = self._standard(asked, row)
+        else:
+            prompt = self._prompt(asked)
+            completions = [self._completion(asked, row, side) for side in self.sides]
         if self.max_length is not None:
             left = self.max_length - len(prompt["prompt_ids"])
             if left < 1:
                 raise DataError(
-                    f"a prompt has {len(prompt['prompt_ids'])} tokens, which max_length={self.max_length} leaves no "
+                    f"the prompt has {len(prompt['prompt_ids'])} tokens, which max_length={self.max_length} leaves no "
                     "completion beside; raise max_length, or say max_length=None"
                 )
             completions = [ids[:left] for ids in completions]
-        return Example(completions=completions, **prompt)
+        example = Example(completions=completions, **prompt)
+        self.check_length(len(example.prompt_ids), max(map(len, completions)))
+        return example
+
+    def fit(self, config: Any) -> None:
+        """Keeps to a model's context. Raises UserError where the processor is another model's, by their configs."""
+        refuse_other_processor(config, self.chat.image_tokens)
+        self.context = context_of(config)
+
+    def check_length(self, prompt: int, completion: int) -> None:
+        """Raises TooLong when a prompt of so many tokens with such a completion is longer than the context."""
+        if self.context is not None and prompt + completion > self.context:
+            raise TooLong(
+                f"the prompt has {prompt:,} tokens with its images, and {prompt + completion:,} with the longest "
+                f"completion; the model has positions for {self.context:,}: drop the row, or show smaller images"
+            )
+
+    @property
+    def sides(self) -> tuple[str, ...]:
+        return SIDES if self.needs_rejected else SIDES[:1]
+
+    def _completion(self, asked: Asked, row: Mapping[str, Any], side: str) -> list[int]:
+        said = asked.completions[self.sides.index(side)]
+        _, ended, token_ids = completion_of(row, side)
+        if isinstance(said, str):
+            return self.completion_ids(said, ended, token_ids)
+        assert not isinstance(asked.prompt, str)
+        return self._limited(self.chat.turns_tokens(asked.prompt, said, asked.shown), ended)
+
+    def _standard(self, asked: Asked, row: Mapping[str, Any]) -> tuple[dict[str, Any], list[list[int]]]:
+        """A prompt and completions that are texts, as TRL 1.16 tokenises them, without chat template.
+
+        With a column of images, prompt and completions apart, and nothing is added to either. Without, a prompt goes
+        on into each completion, the tokenizer's first token stands before it and its end token behind; what the whole
+        texts begin with alike is the prompt.
+        """
+        assert isinstance(asked.prompt, str)
+        texts = [str(text) for text in asked.completions]
+        end = self.tokenizer.eos_token or ""
+        for number, side in enumerate(self.sides):
+            ended = row.get(f"{side}_ended")
+            if (not asked.pictured if ended is None else ended) and not texts[number].endswith(end):
+                texts[number] += end
+        if asked.pictured:
+            prompt = self._remembered(self._with_places(asked.prompt, len(asked.images)), asked.images, as_is=True)
+            each = [self.chat.completions.encode(text) for text in texts]
+        else:
+            begin, *whole = (self.chat.prompt_ids(asked.prompt + text) for text in ("", *texts))
+            length = min(alike(begin, ids) for ids in whole)
+            each = [ids[length:] for ids in whole]
+            prompt = {"prompt_ids": begin[:length]}
+            prompt["key"] = hashlib.blake2b(repr(prompt).encode(), digest_size=16).digest()
+            prompt["image_key"] = digest_images([])
+        if not prompt["prompt_ids"]:
+            raise DataError("the prompt is empty: there is nothing that the completions go on from; drop the row")
+        for ids in each:
+            self._check(ids, self.chat.image_tokens)
+        return prompt, [self._cut(ids) for ids in each]
+
+    def _with_places(self, text: str, images: int) -> str:
+        """A text that is a prompt, with the model's own mark where `<image>` stands. Raises DataError."""
+        whole = mark = self.chat.picture
+        if (token := getattr(self.chat.processor, "image_token", None)) and token in whole:
+            mark = token  # what frames it in the template (<|vision_start|>) does not count
+        text = text if mark in text else text.replace(IMAGE, whole)
+        if (places := text.count(mark)) != images:
+            raise DataError(
+                f"the prompt is a text, with {count(places, 'place')} for {count(images, 'picture')}: write {whole} "
+                "where each stands, or give the prompt as messages"
+            )
+        return text
 
     def prompt(self, row: Mapping[str, Any]) -> dict[str, Any]:
-        """The fields of an `Example` that a row's prompt and images fill. Raises DataError when they are refused."""
-        images = images_of(row)
-        videos = len(videos_among(images))
-        text = self.chat.render(row["prompt"], len(images) - videos, videos)
+        """The fields of an `Example` that a row's prompt, of messages, and images fill. Raises DataError when they are
+        refused."""
+        return self._prompt(read(row, [side for side in SIDES if side in row]))
+
+    def _prompt(self, asked: Asked) -> dict[str, Any]:
+        return self._remembered(self.chat.render(asked.prompt, *asked.shown), asked.images)
+
+    def _remembered(self, text: str, images: list[Any], as_is: bool = False) -> dict[str, Any]:
         image_key = digest_images(images)
-        key = hashlib.blake2b(image_key + text.encode(), digest_size=16).digest()
+        key = hashlib.blake2b(image_key + bytes(as_is) + text.encode(), digest_size=16).digest()
         if key not in self._prompts:
-            self._prompts[key] = {"key": key, "image_key": image_key, **self._encoded(text, images)}
+            self._prompts[key] = {"key": key, "image_key": image_key, **self._encoded(text, images, as_is)}
             if len(self._prompts) > REMEMBERED:
                 self._prompts.pop(next(iter(self._prompts)))
         return self._prompts[key]
 
-    def _encoded(self, text: str, images: list[Any]) -> dict[str, Any]:
+    def _encoded(self, text: str, images: list[Any], as_is: bool) -> dict[str, Any]:
         try:
-            encoded = self.chat.inputs([text], [images])
+            encoded = self.chat.inputs([text], [images], as_is=as_is)
         except REFUSALS as error:
             raise DataError(f"{type(self.chat.processor).__name__} refuses a row: {error}") from error
         prompt_ids = encoded.pop("input_ids")[0].tolist()
@@ -154,26 +237,32 @@ class Encoder:
         }  # fmt: skip
         return replace(self(row), counted=False)
 
-    def completion_ids(
-        self, completion: str | Sequence[Mapping[str, Any]], ended: bool = True, token_ids: Sequence[int] = ()
-    ) -> list[int]:
+    def completion_ids(self, text: str, ended: bool = True, token_ids: Sequence[int] = ()) -> list[int]:
         """Tokens of an assistant turn, end-of-turn included if the model `ended` it (and was not cut by a limit).
 
         `token_ids`: those that were sampled. Another model's tokenizer decodes them to other words: then they are the
         text's. Raises DataError for a completion that cannot be trained on.
         """
-        text = completion if isinstance(completion, str) else text_of(completion)
         sampled = token_ids and self.chat.completions.are_of(token_ids, text)
         ids = list(token_ids) if sampled else self.chat.completion_tokens(text)
+        self._check(ids, self.chat.reserved)
+        return self._limited(ids, ended)
+
+    def _check(self, ids: Sequence[int], reserved: frozenset[int]) -> None:
+        """Raises DataError where there is nothing to train on, or a token that cannot be."""
         if not ids:
             raise DataError("a completion is empty: there is no token to train on; drop the row")
-        if reserved := self.chat.reserved.intersection(ids):
-            token = self.tokenizer.convert_ids_to_tokens(min(reserved))
+        if found := reserved.intersection(ids):
+            token = self.tokenizer.convert_ids_to_tokens(min(found))
             raise ReservedToken(
                 f"a completion contains {token!r}, which stands for an image or ends a turn; drop the row"
             )
-        if ended:
-            ids = [*ids, self.end_id]
+
+    def _limited(self, ids: list[int], ended: bool) -> list[int]:
+        return self._cut([*ids, self.end_id] if ended else ids)
+
+    def _cut(self, ids: list[int]) -> list[int]:
+        """Within the limit. Raises DataError for those that are not, unless they are to be cut."""
         if self.max_completion_length is not None and len(ids) > self.max_completion_length:
             if not self.truncate:
                 raise DataError(
@@ -191,17 +280,6 @@ def completion_of(row: Mapping[str, Any], side: str) -> tuple[Any, bool, Sequenc
     """
     ended, token_ids = (row.get("_".join((side, what))) for what in ("ended", "token_ids"))
     return row[side], True if ended is None else ended, token_ids or ()
-
-
-def images_of(row: Mapping[str, Any]) -> list[Any]:
-    """What a row shows: Pillow images, and the `Frames` of videos. Raises DataError for a column of videos."""
-    images = row.get("images")
-    if any(row.get(name) for name in ("video", "videos")):
-        raise DataError("a row has a column of videos; put each among its images, as mixpo.videos.Frames")
-    if images is None:
-        image = row.get("image")
-        images = [] if image is None else [image]
-    return list(images)
 
 
 def digest_images(images: Sequence[Any]) -> bytes:

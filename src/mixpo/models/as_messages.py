@@ -3,8 +3,10 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from mixpo.conversations import kind_of, picture_in
 from mixpo.errors import DataError
 from mixpo.messages import PICTURE, parts, placed, text_part
+from mixpo.values import short
 
 
 def as_messages(
@@ -12,23 +14,12 @@ def as_messages(
 ) -> list[dict[str, Any]]:
     """Messages whose contents are lists of parts; a text is one message of `role`.
 
-    Images that no part names stand where the user's texts have marks for them (`mixpo.messages.placed`), else first in
-    the first user turn. Raises DataError when parts or marks name another number of images, or parts of videos, than
-    there are.
+    What a part carries of its picture is left out (`pictures_of`). Images that no part names stand where the user's
+    texts have marks for them (`mixpo.messages.placed`), else first in the first user turn. Raises DataError when parts
+    or marks name another number of images, or parts of videos, than there are.
     """
     given = [{"role": role, "content": given}] if isinstance(given, str) else given
-    messages: list[dict[str, Any]] = []
-    for message in given:
-        content = message["content"]
-        if content is None:
-            raise DataError(f"the prompt's {message['role']} message has no content")
-        found = [{"type": "text", "text": content}] if isinstance(content, str) else content
-        # `datasets` fills the keys that a part does not have with None.
-        found = [{key: value for key, value in part.items() if value is not None} for part in found]
-        if strange := [part for part in found if part.get("type") not in ("image", "video", "text")]:
-            raise DataError(f"the prompt has a part that is none of `image`, `video` and `text`: {strange[0]}")
-        found = [{"text": "", **part} if part["type"] == "text" else part for part in found]
-        messages.append({"role": message["role"], "content": found})
+    messages = [{"role": message["role"], "content": list(map(_part, parts_of(message)))} for message in given]
     named, filmed = (
         sum(part["type"] == kind for message in messages for part in message["content"]) for kind in ("image", "video")
     )
@@ -41,6 +32,36 @@ def as_messages(
     for part in (part for message in messages for part in message["content"] if part["type"] == "text"):
         part["text"] = text_part(part["text"])["text"]
     return messages
+
+
+def parts_of(message: Any) -> list[Any]:
+    """The parts of a message. Raises DataError for what is none, and for calls of tools."""
+    if not isinstance(message, Mapping) or not isinstance(message.get("role"), str):
+        raise DataError(f"a message is a mapping with `role` and `content`, not {short(message)}")
+    if message.get("tool_calls"):
+        raise DataError(f"the {message['role']} message calls tools, which a pair has no place for; drop the row")
+    content = message.get("content")
+    if content is None:
+        raise DataError(f"the prompt's {message['role']} message has no content")
+    if not isinstance(content, str | list | tuple):
+        raise DataError(f"the content of a message is text or a list of parts, not {short(content)}")
+    return [{"type": "text", "text": content}] if isinstance(content, str) else list(content)
+
+
+def pictures_of(given: Sequence[Mapping[str, Any]]) -> list[Any]:
+    """What the image parts of messages carry, in order (`mixpo.conversations.picture_in`)."""
+    found = [part for message in given for part in parts_of(message) if isinstance(part, Mapping)]
+    return [picture_in(part) for part in found if kind_of(part) == "image"]
+
+
+def _part(given: Any) -> dict[str, Any]:
+    """A part as chat templates take it: what it is, and a text's words. `datasets` fills the keys that it lacks with
+    None."""
+    part = {"type": "text", "text": given} if isinstance(given, str) else given
+    kind = kind_of(part) if isinstance(part, Mapping) else None
+    if kind is None:
+        raise DataError(f"the prompt has a part that is none of `image`, `video` and `text`: {short(given)}")
+    return {"type": kind, "text": part.get("text") or ""} if kind == "text" else {"type": kind}
 
 
 def _place(messages: list[dict[str, Any]], images: int) -> None:
@@ -71,10 +92,12 @@ def _split(part: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def text_of(messages: Sequence[Mapping[str, Any]]) -> str:
-    """The text of one assistant turn. Raises DataError when there is not exactly one message."""
+    """The text of one assistant turn. Raises DataError when there is not exactly one message, of words alone."""
     if len(messages) != 1:
         raise DataError(
             f"a completion must be one assistant message, not {len(messages)}; put earlier turns in the prompt"
         )
-    content = messages[0]["content"]
-    return content if isinstance(content, str) else "".join(part.get("text") or "" for part in content)
+    found = [_part({"type": "text", **part} if isinstance(part, Mapping) else part) for part in parts_of(messages[0])]
+    if any(part["type"] != "text" for part in found):
+        raise DataError("a completion shows a picture, which no model here writes; drop the row")
+    return "".join(part["text"] for part in found)

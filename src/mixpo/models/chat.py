@@ -9,7 +9,7 @@ from jinja2 import TemplateError
 from torch import Tensor
 
 from mixpo.errors import DataError, UserError
-from mixpo.messages import broken
+from mixpo.messages import IMAGE, broken
 from mixpo.models.as_messages import as_messages, plain
 from mixpo.models.completions import CompletionTokenizer
 from mixpo.models.picture_limits import limits_of
@@ -43,17 +43,32 @@ class Chat:
         Tokens that stand for pictures or frame a turn are broken where a text has them (`mixpo.messages.broken`).
         Raises DataError for a prompt that the template refuses, or of which it leaves out what is said or shown.
         """
-        messages = as_messages(prompt, images=images, videos=videos)
-        for part in (part for message in messages for part in message["content"] if part["type"] == "text"):
-            part["text"] = broken(part["text"], self.framing)
-        try:
-            text = self._written(messages, add_generation_prompt=True)
-        except REFUSALS as error:
-            raise DataError(f"the model's chat template refuses the prompt: {error}") from error
-        self._look_for_all(messages, text)
+        text = self._rendered(as_messages(prompt, images=images, videos=videos), add_generation_prompt=True)
         if videos and (not self.video_token or text.count(self.video_token) != videos):
             raise DataError(f"{type(self.processor).__name__} and its chat template take no videos")
         return text
+
+    def _rendered(self, messages: Sequence[Mapping[str, Any]], add_generation_prompt: bool = False) -> str:
+        for part in (part for message in messages for part in message["content"] if part["type"] == "text"):
+            part["text"] = broken(part["text"], self.framing)
+        try:
+            text = self._written(messages, add_generation_prompt)
+        except REFUSALS as error:
+            raise DataError(f"the model's chat template refuses the prompt: {error}") from error
+        self._look_for_all(messages, text)
+        return text
+
+    def turns_tokens(
+        self, prompt: Sequence[Mapping[str, Any]], turns: Sequence[Mapping[str, Any]], shown: tuple[int, int] = (0, 0)
+    ) -> list[int]:
+        """Tokens of several turns that go on after a prompt, from the assistant's words to the end of its last turn,
+        what frames the turns between them included; the last end-of-turn token is cut. `shown`: the prompt's images and
+        videos. Raises DataError."""
+        text, begin = self._rendered(as_messages([*prompt, *turns], "user", *shown)), self.render(prompt, *shown)
+        if not text.startswith(begin):
+            raise DataError("the model's chat template writes the prompt otherwise where turns follow it; drop the row")
+        end = self.tokenizer.convert_ids_to_tokens(self.end_of_turn)
+        return self.completions.encode(text.removeprefix(begin).rstrip().removesuffix(end))
 
     def _look_for_all(self, messages: Sequence[Mapping[str, Any]], text: str) -> None:
         """Raises DataError when a turn's words are not in the template's text, one turn after the other."""
@@ -100,29 +115,41 @@ class Chat:
 
     def prompt_ids(self, text: str) -> list[int]:
         """Tokens of a rendered prompt; an image is the one token that the template writes for it."""
-        return self.tokenizer.encode(text, **self._special_tokens([text]))
+        (text,), options = self._begun([text])
+        return self.tokenizer.encode(text, **options)
 
-    def inputs(self, texts: Sequence[str], images: Sequence[Sequence[Any]], *, padding: bool = False) -> dict[str, Any]:
+    def inputs(
+        self, texts: Sequence[str], images: Sequence[Sequence[Any]], *, padding: bool = False, as_is: bool = False
+    ) -> dict[str, Any]:
         """The processor's tensors for rendered prompts: input_ids (texts, columns), masks, pixels and the like.
+
+        `as_is`: no token is put before the texts.
 
         `images` has the Pillow images of each text, and the `Frames` of its videos. Either all texts have some or none
         has, of each kind (processors do not take a mixture). Raises whatever the processor raises for images that it
-        does not take, and DataError for videos that it gives to its model in a way that is not known here.
+        does not take, DataError for videos that it gives to its model in a way that is not known here, and UserError
+        for a tokenizer in a processor's place.
         """
+        if any(images) and not hasattr(self.processor, "image_processor"):
+            raise UserError(
+                f"{type(self.processor).__name__} is a tokenizer, which cannot read the pictures; give the model's "
+                "processor (AutoProcessor.from_pretrained)"
+            )
+        texts, special = ([*texts], {"add_special_tokens": False}) if as_is else self._begun(texts)
         shown = [self.pictures(own) for own in images]
         videos = [one for own in shown for one in own if isinstance(one, Frames)]
         pictures = [[one for one in own if not isinstance(one, Frames)] for own in shown]
-        options = {"padding": padding, "return_tensors": "pt", **self._special_tokens(texts)}
+        options = {"padding": padding, "return_tensors": "pt", **special}
         if pictures[0]:
             options["images"] = pictures
         if not videos:
-            return dict(self.processor(text=list(texts), **options))
+            return dict(self.processor(text=texts, **options))
         options["videos"] = [list(video.images) for video in videos]
         options["videos_kwargs"] = {
             "do_sample_frames": False, "video_metadata": [video.metadata for video in videos],
             "input_data_format": "channels_last",
         }  # fmt: skip
-        inputs = dict(self.processor(text=list(texts), **options))
+        inputs = dict(self.processor(text=texts, **options))
         # Patches with a grid for each video (Qwen-VL) or frames as images (InternVL): prompts can share a batch.
         filmed = inputs.get("pixel_values_videos")
         if (inputs["pixel_values"].ndim != 4) if filmed is None else (filmed.ndim != 2):
@@ -139,10 +166,25 @@ class Chat:
             for one in images
         ]
 
-    def _special_tokens(self, texts: Sequence[str]) -> dict[str, bool]:
-        """Tells the tokenizer not to write the first token where the template has written it already."""
-        bos = self.tokenizer.bos_token
-        return {"add_special_tokens": False} if bos and all(text.startswith(bos) for text in texts) else {}
+    def _begun(self, texts: Sequence[str]) -> tuple[list[str], dict[str, bool]]:
+        """Texts of prompts, and what the tokenizer is told, so that its first tokens stand once before them, be it the
+        template that writes them, and its last ones nowhere: an answer follows."""
+        first, last = self.added
+        if first and all(text.startswith(first) for text in texts):
+            return [*texts], {"add_special_tokens": False}
+        if last:
+            return [text if text.startswith(first) else first + text for text in texts], {"add_special_tokens": False}
+        return [*texts], {}
+
+    @cached_property
+    def added(self) -> tuple[str, str]:
+        """What the tokenizer itself writes before and behind a text, as text."""
+        ids, plain = self.tokenizer.encode(PROBE), self.tokenizer.encode(PROBE, add_special_tokens=False)
+        at = next((at for at in range(len(ids)) if ids[at : at + len(plain)] == plain), 0)
+        first, last = (
+            "".join(self.tokenizer.convert_ids_to_tokens(each)) for each in (ids[:at], ids[at + len(plain) :])
+        )
+        return first, last
 
     @cached_property
     def opens_thought(self) -> bool:
@@ -162,6 +204,13 @@ class Chat:
     def end_of_turn(self) -> int:
         """The token that ends an assistant's turn: the template's, or the tokenizer's eos when it writes none."""
         return self.tokenizer.eos_token_id if self.closing_token is None else self.closing_token
+
+    @cached_property
+    def picture(self) -> str:
+        """What the template writes for a picture."""
+        parts = as_messages(PROBE, images=1), as_messages(PROBE)
+        with_one, without = (self._written(messages).partition(PROBE)[0] for messages in parts)
+        return with_one.removeprefix(without).strip() or getattr(self.processor, "image_token", None) or IMAGE
 
     @cached_property
     def image_tokens(self) -> frozenset[int]:

@@ -80,14 +80,32 @@ def load_model(
 
 def checkpoint_dtype(path: str, trust_remote_code: bool = False, revision: str | None = None) -> torch.dtype:
     """The type of a checkpoint's weights, by its config; float32 where that says none. Raises UserError."""
+    config = load_config(path, trust_remote_code, revision)
+    return config.dtype or config.get_text_config().dtype or torch.float32
+
+
+def load_config(path: str, trust_remote_code: bool = False, revision: str | None = None) -> Any:
+    """A checkpoint's config. Raises UserError."""
     from transformers import AutoConfig
 
     path = found(path)
     try:
-        config = AutoConfig.from_pretrained(path, trust_remote_code=trust_remote_code, **_at(revision))
+        return AutoConfig.from_pretrained(path, trust_remote_code=trust_remote_code, **_at(revision))
     except (OSError, ValueError) as error:
         raise _refused(path, error) from error
-    return config.dtype or config.get_text_config().dtype or torch.float32
+
+
+def context_of(config: Any) -> int | None:
+    """Most tokens that a model has positions for, whatever windows its layers see; None where its config says none.
+
+    Those that YaRN (arXiv 2309.00071) stretches count as it stretches them.
+    """
+    text = config.get_text_config()
+    most = getattr(text, "max_position_embeddings", None)
+    rope = getattr(text, "rope_parameters", None) or {}
+    if most and rope.get("rope_type") == "yarn":
+        most = max(most, round(rope.get("original_max_position_embeddings", most) * rope.get("factor", 1)))
+    return most
 
 
 def _at(revision: str | None) -> dict[str, str]:
@@ -128,6 +146,17 @@ def refuse_other_kinds(model: Any) -> None:
         f"{type(model).__name__} {kind}: mixpo samples and trains models that go on after the prompt; choose another "
         "model, or sample it where it is served (backend: openai_server)"
     )
+
+
+def refuse_other_processor(config: Any, image_tokens: frozenset[int]) -> None:
+    """Raises UserError where the tokens that stand for images are others in a model's config than in its processor."""
+    names = ("image_token_id", "image_token_index")
+    wanted = {value for name in names if isinstance(value := getattr(config, name, None), int)}
+    if wanted and image_tokens and not wanted & image_tokens:
+        raise UserError(
+            f"the processor is another model's: its image token is {min(image_tokens)}, this model's {min(wanted)}; "
+            "load it from the model's own folder or name (AutoProcessor.from_pretrained)"
+        )
 
 
 class UncheckedGenerationConfig(GenerationConfig):

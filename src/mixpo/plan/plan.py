@@ -13,7 +13,7 @@ from mixpo.errors import UserError, first_line
 from mixpo.files import RunFiles
 from mixpo.images import ImageRoots
 from mixpo.models.found import found
-from mixpo.models.load import load_processor
+from mixpo.models.load import load_config, load_processor
 from mixpo.models.shape import Shape, shape_of
 from mixpo.output import TextTable
 from mixpo.plan.changes import Planned, gib, verdict
@@ -74,6 +74,7 @@ def _planned(config: Config, files: RunFiles, machine: Machine) -> tuple[dict[st
     shape = shape_on_paper(model_path)
     rows = RowDataset(records, ImageRoots.load(files.image_roots_file(config.questions)))
     encoder = Encoder(load_processor(model_path, inputs=config.inputs), config.max_completion_length)
+    encoder.fit(load_config(model_path))
     groups = list(encoded(rows, sampled(rows, config.pairs_per_group), encoder, shape.patch))
     planned = settled(config, shape, groups, machine)
     steps = config.epochs * len(records) / config.batch  # the last of an epoch may be smaller

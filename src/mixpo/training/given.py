@@ -111,11 +111,13 @@ def processor_of(given: Any, model: Any, args: MPOConfig) -> Any:
     return load_processor(name, trust, revision=options.get("revision"))
 
 
-def encoder_of(args: MPOConfig, processor: Any) -> Encoder:
-    """What makes examples of rows, as the arguments say."""
-    return Encoder(
+def encoder_for(model: nn.Module, args: MPOConfig, processor: Any) -> Encoder:
+    """What makes a model's examples of rows, as the arguments say. Raises UserError for another model's processor."""
+    encoder = Encoder(
         processor, args.max_completion_length, args.truncate_completions, args.needs_rejected, args.max_length
     )
+    encoder.fit(model.config)
+    return encoder
 
 
 def make_ready(model: nn.Module, head: Any, layout: Layout, args: MPOConfig) -> None:

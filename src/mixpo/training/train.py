@@ -14,7 +14,7 @@ from mixpo.errors import FieldError, UserError
 from mixpo.files import RunFiles, Shards
 from mixpo.images import ImageRoots
 from mixpo.left_out import LeftOut, counted
-from mixpo.models.load import load_processor
+from mixpo.models.load import load_config, load_processor
 from mixpo.models.picture_limits import same_tiles
 from mixpo.progress import say, track
 from mixpo.records import Dropped
@@ -84,6 +84,7 @@ def run(config: Config, files: RunFiles, fits: Fits | None = None) -> None:
     dropped: list[Dropped] = []
     roots = ImageRoots.load(files.image_roots_file(config.questions))
     encoder = Encoder(processor, config.max_completion_length)
+    encoder.fit(load_config(model_path))
     records = usable(track(source, f"{config.name}: check"), encoder, roots, config.name, dropped)
     if first:
         files.dropped(config.name).replace(dropped)

@@ -45,7 +45,7 @@ from mixpo.training.choose_layout import fits, is_shared_exact, possible, tellin
 from mixpo.training.config import check, warn_of_coarse_weights
 from mixpo.training.distributed import Processes
 from mixpo.training.final_model import FinalModel
-from mixpo.training.given import arguments_of, encoder_of, make_ready, models_of, passed_on, processor_of
+from mixpo.training.given import arguments_of, encoder_for, make_ready, models_of, passed_on, processor_of
 from mixpo.training.metrics import Means, logged
 from mixpo.training.optimizer_step import OptimizerStep, terms_of
 from mixpo.training.reference import MovingReference, Reference, make_reference
@@ -98,14 +98,14 @@ class MPOTrainer(ResumableTrainer):
         warn_of_coarse_weights(model, args.learning_rate)
         switch_dropout_off(model)
         self.objective: Objective = args
-        encoder = encoder_of(args, processing_class)
+        encoder = encoder_for(model, args, processing_class)
         self.shift = RewardShift(args.reward_shift, args.reward_shift_decay)
         self.layout = possible(Layout(args.layout), model)
         self.head = output_head(model)
         make_ready(model, self.head, self.layout, args)
         self.continuation = PositionAssigner(model)
         self.processes = Processes(args, lambda video: self.continuation(encoder.filler(video)), cross_attends(model))
-        self.collator = Collator(encoder, row_multiple(model, args.device))
+        self.collator = Collator(encoder, row_multiple(model, args.device), [train_dataset, eval_dataset])
         self.reference = make_reference(model, ref_model, args, peft_config is not None)
         self._starts_at_reference = ref_model is None
         super().__init__(

@@ -61,7 +61,13 @@ config = MPOConfig(
     layout="shared", attention="sdpa", disable_tqdm=True, row_tokens=100, ddp_find_unused_parameters=False,
 )  # fmt: skip
 rows = [
-    {"images": [picture(n // 2)], "prompt": TEXTS[0], "chosen": TEXTS[1], "rejected": TEXTS[n % 4]} for n in range(8)
+    {
+        "images": [picture(n // 2)],
+        "prompt": [{"role": "user", "content": TEXTS[0]}],
+        "chosen": TEXTS[1],
+        "rejected": TEXTS[n % 4],
+    }
+    for n in range(8)
 ]
 trainer = MPOTrainer(load_model(folder), args=config, train_dataset=rows, processing_class=processor)
 scored = trainer.reference.model, trainer.model

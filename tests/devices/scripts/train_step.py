@@ -34,7 +34,7 @@ def rows(count: int) -> list[dict[str, object]]:
     return [
         {
             "images": [Image.open(io.BytesIO(draw(scenes[n // 4], str(n // 4)))).convert("RGB")],
-            "prompt": f"What is there {n // 4}?",
+            "prompt": [{"role": "user", "content": f"What is there {n // 4}?"}],
             "chosen": text[2 * n],
             "rejected": text[2 * n + 1],
             "question_id": n // 4,

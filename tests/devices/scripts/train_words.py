@@ -23,7 +23,10 @@ def text():
     return " ".join(rng.choice(words) for _ in range(8))
 
 
-rows = [{"images": [], "prompt": text(), "chosen": text(), "rejected": text()} for _ in range(4)]
+rows = [
+    {"images": [], "prompt": [{"role": "user", "content": text()}], "chosen": text(), "rejected": text()}
+    for _ in range(4)
+]
 found = {}
 args = arguments(Config(), folder / "plain")
 names = ("bf16", "fp16", "gradient_checkpointing", "gradient_checkpointing_kwargs", "dataloader_pin_memory")

@@ -312,6 +312,11 @@ def rows() -> list[dict[str, Any]]:
 
     sizes = [[(60, 80)], [(90, 40)], [(50, 50)], [(40, 90)], [(60, 60), (30, 70)], [(80, 60)], []]
     return [
-        {"images": [picture(*size) for size in given], "prompt": words(), "chosen": words(), "rejected": words()}
+        {
+            "images": [picture(*size) for size in given],
+            "prompt": [{"role": "user", "content": words()}],
+            "chosen": words(),
+            "rejected": words(),
+        }
         for given in sizes
     ]

@@ -42,7 +42,9 @@ def image_tokens(processor) -> int:
 def refuses_to_be_different(family, processor):
     """Sampling's ids and pixels are training's, and the model takes them."""
     inputs = sampled(processor)
-    trained = Encoder(processor)({"images": [PICTURE], "prompt": "how many", "chosen": "one", "rejected": "two"})
+    trained = Encoder(processor)(
+        {"images": [PICTURE], "prompt": [{"role": "user", "content": "how many"}], "chosen": "one", "rejected": "two"}
+    )
     assert inputs["input_ids"][0].tolist() == trained.prompt_ids
     assert "pixel_values" in trained.image_inputs
     for name, value in trained.image_inputs.items():

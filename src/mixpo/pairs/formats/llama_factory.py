@@ -16,10 +16,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from mixpo.conversations import Conversation, conversation, history, written
+from mixpo.conversations import Conversation, conversation, history, refuse_more, written
 from mixpo.errors import BadRow, DataError, Unsupported
 from mixpo.pairs.formats.export_pictures import ExportPictures
-from mixpo.pairs.formats.places import images_in
 from mixpo.pairs.formats.row import (
     Content,
     Entry,
@@ -29,8 +28,8 @@ from mixpo.pairs.formats.row import (
     marked,
     own_fields,
     refuse_marks,
-    refuse_more,
 )
+from mixpo.pictures import images_in
 from mixpo.progress import say
 from mixpo.records import Dropped, PreferencePair, Role
 from mixpo.registry import chosen as chosen_name

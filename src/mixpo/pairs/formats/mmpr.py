@@ -19,8 +19,9 @@ from mixpo.conversations import Conversation
 from mixpo.errors import BadRow, DataError, Unsupported
 from mixpo.messages import IMAGE, PICTURE, count
 from mixpo.pairs.formats.export_pictures import ExportPictures
-from mixpo.pairs.formats.places import IMAGES, listed_images
+from mixpo.pairs.formats.places import IMAGES
 from mixpo.pairs.formats.row import ONE_QUESTION, Content, Entry, PairSource, drawn, own_fields, refuse_beside
+from mixpo.pictures import listed_images
 from mixpo.records import Dropped, PreferencePair
 from mixpo.tables import Row, rows, write_jsonl
 from mixpo.values import short

@@ -14,13 +14,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from mixpo.conversations import ROLES, Conversation, conversation, written
+from mixpo.conversations import ROLES, Conversation, conversation, refuse_more, written
 from mixpo.errors import BadRow, Unsupported
 from mixpo.messages import IMAGE
 from mixpo.pairs.formats.export_pictures import ExportPictures
 from mixpo.pairs.formats.grounding import Ground
-from mixpo.pairs.formats.places import images_in, listed_images, same_images
-from mixpo.pairs.formats.row import Content, alpaca, is_own, marked, own_fields, refuse_marks, refuse_more
+from mixpo.pairs.formats.row import Content, alpaca, is_own, marked, own_fields, refuse_marks
+from mixpo.pictures import images_in, listed_images, same_images
 from mixpo.records import PreferencePair, Role
 from mixpo.tables import write_jsonl
 from mixpo.values import parsed, short

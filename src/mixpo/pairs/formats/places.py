@@ -1,19 +1,17 @@
 """Where the images lie that a preference file's rows name or carry, and how many of them are there."""
 
 import io
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from mixpo.errors import DataError, ImageError, MissingImage, first_line
 from mixpo.images import BROKEN, inside
-from mixpo.pictures import Place, content, entries, find, images_of
+from mixpo.pictures import Place, content, find, images_of
 
 IMAGES = "images"
 """The folder of an export's images; `images/<root name>/<path>` is the record's image `<root name>/<path>`."""
-NOTHING = {"bytes": None, "path": None}
-"""What a table has in an image's place where there is none."""
 LOST = 20
 """So many images that are not there, and none that is: their paths start at another folder."""
 
@@ -98,21 +96,3 @@ def _plain(path: Any) -> Any:
     if ".." in path.split("/"):
         raise ImageError(f"{path}: image paths with .. are not followed")
     return PurePosixPath(path).as_posix()
-
-
-def same_images(one: Sequence[Any], other: Sequence[Any]) -> bool:
-    """Whether two lists name or carry the same images."""
-    return [content(entry) if entry is not None else None for entry in one] == [
-        content(entry) if entry is not None else None for entry in other
-    ]
-
-
-def images_in(row: Mapping[str, Any], names: Iterable[str] = ("images", "image")) -> list[Any]:
-    """The images of a row, in the first of the columns that has some."""
-    given = [row[name] for name in names if row.get(name) not in (None, "", [], {})]
-    return listed_images(next((each for each in given if each != NOTHING), given[0] if given else None))
-
-
-def listed_images(given: Any) -> list[Any]:
-    """A column with one image, or a list of them, or none."""
-    return entries(None if given in ("", [], {}) else given)

@@ -204,17 +204,6 @@ def alpaca(instruction: Any, more: Any) -> str:
     return "\n".join(texts)
 
 
-def refuse_more(row: Mapping[str, Any]) -> None:
-    """Raises Unsupported for a row that also says what a pair has no place for."""
-    for names, what in (
-        (("videos", "video", "audios", "audio"), "video or audio: a pair has images only"),
-        (("tools",), "tools"),
-        (("chat_template_kwargs",), "options of the chat template, row by row"),
-    ):
-        if any(parsed(row.get(name)) not in (None, "", [], {}) for name in names):
-            raise Unsupported(what)
-
-
 def refuse_beside(row: Mapping[str, Any], names: Sequence[str]) -> None:
     """Raises Unsupported for a row that has what its format does not read, and that would make another prompt."""
     if name := next((name for name in names if parsed(row.get(name)) not in (None, "", [], {})), None):

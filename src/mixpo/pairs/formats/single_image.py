@@ -14,13 +14,13 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from mixpo.conversations import Conversation
+from mixpo.conversations import Conversation, refuse_more
 from mixpo.errors import BadRow, Unsupported
 from mixpo.messages import IMAGE, PICTURE
 from mixpo.pairs.formats.export_pictures import ExportPictures
-from mixpo.pairs.formats.places import images_in
-from mixpo.pairs.formats.row import ONE_QUESTION, Content, own_fields, refuse_beside, refuse_marks, refuse_more
+from mixpo.pairs.formats.row import ONE_QUESTION, Content, own_fields, refuse_beside, refuse_marks
 from mixpo.pairs.formats.trl import TEXT, own_columns, own_features
+from mixpo.pictures import images_in
 from mixpo.records import PreferencePair
 from mixpo.tables import write_parquet
 from mixpo.values import parsed, short

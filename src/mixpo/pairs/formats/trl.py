@@ -9,16 +9,15 @@ rejected begin with alike, as TRL's `extract_prompt` takes it. Written is the fi
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
-from mixpo.conversations import Conversation, conversation, written
+from mixpo.conversations import Conversation, alike, conversation, refuse_more, written
 from mixpo.errors import BadRow, Unsupported
 from mixpo.messages import PICTURE
 from mixpo.pairs.formats.export_pictures import ExportPictures
-from mixpo.pairs.formats.places import images_in
-from mixpo.pairs.formats.row import Content, Left, own_fields, refuse_beside, refuse_more
+from mixpo.pairs.formats.row import Content, Left, own_fields, refuse_beside
+from mixpo.pictures import images_in
 from mixpo.records import DropReason, PreferencePair, Role, Turn
 from mixpo.tables import write_parquet
 from mixpo.values import short
@@ -128,9 +127,7 @@ def _texts(prompt: Any, chosen: str, rejected: str) -> tuple[Conversation, str, 
     if prompt is None:
         if chosen == rejected:
             raise Left(DropReason.SAME_TEXT, "chosen and rejected are the same")
-        length = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(chosen, rejected)))
-        length -= chosen[length - 1 : length] == " "
-        if not length:
+        if not (length := alike(chosen, rejected)):
             raise BadRow("there is no prompt, and chosen and rejected do not begin alike")
         prompt, chosen, rejected = chosen[:length], chosen[length:], rejected[length:]
     asked = Conversation(text=prompt) if isinstance(prompt, str) else conversation(_messages("prompt", prompt))
@@ -145,7 +142,7 @@ def _implicit(chosen: list[Any], rejected: list[Any]) -> tuple[list[Any], list[A
     """The messages with which two conversations begin alike, and how each goes on."""
     if chosen == rejected:
         raise Left(DropReason.SAME_TEXT, "chosen and rejected are the same")
-    length = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(chosen, rejected)))
+    length = alike(chosen, rejected)
     return chosen[:length], chosen[length:], rejected[length:]
 
 

@@ -15,8 +15,8 @@ from typing import Any
 
 from mixpo.conversations import Conversation
 from mixpo.errors import BadRow
-from mixpo.pairs.formats.places import images_in
 from mixpo.pairs.formats.row import ONE_QUESTION, Content, Left, refuse_beside
+from mixpo.pictures import images_in
 from mixpo.records import DropReason
 from mixpo.values import parsed, short
 

@@ -15,7 +15,7 @@ from mixpo.models.completions import CompletionTokenizer
 from mixpo.models.cpu_memory import return_freed_memory
 from mixpo.models.cpu_model import speed_up
 from mixpo.models.found import found
-from mixpo.models.load import load_processor, refuse_other_kinds
+from mixpo.models.load import context_of, load_processor, refuse_other_kinds
 from mixpo.models.picture_limits import same_tiles
 from mixpo.models.vision import take_single_tokens
 from mixpo.records import Dropped
@@ -59,7 +59,7 @@ class TransformersBackend:
         self.tokenizer = CompletionTokenizer(copy.deepcopy(self.encoder.tokenizer))
         self.token_budget = token_budget
         self.end_ids = self.encoder.chat.stop_tokens(model.generation_config)
-        self.context = getattr(model.config.get_text_config(), "max_position_embeddings", None) or 2**31
+        self.context = context_of(model.config) or 2**31
         self.windows = attention_windows(model) if share_prompts else None
         on_gpu = model.device.type == "cuda"
         self.recorder = Recorder() if on_gpu and cuda_graphs else None
