@@ -15,6 +15,7 @@ it; a study that is killed goes on where it stopped.
 """
 
 import dataclasses
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from importlib import import_module
@@ -33,6 +34,7 @@ from mixpo.progress import say
 from mixpo.recipe import SHARED, Recipe, Section
 from mixpo.references import pointed, references, trained_by
 from mixpo.resolve import pinned, resolve, step_of
+from mixpo.training.few_records import SAME_BATCH
 
 UNSEEDED = ("questions", "demonstrations", "base_model", "train")
 """Steps of the data that are done once whatever the number of seeds, unless they read what is done once a seed."""
@@ -85,7 +87,11 @@ def ablate(path: Path, overrides: Sequence[str] = (), jobs: int = 1, redo: Seque
     `redo`: as in `run_recipe`.
     """
     recipe, study = load_study(path, overrides)
-    files = run_recipe(recipe, jobs=jobs, redo=redo)
+    os.environ[SAME_BATCH] = "true"  # also for the processes that train
+    try:
+        files = run_recipe(recipe, jobs=jobs, redo=redo)
+    finally:
+        os.environ.pop(SAME_BATCH)
     trained = {(variant, seed): _named(variant, seed) for variant in study.done for seed in study.seeds}
     plan = Plan(
         seeds=study.seeds, variants=tuple(study.done), base=study.base, against=study.against,

@@ -3,6 +3,7 @@
 import logging
 from enum import StrEnum
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -13,6 +14,7 @@ from mixpo.errors import UserError, first_line
 from mixpo.model_inputs import AS_IS, ModelInputs
 from mixpo.models.picture_limits import limit
 from mixpo.models.template_options import set_options
+from mixpo.text_files import read_json
 
 log = logging.getLogger(__name__)
 
@@ -80,12 +82,25 @@ def checkpoint_dtype(path: str, trust_remote_code: bool = False) -> torch.dtype:
     try:
         config = AutoConfig.from_pretrained(path, trust_remote_code=trust_remote_code)
     except (OSError, ValueError) as error:
+        refuse_adapter(path)
         raise _refused(path, error) from error
     return config.dtype or config.get_text_config().dtype or torch.float32
 
 
 def _refused(path: str, error: Exception) -> UserError:
     return UserError(f"model {path!r} cannot be loaded as a vision-language model: {first_line(error)}")
+
+
+def refuse_adapter(path: str) -> None:
+    """Raises UserError for a folder that holds an adapter of peft's alone."""
+    told = Path(path) / "adapter_config.json"
+    if not told.is_file():
+        return
+    base = (read_json(told) or {}).get("base_model_name_or_path") or "its base model"
+    raise UserError(
+        f"model {path!r} is an adapter alone, of {base}: merge it into that (peft: PeftModel.from_pretrained, "
+        "merge_and_unload), save the model and its processor to a folder, and give that"
+    )
 
 
 def _bits(quantize: str, dtype: torch.dtype) -> Any:
@@ -149,6 +164,7 @@ def load_processor(path: str, trust_remote_code: bool = False, inputs: ModelInpu
     try:
         processor = AutoProcessor.from_pretrained(path, trust_remote_code=trust_remote_code)
     except (OSError, ValueError) as error:
+        refuse_adapter(path)
         reason = first_line(error)
         raise UserError(f"model {path!r}: its processor cannot be loaded ({reason}); check the path") from error
     apply(processor, inputs, path)
