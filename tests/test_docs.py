@@ -18,12 +18,16 @@ from PIL import Image
 
 from mixpo import doctor
 from mixpo.cli import app
+from mixpo.config import build
+from mixpo.fields import topics
 from mixpo.pipeline import resolve
 from mixpo.questions.collect import Config, collect
 from mixpo.questions.source import Item
 from mixpo.recipe import Section, load_recipe
 from mixpo.text_files import write_text
 from mixpo.training.config import MPOConfig
+from mixpo.training.section import Config as TrainConfig
+from mixpo.training.words import Precision
 
 ROOT = Path(__file__).parent.parent
 NAMES = (
@@ -191,3 +195,16 @@ def test_the_methods_files_are_there():
 def test_every_page_stands_in_the_sites_contents():
     contents = (ROOT / "mkdocs.yml").read_text(encoding="utf-8")
     assert all(page.name in contents for page in PAGES if page.name != "README.md")
+
+
+def test_what_the_faq_says_of_a_recipe_is_understood():
+    """Every `field: value` stands in a train section, every bare name in a recipe, or in the log and records."""
+    said = re.findall(r"`([a-z_.]+)(?:: ([^`]+))?`", (ROOT / "docs" / "faq.md").read_text(encoding="utf-8"))
+    known = {field.name for topic in topics() for field in topic.fields}
+    elsewhere = {"expected_first_loss", "max_length", "rejected_ended", "all_correct", "none_correct"}
+    for name, value in said:
+        if value:
+            build(TrainConfig, {name: yaml.safe_load(value)})
+        elif name not in (*Precision, *elsewhere):
+            assert set(name.split(".")) <= known, name
+    assert len(said) > 15

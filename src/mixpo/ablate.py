@@ -34,6 +34,7 @@ from mixpo.pipeline import run_recipe
 from mixpo.recipe import SHARED, Recipe, Section
 from mixpo.references import pointed, references, trained_by
 from mixpo.resolve import pinned, resolve, step_of
+from mixpo.training.few_records import SAME_BATCH
 from mixpo.yaml_file import read_yaml
 
 UNSEEDED = ("questions", "demonstrations", "base_model", "train")
@@ -87,7 +88,11 @@ def ablate(path: Path, overrides: Sequence[str] = (), jobs: int = 1, redo: Seque
     `redo`: as in `run_recipe`.
     """
     recipe, study = load_study(path, overrides)
-    files = run_recipe(recipe, jobs=jobs, redo=redo)
+    os.environ[SAME_BATCH] = "true"  # also for the processes that train
+    try:
+        files = run_recipe(recipe, jobs=jobs, redo=redo)
+    finally:
+        os.environ.pop(SAME_BATCH)
     trained = {(variant, seed): _named(variant, seed) for variant in study.done for seed in study.seeds}
     plan = Plan(
         seeds=study.seeds, variants=tuple(study.done), base=study.base, against=study.against,

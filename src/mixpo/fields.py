@@ -201,7 +201,8 @@ def _kind(hint: Any) -> str:
     if isinstance(hint, type) and issubclass(hint, StrEnum):
         return f"one of {', '.join(hint)}"
     if typing.get_origin(hint) is tuple:
-        return f"list of {_several(typing.get_args(hint)[0])}"
+        item = typing.get_args(hint)[0]
+        return f"{f'{_kind(item)} or ' * (item is str)}list of {_several(item)}"
     if typing.get_origin(hint) is dict:
         values = typing.get_args(hint)[1]
         return "mapping" if values is Any else f"mapping of {_several(values)}"

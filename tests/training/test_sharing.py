@@ -60,7 +60,7 @@ def one_step(folder, model, processor, rows, reference=None, **given):
             parameter.add_(0.01 * torch.randn(parameter.shape, generator=generator))
     trainer = MPOTrainer(
         policy,
-        args=config(folder, **given),
+        args=config(folder, learning_rate=0.0, **given),  # no step is made
         train_dataset=rows,
         processing_class=processor,
         ref_model=copy.deepcopy(model) if reference is None else reference,

@@ -198,9 +198,8 @@ def test_the_generation_loss_is_a_mean_over_sequences(tmp_path, model, processor
 
 def gradients(folder, model, processor, rows, **given):
     """The gradient of one optimizer step over all rows."""
-    trainer = MPOTrainer(
-        copy.deepcopy(model), args=config(folder, **given), train_dataset=rows, processing_class=processor
-    )
+    args = config(folder, learning_rate=0.0, **given)  # no step is made
+    trainer = MPOTrainer(copy.deepcopy(model), args=args, train_dataset=rows, processing_class=processor)
     # A policy away from its reference, and a shift away from 0, so that every term has a gradient of its own.
     with torch.no_grad():
         for number, parameter in enumerate(trainer.model.parameters()):

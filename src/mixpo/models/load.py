@@ -15,6 +15,7 @@ from mixpo.model_inputs import AS_IS, ModelInputs
 from mixpo.models.found import found
 from mixpo.models.picture_limits import limit
 from mixpo.models.template_options import set_options
+from mixpo.text_files import read_json
 
 log = logging.getLogger(__name__)
 
@@ -92,6 +93,7 @@ def load_config(path: str, trust_remote_code: bool = False, revision: str | None
     try:
         return AutoConfig.from_pretrained(path, trust_remote_code=trust_remote_code, **_at(revision))
     except (OSError, ValueError) as error:
+        refuse_adapter(path)
         raise _refused(path, error) from error
 
 
@@ -114,6 +116,18 @@ def _at(revision: str | None) -> dict[str, str]:
 
 def _refused(path: str, error: Exception) -> UserError:
     return UserError(f"model {path!r} cannot be loaded as a vision-language model: {first_line(error)}")
+
+
+def refuse_adapter(path: str) -> None:
+    """Raises UserError for a folder that holds an adapter of peft's alone."""
+    told = Path(path) / "adapter_config.json"
+    if not told.is_file():
+        return
+    base = (read_json(told) or {}).get("base_model_name_or_path") or "its base model"
+    raise UserError(
+        f"model {path!r} is an adapter alone, of {base}: merge it into that (peft: PeftModel.from_pretrained, "
+        "merge_and_unload), save the model and its processor to a folder, and give that"
+    )
 
 
 def _bits(quantize: str, dtype: torch.dtype) -> Any:
@@ -191,6 +205,7 @@ def load_processor(
     try:
         processor = AutoProcessor.from_pretrained(path, trust_remote_code=trust_remote_code, **_at(revision))
     except (OSError, ValueError, AttributeError, TypeError, LookupError, ImportError) as error:
+        refuse_adapter(path)
         reason = _lacking(Path(path)) or first_line(error)
         raise UserError(f"model {path!r}: its processor cannot be loaded ({reason}); {AS_PUBLISHED}") from error
     if not getattr(processor, "chat_template", None):

@@ -21,8 +21,10 @@ from mixpo.plan.estimate import step_cost, training_peak, training_seconds
 from mixpo.plan.lengths import Pairs, encoded, sampled
 from mixpo.plan.machines import Machine, machine_named
 from mixpo.recipe import Recipe, load_recipe
+from mixpo.training.few_records import fitted
 from mixpo.training.memory import StepMemory
 from mixpo.training.rows import RowDataset
+from mixpo.training.selection import at_most, split_held_out
 from mixpo.training.setup import checkpoints, setup_of
 from mixpo.training.train import Config
 
@@ -72,6 +74,8 @@ def _planned(config: Config, files: RunFiles, machine: Machine) -> tuple[dict[st
             f"{files.pairs(config.pairs).folder} holds no pairs; run the recipe's steps before {config.name!r}"
         )
     shape = shape_on_paper(model_path)
+    records = at_most(split_held_out(records, config.held_out)[0], config.max_records, config.seed)
+    config = fitted(config, len(records), machine.devices)
     rows = RowDataset(records, ImageRoots.load(files.image_roots_file(config.questions)))
     encoder = Encoder(load_processor(model_path, inputs=config.inputs), config.max_completion_length)
     encoder.fit(load_config(model_path))

@@ -14,10 +14,21 @@ from mixpo.models.load import load_model
 def with_adapter(model: nn.Module, peft_config: Any) -> nn.Module:
     """The model with a new adapter, in float32 whatever the model is in; only its weights are trained.
 
-    Raises MissingExtra without peft, UserError where it finds no layer to adapt.
+    Raises MissingExtra without peft; UserError where it finds no layer to adapt, for a model that has an adapter
+    already (as TRL does: which of them would be trained?), and for one of which nothing is trained.
     """
     if peft_config is None:
+        if not any(weight.requires_grad for weight in model.parameters()):
+            raise UserError(
+                "no weight of the model is to be trained (requires_grad is False for all of them); load an adapter "
+                "with is_trainable=True, or give a peft_config"
+            )
         return model
+    if hasattr(model, "peft_config"):
+        raise UserError(
+            "the model has an adapter already, and peft_config asks for another; leave peft_config out to go on "
+            "training the adapter, or merge it first (model = model.merge_and_unload())"
+        )
     try:
         from peft import get_peft_model
     except ImportError as error:

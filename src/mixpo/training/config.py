@@ -117,6 +117,15 @@ class MPOConfig(TrainingArguments, Objective, DPOFields):
             if value is not None and value < 1:
                 raise ValueError(f"{name} must be at least 1, not {value}")
 
+    def get_warmup_steps(self, num_training_steps: int) -> int:
+        """As Trainer's, but for few steps: no training is all warm-up, and a share of less than one step is none.
+
+        The first step of a warm-up has learning rate 0: transformers, which rounds up, would lose the only step.
+        """
+        if self.warmup_steps * num_training_steps < 1:
+            return 0
+        return min(super().get_warmup_steps(num_training_steps), num_training_steps - 1)
+
     def _agree_on_precision(self) -> None:
         """bf16 or fp16 may be said here, in accelerate's configuration or in DeepSpeed's; it then holds for all."""
         said = {name: [f"{name}: true"] for name in ("bf16", "fp16") if getattr(self, name)}
@@ -184,18 +193,32 @@ def check(args: MPOConfig, rows: Any) -> None:
             f"train_sampling_strategy='group_by_length' needs a column {args.length_column_name!r}; leave it out: "
             "rows of like length are put together within a step anyhow"
         )
+    least = args.train_batch_size * args.world_size
+    if args.dataloader_drop_last and hasattr(rows, "__len__") and len(rows) < least:
+        raise DataError(f"dataloader_drop_last drops all {len(rows)} rows: a micro-batch of every process has {least}")
     check_together(args)
+    if not args.learning_rate:
+        log.warning("learning_rate is 0: nothing is learned")
     if args.couples_pairs and args.gradient_accumulation_steps * args.world_size > 1:
         log.warning("the objective compares pairs with each other: its value depends on the micro-batches")
 
 
-def warn_of_coarse_weights(model: Any, learning_rate: float) -> None:
-    """Says it where trained weights have 16 bits, and steps are shorter than their spacing: most would never change."""
-    coarse = {p.dtype for p in model.parameters() if p.requires_grad and p.dtype in (torch.bfloat16, torch.float16)}
-    if coarse and learning_rate < COARSE:
+def warn_of_coarse_weights(model: Any, learning_rate: float, sharding: Any) -> None:
+    """Says it where trained weights have 16 bits, and steps are shorter than their spacing: most would never change.
+
+    FSDP2 and DeepSpeed (`sharding`), where they compute in 16 bits, keep trained weights in float32 themselves.
+    """
+    coarse = coarse_types(model)
+    if coarse and learning_rate < COARSE and not (sharding.engine and sharding.dtype):
         log.warning(
             "weights in %s hardly change at a learning rate of %g: load the model in float32 (dtype=torch.float32) and "
             "set bf16=True, which computes in bfloat16 and keeps the weights in float32",
-            " and ".join(sorted(map(str, coarse))),
+            coarse,
             learning_rate,
         )
+
+
+def coarse_types(model: Any) -> str:
+    """The 16-bit types of trained weights; empty: there are none."""
+    types = {weight.dtype for weight in model.parameters() if weight.requires_grad}
+    return " and ".join(sorted(map(str, types & {torch.bfloat16, torch.float16})))

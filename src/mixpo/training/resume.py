@@ -10,6 +10,7 @@ from transformers.trainer_utils import rotate_checkpoints
 
 from mixpo.training import checkpoints
 from mixpo.training.final_model import FinalModel
+from mixpo.training.moved import checksums, refuse_unmoved
 from mixpo.training.sharding import Sharding
 
 
@@ -18,6 +19,8 @@ class ResumableTrainer(Trainer):
 
     sharding: Sharding
     final: FinalModel
+    begun_with: list[int]
+    """`checksums` of what is trained, before anything is."""
 
     def own_state(self, checkpoint: Path) -> dict[str, Any]:
         """What a subclass must have back on resume (JSON); it may write files of its own to the checkpoint's folder."""
@@ -27,7 +30,10 @@ class ResumableTrainer(Trainer):
         raise NotImplementedError
 
     def train(self, resume_from_checkpoint: str | bool | None = None, **kwargs: Any) -> Any:
-        """As Trainer's; True means the last complete checkpoint, if there is one (torn ones are removed)."""
+        """As Trainer's; True means the last complete checkpoint, if there is one (torn ones are removed).
+
+        Raises UserError when no weight has changed, unless the learning rate is 0, which says so.
+        """
         if resume_from_checkpoint is True:
             if self.is_world_process_zero():
                 checkpoints.remove_torn(Path(self.args.output_dir))
@@ -36,7 +42,12 @@ class ResumableTrainer(Trainer):
         if resume_from_checkpoint:
             checkpoint = Path(resume_from_checkpoint)
             self.load_own_state(checkpoints.load_state(checkpoint), checkpoint)
-        return super().train(resume_from_checkpoint=resume_from_checkpoint or None, **kwargs)
+        if not self.sharding.engine:
+            self.begun_with = list(checksums(self.model, self.sharding))
+        result = super().train(resume_from_checkpoint=resume_from_checkpoint or None, **kwargs)
+        if self.args.learning_rate:
+            refuse_unmoved(self, self.begun_with)
+        return result
 
     def before_loading(self) -> None:
         """What is to be done with the first weights once an engine has them, before a checkpoint's take their place."""
@@ -51,6 +62,7 @@ class ResumableTrainer(Trainer):
         if not self.sharding.engine:
             return super()._prepare_for_training(max_steps, train_dataloader, resume_from_checkpoint)
         prepared = super()._prepare_for_training(max_steps, train_dataloader, None)
+        self.begun_with = list(checksums(self.model, self.sharding))
         self.before_loading()
         if resume_from_checkpoint is not None:
             self._load_prepared(resume_from_checkpoint)

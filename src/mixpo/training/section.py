@@ -58,14 +58,15 @@ class Learning:
     learning_rate: float = 5e-6
     """Peak learning rate, after the warm-up; the paper's."""
     warmup: float = 0.05
-    """Share of the steps in which the learning rate rises from 0 to its peak."""
+    """Share of the steps in which the learning rate rises from 0 to its peak; where it is less than one step, none."""
     schedule: str = "cosine"
     """How it falls afterwards, by the name that transformers has for it: cosine (the paper's), linear,
     constant_with_warmup …"""
     epochs: float = 1.0
     """Passes over the records; may be a fraction."""
     batch: int = 256
-    """Pairs (or demonstrations) an optimizer step."""
+    """Pairs (or demonstrations) an optimizer step. The default, the paper's, is halved until the records make 8 steps,
+    which is said (`micro_batch` with it); any other number is taken as it is, and so is this one in a study."""
     micro_batch: int = 16
     """Pairs a forward pass; it changes speed and memory, not the loss."""
     weight_decay: float = 0.0
@@ -121,11 +122,16 @@ class Config(ModelInputs, Words, Learning):
         if moves and (self.reference == "cached" or self.lora is not None):
             other = "lora" if self.lora is not None else "`reference: cached`"
             raise FieldError(["reference_update_steps"], f"needs a live copy of the whole model: no {other}")
-        if self.epochs <= 0 or self.learning_rate < 0 or not 0 <= self.warmup < 1:
-            raise ValueError("epochs must be above 0, learning_rate at least 0, warmup a share below 1")
+        if self.epochs <= 0 or self.learning_rate <= 0 or not 0 <= self.warmup < 1:
+            raise ValueError("epochs and learning_rate must be above 0, warmup a share below 1")
         if self.schedule not in list(SchedulerType):
             raise ValueError(f"schedule {self.schedule!r} is none of {', '.join(SchedulerType)}")
         arguments(self, Path("checked"), on_the_machine=False)
+
+
+def processes() -> int:
+    """That train together: as torchrun and `accelerate launch` tell each of them."""
+    return int(os.environ.get("WORLD_SIZE", "1"))
 
 
 def arguments(config: Config, folder: Path, cache: Path | None = None, *, on_the_machine: bool = True) -> MPOConfig:
@@ -133,9 +139,9 @@ def arguments(config: Config, folder: Path, cache: Path | None = None, *, on_the
 
     Raises RecipeError for what they refuse. A section is checked by it, without the machine, when it is made.
     """
-    processes = int(os.environ.get("WORLD_SIZE", "1"))
-    if config.batch % (config.micro_batch * processes):
-        needed = f"a multiple of micro_batch ({config.micro_batch}) times the processes ({processes})"
+    count = processes()
+    if config.batch % (config.micro_batch * count):
+        needed = f"a multiple of micro_batch ({config.micro_batch}) times the processes ({count})"
         raise FieldError(["batch"], f"batch ({config.batch}) must be {needed}")
     objective = config.objective
     if config.demonstrations:
@@ -148,7 +154,7 @@ def arguments(config: Config, folder: Path, cache: Path | None = None, *, on_the
         "warmup_steps": config.warmup,
         "num_train_epochs": config.epochs,
         "per_device_train_batch_size": config.micro_batch,
-        "gradient_accumulation_steps": config.batch // (config.micro_batch * processes),
+        "gradient_accumulation_steps": config.batch // (config.micro_batch * count),
         "reference_cache": None if cache is None else str(cache),
         "eval_strategy": "steps" if config.held_out else "no",
         "eval_steps": config.save_steps,

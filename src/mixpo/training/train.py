@@ -10,7 +10,7 @@ from typing import Any
 from transformers import IntervalStrategy, PrinterCallback
 
 from mixpo.batches.encode import Encoder
-from mixpo.errors import FieldError, UserError
+from mixpo.errors import DataError, FieldError, UserError
 from mixpo.files import RunFiles, Shards
 from mixpo.images import ImageRoots
 from mixpo.left_out import LeftOut, counted
@@ -21,6 +21,7 @@ from mixpo.records import Dropped
 from mixpo.references import Output
 from mixpo.tables import json_lines
 from mixpo.text_files import read_json, write_text
+from mixpo.training import few_records
 from mixpo.training.adapters import lora_config, refuse_absent
 from mixpo.training.arguments import CHECKPOINTING
 from mixpo.training.callbacks import LogFile, ProgressBar, course
@@ -30,7 +31,7 @@ from mixpo.training.final_model import save_model
 from mixpo.training.machine import begin_alone, own_environment, refuse_optimizer
 from mixpo.training.policy import load_policy, modules_of
 from mixpo.training.rows import RowDataset
-from mixpo.training.section import Config, arguments
+from mixpo.training.section import Config, arguments, processes
 from mixpo.training.selection import at_most, split_held_out, usable
 from mixpo.training.setup import checkpoints, computed_as
 from mixpo.training.tracking import check_installed
@@ -67,14 +68,8 @@ def run(config: Config, files: RunFiles, fits: Fits | None = None) -> None:
         lines = [row for _, _, row in json_lines(log) if isinstance(row, dict)] if log.exists() else []
         say(f"{config.name}: trained already{course(lines)}; model in {folder / 'model'}")
         return
-    cached = config.reference == "cached" and not config.demonstrations and not config.reference_update_steps
     begin_alone(config)
-    try:
-        args = arguments(config, folder, files.reference(config.model) if cached else None)
-    except FieldError as error:  # what only this machine can tell
-        raise FieldError((config.name, *error.path), error.sentence) from error
-    if cached:
-        args.reference_cache = str(_cache(config, files, args))
+    args = _arguments(config, files)
     check_installed(args.report_to)
     refuse_optimizer(args)
     if args.layout != config.layout and first:
@@ -97,9 +92,15 @@ def run(config: Config, files: RunFiles, fits: Fits | None = None) -> None:
     left_out.tell()
     records, held_out = split_held_out(records, config.held_out)
     records = at_most(records, config.max_records, config.seed)
+    if not records:
+        raise DataError(f"{config.name}: held_out: {config.held_out:g} takes all {len(held_out)} records; say less")
     _refuse_changed_data(folder, fingerprint, source.folder)
     if first:
         write_text(folder / "data.json", json.dumps({"sha256": fingerprint, "records": len(records)}))
+    if said := few_records.note(config, used := few_records.fitted(config, len(records), processes()), len(records)):
+        say(f"note: {said}")
+    if used != config:
+        config, args = used, _arguments(used, files)
     unseen = RowDataset(held_out, roots) if held_out else None
     rows = RowDataset(records, roots, fingerprint)
     if fits is not None and fits(config, model_path, processor, rows) is False and checkpoints(config) is None:
@@ -140,6 +141,18 @@ def make_trainer(
     )
     trainer.remove_callback(PrinterCallback)  # the bar shows the loss, the file holds every line
     return trainer
+
+
+def _arguments(config: Config, files: RunFiles) -> MPOConfig:
+    """Raises FieldError with the section's name for what only this machine can tell."""
+    cached = config.reference == "cached" and not config.demonstrations and not config.reference_update_steps
+    try:
+        args = arguments(config, files.checkpoints(config.name), files.reference(config.model) if cached else None)
+    except FieldError as error:
+        raise FieldError((config.name, *error.path), error.sentence) from error
+    if cached:
+        args.reference_cache = str(_cache(config, files, args))
+    return args
 
 
 def _cache(config: Config, files: RunFiles, args: MPOConfig) -> Path:

@@ -95,7 +95,6 @@ class MPOTrainer(ResumableTrainer):
         if peft_config is not None:
             set_seed(args.seed)  # Trainer's own comes after the adapter's first weights are drawn
         model = with_adapter(model, peft_config)
-        warn_of_coarse_weights(model, args.learning_rate)
         switch_dropout_off(model)
         self.objective: Objective = args
         encoder = encoder_for(model, args, processing_class)
@@ -114,6 +113,7 @@ class MPOTrainer(ResumableTrainer):
             **others,
         )  # fmt: skip
         self.processes.accelerator = self.accelerator
+        warn_of_coarse_weights(model, args.learning_rate, self.sharding)
         self.final = FinalModel(model, self.sharding)
         # compute_loss divides by the pairs of the whole step itself.
         self.loss_is_scaled_for_ga = True

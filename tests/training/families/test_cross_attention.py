@@ -23,7 +23,7 @@ def one_step(folder, model, processor, rows, size, **given):
     config = MPOConfig(
         output_dir=str(folder), per_device_train_batch_size=size, per_device_eval_batch_size=size, max_grad_norm=0,
         gradient_accumulation_steps=-(-len(rows) // size // processes), train_sampling_strategy="sequential",
-        save_strategy="no", report_to="none", disable_tqdm=True, use_cpu=True, **given,
+        save_strategy="no", report_to="none", disable_tqdm=True, use_cpu=True, learning_rate=0.0, **given,
     )  # fmt: skip
     reference = copy.deepcopy(model)
     with torch.no_grad():

@@ -1,0 +1,49 @@
+"""The default batch is the paper's, for millions of pairs; where a training has few, it is made smaller."""
+
+import math
+import os
+from dataclasses import replace
+from typing import Any
+
+FEWEST = 8
+"""Optimizer steps that a training has at least, if its records allow and its recipe says no batch of its own."""
+SAME_BATCH = "MIXPO_SAME_BATCH"
+"""In the environment: the batch stays, since trainings are compared. The processes that are started for them see it."""
+
+
+def fitted(config: Any, records: int, processes: int = 1) -> Any:
+    """A `train` section's config with a batch of which so many records make at least `FEWEST` steps.
+
+    It is halved until they do, and only where it is the default; but no process is left without a pair. The same on
+    whatever number of processes, unless it would be smaller than that.
+    """
+    if config.batch != type(config).batch or SAME_BATCH in os.environ or config.trainer.get("max_steps", 0) > 0:
+        return config
+    batch, pairs = config.batch, config.micro_batch
+    while batch > processes and steps(config.epochs, records, batch) < FEWEST:
+        batch //= 2
+    while pairs * processes > batch and pairs > 1:
+        pairs //= 2
+    return config if batch == config.batch else replace(config, batch=batch, micro_batch=pairs)
+
+
+def steps(epochs: float, records: int, batch: int) -> int:
+    return math.ceil(epochs * math.ceil(records / batch))
+
+
+def note(config: Any, used: Any, records: int) -> str:
+    """What is to be known of a training of few steps; empty: it has enough."""
+    if config.trainer.get("max_steps", 0) > 0 or steps(config.epochs, records, config.batch) >= FEWEST:
+        return ""
+    few = f"{records} records make {_several(steps(config.epochs, records, config.batch))}"
+    if used.batch == config.batch:
+        return f"{config.name}: {few} of `batch: {config.batch}`; a smaller batch makes more of them"
+    more = _several(steps(config.epochs, records, used.batch))
+    return (
+        f"{config.name}: {few} of the default batch, {config.batch}: {used.batch} a step instead, {more} "
+        "(any other `batch` is taken as it is said)"
+    )
+
+
+def _several(count: int) -> str:
+    return f"{count} step{'s' * (count != 1)}"
