@@ -195,6 +195,13 @@ def test_no_file_imports_itself_by_a_detour():
         pytest.fail(" <- ".join(error.args[1]))
 
 
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(SOURCE)))
+def test_a_file_says_what_it_is(path):
+    """There is no list of files anywhere else."""
+    text = path.read_text(encoding="utf-8")
+    assert not text or ast.get_docstring(ast.parse(text))
+
+
 def test_no_forbidden_names():
     names = {path.name for path in FILES}
     assert not names & {"utils.py", "common.py", "helpers.py", "constants.py"}

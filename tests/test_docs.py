@@ -20,6 +20,7 @@ from mixpo import doctor
 from mixpo.cli import app
 from mixpo.config import build
 from mixpo.fields import topics
+from mixpo.files import BASE_MODEL
 from mixpo.pipeline import resolve
 from mixpo.questions.collect import Config, collect
 from mixpo.questions.source import Item
@@ -81,9 +82,11 @@ def test_commands_are_the_command_lines_own(block):
         if words[0] == "mixpo":
             commands[words[1]].make_context(words[1], list(words[2:]))  # raises for an option that is not there
         else:
-            assert block.mark or block.page == "README.md", f"{words[0]}: say who runs it"
+            assert block.mark, f"{words[0]}: say who runs it"
     if block.mark == "by":
-        assert (ROOT / block.value).is_file()
+        runs = (ROOT / block.value).read_text(encoding="utf-8")
+        missing = [words for words in lines(block) if words[0] == "mixpo" and words[1] not in runs]
+        assert not missing, f"{block.value} runs another command"
     elif block.mark:
         assert block.value in ("gpu", "hub")
 
@@ -104,10 +107,34 @@ def place(tmp_path_factory, scenes_run):
     write_text(folder / "MMPR" / "a.jsonl", "".join(json.dumps(row) + "\n" for row in rows))
     meta = {"a": {"root": ".", "annotation": "a.jsonl", "repeat_time": 1, "length": 1}}
     write_text(folder / "MMPR" / "meta.json", json.dumps(meta))
+    write_text(folder / "q.jsonl", '{"id": "q", "text": "How many?", "answer": "3"}\n')
+    (folder / "OpenGVLab").mkdir()
+    (folder / "OpenGVLab" / "InternVL3-1B-hf").symlink_to(BASE_MODEL)  # the small one, under the page's name
+    write_text(folder / "recipe.yaml", yaml.safe_dump(RECIPE, sort_keys=False))
     write_text(folder / "Q.jsonl", '{"id": "q", "text": "How many?", "answer": "3"}\n')
     write_text(folder / "R.jsonl", '{"id": "q/0", "question_id": "q", "text": "Final answer: 3"}\n')
     write_text(folder / "labelled.jsonl", '{"response": "Final answer: 3", "answer": "3", "correct": true}\n')
     return folder
+
+
+RECIPE = {
+    "name": "mine",
+    "model": "OpenGVLab/InternVL3-1B-hf",
+    "steps": {
+        "questions": {"sources": {"mine": {"loader": "scenes", "count": 6}}},
+        "sample": {"n": 4, "style": "cot", "max_new_tokens": 80},
+        "verify": {},
+        "pair": {},
+        "train": {"micro_batch": 1, "learning_rate": 1e-5},
+        "evaluate": {
+            "models": {"before": "base", "after": "step:train"},
+            "benchmarks": {"test": {"loader": "scenes", "split": "test", "count": 2}},
+            "styles": ["direct"],
+            "max_new_tokens": 40,
+        },
+        "report": {},
+    },
+}
 
 
 def test_unmarked_commands_run_in_the_order_of_the_pages(place, monkeypatch):
@@ -115,15 +142,42 @@ def test_unmarked_commands_run_in_the_order_of_the_pages(place, monkeypatch):
     monkeypatch.setattr(doctor, "extras", dict)  # imports of every library are tested in test_doctor.py
     done = []
     for block in BLOCKS:
-        if block.language == "bash" and not block.mark and block.page != "README.md":
+        if block.language == "bash" and not block.mark:
             for words in lines(block):
                 if words not in done:
                     app(words[1:], standalone_mode=False)
                     done.append(words)
-    assert {words[1] for words in done} >= {"doctor", "verify", "judge-check", "import", "relabel", "export", "publish"}
+    ran = {words[1] for words in done}
+    assert ran >= {
+        "doctor",
+        "verify",
+        "judge-check",
+        "import",
+        "relabel",
+        "export",
+        "publish",
+        "run",
+        "evaluate",
+        "plan",
+    }
+    assert (place / "runs" / "mine" / "report.html").is_file()
     assert (place / "pairs" / "train.parquet").is_file()
     assert json.loads((place / "runs" / "mmpr" / "relabel" / "relabel.json").read_text())["kept"] == 1
     assert "quickstart" in (place / "published" / "README.md").read_text(encoding="utf-8")
+
+
+def test_the_readmes_script_trains(place, monkeypatch):
+    """On the pairs that `mixpo export` writes, under the names that the page has."""
+    datasets = pytest.importorskip("datasets")
+    monkeypatch.chdir(place)
+    (place / "your").mkdir()
+    app(["export", "runs/quickstart", "--format", "trl", "--out", "your/preference-pairs"], standalone_mode=False)
+    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", place / "cache")
+    (block,) = [block for block in BLOCKS if block.page == "README.md" and block.language == "python"]
+    code = block.text.replace('output_dir="out"', 'output_dir="out", report_to="none", use_cpu=True')
+    names: dict = {}
+    exec(compile(code, "README.md", "exec"), names)
+    assert names["trainer"].state.global_step == 1
 
 
 LOOP: dict[str, tuple[str, dict]] = {
