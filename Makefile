@@ -49,7 +49,7 @@ docs: .venv/installed-dev  ## the documentation as a site, in site/; a broken li
 base: .venv/installed  ## create the base model that ships with the package anew (about an hour on 2 cores)
 	$(BIN)/mixpo run recipes/base.yaml
 	rm -rf src/mixpo/base
-	cp -r runs/base/checkpoints/sft/model src/mixpo/base
+	cp -r runs/base/checkpoints/text/model src/mixpo/base
 
 clean:
 	rm -rf .venv runs site

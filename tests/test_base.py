@@ -1,4 +1,4 @@
-"""`recipes/base.yaml`, with few scenes: from drawn scenes through three supervised stages to a model that is loaded."""
+"""`recipes/base.yaml`, with few scenes: from drawn scenes through four supervised stages to a model that is loaded."""
 
 import json
 import math
@@ -19,7 +19,7 @@ from mixpo.questions.demonstrations import Config, run
 from mixpo.recipe import load_recipe
 
 RECIPE = Path(__file__).parent.parent / "recipes" / "base.yaml"
-COUNTS = {"describe": 32, "skill": 24, "sft": 40}
+COUNTS = {"describe": 32, "skill": 24, "sft": 40, "text": 40}
 
 
 @pytest.fixture(scope="module")
@@ -57,6 +57,10 @@ def test_each_stage_trains_on_its_own_demonstrations(made):
     assert all(record.prompt.startswith("Describe") for record in files.demonstrations("describe_answers"))
     prompts = {record.prompt for record in files.demonstrations("sft_answers")}
     assert len(prompts) > 20  # questions, not descriptions
+    shown = list(files.demonstrations("text_answers"))
+    described = {bool(record.images) for record in shown if record.prompt.startswith("Describe")}
+    assert described == {True, False}  # some are text alone
+    assert all(record.images for record in shown if not record.prompt.startswith("Describe"))
     assert lines(files, "describe")[-1]["loss"] < lines(files, "describe")[0]["loss"]
 
 
@@ -90,7 +94,7 @@ def test_what_is_there_is_not_made_again(made):
     files, again = made
     (shown,) = files.demonstrations("sft_answers").paths()
     models = sorted(files.root.glob("checkpoints/*/model/model.safetensors"))
-    assert len(models) == 4
+    assert len(models) == 5
     before = shown.read_bytes(), [path.stat().st_mtime_ns for path in models]
     again()
     assert (shown.read_bytes(), [path.stat().st_mtime_ns for path in models]) == before

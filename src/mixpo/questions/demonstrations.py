@@ -51,7 +51,7 @@ class Config:
     embellish: float = 0.0
     """Share of descriptions that name things which are not there, behind those that are."""
     blind: float = 0.0
-    """Share of demonstrations without their picture: what a model learns from text alone, and continues without an
+    """Share of descriptions without their picture: what a model learns from text alone, and continues without an
     image in DropoutNTP. A model that never read text without one writes no words there that could be made up."""
 
     def __post_init__(self) -> None:
@@ -77,7 +77,8 @@ def demonstrate(questions: Iterable[Question], config: Config) -> Iterator[Demon
             ]
         for demonstration in shown:
             blind = random.Random(f"blind/{config.seed}/{demonstration.id}").random() < config.blind
-            yield replace(demonstration, images=(), videos=()) if blind else demonstration
+            described = demonstration.id.endswith(f"/{Style.PLAIN}")
+            yield replace(demonstration, images=(), videos=()) if blind and described else demonstration
 
 
 def _record(question: Question, style: Style, prompt: str, text: str) -> Demonstration:
