@@ -132,7 +132,7 @@ def args(folder, **given):
 
 def trainer_on(folder, model, processor, rows, peft_config=None, **given):
     return MPOTrainer(
-        model, args(folder, **given), train_dataset=rows, processing_class=processor, peft_config=peft_config
+        model, args=args(folder, **given), train_dataset=rows, processing_class=processor, peft_config=peft_config
     )
 
 
