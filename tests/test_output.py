@@ -49,11 +49,13 @@ def test_a_pipe_gets_whole_rows_without_colours(capsys):
 
 
 def test_text_of_users_is_no_markup_and_moves_no_cursor():
-    shown = text([TextTable("[red]t[/red]", ("[b]h",), [("[bold]x[/bold] \x1b[31mred\x07\ty",)]), "[i]z[/i] \x1b[2J"])
+    shown = text(
+        [TextTable("[red]t[/red]", ("[b]h",), [("[bold]x[/bold] \x1b[31mred\x07\ty",)]), "[i]z[/i] 1:100:3 \x1b[2J"]
+    )
     assert "[red]t[/red]" in shown
     assert "[b]h" in shown
     assert "[bold]x[/bold]  [31mred  y" in shown
-    assert "[i]z[/i]  [2J" in shown
+    assert "[i]z[/i] 1:100:3  [2J" in shown
 
 
 def test_a_document_is_all_there_is_on_standard_output(capfd):

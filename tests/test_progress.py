@@ -27,3 +27,8 @@ def test_a_bar_without_a_total_ends_full_and_a_passing_one_is_gone(capsys):
 def test_a_long_path_is_one_line_where_nothing_folds_it(capsys):
     say("in /" + "long/" * 40 + "path")
     assert "in /" + "long/" * 40 + "path\n" in capsys.readouterr().err
+
+
+def test_what_models_and_users_wrote_moves_no_cursor_and_makes_no_pictograms(capsys):
+    say("ends: [b]1:100:3[/b] \x1b[2Jgone\x07")
+    assert capsys.readouterr().err == "ends: [b]1:100:3[/b]  [2Jgone \n"

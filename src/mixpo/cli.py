@@ -16,7 +16,7 @@ from mixpo import __version__
 from mixpo import cli_steps as steps
 from mixpo import cli_tools as tools
 from mixpo.errors import UserError
-from mixpo.progress import show_warnings, speak
+from mixpo.progress import clean, show_warnings, speak
 
 INTERRUPTED = 130
 """Exit status after Ctrl-C, as shells have it (128 + SIGINT)."""
@@ -143,7 +143,7 @@ def main() -> NoReturn:
     try:
         status = app(prog_name="mixpo", standalone_mode=False) or 0
     except UserError as error:
-        typer.echo(f"mixpo: {error}", err=True)
+        typer.echo(clean(f"mixpo: {error}"), err=True)
         sys.exit(2)
     except typer.TyperException as error:
         error.show()  # type: ignore[attr-defined]  # click's, which typer brings along

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from mixpo.config import plain
+from mixpo.progress import clean
 
 UNBOUND = 1 << 16
 """Columns of a pipe or a file: nothing is folded."""
@@ -77,11 +78,6 @@ class TextTable:
         return table
 
 
-def clean(text: str) -> str:
-    """Text of users and models without what moves the cursor or changes colours."""
-    return "".join(sign if sign.isprintable() or sign == "\n" else " " for sign in text)
-
-
 def show(numbers: Mapping[str, Any], shown: Iterable[Any]) -> None:
     """Prints a result, each item a `TextTable` or a text; under `--json`, `numbers` go into the document instead.
 
@@ -99,7 +95,7 @@ def text(shown: Iterable[Any]) -> str:
     need, without colours."""
     from rich.console import Console
 
-    console = Console(highlight=False, width=None if sys.stdout.isatty() else UNBOUND)
+    console = Console(highlight=False, emoji=False, width=None if sys.stdout.isatty() else UNBOUND)
     with console.capture() as capture:
         for item in shown:
             if isinstance(item, TextTable):

@@ -26,7 +26,7 @@ _hidden = False
 def console() -> Any:
     from rich.console import Console
 
-    return Console(stderr=True, highlight=False)
+    return Console(stderr=True, highlight=False, emoji=False)
 
 
 def speak(verbose: bool, quiet: bool) -> None:
@@ -47,10 +47,15 @@ def quiet() -> bool:
     return os.environ.get(VERBOSITY) == "quiet"
 
 
+def clean(text: str) -> str:
+    """Text of users and models without what moves the cursor or changes colours."""
+    return "".join(sign if sign.isprintable() or sign == "\n" else " " for sign in text)
+
+
 def say(text: str) -> None:
     """One line for the user, no markup; only a terminal folds it, between words."""
     if not quiet():
-        console().print(text, markup=False, soft_wrap=not console().is_terminal)
+        console().print(clean(text), markup=False, soft_wrap=not console().is_terminal)
 
 
 MEANINGLESS = {

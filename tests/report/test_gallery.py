@@ -89,3 +89,8 @@ def test_the_first_are_chosen_and_the_others_drawn_and_no_pair_stands_twice(tmp_
     others = {tuple(one.pair.id for one in gallery(files, ["pair"], [], 10, seed))[6:] for seed in range(3)}
     assert len(others) == 3
     assert gallery(files, ["pair"], [], 0, 0) == []
+
+
+def test_columns_of_a_users_own_that_are_called_as_a_scenes_are_no_scene():
+    question = Question(id="good", text="?", meta={"scene": "kitchen", "task": "count"})
+    assert best_first([GOOD], {"good": question}) == [GOOD]

@@ -168,6 +168,14 @@ def test_a_training_that_was_stopped_is_compared_with_its_start(tmp_path, model,
     assert not differ(start.state_dict(), model.state_dict())
 
 
+def test_a_trainer_that_is_done_may_be_asked_again(tmp_path, model, processor, rows):
+    """A cell of a notebook that is run twice: the checkpoint's weights are those that the model has."""
+    trainer = trainer_on(tmp_path, model, processor, rows[:2], save_strategy="steps", save_steps=1)
+    for _ in range(2):
+        trainer.train(resume_from_checkpoint=True)
+    assert trainer.state.global_step == 1
+
+
 def test_a_checksum_sees_one_bit(model):
     class Alone:
         gathered = Sharding.gathered

@@ -14,7 +14,7 @@ class Asker:
     """`yes`: take the best guess and say it; else ask, or, where nobody can be asked, raise UserError."""
 
     yes: bool
-    screen: Console = field(default_factory=lambda: Console(highlight=False, soft_wrap=True))
+    screen: Console = field(default_factory=lambda: Console(highlight=False, emoji=False, soft_wrap=True))
 
     def tell(self, text: str = "") -> None:
         """A line on standard output; what a file's text would do to the terminal is shown, not done."""

@@ -20,7 +20,7 @@ class ResumableTrainer(Trainer):
     sharding: Sharding
     final: FinalModel
     begun_with: list[int]
-    """`checksums` of what is trained, before anything is."""
+    """`checksums` of what is trained, before anything is: at the first call of `train`."""
 
     def own_state(self, checkpoint: Path) -> dict[str, Any]:
         """What a subclass must have back on resume (JSON); it may write files of its own to the checkpoint's folder."""
@@ -43,11 +43,15 @@ class ResumableTrainer(Trainer):
             checkpoint = Path(resume_from_checkpoint)
             self.load_own_state(checkpoints.load_state(checkpoint), checkpoint)
         if not self.sharding.engine:
-            self.begun_with = list(checksums(self.model, self.sharding))
+            self._remember()
         result = super().train(resume_from_checkpoint=resume_from_checkpoint or None, **kwargs)
         if self.args.learning_rate:
             refuse_unmoved(self, self.begun_with)
         return result
+
+    def _remember(self) -> None:
+        if not hasattr(self, "begun_with"):
+            self.begun_with = list(checksums(self.model, self.sharding))
 
     def before_loading(self) -> None:
         """What is to be done with the first weights once an engine has them, before a checkpoint's take their place."""
@@ -62,7 +66,7 @@ class ResumableTrainer(Trainer):
         if not self.sharding.engine:
             return super()._prepare_for_training(max_steps, train_dataloader, resume_from_checkpoint)
         prepared = super()._prepare_for_training(max_steps, train_dataloader, None)
-        self.begun_with = list(checksums(self.model, self.sharding))
+        self._remember()
         self.before_loading()
         if resume_from_checkpoint is not None:
             self._load_prepared(resume_from_checkpoint)
