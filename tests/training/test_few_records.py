@@ -107,6 +107,17 @@ def test_compared_trainings_keep_their_batch(monkeypatch):
     assert "make 1 step of `batch: 256`" in few_records.note(config, config, 40)
 
 
+def test_a_training_begun_before_batches_were_fitted_keeps_its_own(tmp_path):
+    config = Config(name="train")
+    assert few_records.used(config, 40, 1, tmp_path).batch == 4
+    (tmp_path / "data.json").write_text('{"sha256": "", "records": 40}')
+    assert few_records.used(config, 40, 1, tmp_path).batch == 4  # no step of it was kept
+    (tmp_path / "checkpoint-1").mkdir()
+    assert few_records.used(config, 40, 1, tmp_path).batch == 256
+    (tmp_path / "data.json").write_text('{"sha256": "", "records": 40, "batch": 4}')
+    assert few_records.used(config, 40, 1, tmp_path).batch == 4
+
+
 @pytest.mark.parametrize(("share", "steps", "expected"), [
     (0.05, 1, 0), (0.05, 2, 0), (0.05, 19, 0), (0.05, 20, 1), (0.05, 21, 2), (0.05, 1000, 50),
     (0.9, 1, 0), (0.9, 5, 4), (3, 2, 1), (3, 100, 3), (0, 10, 0),

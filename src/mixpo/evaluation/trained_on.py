@@ -93,9 +93,14 @@ class Digests:
 
     def _digest(self, path: Path) -> str:
         if path not in self._found:
-            known = self._size(path) in self._sizes
-            self._found[path] = hashlib.blake2b(path.read_bytes(), digest_size=16).hexdigest() if known else ""
+            self._found[path] = self._read(path) if self._size(path) in self._sizes else ""
         return self._found[path]
+
+    def _read(self, path: Path) -> str:
+        try:
+            return hashlib.blake2b(path.read_bytes(), digest_size=16).hexdigest()
+        except OSError:
+            return ""
 
     def _size(self, path: Path) -> int | None:
         try:

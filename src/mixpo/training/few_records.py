@@ -3,7 +3,11 @@
 import math
 import os
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
+
+from mixpo.left_out import counted
+from mixpo.text_files import read_json
 
 FEWEST = 8
 """Optimizer steps that a training has at least, if its records allow and its recipe says no batch of its own."""
@@ -27,23 +31,26 @@ def fitted(config: Any, records: int, processes: int = 1) -> Any:
     return config if batch == config.batch else replace(config, batch=batch, micro_batch=pairs)
 
 
+def used(config: Any, records: int, processes: int, folder: Path) -> Any:
+    """As `fitted`; a training that was begun with its batch as it stands (its folder names none) goes on with that."""
+    begun = read_json(folder / "data.json")
+    as_it_stands = begun is not None and "batch" not in begun and any(folder.glob("checkpoint-*"))
+    return config if as_it_stands else fitted(config, records, processes)
+
+
 def steps(epochs: float, records: int, batch: int) -> int:
     return math.ceil(epochs * math.ceil(records / batch))
 
 
-def note(config: Any, used: Any, records: int) -> str:
+def note(config: Any, fit: Any, records: int) -> str:
     """What is to be known of a training of few steps; empty: it has enough."""
     if config.trainer.get("max_steps", 0) > 0 or steps(config.epochs, records, config.batch) >= FEWEST:
         return ""
-    few = f"{records} records make {_several(steps(config.epochs, records, config.batch))}"
-    if used.batch == config.batch:
+    few = f"{counted(records, 'record')} make {counted(steps(config.epochs, records, config.batch), 'step')}"
+    if fit.batch == config.batch:
         return f"{config.name}: {few} of `batch: {config.batch}`; a smaller batch makes more of them"
-    more = _several(steps(config.epochs, records, used.batch))
+    more = counted(steps(config.epochs, records, fit.batch), "step")
     return (
-        f"{config.name}: {few} of the default batch, {config.batch}: {used.batch} a step instead, {more} "
+        f"{config.name}: {few} of the default batch, {config.batch}: {fit.batch} a step instead, {more} "
         "(any other `batch` is taken as it is said)"
     )
-
-
-def _several(count: int) -> str:
-    return f"{count} step{'s' * (count != 1)}"

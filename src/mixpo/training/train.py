@@ -95,9 +95,11 @@ def run(config: Config, files: RunFiles, fits: Fits | None = None) -> None:
     if not records:
         raise DataError(f"{config.name}: held_out: {config.held_out:g} takes all {len(held_out)} records; say less")
     _refuse_changed_data(folder, fingerprint, source.folder)
+    used = few_records.used(config, len(records), processes(), folder)
     if first:
-        write_text(folder / "data.json", json.dumps({"sha256": fingerprint, "records": len(records)}))
-    if said := few_records.note(config, used := few_records.fitted(config, len(records), processes()), len(records)):
+        told = {"sha256": fingerprint, "records": len(records), "batch": used.batch}
+        write_text(folder / "data.json", json.dumps(told))
+    if said := few_records.note(config, used, len(records)):
         say(f"note: {said}")
     if used != config:
         config, args = used, _arguments(used, files)
