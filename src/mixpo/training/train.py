@@ -64,9 +64,7 @@ def run(config: Config, files: RunFiles, fits: Fits | None = None) -> None:
     if (folder / "model").exists():
         _refuse_changed_data(folder, fingerprint, source.folder)
         drop_checkpoints(folder)
-        log = folder / "log.jsonl"
-        lines = [row for _, _, row in json_lines(log) if isinstance(row, dict)] if log.exists() else []
-        say(f"{config.name}: trained already{course(lines)}; model in {folder / 'model'}")
+        _say_done(config, folder)
         return
     begin_alone(config)
     args = _arguments(config, files)
@@ -112,6 +110,12 @@ def run(config: Config, files: RunFiles, fits: Fits | None = None) -> None:
     save_model(trainer, folder)
     done = f"{counted(len(records), what)}, {counted(trainer.state.global_step, 'step')}"
     say(f"{config.name}: {done}{course(trainer.state.log_history)}; model in {folder / 'model'}")
+
+
+def _say_done(config: Config, folder: Path) -> None:
+    log = folder / "log.jsonl"
+    lines = [row for _, _, row in json_lines(log) if isinstance(row, dict)] if log.exists() else []
+    say(f"{config.name}: trained already{course(lines)}; model in {folder / 'model'}")
 
 
 def make_trainer(
