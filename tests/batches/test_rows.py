@@ -5,6 +5,7 @@ import base64
 import io
 import logging
 
+import numpy as np
 import pytest
 from datasets import Dataset
 from PIL import Image
@@ -262,3 +263,40 @@ def test_the_mark_of_a_picture_in_a_text_becomes_all_that_the_template_writes_fo
     assert framed.key == marked.key != bare.key
     first, last = qwen[1].tokenizer.convert_tokens_to_ids(["<|vision_start|>", "<|vision_end|>"])
     assert [token for token in framed.prompt_ids if token not in (first, last)] == bare.prompt_ids
+
+
+MISREAD = {
+    "words under another key": ({"prompt": [user([{"type": "text", "content": "How many?"}])]}, "elsewhere than in"),
+    "thoughts beside": ({"chosen": [{**says("3"), "reasoning_content": "1, 2, 3"}]}, "thoughts in `reasoning_content`"),
+    "another picture": (
+        {"prompt": [user([{"type": "image", "image": {"bytes": file_of(BLUE), "path": None}}])]}, "another picture than"
+    ),
+    "an array": ({"images": np.zeros((8, 8, 3), np.uint8)}, "images is an array"),
+    "arrays": ({"images": [np.zeros((8, 8, 3), np.uint8)]}, r"\(ndarray\); give a Pillow image"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("given", MISREAD)
+def test_what_would_be_read_as_something_else_is_a_sentence(processor, given):
+    row, message = MISREAD[given]
+    with pytest.raises(DataError, match=message):
+        Encoder(processor)({"images": [RED], "prompt": ASKED, **PAIR, **row})
+
+
+def test_a_part_and_the_column_may_have_the_same_picture(processor):
+    encoder = Encoder(processor)
+    part = {"type": "image", "image": {"bytes": file_of(RED), "path": None}}
+    lost = {"type": "image", "image": {"bytes": None, "path": "not/here.png"}}
+    plain = encoder({"images": [RED], "prompt": ASKED, **PAIR})
+    for one in (part, lost):
+        same = encoder({"images": [RED], "prompt": [user([one, text("How many?")])], **PAIR})
+        assert (same.prompt_ids, same.image_key) == (plain.prompt_ids, plain.image_key)
+
+
+def test_texts_without_chat_template_are_told_of_once(processor, caplog):
+    rows = [{"prompt": "How many?", "chosen": " 3", "rejected": " four"}] * 2
+    with caplog.at_level(logging.WARNING):
+        Collator(Encoder(processor))([{"prompt": ASKED, **PAIR}])
+        assert not caplog.records
+        Collator(Encoder(processor))(rows)
+    assert [one.getMessage().partition(" are tokenised")[0] for one in caplog.records] == ["rows of texts alone"]

@@ -6,6 +6,7 @@ import math
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 import torch
@@ -177,3 +178,17 @@ def test_max_length_reaches_the_encoder(args, model, processor, rows):
     args.max_length = 50
     trainer = MPOTrainer(model, args=args, train_dataset=rows, processing_class=processor)
     assert trainer.collator.encoder.max_length == 50
+
+
+def test_one_data_set_is_trained_on(args, checkpoint, rows):
+    with pytest.raises(UserError, match=r"several data sets \(train, test\); give one"):
+        MPOTrainer(checkpoint, args=args, train_dataset={"train": rows, "test": rows})
+
+
+def test_the_card_is_written_as_trls_scripts_ask_for_it(args, checkpoint, rows):
+    """They end with `trainer.push_to_hub(dataset_name=...)`, which hands the name on."""
+    trainer = MPOTrainer(checkpoint, args=args, train_dataset=rows)
+    trainer.create_model_card(model_name="mine", dataset_name="some/pairs", tags=["mpo"])
+    card = (Path(args.output_dir) / "README.md").read_text()
+    assert "some/pairs" in card
+    assert "- mpo" in card

@@ -91,7 +91,8 @@ def test_the_reference_by_trls_names(tmp_path):
 
 def test_a_copy_is_not_translated_twice():
     args = config(loss_type=["sigmoid", "sft"], loss_weights=[1.0, 0.5], f_divergence_type="reverse_kl")
-    assert [name for name in FIELDS if name not in KEPT and getattr(args, name) is not None] == []
+    usual = config()
+    assert [name for name in FIELDS if name not in KEPT and getattr(args, name) != getattr(usual, name)] == []
     args.settle()
     assert (args.preference_weight, args.quality_weight, args.generation_weight) == (1.0, 0.0, 0.5)
 
@@ -167,6 +168,31 @@ def test_the_command_line_of_a_script_knows_the_fields():
     )
     assert (args.generation_weight, args.max_length, args.reference_update_steps) == (0.5, 512, 512)
     assert (args.model_init_kwargs, args.beta) == ({"dtype": "bfloat16"}, 0.3)
+
+
+def test_a_flag_of_trls_needs_no_value():
+    (args,) = HfArgumentParser((MPOConfig,)).parse_args_into_dataclasses(
+        "--output_dir out --use_cpu --sync_ref_model --padding_free --disable_dropout".split()
+    )
+    assert args.reference_update_steps == 512
+    (args,) = HfArgumentParser((MPOConfig,)).parse_args_into_dataclasses(
+        "--output_dir out --use_cpu --precompute_ref_log_probs".split()
+    )
+    assert args.reference_cache == "out/reference"
+
+
+def test_what_was_written_as_a_dictionary_is_read_again():
+    """`to_dict` writes "<PAD_TOKEN>" for a `pad_token` that is None."""
+    args = config(loss_type=["sigmoid", "sft"], loss_weights=[1.0, 0.5], max_length=77, sync_ref_model=True)
+    again = MPOConfig(**args.to_dict())
+    differing = {item.name for item in fields(MPOConfig) if getattr(args, item.name) != getattr(again, item.name)}
+    assert differing <= {"accelerator_config", "hub_token"}  # Trainer's own
+
+
+def test_the_arguments_of_another_method_are_no_mpo():
+    other = dataclass(type("ORPOConfig", (TrainingArguments,), {"__module__": "trl.experimental.orpo.orpo_config"}))
+    with pytest.raises(ValueError, match="ORPOConfig is for another training of TRL's"):
+        MPOConfig.from_dpo(other("out", use_cpu=True, report_to="none"))
 
 
 @dataclass

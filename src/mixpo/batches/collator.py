@@ -9,10 +9,14 @@ from torch import Tensor
 
 from mixpo.batches.encode import Encoder, Example
 from mixpo.batches.layout import Batch, Layout, lay_out
-from mixpo.batches.rows import named
+from mixpo.batches.rows import is_standard, named
 from mixpo.errors import DataError, ImageError
 
 log = logging.getLogger(__name__)
+UNTEMPLATED = (
+    "rows of texts alone are tokenised as they are, without the chat template, and, with a column of images, without "
+    "an end token (as in TRL); give the prompt as messages, [{'role': 'user', 'content': …}], to have both"
+)
 
 
 class Collator:
@@ -29,6 +33,7 @@ class Collator:
         self.multiple = multiple
         self.data_sets = data_sets
         self._equal = 0
+        self._untemplated = False
 
     def __call__(self, rows: Sequence[Mapping[str, Any]]) -> list[Example]:
         return [self._encoded(row) for row in rows]
@@ -39,6 +44,9 @@ class Collator:
             example = self.encoder(row)
         except (DataError, ImageError) as error:
             raise DataError(f"{named(row, self.data_sets)}: {error}") from error
+        if not self._untemplated and is_standard(row):
+            self._untemplated = True
+            log.warning(UNTEMPLATED)
         if len(example.completions) > 1 and example.completions[0] == example.completions[1]:
             self._tell_equal(row)
         return example

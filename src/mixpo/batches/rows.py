@@ -60,11 +60,15 @@ def read(row: Mapping[str, Any], sides: Sequence[str] = SIDES) -> Asked:
         prompt, given = _prompt_and_completions(row, sides)
         completions = given if isinstance(prompt, str) else [_turns(name, one) for name, one in zip(sides, given)]
         carried = [] if isinstance(prompt, str) else pictures_of(prompt)
-        images = what_is_shown(carried, _column(row), "picture")
+        column = _column(row)
+        images = what_is_shown(carried, column, "picture")
     except BadRow as error:
         raise DataError(f"a row cannot be trained on: {error}; drop the row, or the column that says so") from error
+    shown = list(map(opened, images))
+    if column:
+        _refuse_others(carried, shown)
     return Asked(
-        images=list(map(opened, images)), prompt=prompt, completions=completions,
+        images=shown, prompt=prompt, completions=completions,
         pictured=any(name in row for name in COLUMNS),
     )  # fmt: skip
 
@@ -100,6 +104,11 @@ def _prompt_and_completions(row: Mapping[str, Any], sides: Sequence[str]) -> tup
     return list(prompt), given
 
 
+def is_standard(row: Mapping[str, Any]) -> bool:
+    """Whether all that a row says is text, to be tokenised without chat template (TRL's standard form)."""
+    return all(isinstance(row.get(name), str | None) for name in ("prompt", *SIDES))
+
+
 def _asks(messages: Sequence[Any]) -> bool:
     return any(isinstance(message, Mapping) and message.get("role") == "user" for message in messages)
 
@@ -122,6 +131,9 @@ def _turns(name: str, given: str | list[Any]) -> str | list[Message]:
 
 def _column(row: Mapping[str, Any]) -> list[Any]:
     """The pictures in the row's columns; tables have None, or a mapping of nothing, where there is none."""
+    for name in COLUMNS:
+        if hasattr(row.get(name), "shape"):
+            raise DataError(f"{name} is an array ({type(row[name]).__name__}); give Pillow images, paths, or bytes")
     found = [images for name in COLUMNS if (images := _shown(images_in(row, [name])))]
     if len(found) == 2 and not same_images(*found):
         raise DataError("a row has other pictures in its column images than in image; drop one of the columns")
@@ -129,7 +141,24 @@ def _column(row: Mapping[str, Any]) -> list[Any]:
 
 
 def _shown(images: Sequence[Any]) -> list[Any]:
-    return [image for image in images if image is not None and image != NOTHING]
+    return [image for image in images if image is not None and not (isinstance(image, Mapping) and image == NOTHING)]
+
+
+def _refuse_others(carried: Sequence[Any], shown: Sequence[Any]) -> None:
+    """Raises DataError where a part's picture is another one than the column has in its place; a path that leads
+    nowhere says nothing."""
+    for part, beside in zip(carried, shown, strict=False):
+        if part is None or part is beside or isinstance(beside, Frames):
+            continue
+        try:
+            own = opened(part)
+        except (DataError, ImageError):
+            continue
+        if not isinstance(own, Frames) and (own.size, own.convert("RGB").tobytes()) != (
+            beside.size,
+            beside.convert("RGB").tobytes(),
+        ):
+            raise DataError("a part of the prompt has another picture than the row's column; drop one of the two")
 
 
 def opened(image: Any) -> Any:

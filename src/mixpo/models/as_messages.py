@@ -8,6 +8,11 @@ from mixpo.errors import DataError
 from mixpo.messages import PICTURE, parts, placed, text_part
 from mixpo.values import short
 
+MISNAMED = ("content", "value")
+"""What else the words of a part may be called: chat templates would write nothing for them."""
+THOUGHTS = ("reasoning_content", "reasoning", "thinking")
+"""Keys of a message that templates of reasoning models write before its content."""
+
 
 def as_messages(
     given: str | Sequence[Mapping[str, Any]], role: str = "user", images: int = 0, videos: int = 0
@@ -61,7 +66,11 @@ def _part(given: Any) -> dict[str, Any]:
     kind = kind_of(part) if isinstance(part, Mapping) else None
     if kind is None:
         raise DataError(f"the prompt has a part that is none of `image`, `video` and `text`: {short(given)}")
-    return {"type": kind, "text": part.get("text") or ""} if kind == "text" else {"type": kind}
+    if kind != "text":
+        return {"type": kind}
+    if part.get("text") is None and any(part.get(name) for name in MISNAMED):
+        raise DataError(f"a part of type text has its words elsewhere than in `text`: {short(part)}; rename the key")
+    return {"type": kind, "text": part.get("text") or ""}
 
 
 def _place(messages: list[dict[str, Any]], images: int) -> None:
@@ -97,6 +106,12 @@ def text_of(messages: Sequence[Mapping[str, Any]]) -> str:
         raise DataError(
             f"a completion must be one assistant message, not {len(messages)}; put earlier turns in the prompt"
         )
+    for name in THOUGHTS:
+        if messages[0].get(name):
+            raise DataError(
+                f"a completion has thoughts in `{name}`, beside its content; write them into the content, as the model "
+                "writes them, or leave the key out"
+            )
     found = [_part({"type": "text", **part} if isinstance(part, Mapping) else part) for part in parts_of(messages[0])]
     if any(part["type"] != "text" for part in found):
         raise DataError("a completion shows a picture, which no model here writes; drop the row")

@@ -3,6 +3,7 @@
 import json
 import logging
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
@@ -185,6 +186,8 @@ def check(args: MPOConfig, rows: Any) -> None:
         raise UserError("several GPUs need a process each: start with torchrun, or set CUDA_VISIBLE_DEVICES=0")
     if args.fp16 and args.device.type == "cpu":
         raise UserError("fp16=True needs a GPU; on a CPU say bf16=True, or neither")
+    if isinstance(rows, Mapping):
+        raise UserError(f"train_dataset is several data sets ({', '.join(map(str, rows))}); give one of them")
     if rows is not None and hasattr(rows, "__len__") and len(rows) == 0:
         raise DataError("the training set is empty: there is nothing to train on")
     lengths = args.length_column_name in (getattr(rows, "column_names", None) or ())

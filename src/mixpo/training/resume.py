@@ -29,6 +29,13 @@ class ResumableTrainer(Trainer):
     def load_own_state(self, state: dict[str, Any], checkpoint: Path) -> None:
         raise NotImplementedError
 
+    def create_model_card(
+        self, model_name: str | None = None, dataset_name: str | None = None, tags: Any = None, **more: Any
+    ) -> None:
+        """As Trainer's, with the names and the order of TRL's; `push_to_hub(dataset_name=...)` ends here."""
+        more = more if dataset_name is None else {"dataset": dataset_name, **more}
+        super().create_model_card(model_name=model_name, tags=tags, **more)
+
     def train(self, resume_from_checkpoint: str | bool | None = None, **kwargs: Any) -> Any:
         """As Trainer's; True means the last complete checkpoint, if there is one (torn ones are removed).
 

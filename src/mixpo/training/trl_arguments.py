@@ -17,7 +17,10 @@ BY_ITS_FIELDS = {"loss_type", "beta", "precompute_ref_log_probs"}
 
 @dataclass(kw_only=True)
 class DPOFields:
-    """TRL's fields, by TRL's names. None: not said. After `translate` all but the first three are None again."""
+    """TRL's fields, by TRL's names. After `translate` all but the first three are at their defaults again: not said.
+
+    Those that are true or false have TRL's defaults, not None: a command line then takes `--sync_ref_model` alone.
+    """
 
     max_length: int | None = None
     """Most tokens of prompt and completion together; the end of a longer completion is cut, a longer prompt refused."""
@@ -28,15 +31,15 @@ class DPOFields:
     loss_type: list[str] | None = None
     loss_weights: list[float] | None = None
     rpo_alpha: float | None = None
-    precompute_ref_log_probs: bool | None = None
+    precompute_ref_log_probs: bool = False
     precompute_ref_batch_size: int | None = None
-    sync_ref_model: bool | None = None
+    sync_ref_model: bool = False
     ref_model_mixup_alpha: float | None = None
     ref_model_sync_steps: int | None = None
     dataset_num_proc: int | None = None
-    padding_free: bool | None = None
+    padding_free: bool = False
     pad_to_multiple_of: int | str | None = None
-    disable_dropout: bool | None = None
+    disable_dropout: bool = True
     truncation_mode: str | None = None
     max_prompt_length: int | None = None
     pad_token: str | None = None
@@ -44,16 +47,18 @@ class DPOFields:
     f_divergence_type: str | None = None
     f_alpha_divergence_coef: float | None = None
     discopop_tau: float | None = None
-    use_weighting: bool | None = None
-    reference_free: bool | None = None
-    activation_offloading: bool | None = None
+    use_weighting: bool = False
+    reference_free: bool = False
+    activation_offloading: bool = False
     router_aux_loss_coef: float | None = None
-    generate_during_eval: bool | None = None
+    generate_during_eval: bool = False
 
 
 FIELDS = tuple(DPOFields.__dataclass_fields__)
 KEPT = FIELDS[:3]
 """Fields that are ours, too."""
+HIDDEN = "<PAD_TOKEN>"
+"""What `TrainingArguments.to_dict` writes for a `pad_token`, be it None: it takes names in `_token` for secrets."""
 
 ONLY: dict[str, tuple[Any, str]] = {
     "disable_dropout": (True, "dropout is off in policy and reference, whose log-probabilities are compared"),
@@ -86,10 +91,12 @@ TERMS = {
 
 
 def translate(args: Any) -> None:
-    """Says in an MPOConfig's own fields what TRL's say, and makes those None: a copy of it is not translated twice.
+    """Says in an MPOConfig's own fields what TRL's say, and unsays those: a copy of it is not translated twice.
 
     Raises ValueError, one sentence that names the field, for what is not computed here, and for what is said twice.
     """
+    if args.pad_token == HIDDEN:
+        args.pad_token = None
     said = {name: value for name in FIELDS if name not in KEPT and (value := getattr(args, name)) is not None}
     for name, (accepted, reason) in ONLY.items():
         value = said.get(name)
@@ -104,7 +111,7 @@ def translate(args: Any) -> None:
             raise ValueError(f"{name}={own!r} and {words or 'sync_ref_model=True'} say two things; say one of them")
         setattr(args, name, value)
     for name in said:
-        setattr(args, name, None)
+        setattr(args, name, DPOFields.__dataclass_fields__[name].default)
 
 
 def _loss(said: dict[str, Any]) -> dict[str, Any]:
@@ -156,11 +163,13 @@ def as_ours(config: Any, cls: type) -> Any:
     """Another TrainingArguments as an MPOConfig (`cls`) that is not checked yet: what it has set up stays as it is.
 
     A DPOConfig says all it says, its defaults included. Of a plain TrainingArguments, what is at its default gives way
-    to the paper's. Raises ValueError for a field of TRL's that nothing here stands for.
+    to the paper's. Raises ValueError for a field of TRL's that nothing here stands for, and for another method's.
     """
     theirs, fields = type(config).__dataclass_fields__, cls.__dataclass_fields__  # type: ignore[attr-defined]
     given = dict(vars(config))
     is_dpo = given.keys() >= BY_ITS_FIELDS
+    if not is_dpo and any(_of_trl(one) for one in type(config).__mro__):
+        raise ValueError(f"{type(config).__name__} is for another training of TRL's; give an MPOConfig, or a DPOConfig")
     for name, field in theirs.items():
         usual = given.get(name) == field.default
         if name not in fields:
@@ -185,4 +194,8 @@ def _default(field: Any) -> Any:
 def _is_trls(cls: type, name: str) -> bool:
     """Whether a field is declared by a class of TRL's (and not by a script's own)."""
     owner = next(one for one in cls.__mro__ if name in vars(one).get("__annotations__", {}))
-    return owner.__module__.split(".")[0] == "trl"
+    return _of_trl(owner)
+
+
+def _of_trl(cls: type) -> bool:
+    return cls.__module__.split(".")[0] == "trl"
