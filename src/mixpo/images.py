@@ -54,9 +54,9 @@ class ImageRoots:
         """The image, RGB, upright. Raises ImageError when it cannot be opened safely."""
         try:
             return open_file(self.path(image), image)
-        except MissingImage as error:
+        except MissingImage as error:  # without the path, which differs from one process of a cluster to the next
             raise MissingImage(
-                f"{error}; put it back, or say with `image_root` where the pictures of "
+                f"{image}: the file is not there; put it back, or say with `image_root` where the pictures of "
                 f"{image.partition('/')[0]!r} lie now"
             ) from error
 

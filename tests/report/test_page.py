@@ -98,7 +98,7 @@ def test_pairs_show_images_origin_truth_and_the_difference(full):
         picture = Image.open(io.BytesIO(base64.b64decode(image["src"].partition(",")[2])))
         sizes.append(picture.size)
     assert sizes == [(64, 64), (480, 240)]
-    assert "mine/lost.png: there is no file" in parsed.text
+    assert "mine/lost.png: the file is not there" in parsed.text
 
 
 def test_of_a_video_the_first_frame_is_shown(full):

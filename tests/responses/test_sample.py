@@ -148,9 +148,7 @@ def test_questions_whose_pictures_are_gone(files, capsys):
     gone = [Question(id=f"mine-{number}", text="?", images=("mine/a.png",)) for number in range(2)]
     write_text(files.image_roots_file("questions"), '{"mine": "/nowhere"}')
     files.questions("questions").append(gone)
-    why = (
-        "2 questions left out, the first because mine/a.png: there is no file /nowhere/a.png; put it back, or say with"
-    )
+    why = "2 questions left out, the first because mine/a.png: the file is not there; put it back, or say with"
     step.run(scripted(files), files)
     assert f"sample: {why} `image_root`" in capsys.readouterr().err
     files.questions("questions").replace(gone)

@@ -49,7 +49,7 @@ class ReferenceCache:
                 f"{' and '.join(changed)}; delete the folder or name another one"
             )
         folder.mkdir(parents=True, exist_ok=True)
-        if before is None:
+        if before is None and rank == 0:  # two processes would write it under the same name for the moment
             write_text(about, json.dumps(made_with, indent=1))
         torn = self.path.stat().st_size % RECORD.itemsize if self.path.exists() else 0
         if torn:
