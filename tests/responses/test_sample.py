@@ -131,6 +131,16 @@ def test_the_step_ends_with_what_one_wants_to_know(files, capsys):
     assert "sample: 21 responses to 7 questions: 84 tokens (mean 4, median 4), none cut" in said
 
 
+def test_a_block_that_is_made_again_is_counted_once(files, capsys):
+    """Ctrl-C keeps what a block has made; going on makes the block again as a whole."""
+    step.run(scripted(files, block=6), files)
+    (shard,) = files.responses("sample").paths()
+    shard.write_bytes(b"".join(shard.read_bytes().splitlines(keepends=True)[:8]))  # a block, and two records of another
+    capsys.readouterr()
+    step.run(scripted(files, block=6), files)
+    assert "sample: 21 responses to 7 questions: 84 tokens (mean 4, median 4), " in capsys.readouterr().err
+
+
 def test_what_was_cut_is_counted_and_the_median_is_not_the_mean():
     answers = {"q-0": "x " * 30, "q-1": "x", "q-2": "x"}
     backend = ScriptedBackend(lambda request, sample: answers[request.id])

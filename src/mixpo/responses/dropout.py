@@ -203,7 +203,8 @@ def run(config: Config, files: RunFiles) -> None:
         roots = ImageRoots.load(files.image_roots_file(config.questions))
         commit = ledger.commit_in_one_stream if is_spread(backend) else ledger.commit
         work = commit(all_blocks(), lambda cuts: dropout(cuts, backend, roots, config))
-        for _ in written.watch(track(work, config.name, total=ledger.total, done=ledger.finished)):
+        shown = track(work, config.name, total=ledger.total, done=ledger.finished)
+        for _ in written.watch(shown, ledger.written):
             pass
     left_out = LeftOut(config.name, "response", place=files.dropped(config.name).folder)
     for record in files.dropped(config.name):

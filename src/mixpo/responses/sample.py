@@ -209,7 +209,8 @@ def sample_into(
         work = ledger.commit_in_one_stream(all_blocks(), lambda asked: draw(asked, numbers, backend, roots, config))
     else:
         work = ledger.commit(all_blocks(), lambda block: sample(block, backend, roots, config, judge))
-    for record in (written or WritingTally()).watch(track(work, config.name, total=ledger.total, done=ledger.finished)):
+    shown = track(work, config.name, total=ledger.total, done=ledger.finished)
+    for record in (written or WritingTally()).watch(shown, ledger.written):
         if isinstance(record, Dropped) and record.id not in ledger.left_out:
             left_out.drop(record)
     return left_out

@@ -2,7 +2,7 @@
 
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator
 from typing import TypeVar
 
 from mixpo.left_out import counted
@@ -24,12 +24,16 @@ class WritingTally:
         for record in there:
             self._count(record)
 
-    def watch(self, records: Iterable[T]) -> Iterator[T]:
-        """The new records as they come; the time that they take is measured."""
+    def watch(self, records: Iterable[T], there: Container[str] = ()) -> Iterator[T]:
+        """The records as they come; the time that they take is measured.
+
+        `there`: ids of an earlier call's, which are counted already: a block that was begun is made again as a whole.
+        """
         started = time.monotonic()
         for record in records:
             if not isinstance(record, Dropped):
-                self._count(record)
+                if record.id not in there:
+                    self._count(record)
                 self._new_tokens += record.completion_tokens
             elif record.reason is DropReason.BALANCED:
                 self.not_drawn += record.count
