@@ -11,6 +11,7 @@ from mixpo.config import build
 from mixpo.errors import RecipeError, UserError
 from mixpo.evaluation.benchmarks import source
 from mixpo.evaluation.evaluate import Config, evaluate
+from mixpo.evaluation.same_questions import refuse_changed_questions
 from mixpo.evaluation.table import show
 from mixpo.files import RunFiles
 from mixpo.prompts import Style
@@ -40,7 +41,11 @@ def evaluate_models(
     if max_new_tokens is not None:
         values["max_new_tokens"] = max_new_tokens
     config = build(Config, values, "evaluate")
-    evaluate(config, RunFiles(out), partial(make_backend, inputs=config.inputs), show)
+    files = RunFiles(out)
+    for name, asked in config.benchmarks.items():
+        if asked["loader"] == "file":
+            refuse_changed_questions(name, asked, files.evaluation(config.name))
+    evaluate(config, files, partial(make_backend, inputs=config.inputs), show)
 
 
 def _models(models: Sequence[str]) -> dict[str, str]:
