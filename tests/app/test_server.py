@@ -157,7 +157,7 @@ def test_pairs_side_by_side_with_the_difference(site):
     assert 'src="data:image/png;base64,' in html
     assert "Ground truth: <b>0</b>" in html
     assert [row[0] for row in rows_of(site.get("/pairs?origin=format")[1])] == ["mine-1/0&gt;1"]
-    assert "mine/lost.png: cannot be read" in site.get(f"/pair?id={urllib.parse.quote('mine-1/0>1')}")[1]
+    assert "mine/lost.png: the file is not there" in site.get(f"/pair?id={urllib.parse.quote('mine-1/0>1')}")[1]
 
 
 def test_model_text_is_text(site, evil):

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import torch
 
 from gpu_checks.waits import waits
+from mixpo.training import resume
 
 __all__ = ["counted", "counts", "waits"]
 
@@ -33,6 +34,9 @@ def counted() -> Iterator[dict[str, int]]:
     yield found
     found.update({name: count - before[name] for name, count in counts().items()})
 
+
+# Nothing is computed, so no weight changes: a real training that changes none is an error.
+resume.refuse_unmoved = lambda trainer, before: None
 
 # cuDNN is not taken in: what is left computes the same.
 torch.backends.cudnn.enabled = False

@@ -67,7 +67,7 @@ config = MPOConfig(
     max_steps=STEPS, save_strategy="no", report_to="none", disable_tqdm=True,
     **{name: safe_load(value) for name, value in (one.split("=") for one in sys.argv[1:])},
 )  # fmt: skip
-trainer = Counting(load_model(BASE), config, train_dataset=rows(8), processing_class=load_processor(BASE))
+trainer = Counting(load_model(BASE), args=config, train_dataset=rows(8), processing_class=load_processor(BASE))
 inside, launched, began = Counter(), Counter(), {}
 with waits() as everywhere:
     trainer.train()
