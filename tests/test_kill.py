@@ -17,8 +17,8 @@ RECIPE = {
     "steps": {
         "questions": {
             "sources": {
-                "scenes": {"loader": "scenes", "count": 40},
-                "pictures": {"loader": "scenes", "count": 12, "describe": True},
+                "scenes": {"loader": "scenes", "count": 24},
+                "pictures": {"loader": "scenes", "count": 6, "describe": True},
             }
         },
         "sample": {"n": 4, "style": "cot", "temperature": 1.0, "max_new_tokens": 100, "block": 32},
@@ -28,7 +28,7 @@ RECIPE = {
         "train": {"batch": 4, "micro_batch": 2, "save_steps": 2, "learning_rate": 1e-4},
         "evaluate": {
             "models": {"base": "base", "mpo": "step:train"},
-            "benchmarks": {"test": {"loader": "scenes", "split": "test", "count": 12}},
+            "benchmarks": {"test": {"loader": "scenes", "split": "test", "count": 8}},
             "max_new_tokens": 100,
             "block": 8,
         },

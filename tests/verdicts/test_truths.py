@@ -65,7 +65,8 @@ def test_collected_questions(tmp_path, capsys):
     assert [question.answer for question in files.questions("questions")] == ["B"]
     assert {dropped.reason for dropped in files.dropped("questions")} == {DropReason.BAD_ANSWER, DropReason.BAD_ROW}
     screen = " ".join(capsys.readouterr().err.split())
-    assert "1 bad_answer" in screen
+    assert "1 question: 1 with an answer" in screen
+    assert "2 rows left out" in screen
     assert "none of the options ('D', judged as choice; there are 3 options)" in screen
 
 
