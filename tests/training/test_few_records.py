@@ -114,6 +114,8 @@ def test_a_training_begun_before_batches_were_fitted_keeps_its_own(tmp_path):
     assert few_records.used(config, 40, 1, tmp_path).batch == 4  # no step of it was kept
     (tmp_path / "checkpoint-1").mkdir()
     assert few_records.used(config, 40, 1, tmp_path).batch == 256
+    (tmp_path / "data.json").write_text('{"sha256": "", "records": 40, "batch": 256}')
+    assert few_records.used(config, 40, 1, tmp_path).batch == 256  # resumed a second time
     (tmp_path / "data.json").write_text('{"sha256": "", "records": 40, "batch": 4}')
     assert few_records.used(config, 40, 1, tmp_path).batch == 4
 

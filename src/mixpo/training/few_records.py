@@ -32,9 +32,10 @@ def fitted(config: Any, records: int, processes: int = 1) -> Any:
 
 
 def used(config: Any, records: int, processes: int, folder: Path) -> Any:
-    """As `fitted`; a training that was begun with its batch as it stands (its folder names none) goes on with that."""
-    begun = read_json(folder / "data.json")
-    as_it_stands = begun is not None and "batch" not in begun and any(folder.glob("checkpoint-*"))
+    """As `fitted`; a training that was begun with its batch as it stands (its folder says so, or names none) goes on
+    with that."""
+    begun = read_json(folder / "data.json") if any(folder.glob("checkpoint-*")) else None
+    as_it_stands = begun is not None and begun.get("batch", config.batch) == config.batch
     return config if as_it_stands else fitted(config, records, processes)
 
 
