@@ -36,7 +36,7 @@ COMMANDS: dict[str, tuple[Callable[..., None], ...]] = {
     ),
     "Data": (steps.import_, steps.relabel, tools.export, tools.pass_rates),
     "Evaluation": (steps.evaluate, steps.best_of, steps.ablate, tools.score, tools.judge_check),
-    "Models": (tools.convert, tools.publish),
+    "Models": (tools.convert, tools.compose, tools.publish),
     "Tools": (tools.fields, tools.doctor),
 }
 """Every command, in the groups and the order of `mixpo --help`. A function's name is the command's; the first sentence

@@ -74,6 +74,20 @@ def convert(
     run_convert(source, target, image_token_id)
 
 
+def compose(
+    language: Annotated[str, typer.Option(help="A chat model's folder or hub name, or a .gguf file.")],
+    out: Annotated[Path, typer.Option(help="Where the new checkpoint goes.")],
+    vision: Annotated[
+        str, typer.Option(help="base (ships with mixpo), or a CLIP, SigLIP or InternVL tower, alone or in a model.")
+    ] = "base",
+    seed: Annotated[int, typer.Option(help="Of the projector's random weights.")] = 0,
+) -> None:
+    """Join a language model and a vision tower by a new projector. The result begins to see when it is trained."""
+    from mixpo.models.compose import compose as run_compose
+
+    run_compose(language, vision, out, seed)
+
+
 def pass_rates(
     run: RunFolder,
     out: Annotated[Path, typer.Option(help="JSON lines: id, question, images, answer, pass_rate …")],

@@ -1,0 +1,234 @@
+"""`mixpo compose`: a vision-language checkpoint out of a language model and a vision tower, with a new projector.
+
+How LLaVA-type models begin (Liu et al. 2023, arXiv 2304.08485, section 4.2): the tower and the language model keep
+their weights; what lies between them is random, and is trained first (`freeze:` in a recipe). On text alone the new
+checkpoint is the language model.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+import torch
+from torch import nn
+
+from mixpo.errors import MissingExtra, UserError, first_line
+from mixpo.files import BASE_MODEL
+from mixpo.models.found import found
+from mixpo.models.load import load_config, load_model
+from mixpo.progress import say
+from mixpo.text_files import staged
+
+GGUF = ".gguf"
+PARTS_AS_TEXT = (
+    "{%- set all = namespace(messages=[]) -%}{%- for message in messages -%}"
+    "{%- set said = namespace(text='') -%}"
+    "{%- if message['content'] is string -%}{%- set said.text = message['content'] -%}"
+    "{%- else -%}{%- for part in message['content'] -%}"
+    "{%- if part['type'] == 'image' -%}{%- set said.text = said.text + 'IMAGE\n' -%}"
+    "{%- elif part['type'] == 'text' -%}{%- set said.text = said.text + part['text'] -%}{%- endif -%}"
+    "{%- endfor -%}{%- endif -%}"
+    "{%- set all.messages = all.messages + [dict(message, content=said.text)] -%}"
+    "{%- endfor -%}{%- set messages = all.messages -%}"
+)
+"""Before a language model's chat template: a message's parts become the text that it knows, pictures a line each."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tower:
+    """A vision tower that is there, with what prepares its pictures."""
+
+    module: nn.Module
+    config: Any
+    image_processor: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Join:
+    """How a family of models joins towers of a kind to a language model."""
+
+    tokens: dict[str, str]
+    """The tokens that the tokenizer gets, under the names by which the family's processor asks for them."""
+    image: str
+    """Which of them stands for a picture."""
+    model: Callable[[Tower, Any, int], Any]
+    """The model of a tower, a text config and the image token's id, all its weights random."""
+    processor: Callable[[Tower, Any, str], Any]
+    """The processor of a tower, a tokenizer and a chat template."""
+
+
+def compose(language: str, vision: str, out: Path, seed: int = 0) -> None:
+    """Writes `out`, whole or not at all: float32 weights, config, tokenizer, chat template, processor.
+
+    `language`: a chat model's folder or hub name, or a file of llama.cpp (`.gguf`), whose weights are dequantised.
+    `vision`: `base` (ships with mixpo), or the folder or hub name of a tower of CLIP, SigLIP or InternVL, alone or in
+    a vision-language model. `seed` fixes the projector and the new tokens' embeddings. Raises UserError for what
+    cannot be joined, and when `out` is there already.
+    """
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise UserError(f"{out} exists already; delete it or choose another folder")
+    tower = load_tower(str(BASE_MODEL) if vision == "base" else vision)
+    kind = tower.config.model_type
+    if kind not in JOINS:
+        raise UserError(f"vision {vision!r}: its tower is {kind}, which is none of {', '.join(JOINS)}")
+    words, tokenizer = load_language(language, JOINS[kind].tokens)
+    model, processor = joined(words, tokenizer, tower, seed)
+    with staged(out) as folder:
+        model.save_pretrained(folder)
+        processor.save_pretrained(folder)
+    new, seen = (sum(weight.numel() for weight in part.parameters()) for part in (projector_of(model), tower.module))
+    say(f"{out}: {model.num_parameters():,} parameters; the tower has {seen:,}, the new projector {new:,}")
+
+
+def joined(words: Any, tokenizer: Any, tower: Tower, seed: int) -> tuple[Any, Any]:
+    """The vision-language model and its processor, of which `words`, `tokenizer` and `tower` become the parts.
+
+    Row i of the new model's logits is the language model's, for text and all the tokens that it has.
+    """
+    join = JOINS[tower.config.model_type]
+    torch.manual_seed(seed)
+    if len(tokenizer) > words.get_input_embeddings().num_embeddings:
+        words.resize_token_embeddings(len(tokenizer))
+    model = join.model(tower, words.config, tokenizer.convert_tokens_to_ids(join.image))
+    model.model.vision_tower, model.model.language_model = tower.module, words.model
+    model.lm_head = words.lm_head
+    model.generation_config = words.generation_config
+    template = PARTS_AS_TEXT.replace("IMAGE", join.image) + tokenizer.chat_template
+    tokenizer.chat_template = template
+    return model, join.processor(tower, tokenizer, template)
+
+
+def projector_of(model: Any) -> nn.Module:
+    """What lies between a model's tower and its language model."""
+    return model.model.multi_modal_projector
+
+
+def load_language(path: str, tokens: dict[str, str]) -> tuple[Any, Any]:
+    """A causal language model in float32 and its tokenizer, which gets `tokens` as well. Raises UserError."""
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    given: dict[str, Any] = {}
+    place = path
+    if path.endswith(GGUF):
+        file = Path(path).expanduser()
+        if not file.is_file():
+            raise UserError(f"language {path!r}: there is no such file")
+        place, given = str(file.parent), {"gguf_file": file.name}
+    else:
+        place = found(path)
+    try:
+        model = AutoModelForCausalLM.from_pretrained(place, dtype=torch.float32, trust_remote_code=False, **given)
+        tokenizer = AutoTokenizer.from_pretrained(place, extra_special_tokens=tokens, trust_remote_code=False, **given)
+    except ImportError as error:
+        raise MissingExtra("gguf", "gguf") from error
+    except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
+        raise UserError(f"language {path!r} cannot be loaded as a language model: {first_line(error)}") from error
+    if not (hasattr(model, "model") and hasattr(model, "lm_head")):
+        raise UserError(f"language {path!r}: {type(model).__name__} has not the parts of a decoder (model, lm_head)")
+    if not tokenizer.chat_template:
+        raise UserError(f"language {path!r} has no chat template; take a model that was trained to chat (Instruct)")
+    if hasattr(model.config, "quantization_config"):
+        del model.config.quantization_config  # a file's weights are numbers now
+    return model, tokenizer
+
+
+def load_tower(path: str) -> Tower:
+    """A vision tower and its image processor, out of the folder of a tower or of a model that has one.
+
+    Raises UserError.
+    """
+    from transformers import MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING, MODEL_MAPPING, AutoImageProcessor
+
+    config = load_config(path)
+    inner = getattr(config, "vision_config", config)
+    try:
+        if type(config) in MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING:
+            module = cast(Any, load_model(path)).get_encoder(modality="image")
+        else:
+            module = MODEL_MAPPING[type(inner)].from_pretrained(found(path), dtype=torch.float32)
+        return Tower(module, inner, AutoImageProcessor.from_pretrained(found(path), trust_remote_code=False))
+    except (OSError, ValueError, LookupError, AttributeError, TypeError) as error:
+        raise UserError(f"vision {path!r} holds no vision tower that can be taken: {first_line(error)}") from error
+
+
+def _internvl(tower: Tower, text: Any, image_token: int) -> Any:
+    from transformers import InternVLConfig, InternVLForConditionalGeneration
+
+    config = InternVLConfig(
+        vision_config=tower.config,
+        text_config=text,
+        image_token_id=image_token,
+        image_seq_length=_tokens_a_tile(tower),
+        tie_word_embeddings=text.tie_word_embeddings,
+    )
+    return InternVLForConditionalGeneration(config)
+
+
+def _tokens_a_tile(tower: Tower) -> int:
+    """Four patches become a token (pixel shuffle by 0.5)."""
+    (height, width), (high, wide) = tower.config.image_size, tower.config.patch_size
+    return (height // high // 2) * (width // wide // 2)
+
+
+def _internvl_processor(tower: Tower, tokenizer: Any, template: str) -> Any:
+    from transformers import InternVLProcessor, InternVLVideoProcessor
+
+    pictures = tower.image_processor
+    return InternVLProcessor(
+        image_processor=pictures,
+        tokenizer=tokenizer,
+        video_processor=InternVLVideoProcessor(
+            size=pictures.size, image_mean=pictures.image_mean, image_std=pictures.image_std
+        ),
+        image_seq_length=_tokens_a_tile(tower),
+        chat_template=template,
+    )
+
+
+def _llava(tower: Tower, text: Any, image_token: int) -> Any:
+    """The layer before the last, without CLIP's class token; all of SigLIP's, which has none."""
+    from transformers import LlavaConfig, LlavaForConditionalGeneration
+
+    config = LlavaConfig(
+        vision_config=tower.config,
+        text_config=text,
+        image_token_index=image_token,
+        image_seq_length=(tower.config.image_size // tower.config.patch_size) ** 2,
+        vision_feature_select_strategy=_selected(tower),
+        tie_word_embeddings=text.tie_word_embeddings,
+    )
+    return LlavaForConditionalGeneration(config)
+
+
+def _selected(tower: Tower) -> str:
+    return "default" if tower.config.model_type == "clip_vision_model" else "full"
+
+
+def _llava_processor(tower: Tower, tokenizer: Any, template: str) -> Any:
+    from transformers import LlavaProcessor
+
+    return LlavaProcessor(
+        image_processor=tower.image_processor,
+        tokenizer=tokenizer,
+        patch_size=tower.config.patch_size,
+        vision_feature_select_strategy=_selected(tower),
+        num_additional_image_tokens=int(_selected(tower) == "default"),
+        chat_template=template,
+    )
+
+
+INTERNVL = Join(
+    {
+        "start_image_token": "<img>",
+        "end_image_token": "</img>",
+        "context_image_token": "<IMG_CONTEXT>",
+        "video_token": "<video>",
+    },
+    "<IMG_CONTEXT>",
+    _internvl,
+    _internvl_processor,
+)
+LLAVA = Join({"image_token": "<image>"}, "<image>", _llava, _llava_processor)
+JOINS = {"internvl_vision": INTERNVL, "clip_vision_model": LLAVA, "siglip_vision_model": LLAVA}
+"""By a tower's `model_type`."""

@@ -1,0 +1,107 @@
+"""Composing: what is text stays the language model's to the bit, and pictures reach it."""
+
+import shutil
+
+import pytest
+import torch
+from PIL import Image
+from transformers import (
+    AutoModelForImageTextToText,
+    AutoProcessor,
+    CLIPImageProcessor,
+    CLIPVisionConfig,
+    CLIPVisionModel,
+    LlamaConfig,
+    LlamaForCausalLM,
+    SiglipImageProcessor,
+    SiglipVisionConfig,
+    SiglipVisionModel,
+)
+
+from mixpo.errors import UserError
+from mixpo.models.base_model import make_tokenizer
+from mixpo.models.chat import Chat
+from mixpo.models.compose import compose
+
+TEMPLATE = (
+    "{% for message in messages %}{{ '<|im_start|>' + message['role'] + '\n' + message['content'] + '<|im_end|>\n' }}"
+    "{% endfor %}{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}"
+)
+SMALL = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 64}
+
+
+@pytest.fixture(scope="module")
+def language(tmp_path_factory):
+    """A tiny language model whose template takes texts alone; its embeddings are its head's."""
+    folder = tmp_path_factory.mktemp("language")
+    tokenizer = make_tokenizer(["How many dogs are there? There are two dogs."], 300)
+    tokenizer.chat_template = TEMPLATE
+    torch.manual_seed(1)
+    shape = {**SMALL, "num_key_value_heads": 1, "vocab_size": len(tokenizer), "tie_word_embeddings": True}
+    config = LlamaConfig(**shape, eos_token_id=tokenizer.eos_token_id, pad_token_id=tokenizer.pad_token_id)
+    LlamaForCausalLM(config).save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def towers(tmp_path_factory):
+    place = tmp_path_factory.mktemp("towers")
+    shape = {**SMALL, "image_size": 28, "patch_size": 14}
+    size = {"height": 28, "width": 28}
+    CLIPVisionModel(CLIPVisionConfig(**shape)).save_pretrained(place / "clip")
+    CLIPImageProcessor(size=size, crop_size=size).save_pretrained(place / "clip")
+    SiglipVisionModel(SiglipVisionConfig(**shape)).save_pretrained(place / "siglip")
+    SiglipImageProcessor(size=size).save_pretrained(place / "siglip")
+    return {"clip": str(place / "clip"), "siglip": str(place / "siglip"), "base": "base"}
+
+
+@pytest.mark.parametrize("tower", ["base", "clip", "siglip"])
+def test_text_is_the_language_models_and_pictures_are_seen(language, towers, tower, tmp_path):
+    compose(str(language), towers[tower], tmp_path / "vlm")
+
+    model = AutoModelForImageTextToText.from_pretrained(tmp_path / "vlm").eval()
+    processor = AutoProcessor.from_pretrained(tmp_path / "vlm")
+    chat = Chat(processor)
+    words = LlamaForCausalLM.from_pretrained(language).eval()
+    ids = processor.tokenizer(chat.render("How many dogs are there?"), return_tensors="pt")["input_ids"]
+    with torch.no_grad():
+        ours, theirs = model(input_ids=ids).logits, words(input_ids=ids).logits
+    assert torch.equal(ours[..., : theirs.shape[-1]], theirs)
+    assert model.get_input_embeddings().weight is model.lm_head.weight
+
+    text = chat.render("How many?", images=1)
+    assert text == f"<|im_start|>user\n{chat.picture}\nHow many?<|im_end|>\n<|im_start|>assistant\n"
+    seen = []
+    for shade in ("white", "black"):
+        inputs = processor(images=[Image.new("RGB", (28, 28), shade)], text=text, return_tensors="pt")
+        with torch.no_grad():
+            seen.append(model(**inputs).logits[0, -1])
+    assert torch.isfinite(seen[0]).all()
+    assert not torch.equal(*seen)
+
+
+def test_what_cannot_be_joined_is_one_sentence_and_nothing_is_written(language, towers, tmp_path):
+    plain = tmp_path / "plain"
+    shutil.copytree(language, plain)
+    (plain / "chat_template.jinja").unlink()
+    for words, tower, said in (
+        (str(plain), "base", "no chat template"),
+        (str(tmp_path / "nowhere.gguf"), "base", "no such file"),
+        (str(language), str(language), "no vision tower"),
+        (towers["clip"], "base", "language"),
+    ):
+        with pytest.raises(UserError, match=said):
+            compose(words, tower, tmp_path / "out")
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "notes.txt").write_text("keep")
+    with pytest.raises(UserError, match="exists already"):
+        compose(str(language), "base", tmp_path / "mine")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["mine", "plain"]
+
+
+def test_the_same_seed_composes_the_same_weights(language, tmp_path):
+    for name, seed in (("one", 3), ("same", 3), ("other", 4)):
+        compose(str(language), "base", tmp_path / name, seed)
+    one, same, other = ((tmp_path / name / "model.safetensors").read_bytes() for name in ("one", "same", "other"))
+    assert one == same != other
