@@ -48,7 +48,7 @@ MAY_IMPORT = {
     "questions": COMMON,
     "responses": COMMON | {"models"},
     "verdicts": COMMON,
-    "pairs": COMMON,
+    "pairs": COMMON | {"questions", "verdicts"},  # whose truth and whose judges tell right steps
     "batches": COMMON | {"models"},
     "losses": set(),
     "training": COMMON | {"models", "batches", "losses"},

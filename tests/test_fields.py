@@ -50,7 +50,7 @@ def test_nothing_is_left_out(everything):
     assert found >= {f"questions.{loader}" for loader in LOADERS} | {f"evaluate.{name}" for name in BENCHMARKS}
     assert found >= {
         "train.objective", "train.lora", "sample.backend", "sample.backend.server", "sample.backend.vllm",
-        "sample.stop_when_balanced", "verify.llm_judge", "best_of.reward",
+        "sample.stop_when_balanced", "verify.llm_judge", "pair.chosen", "pair.chosen.reward",
     }  # fmt: skip
     assert len({topic.name for topic in everything}) == len(everything)
     assert all(topic.meaning for topic in everything)

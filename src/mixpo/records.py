@@ -68,6 +68,8 @@ class Origin(StrEnum):
     """Chosen CORRECT, rejected UNPARSED or TRUNCATED: kept apart, since it teaches form."""
     DROPOUT_NTP = "dropout_ntp"
     """Chosen the response, rejected its first part continued without the image (paper, section 3.2)."""
+    PROCESS = "process"
+    """Chosen CORRECT by right steps, rejected CORRECT by a wrong one (`mixpo.pairs.process`)."""
     IMPORTED = "imported"
     """Read from somebody else's preference file."""
 
@@ -102,6 +104,8 @@ class DropReason(StrEnum):
     TOO_HARD = "too_hard"
     """The question's pass rate is below the difficulty filter."""
     TOO_EASY = "too_easy"
+    UNVERIFIED = "unverified"
+    """A right response none of whose steps can be checked, where only those with right steps are chosen."""
     UNSUPPORTED = "unsupported"
     """A row of another format that says what ours cannot (video, tools), or a prompt that the model's chat template
     refuses."""

@@ -1,25 +1,25 @@
 """Best of N: the curves against enumeration by hand, votes over equal answers, and the whole step."""
 
 import json
-import threading
 from dataclasses import replace
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import combinations
-from math import comb, log
+from math import comb
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from fixtures.rewarder import Rewarder, rewarder
 from mixpo.errors import UserError
 from mixpo.evaluation.best_of import Config, any_of, best_by, run
-from mixpo.evaluation.process_reward import RewardConfig
 from mixpo.evaluation.votes import Tried, answer_classes, majority
 from mixpo.files import RunFiles
 from mixpo.records import AnswerKind, FinishReason, Question, Response
 from mixpo.text_files import read_json
+from mixpo.verdicts.process_reward import RewardConfig
 from mixpo.verdicts.verify import verify
 
+__all__ = ["rewarder"]
 KEY = "sk-of-the-test-5f0c"
 
 
@@ -68,55 +68,6 @@ def test_majority():
     assert majority([None], [False], 1, "q") == 0.0
     # One drawn of 1 0 0 0: right three times of four, over 100 draws.
     assert majority([1, 0, 0, 0], [False, True, True, True], 1, "q") == pytest.approx(0.75, abs=0.15)
-
-
-class Rewarder(BaseHTTPRequestHandler):
-    """Says P(+) = 0.9 when the last step holds "4", else 0.2."""
-
-    asked: list[dict]
-    keys: list[str]
-    refusal = ""
-    """What it answers instead, with HTTP 401."""
-
-    def do_POST(self):
-        body = json.loads(self.rfile.read(int(self.headers["content-length"])))
-        type(self).asked.append(body)
-        type(self).keys.append(self.headers["authorization"])
-        if self.refusal:
-            self._send(401, {"error": {"message": self.refusal}})
-            return
-        step = body["messages"][0]["content"][-1]["text"].splitlines()[-3]
-        good = 0.9 if "4" in step else 0.2
-        top = [{"token": token, "logprob": log(p), "bytes": None} for token, p in (("+", good), ("-", 1 - good))]
-        content = [{"token": "+", "logprob": log(good), "bytes": None, "top_logprobs": top}]
-        choice = {
-            "index": 0, "finish_reason": "length", "message": {"role": "assistant", "content": "+"},
-            "logprobs": {"content": content},
-        }  # fmt: skip
-        answer = {"id": "x", "object": "chat.completion", "created": 0, "model": "prm", "choices": [choice]}
-        self._send(200, answer)
-
-    def _send(self, status, answer):
-        data = json.dumps(answer).encode()
-        self.send_response(status)
-        self.send_header("content-type", "application/json")
-        self.send_header("content-length", str(len(data)))
-        self.end_headers()
-        self.wfile.write(data)
-
-    def log_message(self, *_):
-        pass
-
-
-@pytest.fixture
-def rewarder():
-    Rewarder.asked, Rewarder.keys = [], []
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Rewarder)
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_port}/v1"
-    server.shutdown()
-    server.server_close()
 
 
 def test_the_step_end_to_end_and_resumed(tmp_path, rewarder):

@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 from mixpo.evaluation.benchmarks.scene_objects import METRICS as DESCRIPTIONS
 from mixpo.evaluation.benchmarks.scene_objects import objects
 from mixpo.evaluation.benchmarks.scene_steps import METRICS as PROCESS
-from mixpo.evaluation.benchmarks.scene_steps import steps
 from mixpo.evaluation.metrics import Answered, change, estimate, mean
 from mixpo.evaluation.statistics import wilson
 from mixpo.evaluation.writing import loops, repetition
@@ -17,6 +16,7 @@ from mixpo.questions.scenes.ask import Task, Term, make_task
 from mixpo.questions.scenes.chains import careful
 from mixpo.questions.scenes.scene import Chart, Grid, Thing, make_scene
 from mixpo.questions.scenes.source import MIXTURE, ask
+from mixpo.questions.scenes.steps import steps
 from mixpo.records import FinishReason, Outcome, Response, Verdict
 
 RIGHT = mean("right", lambda item: float(item.right))

@@ -18,7 +18,6 @@ from mixpo.errors import UserError
 from mixpo.evaluation.benchmarks import source
 from mixpo.evaluation.doubts import FEW, JUDGE
 from mixpo.evaluation.metrics import NOT_SCORED, Answered, decided, estimate, mean
-from mixpo.evaluation.process_reward import RewardConfig, Steps, rewards
 from mixpo.evaluation.scores import clusters
 from mixpo.evaluation.votes import Tried, voting
 from mixpo.files import RunFiles
@@ -33,6 +32,7 @@ from mixpo.responses.backends.config import BackendConfig
 from mixpo.responses.backends.make import make_backend
 from mixpo.text_files import write_text
 from mixpo.verdicts import verify
+from mixpo.verdicts.process_reward import RewardConfig, Steps, rewards
 
 WORST = float("-inf")
 """Stands for a score that a response has not: any other is chosen before it."""

@@ -17,6 +17,7 @@ from mixpo.pairs.correctness import STEP, Judged, PairLimits, correctness_pairs
 from mixpo.pairs.difficulty import Range, bin_of, pass_rate
 from mixpo.pairs.dropout_ntp import dropout_pair
 from mixpo.pairs.grouping import Inputs, QuestionRecords, groups
+from mixpo.pairs.process import Chosen, StepJudge, Wanted
 from mixpo.progress import say, track
 from mixpo.records import Dropped, DropReason, Outcome, PassRate, PreferencePair, Question
 from mixpo.references import Continuations, Output, Questions, Responses, Verdicts
@@ -44,6 +45,8 @@ class Config(PairLimits):
     before this one that cut the same responses; empty: none."""
     difficulty: tuple[float, ...] = (0.0, 1.0)
     """Pass rates between which a question makes correctness pairs, both included, for example [0.2, 0.8]."""
+    chosen: Chosen = field(default_factory=Chosen)
+    """What a right response must have, to be chosen: by `steps: verified`, right steps."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -84,12 +87,12 @@ class Funnel:
 
 
 def build(
-    groups: Iterable[QuestionRecords], config: Config, funnel: Funnel
+    groups: Iterable[QuestionRecords], config: Config, funnel: Funnel, steps: StepJudge | None = None
 ) -> Iterator[PreferencePair | PassRate | Dropped]:
     """Every question's pairs, its pass rate and what was left out, counted in `funnel` on the way."""
     for group in groups:
         funnel.count(group)
-        for record in _of_question(group, config):
+        for record in _of_question(group, config, steps):
             if isinstance(record, PreferencePair):
                 funnel.pairs[record.origin] += 1
             elif isinstance(record, PassRate):
@@ -99,7 +102,9 @@ def build(
             yield record
 
 
-def _of_question(group: QuestionRecords, config: Config) -> Iterator[PreferencePair | PassRate | Dropped]:
+def _of_question(
+    group: QuestionRecords, config: Config, steps: StepJudge | None
+) -> Iterator[PreferencePair | PassRate | Dropped]:
     question = group.question
     responses = {response.id: response for response in group.responses}
     lost = sum(record.id not in responses for record in group.verdicts)
@@ -113,14 +118,14 @@ def _of_question(group: QuestionRecords, config: Config) -> Iterator[PreferenceP
         return  # a question that was never answered was left out by an earlier step
     if config.verdicts and (question.answer is not None or not group.continuations):
         judged = [(responses[verdict.id], verdict) for verdict in group.verdicts if verdict.id in responses]
-        yield from _correctness(question, judged, config)
+        yield from _correctness(question, judged, config, steps)
     for continuation in sorted(group.continuations, key=lambda record: record.id):
         if continuation.response_id in responses:
             yield dropout_pair(question, responses[continuation.response_id], continuation)
 
 
 def _correctness(
-    question: Question, judged: list[Judged], config: Config
+    question: Question, judged: list[Judged], config: Config, steps: StepJudge | None
 ) -> Iterator[PreferencePair | PassRate | Dropped]:
     """The pairs of right and wrong responses, unless the question is too hard or too easy."""
     rate = pass_rate(question, (verdict for _, verdict in judged)) if question.answer is not None else None
@@ -129,7 +134,18 @@ def _correctness(
         yield rate
         refusal = Range.of(config.difficulty).refusal(rate)
     if refusal is None:
-        yield from correctness_pairs(question, judged, config, config.seed)
+        sound = (
+            steps.judge(question, [one for one, verdict in judged if verdict.outcome is Outcome.CORRECT])
+            if steps
+            else {}
+        )
+        flawed = {id for id, holds in sound.items() if holds is False}
+        known = [one for one in judged if sound.get(one[0].id, True) is not None]
+        if len(known) < len(judged):
+            detail = "right responses none of whose steps can be checked"
+            count = len(judged) - len(known)
+            yield Dropped(id=question.id, step=STEP, reason=DropReason.UNVERIFIED, detail=detail, count=count)
+        yield from correctness_pairs(question, known, config, config.seed, flawed)
     else:
         yield Dropped(id=question.id, step=STEP, reason=refusal[0], detail=refusal[1])
 
@@ -151,7 +167,9 @@ def run(config: Config, files: RunFiles) -> None:
         shutil.rmtree(shards.folder, ignore_errors=True)
     funnel = Funnel()
     grouped = groups(inputs, pairs.folder.with_name(f"{config.name}.buckets"))
-    records = build(track(grouped, config.name), config, funnel)
+    verified = config.chosen.steps is Wanted.VERIFIED
+    steps = StepJudge(config.chosen, files, config.name, config.questions) if verified else None
+    records = build(track(grouped, config.name), config, funnel, steps)
     count = pairs.replace(divert(divert(records, waiting), rates))
     dropped.replace(waiting)
     files.pass_rates(config.name).replace(rates)
@@ -201,6 +219,7 @@ WORDS = {
     DropReason.SAME_TEXT: "{} repeated texts",
     DropReason.EMPTY: "{} empty texts",
     DropReason.TRUNCATED: "{} texts cut by the token limit",
+    DropReason.UNVERIFIED: "{} right responses whose steps nobody can check (chosen.steps)",
     DropReason.OVER_CAP: "{} pairs above max_pairs of a question",
     DropReason.BAD_ROW: "{} records of other sections than the recipe names",
 }

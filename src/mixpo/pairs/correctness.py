@@ -1,13 +1,14 @@
 """Preference pairs from verdicts: a right response is preferred to a wrong one (arXiv 2411.10442, section 3.1).
 
 Chosen are CORRECT responses; rejected are INCORRECT ones and, as `format` pairs kept apart by their
-origin, UNPARSED and TRUNCATED ones. UNDECIDED responses are used for nothing.
+origin, UNPARSED and TRUNCATED ones. UNDECIDED responses are used for nothing. Where steps are judged, too
+(`mixpo.pairs.process`), CORRECT ones by a wrong step are rejected beside the INCORRECT ones.
 """
 
 import math
 import random
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Container, Iterable, Iterator
+from dataclasses import dataclass, field, replace
 from itertools import chain, islice, zip_longest
 
 from mixpo.records import (
@@ -62,9 +63,11 @@ class Pool:
 
 
 def correctness_pairs(
-    question: Question, judged: Iterable[Judged], limits: PairLimits, seed: int
+    question: Question, judged: Iterable[Judged], limits: PairLimits, seed: int, flawed: Container[str] = ()
 ) -> Iterator[PreferencePair | Dropped]:
     """The question's pairs and what was left out. Neither depends on the order of `judged`.
+
+    `flawed`: the ids of right responses that are rejected for a wrong step.
 
     A question without pairs gives one of NO_GROUND_TRUTH, UNDECIDED, NONE_CORRECT, ALL_CORRECT; responses
     left out (EMPTY, SAME_TEXT, TRUNCATED) and pairs left out (OVER_CAP) give one record with their count.
@@ -88,7 +91,11 @@ def correctness_pairs(
     if len(whole) < len(unique):
         detail = "right responses that the token limit cut: chosen, they would teach not to stop"
         yield _dropped(question, DropReason.TRUNCATED, detail, len(unique) - len(whole))
-    yield from _pairs(question, _pools(whole, random.Random(f"pairs/{seed}/{question.id}")), limits)
+    pools = _pools(whole, random.Random(f"pairs/{seed}/{question.id}"), flawed)
+    for record in _pairs(question, pools, limits):
+        if isinstance(record, PreferencePair) and record.rejected_id in flawed:
+            record = replace(record, origin=Origin.PROCESS)
+        yield record
 
 
 def _is_cut(response: Response, verdict: Verdict) -> bool:
@@ -108,11 +115,12 @@ def _each_text_once(judged: list[Judged]) -> list[Judged]:
     return list(first.values())
 
 
-def _pools(judged: list[Judged], rng: random.Random) -> list[Pool]:
+def _pools(judged: list[Judged], rng: random.Random, flawed: Container[str]) -> list[Pool]:
     # A pair is two completions of one prompt: responses to different prompts never meet.
     pools: dict[tuple[str, str], Pool] = {}
     for response, verdict in judged:
-        pools.setdefault((response.system, response.prompt), Pool()).of(verdict.outcome).append(response)
+        outcome = Outcome.INCORRECT if response.id in flawed else verdict.outcome
+        pools.setdefault((response.system, response.prompt), Pool()).of(outcome).append(response)
     for pool in pools.values():
         for responses in (pool.right, pool.wrong, pool.malformed):
             rng.shuffle(responses)

@@ -70,16 +70,17 @@ def rewards(
     roots = ImageRoots.load(files.image_roots_file(section))
     missing = [(question, response) for question, response in answers if response.id not in known]
     if missing:
-        asked = track(_asked(missing, roots, Endpoint(config), config), "process reward", total=len(missing))
+        asked = track(scores(missing, roots, Endpoint(config), config), "process reward", total=len(missing))
         cache.append(asked)
     return {record.id: record.value for record in cache}
 
 
-def _asked(
-    missing: Sequence[tuple[Question, Response]], roots: ImageRoots, endpoint: Endpoint, config: RewardConfig
+def scores(
+    answers: Sequence[tuple[Question, Response]], roots: ImageRoots, endpoint: Endpoint, config: RewardConfig
 ) -> Iterator[Steps]:
+    """The steps' scores of each response, in order. Raises UserError for an endpoint that does not answer."""
     with ThreadPoolExecutor(config.concurrency) as pool:
-        yield from pool.map(lambda pair: _score(pair[0], pair[1], roots, endpoint, config), missing)
+        yield from pool.map(lambda pair: _score(pair[0], pair[1], roots, endpoint, config), answers)
 
 
 def _score(

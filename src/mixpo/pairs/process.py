@@ -1,0 +1,83 @@
+"""Which right responses were reached by right steps, so that they may be chosen: a step beyond the paper.
+
+A right answer by wrong steps is a chosen completion where answers alone are judged; with `chosen: {steps: verified}` it
+is a rejected one. A scene's steps are checked against its truth (`mixpo.questions.scenes.steps`), those of other
+questions by a process reward model at an endpoint (VisualPRM, arXiv 2503.10291).
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from mixpo.endpoint import Endpoint
+from mixpo.files import RunFiles, Shards
+from mixpo.images import ImageRoots
+from mixpo.questions.scenes.steps import steps_of
+from mixpo.records import Question, Response
+from mixpo.verdicts.process_reward import RewardConfig, Steps, scores
+
+
+class Wanted(StrEnum):
+    ANY = "any"
+    """A right answer is enough, as in the paper."""
+    VERIFIED = "verified"
+    """Every step that can be checked is right, and one at least can be."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Chosen:
+    """What a right response must have beside its answer, to be chosen."""
+
+    steps: Wanted = Wanted.ANY
+    """any: nothing; verified: right steps. A right answer by a wrong step is then rejected (`origin: process`)."""
+    reward: RewardConfig | None = None
+    """The process reward model that scores the steps of questions whose truth is not known step by step."""
+    threshold: float = 0.5
+    """A step is right from this score on."""
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.threshold <= 1:
+            raise ValueError("threshold must be between 0 and 1")
+        if self.reward is not None and self.steps is Wanted.ANY:
+            raise ValueError("a reward model scores steps: say `steps: verified` with it")
+
+
+class StepJudge:
+    """Tells right responses with right steps from the others."""
+
+    def __init__(self, config: Chosen, files: RunFiles, section: str, questions: str):
+        """`section`: where the scores of a reward model are kept; `questions`: the section with the pictures.
+
+        Raises MissingExtra and UserError as `Endpoint`.
+        """
+        self.config = config
+        self.cache: Shards[Steps] = files.judge_replies(section, Steps)
+        self.known: dict[str, Steps] = {}
+        if config.reward is not None:
+            self.known = {record.id: record for record in self.cache}
+            self.endpoint = Endpoint(config.reward)
+            self.roots = ImageRoots.load(files.image_roots_file(questions))
+
+    def judge(self, question: Question, right: Sequence[Response]) -> Mapping[str, bool | None]:
+        """By the id of each right response, whether all of its steps hold; None: none of them can be checked.
+
+        Raises UserError where the reward model does not answer.
+        """
+        found = {response.id: _all(steps_of(question, response.text)) for response in right}
+        rest = [response for response in right if found[response.id] is None]
+        if self.config.reward is not None and rest and not any(found[one.id] is not None for one in right):
+            self._score(question, [response for response in rest if response.id not in self.known])
+            scored = {response.id: self.known[response.id].scores for response in rest}
+            found |= {id: _all([score >= self.config.threshold for score in steps]) for id, steps in scored.items()}
+        return found
+
+    def _score(self, question: Question, missing: Sequence[Response]) -> None:
+        assert self.config.reward is not None
+        answers = [(question, response) for response in missing]
+        for record in scores(answers, self.roots, self.endpoint, self.config.reward):
+            self.cache.append([record])
+            self.known[record.id] = record
+
+
+def _all(steps: Sequence[bool]) -> bool | None:
+    return all(steps) if steps else None

@@ -1,0 +1,104 @@
+"""`chosen: {steps: verified}`: right answers by wrong steps are rejected, those nobody can check are left out."""
+
+from dataclasses import replace
+
+import pytest
+
+from fixtures.rewarder import Rewarder, rewarder
+from mixpo.errors import NoPairs, RecipeError
+from mixpo.files import RunFiles
+from mixpo.pairs import build
+from mixpo.pairs.process import Chosen, Wanted
+from mixpo.questions.scenes.ask import Task, Term
+from mixpo.questions.scenes.scene import Grid, Thing
+from mixpo.questions.scenes.source import ask
+from mixpo.records import DropReason, FinishReason, Origin, Outcome, Question, Response, Verdict
+from mixpo.verdicts.process_reward import RewardConfig
+
+__all__ = ["rewarder"]
+
+SCENE = Grid((Thing(0, 0, "red", "star"), Thing(0, 2, "blue", "circle"), Thing(1, 1, "red", "circle")))
+"""Row a: a red star, a blue circle; row b: a red circle. Two red shapes, two circles."""
+TASK = Task("sum", (Term("red", None), Term(None, "circle")), (1, 1))
+TEXTS = {
+    "walked": "a1 red star: red shapes 1\nb2 red circle: red shapes 2\nred shapes 2, circles 2\n2 + 2 = 4\nAnswer: 4",
+    "glance": "red shapes 2, circles 2\n2 + 2 = 4\nAnswer: 4",
+    "lucky": "red shapes 1, circles 3\n1 + 3 = 4\nAnswer: 4",
+    "sloppy": "red shapes 2, circles 2\n2 + 2 = 5\nAnswer: 4",
+    "bare": "It is 4.\nAnswer: 4",
+    "wrong": "red shapes 2, circles 1\n2 + 1 = 3\nAnswer: 3",
+}
+VERIFIED = Chosen(steps=Wanted.VERIFIED)
+RIGHT = [name for name in TEXTS if name != "wrong"]
+
+
+def run_with(folder, texts=TEXTS, **config):
+    files = RunFiles(folder)
+    question = ask("q", "scenes/q.png", SCENE, TASK)
+    said = [
+        Response(id=f"q/{name}", question_id="q", sample=number, text=text, finish_reason=FinishReason.STOP)
+        for number, (name, text) in enumerate(texts.items())
+    ]
+    outcomes = [Outcome.INCORRECT if name == "wrong" else Outcome.CORRECT for name in texts]
+    judged = [Verdict(id=one.id, question_id="q", outcome=outcome) for one, outcome in zip(said, outcomes, strict=True)]
+    files.questions("questions").append([question])
+    files.responses("sample").append(said)
+    files.verdicts("verify").append(judged)
+    build.run(build.Config(**config), files)
+    return files
+
+
+def made(files):
+    """Chosen, rejected and origin of each pair, by the names of the texts."""
+    named = {text: name for name, text in TEXTS.items()}
+    return {(named[pair.chosen], named[pair.rejected], pair.origin) for pair in files.pairs("pair")}
+
+
+def test_right_steps_are_chosen_and_wrong_ones_rejected(tmp_path):
+    files = run_with(tmp_path, chosen=VERIFIED)
+    kinds = {"lucky": Origin.PROCESS, "sloppy": Origin.PROCESS, "wrong": Origin.CORRECTNESS}
+    assert made(files) == {(one, other, kinds[other]) for one in ("walked", "glance") for other in kinds}
+    assert {(record.reason, record.count) for record in files.dropped("pair")} == {(DropReason.UNVERIFIED, 1)}
+
+
+def test_without_it_every_right_answer_is_chosen_as_in_the_paper(tmp_path):
+    assert made(run_with(tmp_path)) == {(one, "wrong", Origin.CORRECTNESS) for one in RIGHT}
+
+
+def test_pairs_of_right_answers_alone_teach_steps(tmp_path):
+    texts = {name: TEXTS[name] for name in ("walked", "lucky")}
+    files = run_with(tmp_path, texts, chosen=VERIFIED)
+    assert made(files) == {("walked", "lucky", Origin.PROCESS)}
+
+
+def test_a_reward_model_without_verified_steps_is_refused(tmp_path):
+    from mixpo.config import build as config
+
+    with pytest.raises(RecipeError, match="say `steps: verified`"):
+        config(build.Config, {"chosen": {"reward": {"base_url": "http://127.0.0.1:1/v1", "model": "m"}}}, at=str)
+
+
+def test_a_reward_model_scores_the_steps_that_no_truth_is_known_of(tmp_path, rewarder):
+    """It likes steps with a 4 in them (0.9), and no others (0.2): asked once for each step, also when run again."""
+    reward = RewardConfig(base_url=rewarder, model="prm", api_key_env="", backoff=0.01)
+    config = build.Config(chosen=Chosen(steps=Wanted.VERIFIED, reward=reward))
+    files = RunFiles(tmp_path)
+    texts = {"good": "4 are there\nAnswer: 4", "bad": "I see none\nAnswer: 4", "wrong": "Answer: 3"}
+    said = [
+        Response(id=f"q/{name}", question_id="q", sample=number, text=text, finish_reason=FinishReason.STOP)
+        for number, (name, text) in enumerate(texts.items())
+    ]
+    outcomes = (Outcome.CORRECT, Outcome.CORRECT, Outcome.INCORRECT)
+    files.questions("questions").append([Question(id="q", text="How many?", answer="4")])
+    files.responses("sample").append(said)
+    files.verdicts("verify").append(
+        Verdict(id=one.id, question_id="q", outcome=outcome) for one, outcome in zip(said, outcomes, strict=True)
+    )
+    for _ in range(2):
+        build.run(config, files)
+        pairs = {(pair.chosen_id, pair.rejected_id, pair.origin) for pair in files.pairs("pair")}
+        assert pairs == {("q/good", "q/bad", Origin.PROCESS), ("q/good", "q/wrong", Origin.CORRECTNESS)}
+    assert len(Rewarder.asked) == 4
+    high = replace(config, name="strict", chosen=replace(config.chosen, threshold=0.95))
+    with pytest.raises(NoPairs, match="no pair could be made"):
+        build.run(high, files)
