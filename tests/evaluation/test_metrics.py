@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from mixpo.evaluation.benchmarks.checked_steps import METRICS as PROCESS
 from mixpo.evaluation.benchmarks.scene_objects import METRICS as DESCRIPTIONS
 from mixpo.evaluation.benchmarks.scene_objects import objects
-from mixpo.evaluation.benchmarks.scene_steps import METRICS as PROCESS
 from mixpo.evaluation.metrics import Answered, change, estimate, mean
 from mixpo.evaluation.statistics import wilson
 from mixpo.evaluation.writing import loops, repetition

@@ -1,8 +1,8 @@
 """Which right responses were reached by right steps, so that they may be chosen: a step beyond the paper.
 
 A right answer by wrong steps is a chosen completion where answers alone are judged; with `chosen: {steps: verified}` it
-is a rejected one. A scene's steps are checked against its truth (`mixpo.questions.scenes.steps`), those of other
-questions by a process reward model at an endpoint (VisualPRM, arXiv 2503.10291).
+is a rejected one. Steps about drawn scenes and figures are checked against their truth (`mixpo.questions.steps`), those
+of other questions by a process reward model at an endpoint (VisualPRM, arXiv 2503.10291).
 """
 
 from collections.abc import Mapping, Sequence
@@ -12,7 +12,7 @@ from enum import StrEnum
 from mixpo.endpoint import Endpoint
 from mixpo.files import RunFiles, Shards
 from mixpo.images import ImageRoots
-from mixpo.questions.scenes.steps import steps_of
+from mixpo.questions.steps import steps_of
 from mixpo.records import Question, Response
 from mixpo.verdicts.process_reward import RewardConfig, Steps, scores
 

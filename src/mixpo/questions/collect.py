@@ -31,6 +31,7 @@ from mixpo.videos import FramesConfig
 
 LOADERS = {
     "scenes": "mixpo.questions.scenes.source",
+    "figures": "mixpo.questions.figures.source",
     "file": "mixpo.questions.file",
     "jsonl": "mixpo.questions.jsonl",
     "parquet": "mixpo.questions.parquet",

@@ -1,8 +1,8 @@
 """Supervised answers for questions whose truth is known: what the base model is trained on before MPO.
 
 The step `demonstrations`: Question -> Demonstration. Scenes get descriptions, direct answers, careful chains of
-thought and hasty ones, in shares that the recipe states; NLVR statements get chains written from their
-structured representation.
+thought and hasty ones, in shares that the recipe states, figures the same without hasty ones; NLVR statements get
+chains written from their structured representation.
 """
 
 import random
@@ -14,6 +14,7 @@ from mixpo.instructions import FINAL_ANSWER, FINAL_ANSWER_ZH
 from mixpo.progress import say, track
 from mixpo.prompts import Style, user_text
 from mixpo.questions import nlvr_chains
+from mixpo.questions.figures.problem import DESCRIBE, said
 from mixpo.questions.scenes import chains
 from mixpo.questions.scenes.ask import Task, task_from_state
 from mixpo.questions.scenes.scene import Scene, from_state
@@ -25,7 +26,7 @@ WRITES = (Output.DEMONSTRATIONS,)
 
 @dataclass(frozen=True, kw_only=True)
 class Config:
-    """The mixture of answers about scenes; shares are of 1, what is left over are chains of thought."""
+    """The mixture of answers about scenes and figures; shares are of 1, what is left over are chains of thought."""
 
     name: str = "demonstrations"
     """The section's name: its folder in the run."""
@@ -65,11 +66,14 @@ class Config:
 
 
 def demonstrate(questions: Iterable[Question], config: Config) -> Iterator[Demonstration]:
-    """One demonstration per scene question, one per style for an NLVR statement."""
+    """One demonstration per question about a scene or a figure, one per style for an NLVR statement."""
     for question in questions:
         if "scene" in question.meta:
             rng = random.Random(f"demonstrations/{config.seed}/{question.id}")
             shown = [_scene_demonstration(question, config, rng)]
+        elif "facts" in question.meta and "caption" in question.meta:
+            rng = random.Random(f"demonstrations/{config.seed}/{question.id}")
+            shown = [_figure_demonstration(question, config, rng)]
         else:
             shown = [
                 _record(question, Style(style), user_text(question, Style(style)), text)
@@ -101,6 +105,20 @@ def _scene_demonstration(question: Question, config: Config, rng: random.Random)
         return _record(question, Style.DIRECT, user_text(question, Style.DIRECT), question.answer)
     style = rng.choice((Style.BOXED, Style.THINK, Style.COT_ZH)) if rng.random() < config.other_styles else Style.COT
     return _record(question, style, user_text(question, style), _chain(task, scene, style, config, rng))
+
+
+def _figure_demonstration(question: Question, config: Config, rng: random.Random) -> Demonstration:
+    """A description, a direct answer, or the true chain: nothing hasty is taught about figures."""
+    draw = rng.random()
+    if question.answer is None or draw < config.describe:
+        prompt = question.text if question.answer is None else said(rng, DESCRIBE, held_out=False)
+        return _record(question, Style.PLAIN, prompt, question.meta["caption"])
+    if draw < config.describe + config.direct:
+        return _record(question, Style.DIRECT, user_text(question, Style.DIRECT), question.answer)
+    style = Style.BOXED if rng.random() < config.other_styles else Style.COT
+    chain = "\n".join(question.meta["chain"])
+    answer = f"\\boxed{{{question.answer}}}" if style is Style.BOXED else f"{FINAL_ANSWER} {question.answer}"
+    return _record(question, style, user_text(question, style), f"{chain}\n{answer}")
 
 
 def _chain(task: Task, scene: Scene, style: Style, config: Config, rng: random.Random) -> str:

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
 
-from mixpo.evaluation.benchmarks.scene_steps import steps_of
+from mixpo.evaluation.benchmarks.checked_steps import steps_of
 from mixpo.files import RunFiles
 from mixpo.records import Origin, PreferencePair, Question
 

@@ -1,15 +1,18 @@
-"""Benchmarks that a loader of `mixpo.questions` reads: drawn scenes, where the truth is known, and Cornell NLVR.
+"""Benchmarks that a loader of `mixpo.questions` reads: drawn scenes and figures of known truth, Cornell NLVR.
 
 NLVR (Suhr et al., ACL 2017) has each statement six times, boxes permuted; the publisher's second metric, consistency,
 is the share of statements judged rightly in all six orders.
 """
 
-from mixpo.evaluation.benchmarks import scene_objects, scene_steps
+from mixpo.evaluation.benchmarks import checked_steps, scene_objects
 from mixpo.evaluation.benchmarks.benchmark import Benchmark
 
 BENCHMARKS = {
     "scenes": Benchmark(
-        title="drawn scenes", loader="scenes", defaults={"split": "test", "count": 600}, metrics=scene_steps.METRICS
+        title="drawn scenes", loader="scenes", defaults={"split": "test", "count": 600}, metrics=checked_steps.METRICS
+    ),
+    "figures": Benchmark(
+        title="drawn figures", loader="figures", defaults={"split": "test", "count": 600}, metrics=checked_steps.METRICS
     ),
     "scene_descriptions": Benchmark(
         title="descriptions of drawn scenes", loader="scenes", metrics=scene_objects.METRICS, open_ended=True,

@@ -13,9 +13,8 @@ A step is one claim of a line:
 import re
 from collections.abc import Iterator
 
-from mixpo.questions.scenes.ask import SIDES, Task, Term, anchor_of, is_on_side, task_from_state, values_of
-from mixpo.questions.scenes.scene import COLOURS, SHAPES, Chart, Grid, Scene, Thing, from_state
-from mixpo.records import Question
+from mixpo.questions.scenes.ask import SIDES, Task, Term, anchor_of, is_on_side, values_of
+from mixpo.questions.scenes.scene import COLOURS, SHAPES, Chart, Grid, Scene, Thing
 
 COLOUR, SHAPE = "|".join(COLOURS), "|".join(SHAPES)
 CELL = re.compile(rf"([a-d])([1-4]) (?:((?:{COLOUR}) (?:{SHAPE}))|(nothing))(?:: (.+))?")
@@ -93,15 +92,3 @@ def _count(term: Term, things: list[Thing], scene: Grid, task: Task) -> int:
         anchor = anchor_of(task, scene)
         things = [thing for thing in things if is_on_side(thing, task.side, anchor)]
     return sum(term.fits(thing) for thing in things)
-
-
-def steps_of(question: Question, text: str) -> list[bool]:
-    """The steps of an answer to a question about a scene; [] for other questions and for answers without steps."""
-    meta = question.meta
-    if "scene" not in meta or "task" not in meta:
-        return []
-    try:
-        scene, task = from_state(meta["scene"]), task_from_state(meta["task"])
-    except (LookupError, TypeError, ValueError):
-        return []  # a user's own columns of these names
-    return steps(text, scene, task)

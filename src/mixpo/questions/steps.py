@@ -1,0 +1,20 @@
+"""The steps of an answer whose truth is known step by step: to questions about drawn scenes and figures."""
+
+from mixpo.questions.figures import steps as figures
+from mixpo.questions.scenes import steps as scenes
+from mixpo.questions.scenes.ask import task_from_state
+from mixpo.questions.scenes.scene import from_state
+from mixpo.records import Question
+
+
+def steps_of(question: Question, text: str) -> list[bool]:
+    """Whether each step of an answer is true; [] for other questions and for answers without steps."""
+    meta = question.meta
+    try:
+        if "scene" in meta and "task" in meta:
+            return scenes.steps(text, from_state(meta["scene"]), task_from_state(meta["task"]))
+        if "facts" in meta and "chain" in meta:
+            return figures.checked(text, dict(meta["facts"]))
+    except (LookupError, TypeError, ValueError):
+        pass  # a user's own columns of these names
+    return []
