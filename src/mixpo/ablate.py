@@ -37,7 +37,7 @@ from mixpo.resolve import pinned, resolve, step_of
 from mixpo.training.few_records import SAME_BATCH
 from mixpo.yaml_file import read_yaml
 
-UNSEEDED = ("questions", "demonstrations", "base_model", "train")
+UNSEEDED = ("questions", "demonstrations", "base_model", "compose", "train")
 """Steps of the data that are done once whatever the number of seeds, unless they read what is done once a seed."""
 TOP_LEVEL = ("name", "run", *SHARED, "study")
 

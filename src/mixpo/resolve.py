@@ -21,6 +21,7 @@ STEPS = {
     "questions": "mixpo.questions.collect",
     "demonstrations": "mixpo.questions.demonstrations",
     "base_model": "mixpo.models.base_model",
+    "compose": "mixpo.models.compose",
     "sample": "mixpo.responses.sample",
     "dropout": "mixpo.responses.dropout",
     "verify": "mixpo.verdicts.verify",

@@ -1,12 +1,12 @@
 """The small base model that ships with the package, before training: tokenizer, processor, random weights.
 
-An InternVL architecture (Chen et al. 2023, arXiv 2312.14238) of 1.1 M parameters: 64 x 64 pixel tiles,
-patches of 8 pixels, pixel shuffle 0.5, hence 16 image tokens a tile, and a Qwen2 language model of
-4 layers x 128. `recipes/base.yaml` trains it.
+An InternVL architecture (Chen et al. 2023, arXiv 2312.14238), with pixel shuffle 0.5 and a Qwen2 language model. The
+one that ships has 1.1 M parameters: tiles of 64 x 64 pixels in patches of 8, hence 16 image tokens a tile, and 4 layers
+x 128. `recipes/base.yaml` trains it.
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import islice
 
 import torch
@@ -34,9 +34,6 @@ IMAGE_TOKENS = {
     "context_image_token": "<IMG_CONTEXT>",
     "video_token": "<video>",
 }
-TILE = 64
-PATCH = 8
-TOKENS_A_TILE = (TILE // PATCH // 2) ** 2
 CHAT_TEMPLATE = (
     "{% for message in messages %}{{ '<|im_start|>' + message['role'] + '\n' }}"
     "{% if message['content'] is string %}{{ message['content'] }}"
@@ -45,6 +42,48 @@ CHAT_TEMPLATE = (
     "{% elif part['type'] == 'text' %}{{ part['text'] }}{% endif %}{% endfor %}{% endif %}"
     "{{ '<|im_end|>\n' }}{% endfor %}{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}"
 )
+
+
+VISION_HEAD = 32
+"""Width of a head of the vision tower."""
+HEADS = 8
+"""Attention heads of the language model."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class BaseShape:
+    """How large the model is."""
+
+    tile: int = 64
+    """Pixels of a tile's side."""
+    patch: int = 8
+    """Pixels of a patch's side; four patches become one image token."""
+    tiles: int = 3
+    """Most tiles of a wide or tall picture, a thumbnail beside them; 1: every picture is one tile."""
+    vision_width: int = 64
+    """Of the vision tower: numbers that a patch is."""
+    vision_layers: int = 2
+    """Of the vision tower."""
+    width: int = 128
+    """Of the language model: numbers that a token is."""
+    layers: int = 4
+    """Of the language model."""
+
+    def __post_init__(self) -> None:
+        if self.tile % (2 * self.patch):
+            raise ValueError(f"tile must be a multiple of {2 * self.patch} pixels, two patches")
+        if self.vision_width % VISION_HEAD or self.width % HEADS:
+            raise ValueError(f"vision_width must be a multiple of {VISION_HEAD}, width of {HEADS}")
+        if min(self.tile, self.patch, self.tiles, self.vision_layers, self.layers) < 1:
+            raise ValueError("tile, patch, tiles, vision_layers and layers must be at least 1")
+
+    @property
+    def tokens(self) -> int:
+        """Image tokens of a tile."""
+        return (self.tile // self.patch // 2) ** 2
+
+
+SHIPPED = BaseShape()
 
 
 def make_tokenizer(texts: Iterable[str], vocab_size: int = 768) -> PreTrainedTokenizerFast:
@@ -71,28 +110,30 @@ def make_tokenizer(texts: Iterable[str], vocab_size: int = 768) -> PreTrainedTok
     )
 
 
-def make_processor(tokenizer: PreTrainedTokenizerFast) -> InternVLProcessor:
-    """Images become one tile, or up to three with a thumbnail when they are wide or tall."""
-    size = {"height": TILE, "width": TILE}
+def make_processor(tokenizer: PreTrainedTokenizerFast, shape: BaseShape = SHIPPED) -> InternVLProcessor:
+    """Images become one tile, or several with a thumbnail when they are wide or tall."""
+    size = {"height": shape.tile, "width": shape.tile}
     return InternVLProcessor(
-        image_processor=GotOcr2ImageProcessor(size=size, crop_to_patches=True, min_patches=1, max_patches=3),
+        image_processor=GotOcr2ImageProcessor(size=size, crop_to_patches=True, min_patches=1, max_patches=shape.tiles),
         tokenizer=tokenizer,
         video_processor=InternVLVideoProcessor(size=size),
-        image_seq_length=TOKENS_A_TILE,
+        image_seq_length=shape.tokens,
         chat_template=CHAT_TEMPLATE,
     )
 
 
-def make_model(tokenizer: PreTrainedTokenizerFast, seed: int) -> InternVLForConditionalGeneration:
+def make_model(
+    tokenizer: PreTrainedTokenizerFast, seed: int, shape: BaseShape = SHIPPED
+) -> InternVLForConditionalGeneration:
     """Random weights, standard deviation 0.08 (about 1/sqrt(width)): at transformers' 0.02 a model of
     this width learns to describe scenes but not to filter and count."""
     vision = {
-        "image_size": [TILE, TILE],
-        "patch_size": [PATCH, PATCH],
-        "hidden_size": 64,
-        "num_hidden_layers": 2,
-        "num_attention_heads": 2,
-        "intermediate_size": 192,
+        "image_size": [shape.tile, shape.tile],
+        "patch_size": [shape.patch, shape.patch],
+        "hidden_size": shape.vision_width,
+        "num_hidden_layers": shape.vision_layers,
+        "num_attention_heads": shape.vision_width // VISION_HEAD,
+        "intermediate_size": 3 * shape.vision_width,
         "initializer_range": 0.08,
         "use_absolute_position_embeddings": True,
         "layer_scale_init_value": 1.0,
@@ -100,11 +141,11 @@ def make_model(tokenizer: PreTrainedTokenizerFast, seed: int) -> InternVLForCond
     text = {
         "model_type": "qwen2",
         "vocab_size": len(tokenizer),
-        "hidden_size": 128,
-        "num_hidden_layers": 4,
-        "num_attention_heads": 8,
-        "num_key_value_heads": 8,
-        "intermediate_size": 352,
+        "hidden_size": shape.width,
+        "num_hidden_layers": shape.layers,
+        "num_attention_heads": HEADS,
+        "num_key_value_heads": HEADS,
+        "intermediate_size": 11 * shape.width // 4,
         "initializer_range": 0.08,
         "max_position_embeddings": 2048,
         "rope_parameters": {"rope_type": "default", "rope_theta": 10000.0},
@@ -117,7 +158,7 @@ def make_model(tokenizer: PreTrainedTokenizerFast, seed: int) -> InternVLForCond
         vision_config=vision,
         text_config=text,
         downsample_ratio=0.5,
-        image_seq_length=TOKENS_A_TILE,
+        image_seq_length=shape.tokens,
         image_token_id=tokenizer.convert_tokens_to_ids("<IMG_CONTEXT>"),
         tie_word_embeddings=False,
     )
@@ -132,7 +173,7 @@ WRITES = (Output.MODEL,)
 
 @dataclass(frozen=True, kw_only=True)
 class Config:
-    """Which texts the tokenizer is trained on."""
+    """Which texts the tokenizer is trained on, and how large the model is."""
 
     name: str = "base_model"
     """The section's name: the model goes to `checkpoints/<name>/model`."""
@@ -144,6 +185,8 @@ class Config:
     """How many of them are read."""
     vocab_size: int = 768
     """Entries of the tokenizer's vocabulary, bytes and special tokens among them; drawn scenes need few words."""
+    shape: BaseShape = field(default_factory=BaseShape)
+    """How large the model is."""
 
 
 def run(config: Config, files: RunFiles) -> None:
@@ -159,8 +202,8 @@ def run(config: Config, files: RunFiles) -> None:
     instructions = [instruction(style) for style in Style if style is not Style.AUTO]
     texts = [text for record in records for text in (record.prompt, record.text)] + instructions * 30
     tokenizer = make_tokenizer(texts, config.vocab_size)
-    model = make_model(tokenizer, config.seed)
+    model = make_model(tokenizer, config.seed, config.shape)
     with staged(folder / "model") as place:
         model.save_pretrained(place)
-        make_processor(tokenizer).save_pretrained(place)
+        make_processor(tokenizer, config.shape).save_pretrained(place)
     say(f"{config.name}: {model.num_parameters():,} parameters, {len(tokenizer)} tokens")

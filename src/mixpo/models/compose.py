@@ -5,6 +5,7 @@ their weights; what lies between them is random, and is trained first (`freeze:`
 checkpoint is the language model.
 """
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,10 +15,11 @@ import torch
 from torch import nn
 
 from mixpo.errors import MissingExtra, UserError, first_line
-from mixpo.files import BASE_MODEL
+from mixpo.files import BASE_MODEL, RunFiles
 from mixpo.models.found import found
 from mixpo.models.load import load_config, load_model
 from mixpo.progress import say
+from mixpo.references import Model, Output
 from mixpo.text_files import staged
 
 GGUF = ".gguf"
@@ -56,6 +58,36 @@ class Join:
     """The model of a tower, a text config and the image token's id, all its weights random."""
     processor: Callable[[Tower, Any, str], Any]
     """The processor of a tower, a tokenizer and a chat template."""
+
+
+WRITES = (Output.MODEL,)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config:
+    """What is joined. `mixpo compose` does the same without a recipe."""
+
+    name: str = "compose"
+    """The section's name: the model goes to `checkpoints/<name>/model`."""
+    seed: int = 0
+    """Of the projector's random weights, and of the new tokens' embeddings."""
+    language: str
+    """A chat model's folder or hub name, or a file of llama.cpp (`.gguf`); `$NAME` is filled in."""
+    model: Model = "base"
+    """Whose vision tower is taken: base (ships with mixpo), step:<section>, or the folder or hub name of a CLIP, SigLIP
+    or InternVL tower, alone or in a model."""
+
+
+def run(config: Config, files: RunFiles) -> None:
+    """Writes the checkpoint unless it is there. Raises UserError as `compose`."""
+    folder = files.checkpoints(config.name) / "model"
+    if folder.exists():
+        say(f"{config.name}: there already ({folder})")
+        return
+    language = os.path.expandvars(config.language)
+    if "$" in language:
+        raise UserError(f"language: {config.language}: the environment variable is not set; set it, or write the path")
+    compose(language, files.model(config.model), folder, config.seed)
 
 
 def compose(language: str, vision: str, out: Path, seed: int = 0) -> None:
