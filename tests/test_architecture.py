@@ -25,6 +25,8 @@ COMMON = {
     "errors",
     "prompts",
     "messages",
+    "names",
+    "removing",
     "conversations",
     "values",
     "instructions",

@@ -31,7 +31,7 @@ from mixpo.evaluation.ablation import Plan, summarise
 from mixpo.evaluation.evaluate import Config, gather
 from mixpo.files import RunFiles
 from mixpo.pipeline import run_recipe
-from mixpo.recipe import SHARED, Recipe, Section
+from mixpo.recipe import SHARED, Recipe, Section, named
 from mixpo.references import pointed, references, trained_by
 from mixpo.resolve import pinned, resolve, step_of
 from mixpo.training.few_records import SAME_BATCH
@@ -116,13 +116,12 @@ def load_study(path: Path, overrides: Sequence[str] = ()) -> tuple[Recipe, Study
     if unknown:
         raise RecipeError(f"{path}: {unknown}: unknown key; a study has {', '.join(TOP_LEVEL)}")
     study = build(Study, raw["study"], "study", lambda key: f"{path}: {key}")
-    name = str(raw.get("name") or path.stem)
+    name, run = named(raw, str(path), lambda key: f"{path}:{lines[key]}: {key}" if key in lines else f"{path}: {key}")
     model = str(raw.get("model") or "base")
     seed = raw.get("seed", 0)
     if type(seed) is not int:
         raise RecipeError(f"{path}: seed: must be a whole number, not {seed!r}")
     shared = {**{key: raw[key] for key in SHARED if key in raw}, "model": model, "seed": seed}
-    run = os.path.expanduser(str(raw.get("run") or f"runs/{name}"))
     sections = expand(study, model, str(path), run)
     recipe = Recipe(str(path), name, run, shared, sections, {}, overrides=tuple(overrides), command="mixpo ablate")
     return recipe, study

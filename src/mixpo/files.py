@@ -13,7 +13,6 @@ absent, is made again. Reading skips repeated ids (the first stands) and unreada
 
 import logging
 import re
-import shutil
 import typing
 from collections import deque
 from collections.abc import Iterable, Iterator
@@ -25,6 +24,7 @@ import yaml
 from mixpo.errors import DataError, UserError, first_line
 from mixpo.ids import Ids
 from mixpo.json_lines import from_json, to_json
+from mixpo.names import wrong_name
 from mixpo.records import (
     Continuation,
     Demonstration,
@@ -37,7 +37,9 @@ from mixpo.records import (
     Verdict,
 )
 from mixpo.references import trained_by
+from mixpo.removing import refuse_other, remove
 from mixpo.text_files import cut_torn_line, read_lines, writing
+from mixpo.values import short
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -113,14 +115,15 @@ class Shards(typing.Generic[T]):
         return count
 
     def replace(self, records: Iterable[T]) -> int:
-        """Writes the whole folder anew, in one step as seen from outside (temporary folder, then rename)."""
+        """Writes the folder anew, in one step as seen from outside. Raises UserError where it holds anything else."""
         staged = Shards(self.folder.with_name(self.folder.name + ".staged"), self.record_type)
-        shutil.rmtree(staged.folder, ignore_errors=True)
+        refuse_other(self.folder)
         with writing(staged.folder):
+            remove(staged.folder)
             staged.folder.mkdir(parents=True)
         count = staged.append(records)
         with writing(self.folder):
-            shutil.rmtree(self.folder, ignore_errors=True)
+            remove(self.folder)
             staged.folder.rename(self.folder)
         return count
 
@@ -167,6 +170,13 @@ class RunFiles:
     def __init__(self, root: Path | str):
         self.root = Path(root)
 
+    def _of(self, kind: str, section: str) -> Path:
+        """The folder of what a section has of a kind. Raises UserError for what is no name of a section."""
+        none = not section and kind in ("verdicts", "continuations")  # as recipes say that pairs are not made of these
+        if not none and (wrong := wrong_name(section, "a section")):
+            raise UserError(f"{short(section)}: {wrong}")
+        return self.root / kind / section
+
     @property
     def recipe(self) -> Path:
         return self.root / "recipe.yaml"
@@ -186,47 +196,48 @@ class RunFiles:
         return self.root / "reviews.sqlite"
 
     def questions(self, section: str) -> Shards[Question]:
-        return Shards(self.root / "questions" / section, Question)
+        return Shards(self._of("questions", section), Question)
 
     def pictures(self, section: str) -> Path:
         """Folder of the images that a questions section wrote itself."""
-        return self.root / "questions" / section / "images"
+        return self._of("questions", section) / "images"
 
     def image_roots_file(self, section: str) -> Path:
-        return self.root / "questions" / section / "image_roots.json"
+        return self._of("questions", section) / "image_roots.json"
 
     def responses(self, section: str) -> Shards[Response]:
-        return Shards(self.root / "responses" / section, Response)
+        return Shards(self._of("responses", section), Response)
 
     def continuations(self, section: str) -> Shards[Continuation]:
-        return Shards(self.root / "continuations" / section, Continuation)
+        return Shards(self._of("continuations", section), Continuation)
 
     def verdicts(self, section: str) -> Shards[Verdict]:
-        return Shards(self.root / "verdicts" / section, Verdict)
+        return Shards(self._of("verdicts", section), Verdict)
 
     def pass_rates(self, section: str) -> Shards[PassRate]:
         """Of the questions that a pairs section saw."""
-        return Shards(self.root / "pass_rates" / section, PassRate)
+        return Shards(self._of("pass_rates", section), PassRate)
 
     def judge_replies(self, section: str, record_type: type[T]) -> Shards[T]:
         """What an LLM judge wrote, paid for once (`mixpo.verdicts.llm_judge`)."""
-        return Shards(self.root / "judge_replies" / section, record_type)
+        return Shards(self._of("judge_replies", section), record_type)
 
     def pairs(self, section: str) -> Shards[PreferencePair]:
-        return Shards(self.root / "pairs" / section, PreferencePair)
+        return Shards(self._of("pairs", section), PreferencePair)
 
     def dropped(self, section: str) -> Shards[Dropped]:
-        return Shards(self.root / "dropped" / section, Dropped)
+        return Shards(self._of("dropped", section), Dropped)
 
     def demonstrations(self, section: str) -> Shards[Demonstration]:
-        return Shards(self.root / "demonstrations" / section, Demonstration)
+        return Shards(self._of("demonstrations", section), Demonstration)
 
     def checkpoints(self, section: str) -> Path:
-        return self.root / "checkpoints" / section
+        return self._of("checkpoints", section)
 
     def reference(self, model: str) -> Path:
         """Cached log-probabilities of a recipe's `model`: sections that start from the same one share them."""
-        return self.root / "reference" / re.sub(r"[^\w.-]+", "-", model.removeprefix("step:"))
+        name = re.sub(r"[^\w.-]+", "-", model.removeprefix("step:"))
+        return self.root / "reference" / (name if name.strip(".") else "model")
 
     def model(self, model: str) -> str:
         """What a recipe's `model` means: `base` (ships with mixpo), `step:<section>` (a section's result),
@@ -243,7 +254,7 @@ class RunFiles:
 
     def evaluation(self, section: str) -> "RunFiles":
         """A run folder inside the run folder: questions, responses and verdicts of an evaluation."""
-        return RunFiles(self.root / "evaluation" / section)
+        return RunFiles(self._of("evaluation", section))
 
     def scores(self) -> Shards[Score]:
         return Shards(self.root / "scores", Score)
@@ -253,7 +264,7 @@ class RunFiles:
         folder = self.root / kind
         if not folder.is_dir():
             return []
-        return sorted(path.name for path in folder.iterdir() if path.is_dir() and "." not in path.name)
+        return sorted(path.name for path in folder.iterdir() if path.is_dir() and not wrong_name(path.name, kind))
 
     def of_section(self, section: str) -> list[Path]:
         """Everything that a section wrote: what has its name in one of the run's folders."""
@@ -283,5 +294,6 @@ class RunFiles:
         return saved
 
     def json(self, name: str) -> Path:
-        """A small JSON file of the run, for example `timings/sample`."""
-        return self.root / f"{name}.json"
+        """A small JSON file of the run, for example `timings/sample`. Raises UserError as sections do."""
+        kind, slash, section = name.partition("/")
+        return (self._of(kind, section) if slash else self.root / kind).with_name(f"{section or kind}.json")

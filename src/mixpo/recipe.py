@@ -14,6 +14,7 @@ steps:                        # sections, in order; a section is named after its
 import dataclasses
 import os
 import typing
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -21,6 +22,7 @@ import yaml
 
 from mixpo.config import build, refuse_unknown
 from mixpo.errors import RecipeError
+from mixpo.names import is_folder_name, wrong_name, wrong_run_name
 from mixpo.yaml_file import read_yaml
 
 T = TypeVar("T")
@@ -66,6 +68,8 @@ class Recipe:
 
     def config(self, section: Section, config_type: type[T]) -> T:
         """The section's dataclass; its name and what is `SHARED` are filled in where it has such a field."""
+        if wrong := wrong_name(section.name, "a section"):
+            raise RecipeError(f"{self.at(f'steps.{section.name}')}: {wrong}")
         names = {field.name for field in dataclasses.fields(config_type)}  # type: ignore[arg-type]
         values = {key: value for key, value in self.shared.items() if key in names}
         if section.values.get("name", section.name) != section.name:
@@ -109,18 +113,31 @@ def _recipe(path: str, raw: dict, lines: dict[str, int]) -> Recipe:
         values = {} if values is None else values
         if not isinstance(values, dict):
             raise RecipeError(f"{recipe.at(f'steps.{name}')}: must be a mapping, not {values!r}")
-        if not str(name).replace("_", "").replace("-", "").isalnum():
-            raise RecipeError(f"{recipe.at(f'steps.{name}')}: a section's name is made of letters, digits, - and _")
         # A saved recipe says the name, too.
         rest = {key: value for key, value in values.items() if key != "uses" and (key, value) != ("name", name)}
         sections[str(name)] = Section(str(name), str(values.get("uses", name)), rest)
-    name = str(raw.get("name") or Path(path).stem)
+    name, run = named(raw, path, recipe.at)
     shared = {key: raw[key] for key in SHARED if key in raw}
     rounds = raw.get("rounds", 1)
     if type(rounds) is not int or rounds < 1:
         raise RecipeError(f"{recipe.at('rounds')}: must be a whole number from 1 on, not {rounds!r}")
-    run = os.path.expanduser(str(raw.get("run") or f"runs/{name}"))
     return Recipe(path, name, run, shared, sections, lines, rounds)
+
+
+def named(raw: dict, path: str, at: Callable[[str], str]) -> tuple[str, str]:
+    """Name and run folder of a recipe or a study; what says no folder lies in `runs/`, under its name.
+
+    Raises RecipeError for a name that leads elsewhere, and for what no folder can be called.
+    """
+    name = str(raw.get("name") or Path(path).stem)
+    if raw.get("run"):
+        run = os.path.expanduser(str(raw["run"]))
+        if not is_folder_name(run):
+            raise RecipeError(f"{at('run')}: no folder can be called so; give another path")
+        return name, run
+    if wrong := wrong_run_name(name):
+        raise RecipeError(f"{at('name')}: {wrong}")
+    return name, f"runs/{name}"
 
 
 def _apply(raw: dict, override: str) -> None:

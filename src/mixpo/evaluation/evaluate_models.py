@@ -54,7 +54,7 @@ def _models(models: Sequence[str]) -> dict[str, str]:
         name, equals, path = model.partition("=")
         if not equals:
             name, path = Path(model).name, model
-        name = "".join(c if c.isalnum() or c in "-_" else "-" for c in name)
+        name = "".join(c if c.isalnum() or c in "-_" else "-" for c in name).lstrip("-")
         if name in found:
             raise UserError(f"two models are called {name!r}; write --model NAME=PATH")
         found[name] = path

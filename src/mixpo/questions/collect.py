@@ -18,6 +18,7 @@ from mixpo.errors import DataError, FieldError, ImageError
 from mixpo.files import RunFiles, divert, to_json
 from mixpo.left_out import LeftOut, counted, listed, source_of
 from mixpo.model_inputs import FRAMES, LIMITS, ImagesConfig
+from mixpo.names import wrong_name
 from mixpo.pictures import STORED
 from mixpo.pictures import store as store_pictures
 from mixpo.progress import say, track
@@ -84,8 +85,8 @@ def loader_of(
 
     Raises FieldError with the path from `where` on.
     """
-    if not source.replace("_", "").replace("-", "").isalnum():
-        raise FieldError([where], "a source's name is made of letters, digits, - and _")
+    if wrong := wrong_name(source, "a source"):
+        raise FieldError([where], wrong)
     loader = module(values.get("loader"), LOADERS, f"{where}.loader")
     own = {key: value for key, value in values.items() if key != "loader"}
     built = build(loader.Config, own, where)

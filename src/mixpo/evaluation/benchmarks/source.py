@@ -21,6 +21,7 @@ from mixpo.evaluation.benchmarks.own_files import only_its_own, unrepeated
 from mixpo.evaluation.benchmarks.published import hub_rows, local_rows
 from mixpo.files import RunFiles
 from mixpo.model_inputs import AS_IS, ImagesConfig
+from mixpo.names import wrong_name
 from mixpo.questions import collect
 from mixpo.questions.rows import ReadOptions, item
 from mixpo.questions.source import Item, data_path, first, left_out
@@ -85,8 +86,8 @@ def named(text: str, where: str) -> tuple[str, str, str]:
     if not path:
         known = f"none of {', '.join(BENCHMARKS)}"
         raise RecipeError(f"{where}: {name!r} is {known}; for questions of your own write {name}=PATH")
-    if not name.replace("_", "").replace("-", "").isalnum():
-        raise RecipeError(f"{where} {text}: a benchmark's name is made of letters, digits, - and _")
+    if wrong := wrong_name(name, "a benchmark"):
+        raise RecipeError(f"{where} {text}: {wrong}")
     return name, OWN, path
 
 
@@ -188,6 +189,6 @@ def _values(values: dict[str, Any]) -> dict[str, Any]:
 
 
 def _config(name: str, values: dict[str, Any], where: str) -> Config:
-    if not name.replace("_", "").replace("-", "").isalnum():
-        raise FieldError([where], "a benchmark's name is made of letters, digits, - and _")
+    if wrong := wrong_name(name, "a benchmark"):
+        raise FieldError([where], wrong)
     return build(Config, {key: value for key, value in values.items() if key != "loader"}, where)

@@ -39,6 +39,8 @@ class PairPlace:
         pictures: dict[str, bytes | str] = {}
         for entry in given:
             path, stored = self._image(entry, own)
+            if pictures.get(path, stored.get(path)) != stored.get(path):
+                raise ImageError(f"{path}: two images of the row have this name")
             paths.append(path)
             pictures |= stored
         return tuple(paths), pictures
@@ -67,10 +69,14 @@ class PairPlace:
         relative = path.removeprefix(f"{self.place.source}/")
         first, _, rest = relative.removeprefix(f"{self.exported}/").partition("/")
         if own and rest and (not self.exported or relative.startswith(f"{self.exported}/")):
-            self.roots[first] = self.place.root / self.exported / first
+            self._rooted(first, self.place.root / self.exported / first)
             return f"{first}/{rest}", {}
-        self.roots[self.place.source] = self.place.root
+        self._rooted(self.place.source, self.place.root)
         return path, {}
+
+    def _rooted(self, name: str, folder: Path) -> None:
+        if self.roots.setdefault(name, folder) != folder:
+            raise ImageError(f"{name}: images under this name lie in two different folders; import each alone")
 
     def size(self, entry: Any) -> tuple[int, int]:
         """Width and height in pixels, upright or not, of an image that a row names or carries. Raises ImageError."""
