@@ -122,6 +122,19 @@ def _formats() -> tuple[str, ...]:
     return tuple(kind for kind in FORMATS if kind in Image.OPEN)
 
 
+def is_picture(content: bytes) -> bool:
+    """Whether bytes begin as a picture does that can be opened; none of it is decoded."""
+    from PIL import Image
+
+    try:
+        Image.open(io.BytesIO(content), formats=_formats())
+    except Image.DecompressionBombError:
+        return True
+    except BROKEN:
+        return False
+    return True
+
+
 def rgb(image: "Image") -> "Image":
     from PIL import Image
 

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from mixpo.errors import ImageError
+from mixpo.errors import ImageError, UserError
 from mixpo.files import RunFiles
 from mixpo.images import ImageRoots
 from mixpo.report.pictures import Picture, data_uri
@@ -40,7 +40,7 @@ class GuardedPictures:
         """One image as a data URI, or why it cannot be shown."""
         key = (str(files.root), section)
         if key not in self.roots:
-            self.roots[key] = self._load(files.image_roots_file(section))
+            self.roots[key] = self._load(files, section)
         roots = self.roots[key]
         name = image.partition("/")[0]
         folder = roots.roots.get(name)
@@ -52,7 +52,11 @@ class GuardedPictures:
             return Picture(image, "", str(error))
         return Picture(image, uri, width=width)
 
-    def _load(self, file: Path) -> ImageRoots:
+    def _load(self, files: RunFiles, section: str) -> ImageRoots:
+        try:
+            file = files.image_roots_file(section)
+        except UserError:  # a recipe in the run that names no section
+            return ImageRoots({})
         rows = json_inside(self.root, file)
         if not isinstance(rows, dict):
             return ImageRoots({})

@@ -69,7 +69,7 @@ def _write(files: RunFiles, writer: FormatWriter, out: Path, pairs: Shards[Prefe
         if question.answer is not None
     }
     left_out: list[Dropped] = []
-    pictures = ExportPictures(roots, out)
+    pictures = ExportPictures(roots, files.root, out)
 
     def rows() -> Iterator[dict[str, Any]]:
         for pair in track(pairs, "export"):
@@ -83,6 +83,7 @@ def _write(files: RunFiles, writer: FormatWriter, out: Path, pairs: Shards[Prefe
                 left_out.append(Dropped(id=pair.id, step="export", reason=reason, detail=str(error)))
 
     count = writer.write(rows(), out)
+    pictures.elsewhere.tell("export")
     if left_out:
         (out / LEFT_OUT).write_text("".join(f"{to_json(record)}\n" for record in left_out), encoding="utf-8")
     if not count:

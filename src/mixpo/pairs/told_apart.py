@@ -12,10 +12,9 @@ from typing import Any
 
 from mixpo.errors import DataError
 from mixpo.ids import Ids
-from mixpo.images import inside
 from mixpo.json_lines import to_json
 from mixpo.pairs.formats.row import Entry, Left
-from mixpo.pictures import store
+from mixpo.pictures import place_in, store
 from mixpo.records import DropReason, PreferencePair
 
 
@@ -63,7 +62,7 @@ class Met:
         """With names of their own for pictures under whose names others are stored."""
         names = {}
         for path, given in entry.pictures.items():
-            file = inside(self.folder, path)
+            file = place_in(self.folder, path)
             if isinstance(given, bytes) and file.is_file() and file.read_bytes() != given:
                 place = PurePosixPath(path)
                 digest = hashlib.sha256(given).hexdigest()[:20]

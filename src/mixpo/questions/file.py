@@ -66,7 +66,7 @@ def folder(config: RowsConfig) -> Path:
 def reading(
     config: RowsConfig,
     name: str,
-    root: Path,
+    root: Path | None,
     *,
     store: bool | None = None,
     ids: Sequence[str] = ("id",),

@@ -48,7 +48,7 @@ def load(config: Config, name: str, seed: int) -> Iterator[Item | Dropped]:
 
 def _items(config: Config, name: str) -> Iterator[Item | Dropped]:
     folder = _folder(config.path)
-    root = data_path(config.image_root) if config.image_root else folder or Path()
+    root = data_path(config.image_root) if config.image_root else folder
     options = reading(config, name, root, store=True)
     assert options.numbering is not None
     options.numbering.survey = lambda: _survey(config, name, folder, options)

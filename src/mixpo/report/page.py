@@ -90,7 +90,9 @@ def run(config: Config, files: RunFiles) -> None:
     if files.report.exists() and b"mixpo report" not in files.report.read_bytes():
         raise UserError(f"{files.report} is no report of mixpo's, and stays as it is; move it, then run again")
     data = collect(files, pairs_shown=config.pairs_shown, seed=config.seed)
-    write_text(files.report, page(data, PagePictures(files)))
+    pictures = PagePictures(files)
+    write_text(files.report, page(data, pictures))
+    pictures.elsewhere.tell("report")
 
 
 def page(data: ReportData, pictures: PagePictures) -> str:

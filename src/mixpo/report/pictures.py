@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from mixpo.errors import ImageError
 from mixpo.files import RunFiles
 from mixpo.images import ImageRoots
+from mixpo.pictures import Elsewhere
 
 LONGEST_SIDE = 480
 """Pixels; larger images are reduced."""
@@ -32,12 +33,14 @@ class PagePictures:
     def __init__(self, files: RunFiles):
         self.files = files
         self.roots: dict[str, ImageRoots] = {}
+        self.elsewhere = Elsewhere(files.root)
 
     def picture(self, image: str, section: str) -> Picture:
         if section not in self.roots:
             self.roots[section] = ImageRoots.load(self.files.image_roots_file(section))
         try:
             uri, width = data_uri(self.roots[section], image)
+            self.elsewhere.note(self.roots[section].path(image))
         except ImageError as error:
             return Picture(image, "", str(error))
         return Picture(image, uri, width=width)

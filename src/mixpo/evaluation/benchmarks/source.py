@@ -144,12 +144,13 @@ def load(found: Benchmark, config: Config, name: str) -> Iterator[Item | Dropped
 
 def _items(found: Benchmark, config: Config, name: str) -> Iterator[Item | Dropped]:
     split = config.split or found.split
+    root = data_path(config.image_root) if config.image_root else None
     if config.path:
         path = data_path(config.path)
-        root = data_path(config.image_root) if config.image_root else path if path.is_dir() else path.parent
+        root = root or (path if path.is_dir() else path.parent)
         rows = (found.read or local_rows)(path, split)
     else:
-        root, rows = Path(), hub_rows(found.hub, found.subset, split)
+        rows = hub_rows(found.hub, found.subset, split)
     options = ReadOptions(source=name, root=root, store=True)
     read = (
         (where, row, question_of(found, row, number, f"{name}/{where}", options, config.wording))

@@ -18,6 +18,7 @@ from typing import Any
 
 from mixpo.conversations import Conversation, conversation, history, refuse_more, written
 from mixpo.errors import BadRow, DataError, Unsupported
+from mixpo.names import is_folder_name
 from mixpo.pairs.formats.export_pictures import ExportPictures
 from mixpo.pairs.formats.row import (
     Content,
@@ -115,6 +116,8 @@ def declared(path: Path, dataset: str) -> Declared:
     if key := next((key for key in ELSEWHERE if entry.get(key)), None):
         raise DataError(f"{path}: {name} lies elsewhere ({key}: {entry[key]}); download it, and import its file")
     place = path.parent / str(entry.get("file_name"))
+    if not is_folder_name(str(place)) or not place.resolve().is_relative_to(path.parent.resolve()):
+        raise DataError(f"{path}: {name} names {place}, which lies outside its folder; import that file itself")
     inside = sorted(file for file in place.iterdir() if ending(file) in ENDINGS) if place.is_dir() else [place]
     if not inside or not inside[0].exists():
         raise DataError(f"{path}: {name} names {place}, which is not there; put it there")

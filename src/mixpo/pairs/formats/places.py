@@ -22,6 +22,7 @@ class PairPlace:
     def __init__(self, name: str, root: Path, *, exported: str = IMAGES, fetch: bool = False):
         """`root`: where paths start; `exported`: the folder under it that an export of ours has its images in."""
         self.place = Place(source=name, root=root, store=False, fetch=fetch)
+        self.root = root
         self.exported = exported
         self.roots: dict[str, Path] = {}
         """Image roots that the pairs' paths begin with, by name, as they are met."""
@@ -53,7 +54,7 @@ class PairPlace:
             path = entry.get("path") if own and isinstance(entry, dict) else None
             if data and isinstance(path, str) and "/" in path:
                 path = _plain(path)
-                inside(self.place.root, path)
+                inside(self.root, path)
                 return path, {path: data}
             (path,), pictures = images_of([data], self.place)
             return path, pictures
@@ -69,9 +70,9 @@ class PairPlace:
         relative = path.removeprefix(f"{self.place.source}/")
         first, _, rest = relative.removeprefix(f"{self.exported}/").partition("/")
         if own and rest and (not self.exported or relative.startswith(f"{self.exported}/")):
-            self._rooted(first, self.place.root / self.exported / first)
+            self._rooted(first, self.root / self.exported / first)
             return f"{first}/{rest}", {}
-        self._rooted(self.place.source, self.place.root)
+        self._rooted(self.place.source, self.root)
         return path, {}
 
     def _rooted(self, name: str, folder: Path) -> None:

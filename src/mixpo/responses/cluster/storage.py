@@ -140,7 +140,10 @@ def image_roots(place: str) -> ImageRoots:
         return RemoteImages({})
     roots = json.loads(system.cat_file(f"{folder}/image_roots.json"))
     base = system.unstrip_protocol(folder)
-    return RemoteImages({name: root if "://" in root else f"{base}/{root}" for name, root in roots.items()})
+    addresses = {name: root if "://" in root else f"{base}/{root}" for name, root in roots.items()}
+    # Of the same store: whoever wrote the file does not choose that a worker reads its own disk, or asks its network.
+    store = base.partition("://")[0]
+    return RemoteImages({name: each for name, each in addresses.items() if each.partition("://")[0] == store})
 
 
 class RemoteImages(ImageRoots):
