@@ -189,3 +189,14 @@ def test_models_and_benchmarks_of_the_command_line(tmp_path, monkeypatch):
             evaluate_models(models, benchmarks, "direct", tmp_path / "out")
     assert wrong_name("a-b_ç3", "x") == ""
     assert Collecting(sources={"mine": FILE}).sources
+
+
+def test_what_is_set_aside_is_what_sections_wrote(tmp_path):
+    """`run=.`: a folder of the user's may have a section's name."""
+    for folder in ("figures/train", "earlier/train", "checkpoints/train", "reference/train"):
+        (tmp_path / folder).mkdir(parents=True)
+    (tmp_path / "timings").mkdir()
+    (tmp_path / "timings" / "train.json").touch()
+    (tmp_path / "figures" / "train.json").touch()
+    found = [str(path.relative_to(tmp_path)) for path in RunFiles(tmp_path).of_section("train")]
+    assert found == ["checkpoints/train", "reference/train", "timings/train.json"]

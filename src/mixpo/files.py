@@ -3,12 +3,6 @@
 The only code that knows paths. Appending is safe against SIGKILL at any moment: a record is one line,
 written whole and flushed; a torn last line is cut off before the next append and its record, being
 absent, is made again. Reading skips repeated ids (the first stands) and unreadable lines (with a warning).
-
-    runs/quickstart/
-      recipe.yaml                     the resolved recipe, with versions
-      questions/<section>/            part-00000.jsonl …, images/, image_roots.json
-      demonstrations/ responses/ continuations/ verdicts/ pairs/ dropped/ <section>/part-*.jsonl
-      reference/  checkpoints/<section>/  evaluation/<section>/  timings/  sections/  report.html  earlier/
 """
 
 import logging
@@ -37,7 +31,7 @@ from mixpo.records import (
     Verdict,
 )
 from mixpo.references import trained_by
-from mixpo.removing import refuse_other, remove
+from mixpo.removing import refuse_link, refuse_other, remove
 from mixpo.text_files import cut_torn_line, read_lines, writing
 from mixpo.values import short
 
@@ -46,6 +40,11 @@ T = TypeVar("T")
 S = TypeVar("S")
 SHARD_RECORDS = 50_000
 BASE_MODEL = Path(__file__).parent / "base"
+KINDS = (
+    *("questions", "demonstrations", "responses", "continuations", "verdicts", "judge_replies", "pass_rates", "pairs"),
+    *("dropped", "funnel", "relabel", "reference", "checkpoints", "evaluation", "timings", "sections"),
+)
+"""Folders of a run in which sections have something; others there are the user's."""
 
 
 class Shards(typing.Generic[T]):
@@ -133,6 +132,7 @@ class Shards(typing.Generic[T]):
             return self.folder / "part-00000.jsonl", SHARD_RECORDS
         if self._end is not None and self._end[:2] == (paths[-1], paths[-1].stat().st_size):
             return paths[-1], self._end[2]  # counting again at every append would read each record many times
+        refuse_link(paths[-1])
         cut_torn_line(paths[-1])
         return paths[-1], SHARD_RECORDS - sum(1 for _ in read_lines(paths[-1]))
 
@@ -270,7 +270,7 @@ class RunFiles:
         """Everything that a section wrote: what has its name in one of the run's folders."""
         names = (section, f"{section}.json")
         found = (path for name in names for path in self.root.glob(f"*/{name}"))
-        return sorted(path for path in found if path.parent != self.earlier)
+        return sorted(path for path in found if path.parent.name in KINDS)
 
     @property
     def earlier(self) -> Path:

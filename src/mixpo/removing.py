@@ -5,8 +5,14 @@ from pathlib import Path
 
 from mixpo.errors import UserError
 
-RECORDS, STAGED = "part-*.jsonl", ".*.staged"
-"""Files of records, and those that a killed process left (`mixpo.text_files.staged`)."""
+OURS = ("part-*.jsonl", "part-*.crc32", ".*.staged")
+"""Files of records, their checksums, and what a killed process left (`mixpo.text_files.staged`)."""
+
+
+def refuse_link(path: Path) -> None:
+    """Raises UserError for a symbolic link: what it leads to, perhaps out of the run, is not removed, nor changed."""
+    if path.is_symlink():
+        raise UserError(f"{path} is a link, and what it leads to stays as it is; remove the link, then run again")
 
 
 def refuse_other(folder: Path, *names: str) -> list[Path]:
@@ -14,11 +20,10 @@ def refuse_other(folder: Path, *names: str) -> list[Path]:
 
     Raises UserError for a folder that is a link, and for one that holds anything else.
     """
-    if folder.is_symlink():
-        raise UserError(f"{folder} is a link, and what it leads to is not removed; remove the link, then run again")
+    refuse_link(folder)
     inside = sorted(folder.iterdir()) if folder.is_dir() else []
     for path in inside:
-        ours = path.name in names or path.match(RECORDS) or path.match(STAGED)
+        ours = path.name in names or any(map(path.match, OURS))
         if not ours or (path.is_symlink() and path.is_dir()):
             raise UserError(f"{path} is no file that a run writes, and stays; move it elsewhere, then run again")
     return inside

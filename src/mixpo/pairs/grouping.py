@@ -16,6 +16,7 @@ from typing import Any
 
 from mixpo.files import Shards
 from mixpo.records import Continuation, Question, Response, Verdict
+from mixpo.removing import refuse_link
 from mixpo.text_files import read_lines
 
 log = logging.getLogger(__name__)
@@ -60,6 +61,7 @@ def groups(inputs: Inputs, folder: Path, bucket_bytes: int = BUCKET_BYTES) -> It
     if buckets <= 1:
         yield from _grouped(inputs)
         return
+    refuse_link(folder)
     shutil.rmtree(folder, ignore_errors=True)
     try:
         for name, shards in inputs.all().items():

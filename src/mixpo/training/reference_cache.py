@@ -23,6 +23,7 @@ from mixpo.errors import DataError, UserError
 from mixpo.model_inputs import AS_IS
 from mixpo.models.picture_limits import limits_of
 from mixpo.progress import track
+from mixpo.removing import refuse_link
 from mixpo.text_files import read_json, write_text
 from mixpo.training.sharding import Sharding
 
@@ -51,6 +52,7 @@ class ReferenceCache:
         folder.mkdir(parents=True, exist_ok=True)
         if before is None and rank == 0:  # two processes would write it under the same name for the moment
             write_text(about, json.dumps(made_with, indent=1))
+        refuse_link(self.path)
         torn = self.path.stat().st_size % RECORD.itemsize if self.path.exists() else 0
         if torn:
             os.truncate(self.path, self.path.stat().st_size - torn)

@@ -196,7 +196,7 @@ def test_a_link_is_not_followed_to_what_it_leads_to(tmp_path, file, place):
     link = files.root / kind / f"import{ending and '.'}{ending}"
     link.parent.mkdir(parents=True, exist_ok=True)
     link.symlink_to(precious)
-    with pytest.raises(UserError, match="is a link, and what it leads to is not removed"):
+    with pytest.raises(UserError, match="is a link, and what it leads to stays as it is"):
         run_import(Config(format=Format.TRL, path=str(file)), files)
     assert (precious / "part-00000.jsonl").read_text() == '{"id": "x"}\n'
 
@@ -215,7 +215,14 @@ def test_records_that_are_written_anew_leave_the_users_files_alone(tmp_path):
     precious = tmp_path / "precious"
     shards.folder.rename(precious)
     (precious / "mine").touch()
+    (precious / "part-00000.jsonl").write_text("half a li")
+    shards.folder.mkdir()
+    (shards.folder / "part-00000.jsonl").symlink_to(precious / "part-00000.jsonl")
+    with pytest.raises(UserError, match="part-00000.jsonl is a link"):
+        shards.append([SAME])
+    assert (precious / "part-00000.jsonl").read_text() == "half a li"
+    shutil.rmtree(shards.folder)
     shards.folder.symlink_to(precious)
-    with pytest.raises(UserError, match="is a link"):
+    with pytest.raises(UserError, match="pair is a link"):
         shards.replace([SAME])
     assert sorted(path.name for path in precious.iterdir()) == ["mine", "part-00000.jsonl"]
