@@ -94,7 +94,7 @@ class Config:
     """A file, a folder of Parquet files, or one that `save_to_disk` wrote; `~` is filled in. For mmpr meta.json, for
     llama-factory a file or dataset_info.json, or the folder of these."""
     image_root: str = ""
-    """The folder that image paths start at; empty: the file's own (mmpr: what meta.json says)."""
+    """The folder that image paths start at; empty: the file's own (mmpr: what meta.json says, beside it)."""
     dataset: str = ""
     """llama-factory: the entry of dataset_info.json; empty: the only one of preferences."""
     grounding: Grounding = Grounding.DROP
