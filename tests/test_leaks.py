@@ -219,6 +219,25 @@ def test_a_row_of_the_hub_reads_nothing_of_the_working_directory(tmp_path, monke
         assert "photo.png: a row from the hub that only names its picture" in record.detail
 
 
+@pytest.mark.parametrize("streaming", [False, True])
+def test_the_card_of_a_data_set_names_no_file_of_the_user(tmp_path, home, streaming, monkeypatch):
+    datasets = pytest.importorskip("datasets")
+    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "cache")
+    folder = tmp_path / "set"
+    rows = [{"id": "1", "text": "What?", "answer": "a"}]
+    write_text(folder / "rows.jsonl", "".join(json.dumps(row) + "\n" for row in rows))
+    (folder / "link.jsonl").symlink_to(home / "secret.txt")
+    config = huggingface.Config(path=str(folder), streaming=streaming)
+    for name in (str(home / "secret.txt"), "../home/secret.txt", "link.jsonl", "rows.jsonl"):
+        files = [{"split": "train", "path": name}]
+        card = json.dumps({"configs": [{"config_name": "default", "data_files": files}]})
+        write_text(folder / "README.md", f"---\n{card}\n---\n")
+        if name != "rows.jsonl":
+            with pytest.raises(DataError, match=r"its README.md names .* which lies outside the data set"):
+                list(huggingface.rows(config, folder))
+    assert list(huggingface.rows(config, folder)) == rows
+
+
 def test_only_pictures_are_copied_into_a_run(tmp_path, home):
     """`fetch_images: true` copies what rows name."""
     shutil.copytree(home, tmp_path / "set")

@@ -143,7 +143,11 @@ def run(config: Config, files: RunFiles) -> None:
     pairs, begun = files.pairs(config.name), files.questions(config.name).folder / BEGUN
     if pairs.paths():
         begun.unlink(missing_ok=True)
-        say(f"{config.name}: imported already; delete {pairs.folder} to import anew")
+        old = _made_from(config.name, files)
+        other = (
+            f" from {old}; for {config.path} choose another name or run folder" if old not in ("", config.path) else ""
+        )
+        say(f"{config.name}: imported already{other}; delete {pairs.folder} to import anew")
         return
     _begin(config.name, files)
     tally = LeftOut(config.name, "row", place=files.dropped(config.name).folder)
@@ -158,14 +162,20 @@ def run(config: Config, files: RunFiles) -> None:
     say(f"{config.name}: {count:,} pairs from {config.path} in {pairs.folder}; left out: {left_out}")
 
 
+def _made_from(name: str, files: RunFiles) -> str:
+    """The path that the section's fingerprint says was imported; empty: it tells of no import."""
+    made = read_json(files.fingerprint(name))
+    values = made.get("values") if isinstance(made, dict) and made.get("step") == "import" else None
+    return str(values.get("path", "")) if isinstance(values, dict) else ""
+
+
 def _begin(name: str, files: RunFiles) -> None:
     """Removes what an import left that was cut short, or whose pairs are gone. Raises UserError for anything else's."""
     dropped, folder = files.dropped(name), files.questions(name).folder
     own = (files.pictures(name), files.image_roots_file(name))
-    made = read_json(files.fingerprint(name))
     if not (folder / BEGUN).exists():
         there = next((path for path in (*files.questions(name).paths(), *own, *dropped.paths()) if path.exists()), None)
-        if there is not None and not (isinstance(made, dict) and made.get("step") == "import"):
+        if there is not None and not _made_from(name, files):
             raise UserError(
                 f"{there.parent} is there, and nothing says that an import left it: import under another name or into "
                 "another run folder; or delete it, if it may go"

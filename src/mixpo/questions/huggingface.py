@@ -113,10 +113,27 @@ def _open(config: Config, folder: Path | None) -> Any:
             raise ValueError(f"no split {config.split!r}; it has {', '.join(found)}")
         return found[config.split]
     # A folder by its whole path: "parquet" or "json" alone would be a reader of `datasets`.
-    return datasets.load_dataset(
-        str(folder.absolute() if folder else config.path), config.subset or None, split=config.split,
-        streaming=config.streaming, revision=config.revision or None,
-    )  # fmt: skip
+    path = str(folder.absolute() if folder else config.path)
+    builder = datasets.load_dataset_builder(path, config.subset or None, revision=config.revision or None)
+    for files in (builder.config.data_files or {}).values():
+        for file in files:
+            _refuse_elsewhere(str(file), folder, config.path)
+    if config.streaming:
+        return builder.as_streaming_dataset(split=config.split)
+    builder.download_and_prepare()
+    return builder.as_dataset(split=config.split)
+
+
+def _refuse_elsewhere(file: str, folder: Path | None, given: str) -> None:
+    """Raises DataError for a file of this machine outside the data set's folder: its README.md, which names its files,
+    does not choose what is read. In the hub's cache, files are links to `blobs`, which lie beside."""
+    place = file.rpartition("::")[2].removeprefix("file://")  # zip://rows.jsonl::/data/x.zip
+    if "://" in place:
+        return
+    beside = [folder] if folder else []
+    beside += [folder.absolute().parents[1]] if folder and folder.absolute().parent.name == "snapshots" else []
+    if not any(Path(place).resolve().is_relative_to(root.resolve()) for root in beside):
+        raise DataError(f"{given}: its README.md names {place}, which lies outside the data set; name the file itself")
 
 
 def _label(names: list[str], value: int | None) -> str | None:
