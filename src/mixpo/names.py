@@ -15,10 +15,10 @@ ELSEWHERE = re.compile(r"[/\\\0-\x1f]|^\.*$")
 """What is no name of a folder, or leads out of the folder that it is in."""
 
 
-def wrong_name(name: str, whose: str) -> str:
+def wrong_name(name: object, whose: str) -> str:
     """What is wrong with the name of a section, a source … (`whose`), as a sentence; empty: nothing is."""
-    if NAME.fullmatch(name) is None:
-        dash = ", and does not begin with -" if name.startswith("-") else ""
+    if not isinstance(name, str) or NAME.fullmatch(name) is None:
+        dash = ", and does not begin with -" if str(name).startswith("-") else ""
         return f"{whose}'s name is made of letters, digits, - and _{dash}"
     return _too_long(name, whose)
 

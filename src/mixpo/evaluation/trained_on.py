@@ -12,7 +12,7 @@ from typing import Any
 
 from mixpo.errors import ImageError
 from mixpo.evaluation.scores import BenchmarkQuestions
-from mixpo.files import RunFiles, Shards
+from mixpo.files import RunFiles
 from mixpo.ids import in_share
 from mixpo.images import ImageRoots
 from mixpo.records import Question
@@ -157,14 +157,10 @@ class TrainingSection:
         before = TrainingSection(self.run, section) if section else TrainingSection.of(start)
         if before is not None and before != self:
             yield from before.questions()
-        shards: Shards[Any] = (
-            files.demonstrations(name)
-            if (name := values.get("demonstrations"))
-            else files.pairs(values.get("pairs", "-"))
-        )
-        asked = values.get("questions", "-")
-        texts = {question.id: question.text for question in files.questions(asked)}
-        roots = ImageRoots.load(files.image_roots_file(asked))
+        shown, pairs, asked = (values.get(name) for name in ("demonstrations", "pairs", "questions"))
+        shards: Iterable[Any] = files.demonstrations(shown) if shown else files.pairs(pairs) if pairs else ()
+        texts = {question.id: question.text for question in files.questions(asked)} if asked else {}
+        roots = ImageRoots.load(files.image_roots_file(asked)) if asked else ImageRoots({})
         seen: set[str] = set()
         for record in shards:
             if record.question_id not in seen and not in_share(record.question_id, values.get("held_out", 0.0)):
