@@ -342,6 +342,8 @@ class Dropped:
     """How many records this line stands for (pairs above the cap are counted, not listed)."""
     tokens: int = 0
     """Tokens that a model wrote for it in vain, where that is known."""
+    transient: bool = False
+    """Whether the cause may pass (a picture that is not there, a server that fails): the next run tries it again."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -15,7 +15,8 @@ from typing import Any
 
 from mixpo.config import build
 from mixpo.errors import DataError, FieldError, ImageError
-from mixpo.files import RunFiles, divert, to_json
+from mixpo.files import RunFiles, divert
+from mixpo.json_lines import to_json
 from mixpo.left_out import LeftOut, counted, listed, source_of
 from mixpo.model_inputs import FRAMES, LIMITS, ImagesConfig
 from mixpo.pictures import STORED

@@ -218,7 +218,8 @@ def test_killed_and_resumed_with_another_number(model, tmp_path, how):
     process = subprocess.Popen(pretended(2, "run", recipe, f"run={run.root}"), stderr=subprocess.PIPE)
     until = time.monotonic() + 120
     workers: set[int] = set()
-    while not (run.responses("sample").paths() and len(workers) == 2) and time.monotonic() < until:
+    written = lambda: any(path.stat().st_size for path in run.responses("sample").paths())  # noqa: E731
+    while not (written() and len(workers) == 2) and time.monotonic() < until:
         workers = workers_of(process.pid)
         time.sleep(0.01)
     assert len(workers) == 2
