@@ -59,7 +59,8 @@ class Shards(typing.Generic[T]):
         """Adds records at the end, each flushed as soon as it is there; returns how many.
 
         Also without any: then the files are what an uninterrupted run leaves, one at least, with its checksums and
-        without a torn line. Raises UserError when the disk is full or the folder cannot be written; what was appended stays.
+        without a torn line. Raises UserError when the disk is full or the folder cannot be written; what was appended
+        stays.
         """
         count = 0
         with writing(self.folder):
