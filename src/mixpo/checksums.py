@@ -7,7 +7,7 @@ lines were lost. A shard without one (of an older mixpo, of the user's own makin
 """
 
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -83,7 +83,7 @@ def whole_lines(shard: Path) -> Iterator[tuple[int, bytes]]:
             for group in groups:
                 content = file.read(group.bytes)
                 if len(content) == group.bytes and zlib.crc32(content) != group.crc32:
-                    raise DataError(changed(shard, before + 1, before + group.lines))
+                    raise DataError(changed(shard, [(before + 1, before + group.lines)]))
                 for number, line in enumerate(content.split(b"\n")[:-1], before + 1):
                     if line.strip():
                         yield number, line
@@ -123,12 +123,13 @@ def check(shard: Path) -> Checked:
     return Checked(lines + unchecked, unchecked, tuple(damaged))
 
 
-def changed(shard: Path, first: int, last: int) -> str:
-    """The sentence on lines that are not those that were written."""
+def changed(shard: Path, damaged: Sequence[tuple[int, int]]) -> str:
+    """The sentence on lines (first and last of each group) that are not those that were written."""
+    lines = ", ".join(f"{first}-{last}" for first, last in damaged)
     return (
-        f"{shard}, lines {first}-{last}: this is not what mixpo wrote there (a damaged disk, a copy that went wrong, "
-        f"an edit); put back a copy of the file, or make it anew with `--redo {section_of(shard)}`; to go on with it "
-        f"as it is, delete {beside(shard)}"
+        f"{shard}, lines {lines}: this is not what mixpo wrote there (a damaged disk, a copy that went wrong, an edit); "
+        f"put back a copy of the file, or make it anew with `--redo {section_of(shard)}`; to go on with it as it is, "
+        f"delete {beside(shard)}"
     )
 
 
