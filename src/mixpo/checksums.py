@@ -127,7 +127,7 @@ def changed(shard: Path, damaged: Sequence[tuple[int, int]]) -> str:
     """The sentence on lines (first and last of each group) that are not those that were written."""
     lines = ", ".join(f"{first}-{last}" for first, last in damaged)
     return (
-        f"{shard}, lines {lines}: this is not what mixpo wrote there (a damaged disk, a copy that went wrong, an edit); "
+        f"{shard}, lines {lines}: this is not what mixpo wrote there (a damaged disk, a bad copy, an edit); "
         f"put back a copy of the file, or make it anew with `--redo {section_of(shard)}`; to go on with it as it is, "
         f"delete {beside(shard)}"
     )

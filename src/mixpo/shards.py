@@ -11,9 +11,12 @@ import logging
 import shutil
 import typing
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
+from queue import SimpleQueue
 from typing import Any, TypeVar
 
 from mixpo.checksums import seal, section_of, whole_lines
@@ -137,6 +140,27 @@ def _warn(path: Path, what: str, damaged: int, first: int) -> None:
     log.warning(
         "%s:%d is damaged (no JSON; %d %s); what a %s there said is made again", path, first, damaged, lines, what
     )
+
+
+@contextmanager
+def appending(shards: Shards[T]) -> Iterator[Callable[[T], T]]:
+    """A function that adds a record from any thread, at once: what was paid for outlives a kill, and other records'
+    errors. Raises UserError when the disk is full."""
+    records: SimpleQueue[T | None] = SimpleQueue()
+    with ThreadPoolExecutor(1) as disk:
+        writing = disk.submit(shards.append, iter(records.get, None))
+
+        def keep(record: T) -> T:
+            if writing.done():
+                writing.result()  # raises what ended it: nothing more is paid for that cannot be kept
+            records.put(record)
+            return record
+
+        try:
+            yield keep
+        finally:
+            records.put(None)
+        writing.result()
 
 
 def divert(records: Iterable[T | S], shards: Shards[S], batch: int = 1000) -> Iterator[T]:
