@@ -179,7 +179,7 @@ def divert(records: Iterable[T | S], shards: Shards[S], batch: int = 1000) -> It
                 shards.append(waiting)
                 waiting.clear()
     finally:
-        if waiting:
+        if waiting or shards.paths():  # what a killed process has left is made whole
             shards.append(waiting)
 
 
