@@ -66,7 +66,7 @@ class Config(SamplingConfig):
     logps: bool = False
     """Whether responses carry their summed log-probability."""
     block: int = 2048
-    """Responses that are committed together: what a killed run does again at most."""
+    """Responses that are committed together: what a killed run does again at most; a server's are kept as they come."""
 
     def __post_init__(self) -> None:
         if self.n < 1:
