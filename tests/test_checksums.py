@@ -140,7 +140,8 @@ def test_damaged_lines_without_checksums_are_counted_in_one_warning(written, cap
     for _ in range(2):
         assert [record.id for record in written] == [f"q-{n}" for n in range(COUNT) if n not in (3, 4, 5)]
     assert [record.getMessage() for record in caplog.records] == [
-        f"{path}:4 is damaged (no JSON; 3 lines are); what a Question there said is made again"
+        f"{path}:4 is damaged (no JSON; 3 lines are); what a Question there said is made again, "
+        "and paid again if a server made it"
     ]
 
 

@@ -138,7 +138,8 @@ def _warn(path: Path, what: str, damaged: int, first: int) -> None:
     """Once, however often the file is read."""
     lines = "line is" if damaged == 1 else "lines are"
     log.warning(
-        "%s:%d is damaged (no JSON; %d %s); what a %s there said is made again", path, first, damaged, lines, what
+        "%s:%d is damaged (no JSON; %d %s); what a %s there said is made again, and paid again if a server made it",
+        *(path, first, damaged, lines, what),
     )
 
 
