@@ -274,6 +274,8 @@ class Verdict:
     """Why, in a few words, when the outcome does not say it all."""
     score: float | None = None
     """How far it is right, in [0, 1], where an LLM judged; None elsewhere."""
+    transient: bool = False
+    """Whether it is undecided since the LLM gave no reply: the next run asks again."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

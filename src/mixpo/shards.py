@@ -185,6 +185,6 @@ def divert(records: Iterable[T | S], shards: Shards[S], batch: int = 1000) -> It
 
 
 def _key(record: Any) -> str:
-    if not isinstance(record, Dropped):
-        return record.id
-    return f"{record.step}/{record.reason}{'?' if record.transient else ''}/{record.id}"
+    """What is there once. A record that holds until the next run is another one than what takes its place."""
+    key = f"{record.step}/{record.reason}/{record.id}" if isinstance(record, Dropped) else record.id
+    return f"{key}\0transient" if getattr(record, "transient", False) else key

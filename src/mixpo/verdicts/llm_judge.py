@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
-from mixpo.endpoint import FAILURES_IN_A_ROW, Endpoint, EndpointConfig, GaveUp
+from mixpo.endpoint import FAILURES_IN_A_ROW, Endpoint, EndpointConfig, GaveUp, Refused
 from mixpo.errors import UserError
 from mixpo.files import Shards
 from mixpo.records import AnswerKind, FinishReason, Outcome, Question, Response, Verdict
@@ -90,7 +90,8 @@ def decide(
                     f"{config.base_url}: {failures} requests in a row got no reply ({error}); what was judged is "
                     "kept: see to the endpoint, then run again"
                 ) from error
-            return _verdict(verdict, config, Outcome.UNDECIDED, str(error))
+            undecided = _verdict(verdict, config, Outcome.UNDECIDED, str(error))
+            return replace(undecided, transient=not isinstance(error, Refused))
         failures = 0
         return decided
 
