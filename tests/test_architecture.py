@@ -13,6 +13,9 @@ COMMON = {
     "files",
     "tables",
     "text_files",
+    "checksums",
+    "shards",
+    "signals",
     "yaml_file",
     "ids",
     "json_lines",
@@ -43,7 +46,7 @@ COMMON = {
 }
 TOP = {
     "ablate", "cli", "cli_steps", "cli_tools", "doctor", "fields", "fingerprints", "pipeline", "publish", "quickstart",
-    "redo", "resolve", "rounds", "side_by_side", "status", "__init__", "__main__",
+    "redo", "resolve", "rounds", "side_by_side", "status", "status_check", "__init__", "__main__",
 }  # fmt: skip
 MAY_IMPORT = {
     "models": COMMON,

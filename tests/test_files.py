@@ -9,8 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mixpo.checksums import whole_lines
 from mixpo.errors import DataError, UserError
-from mixpo.files import RunFiles, Shards, from_json, to_json
+from mixpo.files import RunFiles, Shards
+from mixpo.json_lines import from_json, to_json
 from mixpo.records import (
     AnswerKind,
     Dropped,
@@ -23,7 +25,7 @@ from mixpo.records import (
     Response,
     Verdict,
 )
-from mixpo.text_files import read_lines, staged, write_text
+from mixpo.text_files import staged, write_text
 
 RECORDS = [
     Question(id="q-1", text="How many?", images=("s/1.png",), answer="3", kind=AnswerKind.INTEGER, meta={"steps": 2}),
@@ -127,11 +129,11 @@ def test_repeated_ids_are_read_once(tmp_path):
 
 
 def test_shards_roll_over(tmp_path, monkeypatch):
-    monkeypatch.setattr("mixpo.files.SHARD_RECORDS", 2)
+    monkeypatch.setattr("mixpo.shards.SHARD_RECORDS", 2)
     shards = Shards(tmp_path / "q", Question)
     shards.append(questions(range(3)))
     shards.append(questions(range(3, 5)))
-    assert [len(list(read_lines(path))) for path in shards.paths()] == [2, 2, 1]
+    assert [len(list(whole_lines(path))) for path in shards.paths()] == [2, 2, 1]
     assert list(shards) == questions(range(5))
 
 
@@ -185,7 +187,7 @@ def test_a_disk_that_fills_up_loses_nothing(tmp_path):
 
 def test_a_missing_file_gives_a_sentence(tmp_path):
     with pytest.raises(DataError, match="cannot be read"):
-        list(read_lines(tmp_path / "none.jsonl"))
+        list(whole_lines(tmp_path / "none.jsonl"))
 
 
 def _append_for_ever(folder):

@@ -44,12 +44,15 @@ def test_a_process_that_dies_gets_a_sentence(work, tmp_path):
 
 
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="no SIGKILL here")
-def test_processes_end_with_the_one_that_started_them(tmp_path):
-    """After SIGKILL of the study nobody may go on writing: the next `mixpo ablate` writes the same files."""
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM])
+def test_processes_end_with_the_one_that_started_them(tmp_path, how):
+    """After SIGKILL of the study nobody may go on writing: the next `mixpo ablate` writes the same files. What ends it
+    otherwise does not wait for them."""
     program = (
         "import pathlib, sys; sys.path.insert(0, sys.argv[1]); import side_by_side_work as t\n"
-        "from mixpo.side_by_side import side_by_side\n"
+        "from mixpo.side_by_side import side_by_side\nfrom mixpo.signals import interrupting\n"
         "if __name__ == '__main__':\n"
+        "  with interrupting():\n"
         "    list(side_by_side({'a': (t.sleep_long, (pathlib.Path(sys.argv[2]),))}, 2))\n"
     )
     script, pid = tmp_path / "study.py", tmp_path / "pid"
@@ -58,8 +61,8 @@ def test_processes_end_with_the_one_that_started_them(tmp_path):
     until = time.monotonic() + 60
     while not (pid.exists() and pid.read_text()) and time.monotonic() < until:
         time.sleep(0.05)
-    process.kill()
-    process.wait()
+    process.send_signal(how)
+    process.wait(60)
     while Path(f"/proc/{pid.read_text()}").exists() and time.monotonic() < until:
         time.sleep(0.05)
     with pytest.raises(ProcessLookupError):

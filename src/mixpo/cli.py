@@ -3,6 +3,7 @@
 import functools
 import inspect
 import platform
+import signal
 import sys
 from collections.abc import Callable
 from importlib.metadata import version as version_of
@@ -17,9 +18,7 @@ from mixpo import cli_steps as steps
 from mixpo import cli_tools as tools
 from mixpo.errors import UserError
 from mixpo.progress import clean, show_warnings, speak
-
-INTERRUPTED = 130
-"""Exit status after Ctrl-C, as shells have it (128 + SIGINT)."""
+from mixpo.signals import STATUSES, Interrupted, interrupting
 
 COMMANDS: dict[str, tuple[Callable[..., None], ...]] = {
     "Run and look": (tools.quickstart, tools.init, steps.run, steps.status, tools.plan, tools.view),
@@ -121,7 +120,10 @@ def _spoken(command: Callable[..., None]) -> Callable[..., None]:
     @functools.wraps(command)
     def spoken(*, verbose: bool, quiet: bool, **given: Any) -> None:
         speak(verbose, quiet)
-        command(**given)
+        try:
+            command(**given)
+        except Interrupted as error:  # typer knows Ctrl-C alone
+            raise typer.Exit(error.status) from error
 
     own, before = inspect.signature(command), inspect.signature(mixpo).parameters
     spoken.__signature__ = own.replace(  # type: ignore[attr-defined]  # what typer makes options of
@@ -140,21 +142,30 @@ for _group, _commands in COMMANDS.items():
 def main() -> NoReturn:
     """Entry point: a UserError becomes one sentence and exit status 2; an interrupt says how to go on."""
     show_warnings()
-    try:
-        status = app(prog_name="mixpo", standalone_mode=False) or 0
-    except UserError as error:
-        typer.echo(clean(f"mixpo: {error}"), err=True)
-        sys.exit(2)
-    except typer.TyperException as error:
-        error.show()  # type: ignore[attr-defined]  # click's, which typer brings along
-        sys.exit(error.exit_code)
-    except (typer.Abort, KeyboardInterrupt):
-        status = INTERRUPTED
-    except Exception:
-        sys.excepthook(*sys.exc_info())
-        report = "if it is a fault of mixpo, report it with the lines above and what `mixpo --version` prints"
-        typer.echo(f"mixpo: this was not foreseen; {report}", err=True)
-        sys.exit(1)
-    if status == INTERRUPTED:
+    with interrupting() as interrupted:
+        try:
+            status = app(prog_name="mixpo", standalone_mode=False) or 0
+        except BaseException as error:
+            status = interrupted[0] if interrupted else _failed(error)  # what a signal brings about is not told
+    if status in STATUSES.values():
         typer.echo("mixpo: interrupted; the same command goes on where this stopped", err=True)
     sys.exit(status)
+
+
+def _failed(error: BaseException) -> int:
+    """Says what went wrong; the exit status. Raises what ends a program of itself."""
+    if isinstance(error, UserError):
+        typer.echo(clean(f"mixpo: {error}"), err=True)
+        return 2
+    if isinstance(error, typer.TyperException):
+        error.show()  # type: ignore[attr-defined]  # click's, which typer brings along
+        return int(error.exit_code)
+    at_its_end = isinstance(error.__cause__, EOFError)  # of a file, which typer takes for Ctrl-D
+    if isinstance(error, KeyboardInterrupt) or (isinstance(error, typer.Abort) and not at_its_end):
+        return STATUSES[signal.SIGINT]
+    if not isinstance(error, Exception):
+        raise error
+    sys.excepthook(type(error), error, error.__traceback__)
+    report = "if it is a fault of mixpo, report it with the lines above and what `mixpo --version` prints"
+    typer.echo(f"mixpo: this was not foreseen; {report}", err=True)
+    return 1

@@ -41,9 +41,23 @@ def run(
         _run(recipe, values, None, redo=sections, gpus=gpus)
 
 
-def status(recipe: RecipePath, overrides: Overrides = None) -> None:
+def status(
+    recipe: RecipePath,
+    overrides: Overrides = None,
+    check: Annotated[
+        bool, typer.Option("--check", help="Read all records, and say whether they are still what was written.")
+    ] = False,
+) -> None:
     """Say of every section: done, begun, missing, or stale."""
-    _status(recipe, overrides or [])
+    if not check:
+        _status(recipe, overrides or [])
+        return
+    from mixpo.files import RunFiles
+    from mixpo.recipe import load_recipe
+    from mixpo.status_check import check_run
+
+    if not check_run(RunFiles(load_recipe(recipe, overrides or []).run)):
+        raise typer.Exit(2)
 
 
 def _status(recipe: Path, overrides: list[str], redo: list[str] | None = None, costs: bool = False) -> None:

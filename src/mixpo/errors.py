@@ -45,8 +45,17 @@ class NoPairs(DataError):
 class ImageError(UserError):
     """An image that cannot be opened safely; steps turn it into a `Dropped` record."""
 
+    transient = False
+    """Whether the cause may pass: the next run tries it again."""
 
-class MissingImage(ImageError):
+
+class AwayImage(ImageError):
+    """An image that cannot be read now: a disk or a server that fails, a folder that is not mounted."""
+
+    transient = True
+
+
+class MissingImage(AwayImage):
     """An image that is not where its path says: perhaps paths start at another folder."""
 
 

@@ -1,23 +1,19 @@
-"""Every path of a run folder, and the sharded JSON-lines files that records live in.
+"""Every path of a run folder: the only code that knows them. Records live in `Shards` (`mixpo.shards`).
 
-The only code that knows paths. Appending is safe against SIGKILL at any moment: a record is one line,
-written whole and flushed; a torn last line is cut off before the next append and its record, being
-absent, is made again. Reading skips repeated ids (the first stands) and unreadable lines (with a warning).
+runs/quickstart/
+  recipe.yaml                     the resolved recipe, with versions
+  questions/<section>/            part-00000.jsonl …, part-00000.crc32 …, images/, image_roots.json
+  demonstrations/ responses/ continuations/ verdicts/ pairs/ dropped/ <section>/part-*.jsonl
+  reference/  checkpoints/<section>/  evaluation/<section>/  timings/  sections/  report.html  earlier/
 """
 
-import logging
 import re
-import typing
-from collections import deque
-from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
 
 import yaml
 
 from mixpo.errors import DataError, UserError, first_line
-from mixpo.ids import Ids
-from mixpo.json_lines import from_json, to_json
 from mixpo.names import wrong_name
 from mixpo.records import (
     Continuation,
@@ -31,137 +27,17 @@ from mixpo.records import (
     Verdict,
 )
 from mixpo.references import trained_by
-from mixpo.removing import refuse_link, refuse_other, remove
-from mixpo.text_files import cut_torn_line, read_lines, writing
+from mixpo.shards import Shards, divert
 from mixpo.values import short
 
-log = logging.getLogger(__name__)
+__all__ = ["RunFiles", "Shards", "divert"]
 T = TypeVar("T")
-S = TypeVar("S")
-SHARD_RECORDS = 50_000
 BASE_MODEL = Path(__file__).parent / "base"
 KINDS = (
     *("questions", "demonstrations", "responses", "continuations", "verdicts", "judge_replies", "pass_rates", "pairs"),
     *("dropped", "funnel", "relabel", "reference", "checkpoints", "evaluation", "timings", "sections"),
 )
 """Folders of a run in which sections have something; others there are the user's."""
-
-
-class Shards(typing.Generic[T]):
-    """The JSON-lines files of one folder, all holding records of one type."""
-
-    def __init__(self, folder: Path, record_type: type[T]):
-        self.folder = folder
-        self.record_type = record_type
-        self._end: tuple[Path, int, int] | None = None
-        """The last shard, its size and how many records still fit, as the last append left them."""
-
-    def paths(self) -> list[Path]:
-        return sorted(self.folder.glob("part-*.jsonl"))
-
-    def __iter__(self) -> Iterator[T]:
-        return self._unseen(Ids())
-
-    def ids(self) -> Ids:
-        """Ids of all whole records: what a rerun does not make again."""
-        seen = Ids()
-        deque(self._unseen(seen), maxlen=0)
-        return seen
-
-    def _unseen(self, seen: Ids) -> Iterator[T]:
-        """The records that `seen` does not have; it gets them."""
-        for path in self.paths():
-            for number, line in enumerate(read_lines(path), 1):
-                if not line.endswith("\n"):
-                    break  # torn, even if it happens to parse: the next append cuts it off
-                try:
-                    record = from_json(self.record_type, line)
-                except ValueError as error:
-                    log.warning(
-                        "%s:%d is not a %s (%s); it is made again", path, number, self.record_type.__name__, error
-                    )
-                    continue
-                if seen.add(_key(record)):
-                    yield record
-
-    def append(self, records: Iterable[T]) -> int:
-        """Adds records at the end, each flushed as soon as it is there; returns how many.
-
-        Raises UserError when the disk is full or the folder cannot be written; what was appended stays.
-        """
-        count = 0
-        with writing(self.folder):
-            self.folder.mkdir(parents=True, exist_ok=True)
-            path, left = self._open_shard()
-            file = path.open("a", encoding="utf-8")
-        try:
-            for record in records:
-                # Only the writing is guarded: an error of what makes the records keeps its own cause.
-                with writing(self.folder):
-                    if left <= 0:
-                        file.close()
-                        path, left = self._next_shard(path), SHARD_RECORDS
-                        file = path.open("a", encoding="utf-8")
-                    file.write(to_json(record) + "\n")
-                    file.flush()
-                left -= 1
-                count += 1
-        finally:
-            self._end = None
-            with writing(self.folder):
-                file.close()
-        self._end = path, path.stat().st_size, left
-        return count
-
-    def replace(self, records: Iterable[T]) -> int:
-        """Writes the folder anew, in one step as seen from outside. Raises UserError where it holds anything else."""
-        staged = Shards(self.folder.with_name(self.folder.name + ".staged"), self.record_type)
-        refuse_other(self.folder)
-        with writing(staged.folder):
-            remove(staged.folder)
-            staged.folder.mkdir(parents=True)
-        count = staged.append(records)
-        with writing(self.folder):
-            remove(self.folder)
-            staged.folder.rename(self.folder)
-        return count
-
-    def _open_shard(self) -> tuple[Path, int]:
-        paths = self.paths()
-        if not paths:
-            return self.folder / "part-00000.jsonl", SHARD_RECORDS
-        if self._end is not None and self._end[:2] == (paths[-1], paths[-1].stat().st_size):
-            return paths[-1], self._end[2]  # counting again at every append would read each record many times
-        refuse_link(paths[-1])
-        cut_torn_line(paths[-1])
-        return paths[-1], SHARD_RECORDS - sum(1 for _ in read_lines(paths[-1]))
-
-    def _next_shard(self, path: Path) -> Path:
-        return self.folder / f"part-{int(path.stem.split('-')[1]) + 1:05d}.jsonl"
-
-
-def divert(records: Iterable[T | S], shards: Shards[S], batch: int = 1000) -> Iterator[T]:
-    """Yields the records of a step; those of the type of `shards` go there, `batch` at a time and the rest at the end.
-
-    For what a step leaves out (`Dropped`), or notes on the way.
-    """
-    waiting: list[S] = []
-    try:
-        for record in records:
-            if not isinstance(record, shards.record_type):
-                yield record  # type: ignore[misc]
-                continue
-            waiting.append(record)
-            if len(waiting) >= batch:
-                shards.append(waiting)
-                waiting.clear()
-    finally:
-        if waiting:
-            shards.append(waiting)
-
-
-def _key(record: Any) -> str:
-    return f"{record.step}/{record.reason}/{record.id}" if isinstance(record, Dropped) else record.id
 
 
 class RunFiles:

@@ -1,6 +1,7 @@
 """Safe opening of an image that a record names: no path outside its root, limits on size, whole files only."""
 
 import base64
+import errno
 import io
 import json
 import math
@@ -10,7 +11,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mixpo.errors import ImageError, MissingImage
+from mixpo.errors import AwayImage, ImageError, MissingImage
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -73,7 +74,9 @@ def open_file(path: Path, name: str) -> "Image":
     except FileNotFoundError as error:
         raise MissingImage(f"{name}: there is no file {path}") from error
     except (OSError, ValueError) as error:  # ValueError: a name with a null byte
-        raise ImageError(f"{name}: cannot be read ({getattr(error, 'strerror', None) or error})") from error
+        away = isinstance(error, OSError) and error.errno != errno.ENAMETOOLONG
+        kind = AwayImage if away else ImageError
+        raise kind(f"{name}: cannot be read ({getattr(error, 'strerror', None) or error})") from error
     return decode(content, name)
 
 

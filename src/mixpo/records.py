@@ -274,6 +274,8 @@ class Verdict:
     """Why, in a few words, when the outcome does not say it all."""
     score: float | None = None
     """How far it is right, in [0, 1], where an LLM judged; None elsewhere."""
+    transient: bool = False
+    """Whether it is undecided since the LLM gave no reply: the next run asks again."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -342,6 +344,8 @@ class Dropped:
     """How many records this line stands for (pairs above the cap are counted, not listed)."""
     tokens: int = 0
     """Tokens that a model wrote for it in vain, where that is known."""
+    transient: bool = False
+    """Whether the cause may pass (a picture that is not there, a server that fails): the next run tries it again."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

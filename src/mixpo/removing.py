@@ -5,8 +5,8 @@ from pathlib import Path
 
 from mixpo.errors import UserError
 
-OURS = ("part-*.jsonl", "part-*.crc32", ".*.staged")
-"""Files of records, their checksums, and what a killed process left (`mixpo.text_files.staged`)."""
+OURS = ("part-*.jsonl", "part-*.crc32", "begun.jsonl", ".*.staged")
+"""Files of records, their checksums, a journal (`mixpo.responses.journal`), what a killed process left (`staged`)."""
 
 
 def refuse_link(path: Path) -> None:

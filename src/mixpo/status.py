@@ -126,12 +126,12 @@ def _made(name: str, files: RunFiles) -> tuple[int | None, str, Path | None]:
     for kind in COUNTED:
         folder = files.root / kind / name
         if folder.is_dir():
-            return _lines(folder, "part-*.jsonl"), kind, folder
+            return _lines(folder, "*.jsonl"), kind, folder  # what was paid for lies in a journal first
     trained, inner = files.checkpoints(name), files.evaluation(name)
     if trained.is_dir():
         return _lines(trained, "log.jsonl") or None, "lines of log", trained
     if inner.root.is_dir():
-        return _lines(inner.root, "responses/*/part-*.jsonl"), "responses", inner.root
+        return _lines(inner.root, "responses/*/*.jsonl"), "responses", inner.root
     return None, "", files.report if files.report.exists() and name == "report" else None
 
 

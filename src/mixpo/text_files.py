@@ -1,4 +1,4 @@
-"""Files written whole or not at all, and text read a line at a time."""
+"""Files written whole or not at all."""
 
 import difflib
 import json
@@ -10,17 +10,6 @@ from pathlib import Path
 from typing import Any
 
 from mixpo.errors import DataError, UserError
-
-
-def read_lines(path: Path) -> Iterator[str]:
-    """The lines of a text file, undecodable bytes replaced (such a line then fails to parse, alone)."""
-    try:
-        with path.open(encoding="utf-8", errors="replace") as file:
-            for line in file:
-                if line.strip():
-                    yield line
-    except OSError as error:
-        raise DataError(f"{path} cannot be read ({error.strerror}); check the path") from error
 
 
 def like(path: Path) -> str:
@@ -47,7 +36,9 @@ def cut_torn_line(path: Path) -> None:
             file.seek(position - step)
             newline = file.read(step).rfind(b"\n")
             if newline >= 0:
-                file.truncate(position - step + newline + 1)
+                end = position - step + newline + 1
+                if end < size:
+                    file.truncate(end)
                 return
             position -= step
         file.truncate(0)

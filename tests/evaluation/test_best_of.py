@@ -2,6 +2,7 @@
 
 import json
 import threading
+import time
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import combinations
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 
 from mixpo.errors import UserError
 from mixpo.evaluation.best_of import Config, any_of, best_by, run
-from mixpo.evaluation.process_reward import RewardConfig
+from mixpo.evaluation.process_reward import RewardConfig, Steps, rewards
 from mixpo.evaluation.votes import Tried, answer_classes, majority
 from mixpo.files import RunFiles
 from mixpo.records import AnswerKind, FinishReason, Question, Response
@@ -77,6 +78,8 @@ class Rewarder(BaseHTTPRequestHandler):
     keys: list[str]
     refusal = ""
     """What it answers instead, with HTTP 401."""
+    before = staticmethod(lambda step: None)
+    """Called with a step before it is judged."""
 
     def do_POST(self):
         body = json.loads(self.rfile.read(int(self.headers["content-length"])))
@@ -86,6 +89,7 @@ class Rewarder(BaseHTTPRequestHandler):
             self._send(401, {"error": {"message": self.refusal}})
             return
         step = body["messages"][0]["content"][-1]["text"].splitlines()[-3]
+        self.before(step)
         good = 0.9 if "4" in step else 0.2
         top = [{"token": token, "logprob": log(p), "bytes": None} for token, p in (("+", good), ("-", 1 - good))]
         content = [{"token": "+", "logprob": log(good), "bytes": None, "top_logprobs": top}]
@@ -144,6 +148,31 @@ def test_the_step_end_to_end_and_resumed(tmp_path, rewarder):
     assert asked == 2 * 6  # steps
     run(config, RunFiles(tmp_path / "run"))
     assert len(Rewarder.asked) == asked
+
+
+def test_a_score_that_takes_its_time_holds_none_back(tmp_path, rewarder, monkeypatch):
+    """Each was paid for: it is in the cache as soon as it is there."""
+    cache = RunFiles(tmp_path).judge_replies("best_of", Steps)
+    answers = [
+        (
+            Question(id=id, text="?"),
+            Response(id=f"{id}/0", question_id=id, sample=0, text=id, finish_reason=FinishReason.STOP),
+        )
+        for id in ("slow", "quick")
+    ]
+    seen: list[str] = []
+
+    def wait(step):
+        until = time.monotonic() + 20
+        while step == "slow" and not seen and time.monotonic() < until:
+            seen.extend(record.id for record in cache)
+            time.sleep(0.01)
+
+    monkeypatch.setattr(Rewarder, "before", staticmethod(wait))
+    config = RewardConfig(base_url=rewarder, model="prm", api_key_env="", concurrency=2)
+    scored = rewards(answers, RunFiles(tmp_path), "questions", config, cache)
+    assert seen == ["quick/0"]
+    assert scored.keys() == {"slow/0", "quick/0"}
 
 
 def _config(tmp_path, url):

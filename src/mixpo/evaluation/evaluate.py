@@ -90,7 +90,7 @@ class Config(ModelInputs):
     compare: Compare = Compare.ALL
     """Every model with every other, or with the first alone (an ablation has many)."""
     block: int = 512
-    """Answers that are committed together: what a killed run does again at most."""
+    """Answers that are committed together: what a killed run does again at most; a server's are kept as they come."""
 
     def __post_init__(self) -> None:
         if not self.models or not self.benchmarks or not self.styles:

@@ -7,8 +7,9 @@ section 3). Scores are kept: a rerun asks only for what is missing.
 """
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,6 +20,7 @@ from mixpo.images import ImageRoots, data_url
 from mixpo.messages import transcript
 from mixpo.progress import track
 from mixpo.records import Question, Response
+from mixpo.shards import appending
 
 INSTRUCTION = "Is the last step right? Answer + if it is and - if it is not."
 
@@ -70,16 +72,25 @@ def rewards(
     roots = ImageRoots.load(files.image_roots_file(section))
     missing = [(question, response) for question, response in answers if response.id not in known]
     if missing:
-        asked = track(_asked(missing, roots, Endpoint(config), config), "process reward", total=len(missing))
-        cache.append(asked)
+        endpoint = Endpoint(config)
+        with appending(cache) as keep:
+            score = lambda question, response: keep(_score(question, response, roots, endpoint, config))  # noqa: E731
+            asked = _asked(missing, score, endpoint)
+            deque(track(asked, "process reward", total=len(missing)), maxlen=0)
     return {record.id: record.value for record in cache}
 
 
 def _asked(
-    missing: Sequence[tuple[Question, Response]], roots: ImageRoots, endpoint: Endpoint, config: RewardConfig
+    missing: Sequence[tuple[Question, Response]], score: Callable[[Question, Response], Steps], endpoint: Endpoint
 ) -> Iterator[Steps]:
-    with ThreadPoolExecutor(config.concurrency) as pool:
-        yield from pool.map(lambda pair: _score(pair[0], pair[1], roots, endpoint, config), missing)
+    """The scores in the order they come: one that takes its time holds none back."""
+    with ThreadPoolExecutor(endpoint.config.concurrency) as pool:
+        try:
+            for done in as_completed([pool.submit(score, *pair) for pair in missing]):
+                yield done.result()
+        finally:
+            endpoint.stop.set()
+            pool.shutdown(wait=False, cancel_futures=True)
 
 
 def _score(

@@ -19,7 +19,7 @@ from mixpo.evaluation.doubts import doubts
 from mixpo.evaluation.predictions import IDS, Prediction, name_of, predictions
 from mixpo.evaluation.scores import Answers, BenchmarkQuestions, comparisons, numbered_answers, scores
 from mixpo.evaluation.table import show
-from mixpo.files import to_json
+from mixpo.json_lines import to_json
 from mixpo.progress import say
 from mixpo.questions import file
 from mixpo.questions.rows import ReadOptions, item

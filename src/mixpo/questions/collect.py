@@ -15,7 +15,8 @@ from typing import Any
 
 from mixpo.config import build
 from mixpo.errors import DataError, FieldError, ImageError
-from mixpo.files import RunFiles, divert, to_json
+from mixpo.files import RunFiles, Shards, divert
+from mixpo.json_lines import to_json
 from mixpo.left_out import LeftOut, counted, listed, source_of
 from mixpo.model_inputs import FRAMES, LIMITS, ImagesConfig
 from mixpo.names import wrong_name
@@ -139,6 +140,8 @@ class Collected:
     """By source."""
     answered: int = 0
     pictured: int = 0
+    dropped: set[tuple[str, DropReason]] = field(default_factory=set)
+    """What was left out now, and why."""
 
     def count(self, question: Question) -> None:
         self.questions[source_of(question.id, self.left_out.sources)] += 1
@@ -175,10 +178,23 @@ def store(items: Iterable[Item | Dropped], roots: dict[str, str], name: str, fil
     found = Collected(LeftOut(name, "row", roots, files.dropped(name).folder))
     missing = _missing(_rooted(items, known, name, files), name, files, found)
     files.questions(name).append(divert(missing, files.dropped(name)))
+    _forget(files.dropped(name), found)
     if not found.questions:
         raise found.left_out.nothing_left(f"{name}: there is no question")
     found.left_out.tell()
     return found
+
+
+def _forget(dropped: Shards[Dropped], found: Collected) -> None:
+    """Nothing says any more that a row is left out whose picture was away and is back."""
+    back = {
+        (record.id, record.reason)
+        for record in dropped
+        if record.step == "questions" and record.reason is DropReason.BAD_IMAGE
+    } - found.dropped
+    if back:
+        dropped.replace(record for record in dropped if (record.id, record.reason) not in back)
+        say(f"{found.left_out.section}: {counted(len(back), 'row')} left out before: the pictures are there now")
 
 
 def _write_roots(roots: dict[str, str], name: str, files: RunFiles) -> None:
@@ -217,6 +233,7 @@ def _missing(
             found.count(entry.question)
             continue
         found.left_out.drop(entry)
+        found.dropped.add((entry.id, entry.reason))
         if (entry.id, entry.reason) not in dropped:
             yield entry
 

@@ -187,10 +187,18 @@ def verify_into(config: Config, files: RunFiles, *, passing: bool = False) -> Ve
     questions = {question.id: question for question in small}
     roots = ImageRoots.load(files.image_roots_file(config.questions)).roots
     judged = VerdictTally((name for name, question in questions.items() if question.answer is None), roots)
-    verdicts, done = files.verdicts(config.name), Ids()
+    verdicts, done, again, still = files.verdicts(config.name), Ids(), Ids(), Ids()
     for verdict in verdicts:
-        done.add(verdict.id)
-        judged.add(verdict)
+        if verdict.transient:
+            again.add(verdict.id)
+        else:
+            done.add(verdict.id)
+            judged.add(verdict)
+
+    def changes(verdict: Verdict) -> bool:
+        """Whether it is not what was said before: asked again in vain."""
+        return not (verdict.transient and verdict.id in again and still.add(verdict.id))
+
     total = sum(1 for _ in files.responses(config.responses))
 
     def unjudged() -> Iterator[Response]:
@@ -204,5 +212,8 @@ def verify_into(config: Config, files: RunFiles, *, passing: bool = False) -> Ve
     if config.llm_judge is not None:
         by_id = {response.id: response for response in files.responses(config.responses) if response.id not in done}
         new = decide(new, questions, by_id, config.llm_judge, files.judge_replies(config.name, JudgeReply))
-    verdicts.append(track(judged.watch(new), config.name, total=total, done=len(done), passing=passing))
+    shown = track(judged.watch(new), config.name, total=total, done=len(done), passing=passing)
+    verdicts.append(filter(changes, shown))
+    if len(still) < len(again):
+        verdicts.replace(one for one in verdicts if not one.transient or one.id in still or one.id not in again)
     return judged

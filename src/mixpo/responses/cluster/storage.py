@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
+from mixpo.checksums import beside, seal
 from mixpo.errors import DataError, ImageError, UserError
 from mixpo.ids import Ids
 from mixpo.images import ImageRoots, decode
@@ -122,7 +123,12 @@ def write_shard(place: str, name: str, records: Iterable[Any]) -> int:
         staged = f"{path}/.{name}.{uuid.uuid4().hex}"
         with system.open(staged, "wb") as file:
             file.write("".join(lines).encode())
+        local = Path(path) / name if "file" in (system.protocol, *system.protocol) else None
+        if local is not None:  # the checksums of the same block, done before
+            beside(local).unlink(missing_ok=True)
         system.mv(staged, f"{path}/{name}")
+        if local is not None:
+            seal(local)
     except OSError as error:
         raise UserError(f"{place} cannot be written ({error}); make room or choose another place") from error
     return len(lines)

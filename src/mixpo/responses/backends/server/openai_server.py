@@ -153,7 +153,7 @@ class OpenAIServerBackend:
 
     def _settle(self, job: Job, reply: Reply, jobs: Jobs, params: SamplingParams) -> Iterator[Completion | Dropped]:
         """Completions for as many samples as there are whole choices; the other samples are asked for again."""
-        jobs.failures = 0
+        jobs.failures, jobs.answered = 0, True
         whole = [choice for choice in reply.choices if choice.finish_reason in FINISHES][: len(job.samples)]
         with self.lock:
             read = [self.reader.read(one, job.asked.prefix, job.asked.request.prefix_token_ids) for one in whole]
@@ -178,7 +178,7 @@ class OpenAIServerBackend:
             jobs.again(replace(job, samples=missing, round=0))
         elif missing:
             words = ", ".join(sorted({repr(choice.finish_reason) for choice in reply.choices}))
-            yield from jobs.retry(job, f"it ended the completion with {words}")
+            yield from jobs.retry(job, f"it ended the completion with {words}", transient=False)
 
     def _settle_failure(self, job: Job, error: GaveUp, jobs: Jobs) -> Iterator[Dropped]:
         if isinstance(error, Refused):
@@ -190,7 +190,7 @@ class OpenAIServerBackend:
                 f"{self.config.base_url}: {jobs.failures} requests in a row got no reply ({error}); what was sampled "
                 "is kept: see to the server (or give it more time: server.timeout), then run again"
             ) from error
-        yield from jobs.retry(job, str(error))
+        yield from jobs.retry(job, str(error), transient=True)
 
     def _answers(self) -> bool:
         """Whether the server still answers anything: if so, what it fails on is the requests' own fault."""
