@@ -13,6 +13,7 @@ COMMON = {
     "files",
     "tables",
     "text_files",
+    "out_files",
     "yaml_file",
     "ids",
     "json_lines",

@@ -23,7 +23,7 @@ from mixpo.records import (
     Response,
     Verdict,
 )
-from mixpo.text_files import read_lines, staged, write_text
+from mixpo.text_files import STAGED, read_lines, staged, write_text
 
 RECORDS = [
     Question(id="q-1", text="How many?", images=("s/1.png",), answer="3", kind=AnswerKind.INTEGER, meta={"steps": 2}),
@@ -227,7 +227,7 @@ def test_what_is_staged_appears_whole_or_not_at_all(tmp_path):
     with pytest.raises(ZeroDivisionError), staged(file) as place:
         place.write_text(f"second {1 / (place.write_text('half') - 4)}")
     assert file.read_text() == "first"
-    (tmp_path / ".b.staged" / "left by a killed process").mkdir(parents=True)
+    (tmp_path / f".b{STAGED}" / "left by a killed process").mkdir(parents=True)
     folder.mkdir()
     with staged(folder) as place:
         place.mkdir()
@@ -236,6 +236,30 @@ def test_what_is_staged_appears_whole_or_not_at_all(tmp_path):
     with pytest.raises(UserError, match=r"b cannot be written \(.*\); make room"), staged(folder) as place:
         place.mkdir()  # a folder that holds something is not replaced
     assert sorted(path.name for path in tmp_path.rglob("*")) == ["a.txt", "b", "in.txt", "new"]
+
+
+def test_staging_removes_nothing_that_others_wrote(tmp_path):
+    for name in (".a.staged", "a.staged", "of others"):
+        (tmp_path / name).write_text("mine")
+    (tmp_path / ".b.staged").mkdir()
+    (tmp_path / f".a{STAGED}").symlink_to(tmp_path / "of others")  # in a folder that others may write to
+    with staged(tmp_path / "b") as place:
+        place.mkdir()
+    write_text(tmp_path / "a", "ours")
+    assert (tmp_path / "a").read_text() == "ours"
+    assert [(tmp_path / name).read_text() for name in (".a.staged", "a.staged", "of others")] == ["mine"] * 3
+    assert (tmp_path / ".b.staged").is_dir()
+
+
+def test_a_line_that_is_not_utf8_makes_no_record(tmp_path, caplog):
+    """ "café" in Latin-1 is not "cafè", nor any other text."""
+    shards = Shards(tmp_path, Question)
+    shards.append(questions(range(2)))
+    path = tmp_path / "part-00000.jsonl"
+    latin = '{"id": "x", "text": "\\ud83d\\ude00 café", "answer": "1"}\n'.encode("latin-1")
+    path.write_bytes(latin + path.read_bytes())
+    assert [record.id for record in shards] == [record.id for record in questions(range(2))]
+    assert "part-00000.jsonl:1 is not a Question" in caplog.text
 
 
 def test_models_of_a_recipe(tmp_path):

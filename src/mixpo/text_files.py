@@ -11,11 +11,14 @@ from typing import Any
 
 from mixpo.errors import DataError, UserError
 
+STAGED = ".mixpo-staged"
+"""How a name ends that nobody but mixpo gives: what bears it may be removed."""
+
 
 def read_lines(path: Path) -> Iterator[str]:
-    """The lines of a text file, undecodable bytes replaced (such a line then fails to parse, alone)."""
+    """The lines of a text file. One that is not UTF-8 has lone surrogates: no text, so that no record is read of it."""
     try:
-        with path.open(encoding="utf-8", errors="replace") as file:
+        with path.open(encoding="utf-8", errors="surrogateescape") as file:
             for line in file:
                 if line.strip():
                     yield line
@@ -80,16 +83,24 @@ def staged(path: Path) -> Iterator[Path]:
 
     What `path` is before is replaced (a folder only when it is empty). Raises UserError when it cannot be written.
     """
-    place = path.with_name(f".{path.name}.staged")
+    place = path.with_name(f".{path.name}{STAGED}")
     with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        shutil.rmtree(place, ignore_errors=True)  # a folder that a killed process left
+        _remove(place)  # a killed process left it
         try:
             yield place
             place.replace(path)
         except BaseException:
-            shutil.rmtree(place) if place.is_dir() else place.unlink(missing_ok=True)
+            _remove(place)
             raise
+
+
+def _remove(place: Path) -> None:
+    """A file or a folder; of a link, the link alone."""
+    if place.is_dir() and not place.is_symlink():
+        shutil.rmtree(place)
+    else:
+        place.unlink(missing_ok=True)
 
 
 def read_json(path: Path) -> Any:
