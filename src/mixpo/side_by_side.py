@@ -21,7 +21,7 @@ def side_by_side(
 
     The cores and the GPUs are shared out among the processes, and a process ends with the one that started it, also
     when that one is killed: two must never write the same files. Raises what a function raises, after those under way
-    are done; UserError when a process dies (out of memory, a kill).
+    are done; KeyboardInterrupt after they are ended; UserError when a process dies (out of memory, a kill).
     """
     context = multiprocessing.get_context("spawn")
     shares = context.SimpleQueue()
@@ -35,6 +35,10 @@ def side_by_side(
                 yield names[future], future.result()
         except BrokenProcessPool as error:
             raise UserError("a process of the study died (out of memory, or killed); go on with fewer jobs") from error
+        except KeyboardInterrupt:  # perhaps of this process alone: nobody waits hours for those under way
+            for child in multiprocessing.active_children():
+                child.terminate()
+            raise
         finally:
             pool.shutdown(cancel_futures=True)
 
