@@ -73,10 +73,25 @@ def test_bad_lines_say_what_is_wrong(line, message):
         from_json(Question, line)
 
 
-def test_half_a_surrogate_pair_is_a_question_mark():
-    """JSON can carry it, UTF-8 cannot: what is read can be written again."""
-    line = '{"id": "q", "text": "a\\uD83D b \\ud83d\\ude00"}'
-    assert from_json(Question, line) == Question(id="q", text="a? b \N{GRINNING FACE}")
+def test_half_a_surrogate_pair_is_a_question_mark_where_a_model_wrote_it():
+    """JSON can carry it, UTF-8 cannot: what is read can be written again. Data are not changed: the row is bad."""
+    line = (
+        '{"id": "q/0", "question_id": "q", "sample": 0, "text": "a\\uD83D b \\ud83d\\ude00", "finish_reason": "stop"}'
+    )
+    assert from_json(Response, line).text == "a? b \N{GRINNING FACE}"
+    for data in (line.replace('"q"', '"q\\udfff"'), line.replace("q/0", "q/\\udfff")):
+        with pytest.raises(ValueError, match="a text is not valid Unicode"):
+            from_json(Response, data)
+    for field in ('"text": "', '"text": "", "answer": "', '"text": "", "meta": {"a": "'):
+        with pytest.raises(ValueError, match="a text is not valid Unicode"):
+            from_json(Question, f'{{"id": "q", {field}\\ud800"{"}" * (1 + field.count("{"))}')
+
+
+def test_what_is_left_out_may_have_a_name_that_is_no_text(tmp_path):
+    """A file's name is bytes: those that are not UTF-8 come as lone surrogates."""
+    shards = Shards(tmp_path, Dropped)
+    shards.append([Dropped(id="caf\udce9:1", step="verify", reason="bad_row", detail="caf\udce9:1: torn")])
+    assert [(record.id, record.detail) for record in shards] == [("caf?:1", "caf?:1: torn")]
 
 
 def questions(numbers):

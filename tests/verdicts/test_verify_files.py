@@ -83,7 +83,7 @@ def test_processes_give_the_same(files, monkeypatch):
             "bad_row",
             "Q.jsonl:4: not a question (unit: must be text, not 3)",
         ),
-        (0, '{"id": "x\\ud800", "answer": "1"}', "bad_row", "Q.jsonl:4: not a question (a text is not valid Unicode)"),
+        (0, '{"id": "x\\ud800", "answer": "1"}', "bad_row", "Q.jsonl:4: not a question (a text is not valid Unicode ("),
         (
             1,
             '{"id": "r", "question_id": "nobody", "text": "1"}',

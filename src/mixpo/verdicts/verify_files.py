@@ -180,16 +180,11 @@ def _record(record_type: type[T], found: Row, defaults: dict[str, Any], path: Pa
         if not isinstance(row, dict):
             raise ValueError("not a row of columns")
         fields = _fields(record_type, row, name, path, reading)
-        # A model may write half a character; whoever names questions may not.
-        own = {key: value for key, value in fields.items() if record_type is Question or key != "text"}
-        json.dumps(own, ensure_ascii=False).encode()
         record = from_row(record_type, {**defaults, **fields})
         reading.halves += record.text != fields.get("text", record.text)
         return record
     except (ValueError, RecursionError) as error:
-        reason = "a text is not valid Unicode" if isinstance(error, UnicodeError) else str(error)
-        what = record_type.__name__.lower()
-        reading.drop(name, path, found.line, f"not a {what} ({reason})")
+        reading.drop(name, path, found.line, f"not a {record_type.__name__.lower()} ({error})")
         return None
 
 
