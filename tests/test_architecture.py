@@ -12,6 +12,7 @@ COMMON = {
     "records",
     "files",
     "tables",
+    "column_files",
     "text_files",
     "out_files",
     "yaml_file",

@@ -4,7 +4,7 @@ import difflib
 import json
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,21 @@ def read_lines(path: Path) -> Iterator[str]:
                     yield line
     except OSError as error:
         raise DataError(f"{path} cannot be read ({error.strerror}); check the path") from error
+
+
+def not_utf8(path: Path, lines: Iterable[bytes] | None = None) -> DataError:
+    """Names the first line of a file that is not UTF-8. `lines`: the file's, where they have to be unpacked."""
+
+    def is_text(line: bytes) -> bool:
+        try:
+            line.decode()
+        except UnicodeDecodeError:
+            return False
+        return True
+
+    lines = path.read_bytes().splitlines() if lines is None else lines
+    number = next((number for number, line in enumerate(lines, 1) if not is_text(line)), 1)
+    return DataError(f"{path}:{number}: the text is not UTF-8; save the file in that encoding")
 
 
 def like(path: Path) -> str:
