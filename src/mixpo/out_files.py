@@ -9,6 +9,19 @@ IsOne = Callable[[bytes], object]
 """Raises ValueError for a line that is none of those that a file is to hold."""
 
 
+OF_A_RUN = {"recipe.yaml": b"versions:", "report.html": b"mixpo report", "ablation.html": b": ablation</title>"}
+"""What a run writes into its folder under a name that others use, too, and what stands in it."""
+
+
+def refuse_others_in(root: Path) -> None:
+    """Raises UserError when a run folder holds a file of others that the run would replace: it may be the folder in
+    which people keep their recipe."""
+    for name, mark in OF_A_RUN.items():
+        path = root / name
+        if path.is_file() and mark not in path.read_bytes():
+            raise UserError(f"{path} would be replaced, and is none of a run; choose another run folder (`run=...`)")
+
+
 def refuse_inputs(out: Path, *inputs: Path | None) -> None:
     """Raises UserError when `out` is one of the files that are read, by whatever name (a link's, another folder's)."""
     for path in inputs:
