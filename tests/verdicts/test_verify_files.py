@@ -240,7 +240,7 @@ def test_a_first_verdict_that_a_kill_tore_is_made_again(files):
 
 def test_a_verdict_with_a_line_separator_in_it_is_one_line(files):
     with files[1].open("a") as file:
-        file.write('{"id": "s", "question_id": "q0", "text": "Final answer: 1\\u2028\\u0085 apples"}\n')
+        file.write('{"id": "s\\u2028\\u0085", "question_id": "q0", "text": "Final answer: 1"}\n')
     verify_files(*files)
     before = files[2].read_bytes()
     verify_files(*files)
