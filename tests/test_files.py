@@ -25,7 +25,7 @@ from mixpo.records import (
     Response,
     Verdict,
 )
-from mixpo.text_files import staged, write_text
+from mixpo.text_files import STAGED, staged, write_text
 
 RECORDS = [
     Question(id="q-1", text="How many?", images=("s/1.png",), answer="3", kind=AnswerKind.INTEGER, meta={"steps": 2}),
@@ -75,10 +75,25 @@ def test_bad_lines_say_what_is_wrong(line, message):
         from_json(Question, line)
 
 
-def test_half_a_surrogate_pair_is_a_question_mark():
-    """JSON can carry it, UTF-8 cannot: what is read can be written again."""
-    line = '{"id": "q", "text": "a\\uD83D b \\ud83d\\ude00"}'
-    assert from_json(Question, line) == Question(id="q", text="a? b \N{GRINNING FACE}")
+def test_half_a_surrogate_pair_is_a_question_mark_where_a_model_wrote_it():
+    """JSON can carry it, UTF-8 cannot: what is read can be written again. Data are not changed: the row is bad."""
+    line = (
+        '{"id": "q/0", "question_id": "q", "sample": 0, "text": "a\\uD83D b \\ud83d\\ude00", "finish_reason": "stop"}'
+    )
+    assert from_json(Response, line).text == "a? b \N{GRINNING FACE}"
+    for data in (line.replace('"q"', '"q\\udfff"'), line.replace("q/0", "q/\\udfff")):
+        with pytest.raises(ValueError, match="a text is not valid Unicode"):
+            from_json(Response, data)
+    for field in ('"text": "', '"text": "", "answer": "', '"text": "", "meta": {"a": "'):
+        with pytest.raises(ValueError, match="a text is not valid Unicode"):
+            from_json(Question, f'{{"id": "q", {field}\\ud800"{"}" * (1 + field.count("{"))}')
+
+
+def test_what_is_left_out_may_have_a_name_that_is_no_text(tmp_path):
+    """A file's name is bytes: those that are not UTF-8 come as lone surrogates."""
+    shards = Shards(tmp_path, Dropped)
+    shards.append([Dropped(id="caf\udce9:1", step="verify", reason="bad_row", detail="caf\udce9:1: torn")])
+    assert [(record.id, record.detail) for record in shards] == [("caf?:1", "caf?:1: torn")]
 
 
 def questions(numbers):
@@ -229,7 +244,7 @@ def test_what_is_staged_appears_whole_or_not_at_all(tmp_path):
     with pytest.raises(ZeroDivisionError), staged(file) as place:
         place.write_text(f"second {1 / (place.write_text('half') - 4)}")
     assert file.read_text() == "first"
-    (tmp_path / ".b.staged" / "left by a killed process").mkdir(parents=True)
+    (tmp_path / f".b{STAGED}" / "left by a killed process").mkdir(parents=True)
     folder.mkdir()
     with staged(folder) as place:
         place.mkdir()
@@ -238,6 +253,30 @@ def test_what_is_staged_appears_whole_or_not_at_all(tmp_path):
     with pytest.raises(UserError, match=r"b cannot be written \(.*\); make room"), staged(folder) as place:
         place.mkdir()  # a folder that holds something is not replaced
     assert sorted(path.name for path in tmp_path.rglob("*")) == ["a.txt", "b", "in.txt", "new"]
+
+
+def test_staging_removes_nothing_that_others_wrote(tmp_path):
+    for name in (".a.staged", "a.staged", "of others"):
+        (tmp_path / name).write_text("mine")
+    (tmp_path / ".b.staged").mkdir()
+    (tmp_path / f".a{STAGED}").symlink_to(tmp_path / "of others")  # in a folder that others may write to
+    with staged(tmp_path / "b") as place:
+        place.mkdir()
+    write_text(tmp_path / "a", "ours")
+    assert (tmp_path / "a").read_text() == "ours"
+    assert [(tmp_path / name).read_text() for name in (".a.staged", "a.staged", "of others")] == ["mine"] * 3
+    assert (tmp_path / ".b.staged").is_dir()
+
+
+def test_a_line_that_is_not_utf8_makes_no_record(tmp_path, caplog):
+    """ "café" in Latin-1 is not "cafè", nor any other text."""
+    shards = Shards(tmp_path, Question)
+    shards.append(questions(range(2)))
+    path = tmp_path / "part-00000.jsonl"
+    latin = '{"id": "x", "text": "\\ud83d\\ude00 café", "answer": "1"}\n'.encode("latin-1")
+    path.write_bytes(latin + path.read_bytes())
+    assert [record.id for record in shards] == [record.id for record in questions(range(2))]
+    assert "part-00000.jsonl:1 is not a Question" in caplog.text
 
 
 def test_models_of_a_recipe(tmp_path):

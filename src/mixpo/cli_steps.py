@@ -165,23 +165,33 @@ def import_(
     if recipe is not None:
         _run(recipe, overrides, "import")
     elif format and path and out:
-        import yaml
-
         from mixpo.config import build
         from mixpo.files import RunFiles
         from mixpo.fingerprints import fingerprint, save
+        from mixpo.lock import held
         from mixpo.pairs.import_pairs import Config
         from mixpo.pairs.import_pairs import run as run_import
 
-        more = {key: yaml.safe_load(value) for key, _, value in (each.partition("=") for each in option or ())}
+        more = dict(_option(each) for each in option or ())
         config = build(Config, {**more, "format": format, "path": str(path), "image_root": image_root}, "")
         files = RunFiles(out)
-        new = not files.pairs(config.name).paths()
-        run_import(config, files)
-        if new:  # a recipe that imports the same takes it; another is told
-            save(config.name, replace(fingerprint("import", config, {}, None), finished=True), files)
+        with held(files.lock):
+            new = not files.pairs(config.name).paths()
+            run_import(config, files)
+            if new:  # a recipe that imports the same takes it; another is told
+                save(config.name, replace(fingerprint("import", config, {}, None), finished=True), files)
     else:
         raise UserError("import needs a recipe, or all of --format, --path and --out")
+
+
+def _option(text: str) -> tuple[str, object]:
+    import yaml
+
+    key, equals, value = text.partition("=")
+    try:
+        return key, yaml.safe_load(value) if equals else None
+    except yaml.YAMLError as error:
+        raise UserError(f"--option {text!r}: the value is not valid YAML; put it in quotes") from error
 
 
 def relabel(
@@ -194,11 +204,14 @@ def relabel(
     if not source.is_dir():
         _run(source, overrides, "relabel")
         return
-    from mixpo.files import RunFiles
+    from mixpo.cli_tools import files_of
+    from mixpo.lock import held
     from mixpo.verdicts.relabel import Config
     from mixpo.verdicts.relabel import run as run_relabel
 
-    run_relabel(Config(pairs=pairs, questions=questions), RunFiles(source))
+    config, files = Config(pairs=pairs, questions=questions), files_of(source)
+    with held(files.lock):
+        run_relabel(config, files)
 
 
 def evaluate(
@@ -218,12 +231,14 @@ def evaluate(
     elif model and benchmark:
         from mixpo.devices import limited
         from mixpo.evaluation.evaluate_models import evaluate_models
+        from mixpo.files import RunFiles
+        from mixpo.lock import held
         from mixpo.models.found import found
 
         for one in model:  # said before the benchmarks are read
             if (name := one.partition("=")[2] or one) != "base":
                 found(name)
-        with limited(gpus):
+        with limited(gpus), held(RunFiles(out).lock):
             evaluate_models(model, benchmark, prompt, out, option or (), max_new_tokens)
     else:
         raise UserError("evaluate needs a recipe, or --model and --benchmark")

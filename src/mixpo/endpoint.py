@@ -15,6 +15,7 @@ from typing import Any, ClassVar, TypeVar
 from urllib.parse import urlsplit
 
 from mixpo.errors import MissingExtra, UserError
+from mixpo.values import encodable
 
 T = TypeVar("T")
 FAILURES_IN_A_ROW = 3
@@ -204,10 +205,10 @@ def _choice(row: Mapping[str, Any]) -> Choice:
     said, thought = _parts(message.get("content"))
     content = (row.get("logprobs") or {}).get("content")
     return Choice(
-        text=_valid(said),
+        text=encodable(said),
         finish_reason=row.get("finish_reason") or "",
         logps=None if content is None else tuple(float(token["logprob"]) for token in content),
-        reasoning=_valid(message.get("reasoning_content") or message.get("reasoning") or thought),
+        reasoning=encodable(message.get("reasoning_content") or message.get("reasoning") or thought),
         token_ids=tuple(map(int, row.get("token_ids") or ())),
     )
 
@@ -219,11 +220,6 @@ def _parts(content: Any) -> tuple[str, str]:
     said = "".join(part["text"] for part in content if part["type"] == "text")
     thoughts = [part["thinking"] for part in content if part["type"] == "thinking"]
     return said, "".join(one if isinstance(one, str) else _parts(one)[0] for one in thoughts)
-
-
-def _valid(text: str) -> str:
-    """Half a surrogate pair is valid JSON and no valid text."""
-    return text.encode(errors="replace").decode()
 
 
 def _passing(error: BaseException) -> bool:

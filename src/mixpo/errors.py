@@ -70,6 +70,10 @@ class BadRow(ValueError):
     """A row that makes no question or no pair, which is dropped; the message says what is wrong with it."""
 
 
+class BadLine(ValueError):
+    """What stands in a row's place in a file and holds none; the message says why."""
+
+
 class Unsupported(BadRow):
     """A row of another format that says what ours cannot (video, tools); the message says what."""
 

@@ -7,7 +7,9 @@ from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
+from mixpo.records import WRITTEN
 from mixpo.validation import mistake, validate
+from mixpo.values import refuse_half
 
 T = TypeVar("T")
 
@@ -48,7 +50,13 @@ def from_json(record_type: type[T], line: str | bytes) -> T:
 
 
 def from_row(record_type: type[T], row: Any) -> T:
-    """The record that a line's object holds, as `from_json`; half a surrogate pair, no valid text, becomes "?"."""
+    """The record that a line's object holds, as `from_json`; of what a model wrote, half a surrogate pair becomes "?".
+
+    Raises ValueError for one anywhere else: ids and ground truths stay what they are, or are none.
+    """
+    if isinstance(row, dict):
+        written = WRITTEN.get(record_type, row.keys())
+        refuse_half({name: value for name, value in row.items() if name not in written})
     try:
         return validate(record_type, json.dumps(row, ensure_ascii=False).encode(errors="replace"))
     except ValidationError as error:

@@ -23,6 +23,7 @@ from mixpo.errors import FieldError, NoPairs, RecipeError, UserError
 from mixpo.files import RunFiles
 from mixpo.fingerprints import load, named_files, named_models, save
 from mixpo.lock import held
+from mixpo.out_files import refuse_others_in
 from mixpo.progress import be_silent, say
 from mixpo.recipe import Recipe, Section
 from mixpo.redo import finish, redone, refuse_stale, set_aside
@@ -99,6 +100,7 @@ def _run_recipe(
     files = RunFiles(recipe.run)
     with held(files.lock) if RANK == 0 else nullcontext():
         if RANK == 0:
+            refuse_others_in(files.root)
             finish(files)
         found = statuses(recipe, configs, files)
         if redo is not None:

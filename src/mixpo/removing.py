@@ -4,8 +4,9 @@ import shutil
 from pathlib import Path
 
 from mixpo.errors import UserError
+from mixpo.text_files import STAGED
 
-OURS = ("part-*.jsonl", "part-*.crc32", "begun.jsonl", ".*.staged")
+OURS = ("part-*.jsonl", "part-*.crc32", "begun.jsonl", f".*{STAGED}")
 """Files of records, their checksums, a journal (`mixpo.responses.journal`), what a killed process left (`staged`)."""
 
 

@@ -22,7 +22,7 @@ def side_by_side(
 
     The cores and the GPUs are shared out among the processes, and a process ends with the one that started it, also
     when that one is killed: two must never write the same files. Raises what a function raises, after those under way
-    are done; UserError when a process dies (out of memory, a kill).
+    are done; KeyboardInterrupt after they are ended; UserError when a process dies (out of memory, a kill).
     """
     context = multiprocessing.get_context("spawn")
     shares = context.SimpleQueue()

@@ -20,20 +20,13 @@ from itertools import chain, count
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
-from mixpo.errors import DataError, MissingExtra, first_line
+from mixpo import column_files
+from mixpo.column_files import BATCH_ROWS, Wanted
+from mixpo.errors import BadLine, DataError, MissingExtra, first_line
+from mixpo.text_files import not_utf8
 
-BATCH_ROWS = 64
-"""Rows held at once: their images are in them."""
-READ_BYTES = 1 << 20
 FIELD_LIMIT = 1 << 30
 """Characters of a cell: a picture in base64 is one."""
-
-Wanted = Callable[[str], bool]
-"""Whether a column is read."""
-
-
-class BadLine(ValueError):
-    """A line of JSON lines that holds no row; the message says why."""
 
 
 class Row(NamedTuple):
@@ -54,7 +47,7 @@ def rows(path: Path, *, strict: bool = False, only: Wanted | None = None) -> Ite
 
     Raises DataError when the file cannot be read (with the line, where its text is not UTF-8), MissingExtra.
     """
-    by_column = _folder if path.is_dir() else BY_COLUMN.get(ending(path))
+    by_column = column_files.folder if path.is_dir() else BY_COLUMN.get(ending(path))
     reader = READERS.get(ending(path))
     try:
         found = by_column(path, only) if by_column else reader(path) if reader else None
@@ -107,8 +100,7 @@ def _unreadable(path: Path, error: Exception) -> DataError:
 def _not_utf8(path: Path) -> DataError:
     """Names the first line that is none."""
     with _open(path) as file:
-        line = next((line for line, data in enumerate(file, 1) if "\ufffd" in data.decode(errors="replace")), 1)
-    return DataError(f"{path}:{line}: the text is not UTF-8; save the file in that encoding")
+        return not_utf8(path, file)
 
 
 def _json(path: Path) -> Iterator[Any]:
@@ -197,74 +189,16 @@ def _no_value(cell: Any, formula: Any) -> bool:
     return cell.data_type == "e" or (cell.value is None and formula.data_type == "f")
 
 
-def _parquet(path: Path, only: Wanted | None = None) -> Iterator[Any]:
-    import pyarrow
-    import pyarrow.parquet
-
-    try:
-        # Page after page, instead of a whole row group: one of pictures may be gigabytes.
-        with pyarrow.parquet.ParquetFile(path, pre_buffer=False, buffer_size=READ_BYTES) as file:
-            columns = [name for name in file.schema_arrow.names if only is None or only(name)]
-            for batch in file.iter_batches(BATCH_ROWS, columns=columns):
-                yield from _named(batch, file.schema_arrow)
-    except (pyarrow.ArrowException, OSError) as error:
-        reason = first_line(error)
-        raise DataError(f"{path}: cannot be read as Parquet ({reason}); check or download it again") from error
-
-
-def _arrow(path: Path, only: Wanted | None = None) -> Iterator[Any]:
-    import pyarrow
-
-    try:
-        with pyarrow.memory_map(str(path)) as file:
-            try:
-                batches = iter(pyarrow.ipc.open_stream(file))
-            except pyarrow.ArrowInvalid:
-                whole = pyarrow.ipc.open_file(file)
-                batches = map(whole.get_batch, range(whole.num_record_batches))
-            for batch in batches:
-                kept = batch.select([name for name in batch.schema.names if only is None or only(name)])
-                for start in range(0, len(batch), BATCH_ROWS):
-                    yield from _named(kept.slice(start, BATCH_ROWS), batch.schema)
-    except (pyarrow.ArrowException, OSError) as error:
-        raise DataError(f"{path}: cannot be read as Arrow ({first_line(error)}); check or save it again") from error
-
-
-def _named(batch: Any, schema: Any) -> Iterator[dict[str, Any]]:
-    """A batch's rows; a class label of `datasets` by its name, not by the number that is stored (-1: none)."""
-    about = json.loads((schema.metadata or {}).get(b"huggingface", b"{}")).get("info", {}).get("features", {})
-    kinds = {name: kind["names"] for name, kind in about.items() if isinstance(kind, dict) and "names" in kind}
-    for row in batch.to_pylist():
-        for name, names in kinds.items():
-            if isinstance(number := row.get(name), int):
-                row[name] = names[number] if 0 <= number < len(names) else None
-        yield row
-
-
-def _folder(path: Path, only: Wanted | None = None) -> Iterator[Any]:
-    if (path / "dataset_dict.json").exists():
-        raise DataError(f"{path} holds several splits; name the folder of one of them")
-    if (path / "state.json").exists():
-        try:
-            saved = json.loads((path / "state.json").read_text(encoding="utf-8"))["_data_files"]
-            files = [path / Path(file["filename"]).name for file in saved]
-        except (ValueError, KeyError, TypeError) as error:
-            raise DataError(f"{path / 'state.json'} is not what `datasets` saves; save the data set again") from error
-    else:
-        files = sorted(path.rglob("*.parquet"))
-    if not files:
-        raise DataError(f"{path} holds no Parquet file; name the folder that does")
-    for file in files:
-        yield from _arrow(file, only) if file.suffix == ".arrow" else _parquet(file, only)
-
-
 READERS: dict[str, Callable[[Path], Iterator[Any]]] = {
     ".json": _json,
     ".csv": _table(","),
     ".tsv": _table("\t"),
     ".xlsx": _xlsx,
 }
-BY_COLUMN: dict[str, Callable[[Path, Wanted | None], Iterator[Any]]] = {".parquet": _parquet, ".arrow": _arrow}
+BY_COLUMN: dict[str, Callable[[Path, Wanted | None], Iterator[Any]]] = {
+    ".parquet": column_files.parquet,
+    ".arrow": column_files.arrow,
+}
 """Ending -> reader; all others are JSON lines."""
 ENDINGS = (".jsonl", *READERS, *BY_COLUMN)
 

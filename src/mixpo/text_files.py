@@ -4,12 +4,30 @@ import difflib
 import json
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from mixpo.errors import DataError, UserError
+
+STAGED = ".mixpo-staged"
+"""How a name ends that nobody but mixpo gives: what bears it may be removed."""
+
+
+def not_utf8(path: Path, lines: Iterable[bytes] | None = None) -> DataError:
+    """Names the first line of a file that is not UTF-8. `lines`: the file's, where they have to be unpacked."""
+
+    def is_text(line: bytes) -> bool:
+        try:
+            line.decode()
+        except UnicodeDecodeError:
+            return False
+        return True
+
+    lines = path.read_bytes().splitlines() if lines is None else lines
+    number = next((number for number, line in enumerate(lines, 1) if not is_text(line)), 1)
+    return DataError(f"{path}:{number}: the text is not UTF-8; save the file in that encoding")
 
 
 def like(path: Path) -> str:
@@ -71,16 +89,24 @@ def staged(path: Path) -> Iterator[Path]:
 
     What `path` is before is replaced (a folder only when it is empty). Raises UserError when it cannot be written.
     """
-    place = path.with_name(f".{path.name}.staged")
+    place = path.with_name(f".{path.name}{STAGED}")
     with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        shutil.rmtree(place, ignore_errors=True)  # a folder that a killed process left
+        _remove(place)  # a killed process left it
         try:
             yield place
             place.replace(path)
         except BaseException:
-            shutil.rmtree(place) if place.is_dir() else place.unlink(missing_ok=True)
+            _remove(place)
             raise
+
+
+def _remove(place: Path) -> None:
+    """A file or a folder; of a link, the link alone."""
+    if place.is_dir() and not place.is_symlink():
+        shutil.rmtree(place)
+    else:
+        place.unlink(missing_ok=True)
 
 
 def read_json(path: Path) -> Any:

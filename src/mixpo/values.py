@@ -88,3 +88,18 @@ def short(value: Any) -> str:
     """A value as it is quoted in a message."""
     text = repr(value)
     return text if len(text) <= 60 else f"{text[:57]}…"
+
+
+def encodable(text: str) -> str:
+    """The text with "?" for every lone surrogate, which JSON can carry and UTF-8 cannot."""
+    return text.encode(errors="replace").decode()
+
+
+def refuse_half(value: Any) -> None:
+    """Raises BadRow for a lone surrogate in a text, or in the texts of a row: data are not changed, only what a model
+    wrote (`encodable`)."""
+    try:
+        text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=lambda _: None)
+        text.encode()
+    except UnicodeEncodeError:
+        raise BadRow("a text is not valid Unicode (half a surrogate pair)") from None

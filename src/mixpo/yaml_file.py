@@ -7,7 +7,7 @@ from typing import Any
 import yaml
 
 from mixpo.errors import RecipeError
-from mixpo.text_files import like
+from mixpo.text_files import like, not_utf8
 
 COMMANDS = {"recipe": "mixpo run", "study": "mixpo ablate"}
 """What is written in YAML, and what runs it."""
@@ -29,6 +29,8 @@ def read_yaml(path: Path, kind: str, keys: Sequence[str]) -> tuple[dict[str, Any
     except (OSError, UnicodeDecodeError) as error:
         if path.suffix in DATA:
             raise RecipeError(_data(path, kind)) from error
+        if isinstance(error, UnicodeDecodeError):
+            raise RecipeError(str(not_utf8(path))) from error
         raise RecipeError(f"{path}: the {kind} cannot be read ({error}); check the path") from error
     lines: dict[str, int] = {}
     try:

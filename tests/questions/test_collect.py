@@ -176,7 +176,7 @@ def test_a_text_that_utf8_cannot_hold_is_dropped_alone(tmp_path, write_lines):
     )
     files = run(tmp_path / "run", {"mine": {"loader": "jsonl", "path": str(tmp_path / "rows.jsonl")}})
     assert [question.text for question in files.questions("questions")] == ["😀"]
-    assert [entry.id for entry in files.dropped("questions")] == ["mine-0", "mine-?"]
+    assert [entry.id for entry in files.dropped("questions")] == ["mine/rows.jsonl:1", "mine/rows.jsonl:3"]
 
 
 def test_an_empty_source_is_one_sentence_and_loses_nothing(tmp_path, sources, write_lines):

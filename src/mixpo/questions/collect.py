@@ -16,7 +16,6 @@ from typing import Any
 from mixpo.config import build
 from mixpo.errors import DataError, FieldError, ImageError
 from mixpo.files import RunFiles, Shards, divert
-from mixpo.json_lines import to_json
 from mixpo.left_out import LeftOut, counted, listed, source_of
 from mixpo.model_inputs import FRAMES, LIMITS, ImagesConfig
 from mixpo.names import wrong_name
@@ -116,16 +115,11 @@ def collect(config: Config, doubt: Doubt | None = None) -> Iterator[Item | Dropp
 
 
 def _check(entry: Item, seen: Counter[str], doubt: Doubt | None) -> Item | Dropped:
-    """Drops what repeats an id, what JSON lines cannot hold, and what nobody can answer."""
+    """Drops what repeats an id, and what nobody can answer."""
     own_id = entry.question.id
     seen[own_id] += 1
     if seen[own_id] > 1:
         return left_out(f"{own_id}#{seen[own_id]}", DropReason.DUPLICATE_ID, "an earlier question has this id")
-    try:
-        to_json(entry.question).encode()
-    except UnicodeEncodeError:
-        own_id = own_id.encode(errors="replace").decode()
-        return left_out(own_id, DropReason.BAD_ROW, "a text is not valid Unicode (half a surrogate pair)")
     if doubt is not None and (reason := doubt(entry.question)):
         return left_out(own_id, DropReason.BAD_ANSWER, reason)
     return entry

@@ -13,6 +13,7 @@ from mixpo.progress import say, track
 from mixpo.prompts import THOUGHTS
 from mixpo.records import AnswerKind, FinishReason, Outcome, Question, Response, Verdict
 from mixpo.references import Output, Questions, Responses
+from mixpo.values import encodable
 from mixpo.verdicts.aftermath import withdrawn
 from mixpo.verdicts.body import Body, body_of
 from mixpo.verdicts.extract import KINDS, Extraction, extract
@@ -144,7 +145,7 @@ def _verdict(
         id=response.id,
         question_id=question.id,
         outcome=outcome,
-        extracted=response.text[slice(*span)].encode(errors="replace").decode() if span else None,
+        extracted=encodable(response.text[slice(*span)]) if span else None,
         span=span,
         rule=found.rule if found else "",
         kind=kind,

@@ -68,7 +68,7 @@ def _json_rows(address: str, at: int) -> Iterator[tuple[int, str]]:
         file.seek(at)
         while (line := file.readline()).endswith(b"\n"):
             if line.strip():
-                yield at, line.decode("utf-8", errors="replace")
+                yield at, line.decode(errors="surrogateescape")  # a line that is not UTF-8 makes no record
             at += len(line)
 
 
@@ -103,7 +103,7 @@ def written_ids(place: str) -> Ids:
     for name in sorted(system.glob(f"{path}/part-*.jsonl")):
         for _, line in _json_rows(system.unstrip_protocol(name), 0):
             try:
-                ids.add(json.loads(line)["id"])
+                ids.add(json.loads(line.encode())["id"])
             except (ValueError, KeyError, TypeError):
                 log.warning("%s: a line cannot be read; its record is made again", name)
     return ids
