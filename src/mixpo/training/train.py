@@ -16,6 +16,7 @@ from mixpo.images import ImageRoots
 from mixpo.left_out import LeftOut, counted
 from mixpo.models.load import load_config, load_processor
 from mixpo.models.picture_limits import same_tiles
+from mixpo.models.weight_files import refuse_damaged
 from mixpo.progress import say, track
 from mixpo.records import Dropped
 from mixpo.references import Output
@@ -63,6 +64,7 @@ def run(config: Config, files: RunFiles, fits: Fits | None = None) -> None:
     fingerprint = _fingerprint(source.paths())
     if (folder / "model").exists():
         _refuse_changed_data(folder, fingerprint, source.folder)
+        refuse_damaged(folder / "model")
         drop_checkpoints(folder)
         _say_done(config, folder)
         return
