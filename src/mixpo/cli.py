@@ -121,7 +121,10 @@ def _spoken(command: Callable[..., None]) -> Callable[..., None]:
     @functools.wraps(command)
     def spoken(*, verbose: bool, quiet: bool, **given: Any) -> None:
         speak(verbose, quiet)
-        command(**given)
+        try:
+            command(**given)
+        except EOFError as error:  # typer would take it for an interrupt
+            raise RuntimeError("a file or an answer ended too early") from error
 
     own, before = inspect.signature(command), inspect.signature(mixpo).parameters
     spoken.__signature__ = own.replace(  # type: ignore[attr-defined]  # what typer makes options of
