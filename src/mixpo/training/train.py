@@ -64,9 +64,7 @@ def run(config: Config, files: RunFiles, fits: Fits | None = None) -> None:
     fingerprint = _fingerprint(source.paths())
     if (folder / "model").exists():
         _refuse_changed_data(folder, fingerprint, source.folder)
-        refuse_damaged(folder / "model")
-        drop_checkpoints(folder)
-        _say_done(config, folder)
+        _leave_done(config, folder)
         return
     begin_alone(config)
     args = _arguments(config, files)
@@ -114,7 +112,9 @@ def run(config: Config, files: RunFiles, fits: Fits | None = None) -> None:
     say(f"{config.name}: {done}{course(trainer.state.log_history)}; model in {folder / 'model'}")
 
 
-def _say_done(config: Config, folder: Path) -> None:
+def _leave_done(config: Config, folder: Path) -> None:
+    refuse_damaged(folder / "model")
+    drop_checkpoints(folder)
     log = folder / "log.jsonl"
     lines = [row for _, _, row in json_lines(log) if isinstance(row, dict)] if log.exists() else []
     say(f"{config.name}: trained already{course(lines)}; model in {folder / 'model'}")
