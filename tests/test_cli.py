@@ -1,5 +1,6 @@
 import logging
 import os
+import pickle
 import subprocess
 import sys
 
@@ -257,6 +258,16 @@ def test_what_was_not_foreseen_keeps_its_traceback(monkeypatch, capsys):
     assert "KeyError: 'gone'\n" in said
     assert said.splitlines()[-1].startswith("mixpo: this was not foreseen")
     assert "`mixpo --version`" in said.splitlines()[-1]
+
+
+def test_a_file_that_ends_too_early_is_no_interrupt(monkeypatch, capsys):
+    """It would be said for ever that the same command goes on."""
+    monkeypatch.setattr("mixpo.fields.show", lambda name: pickle.loads(b""))
+    status, _, said = in_process(monkeypatch, capsys, "fields", "train")
+    assert status == 1
+    assert "EOFError: Ran out of input" in said
+    assert said.splitlines()[-1].startswith("mixpo: this was not foreseen")
+    assert "interrupted" not in said
 
 
 @pytest.mark.parametrize("words", [["fields"], ["--help"]])

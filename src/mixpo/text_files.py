@@ -109,6 +109,26 @@ def _remove(place: Path) -> None:
         place.unlink(missing_ok=True)
 
 
+def sync(path: Path) -> None:
+    """Has a file's content, or a folder's list of names, on the disk: it is there after a power failure, too."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    except OSError:
+        if not path.is_dir():  # some file systems have no such thing for folders
+            raise
+    finally:
+        os.close(descriptor)
+
+
+def sync_tree(folder: Path) -> None:
+    """As `sync`, of a folder and all that is in it."""
+    for path in folder.rglob("*"):
+        if path.is_file() or path.is_dir():
+            sync(path)
+    sync(folder)
+
+
 def read_json(path: Path) -> Any:
     """What a JSON file of the run holds; None when it is not there. Raises DataError for one that is damaged."""
     try:

@@ -1,7 +1,7 @@
 """`mixpo export`: the pairs of a run in another program's format, complete with their images."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -32,11 +32,19 @@ class Exported:
     left_out: list[Dropped] = field(default_factory=list)
 
 
-def export(files: RunFiles, form: Format, out: Path, pairs: str = "pair", questions: str = "") -> Exported:
+def export(
+    files: RunFiles,
+    form: Format,
+    out: Path,
+    pairs: str = "pair",
+    questions: str = "",
+    finish: Callable[[Exported, Path], None] = lambda done, place: None,
+) -> Exported:
     """Writes the section `pairs` into the new folder `out`, whole or not at all.
 
     `questions`: the section with the images; empty: what the run's recipe says. What the format cannot hold is
-    listed in `left_out.jsonl`. Raises UserError when `out` is not empty, DataError when there are no pairs.
+    listed in `left_out.jsonl`. `finish` adds to the folder before it takes the name `out`. Raises UserError when `out`
+    is not empty, DataError when there are no pairs.
     """
     shards = files.pairs(pairs)
     if not shards.paths():
@@ -48,6 +56,7 @@ def export(files: RunFiles, form: Format, out: Path, pairs: str = "pair", questi
     questions = questions or questions_of(files, pairs)
     with staged(out) as place:
         done = _write(files, WRITERS[form], place, shards, questions)
+        finish(done, place)
     reasons = Counter(record.reason for record in done.left_out)
     listed = ", ".join(f"{number:,} {reason}" for reason, number in sorted(reasons.items()))
     note = f"; left out: {listed}, see {LEFT_OUT}" if listed else ""

@@ -8,7 +8,7 @@ from typing import Any
 from transformers import TrainerCallback
 
 from mixpo.progress import LABEL, bar
-from mixpo.text_files import write_text
+from mixpo.text_files import write_text, writing
 
 SAID = (
     ("loss", "loss", 1, ".3f"),
@@ -30,7 +30,7 @@ class LogFile(TrainerCallback):
 
     def on_log(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         if state.is_world_process_zero:
-            with self.path.open("a", encoding="utf-8") as file:
+            with writing(self.path), self.path.open("a", encoding="utf-8") as file:
                 file.write(json.dumps(state.log_history[-1]) + "\n")
 
 

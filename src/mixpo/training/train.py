@@ -16,6 +16,7 @@ from mixpo.images import ImageRoots
 from mixpo.left_out import LeftOut, counted
 from mixpo.models.load import load_config, load_processor
 from mixpo.models.picture_limits import same_tiles
+from mixpo.models.weight_files import refuse_damaged
 from mixpo.progress import say, track
 from mixpo.records import Dropped
 from mixpo.references import Output
@@ -63,8 +64,7 @@ def run(config: Config, files: RunFiles, fits: Fits | None = None) -> None:
     fingerprint = _fingerprint(source.paths())
     if (folder / "model").exists():
         _refuse_changed_data(folder, fingerprint, source.folder)
-        drop_checkpoints(folder)
-        _say_done(config, folder)
+        _leave_done(config, folder)
         return
     begin_alone(config)
     args = _arguments(config, files)
@@ -112,7 +112,9 @@ def run(config: Config, files: RunFiles, fits: Fits | None = None) -> None:
     say(f"{config.name}: {done}{course(trainer.state.log_history)}; model in {folder / 'model'}")
 
 
-def _say_done(config: Config, folder: Path) -> None:
+def _leave_done(config: Config, folder: Path) -> None:
+    refuse_damaged(folder / "model")
+    drop_checkpoints(folder)
     log = folder / "log.jsonl"
     lines = [row for _, _, row in json_lines(log) if isinstance(row, dict)] if log.exists() else []
     say(f"{config.name}: trained already{course(lines)}; model in {folder / 'model'}")
