@@ -167,7 +167,7 @@ def test_a_recipe_of_the_users_own_is_not_written_over(tmp_path):
         f"# mine\nrun: {tmp_path}\nsteps: {{questions: {{sources: {{s: {{loader: scenes, count: 1}}}}}}}}\n"
     )
     before = path.read_text()
-    with pytest.raises(UserError, match=r"recipe.yaml is no recipe that a run saved.*`run=\.\.\.`"):
+    with pytest.raises(UserError, match=r"recipe.yaml would be replaced.*`run=\.\.\.`"):
         run_recipe(load_recipe(path))
     assert path.read_text() == before
 
@@ -176,7 +176,7 @@ def test_a_report_of_the_users_own_is_not_written_over(tmp_path):
     (tmp_path / "run").mkdir()
     page = tmp_path / "run" / "report.html"
     page.write_text("mine")
-    with pytest.raises(UserError, match="report.html is no report of mixpo's"):
+    with pytest.raises(UserError, match="report.html would be replaced"):
         run_recipe(recipe(tmp_path, {"report": {}}))
     assert page.read_text() == "mine"
 

@@ -252,13 +252,7 @@ def _begin(
     for name, status in found.items():
         if status.state in (State.DONE, State.PARTLY):
             save(name, status.now, files)
-    saved = files.saved_recipe()
-    if saved and "versions" not in saved:
-        raise UserError(
-            f"{files.recipe} is no recipe that a run saved, and a run writes its own there; choose another run folder "
-            "(`run=...`)"
-        )
-    old = saved.get("steps", {})
+    old = files.saved_recipe().get("steps", {})
     for name in old.keys() - configs.keys():
         step = old[name].get("uses") if isinstance(old[name], dict) else None
         if step in STEPS and not files.fingerprint(name).exists():

@@ -7,7 +7,6 @@ from typing import Any, ClassVar
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from mixpo.errors import UserError
 from mixpo.files import RunFiles
 from mixpo.messages import spoken
 from mixpo.references import Output
@@ -86,9 +85,7 @@ class Curves:
 
 
 def run(config: Config, files: RunFiles) -> None:
-    """Writes `report.html`, whole or not at all. Raises UserError where a file that is none of ours has its place."""
-    if files.report.exists() and b"mixpo report" not in files.report.read_bytes():
-        raise UserError(f"{files.report} is no report of mixpo's, and stays as it is; move it, then run again")
+    """Writes `report.html`, whole or not at all."""
     data = collect(files, pairs_shown=config.pairs_shown, seed=config.seed)
     pictures = PagePictures(files)
     write_text(files.report, page(data, pictures))

@@ -13,7 +13,7 @@ from mixpo.pairs.export import export
 from mixpo.pairs.import_pairs import BEGUN, Config, Format
 from mixpo.pairs.import_pairs import run as run_import
 from mixpo.records import DropReason, Origin, PreferencePair, Question
-from mixpo.text_files import write_bytes, write_text
+from mixpo.text_files import STAGED, write_bytes, write_text
 
 COLOURS = ("red", "blue")
 SAME = PreferencePair(
@@ -175,8 +175,8 @@ def test_what_an_import_left_that_was_cut_short_is_made_anew(tmp_path, file):
     folder = files.questions("import").folder
     write_text(folder / BEGUN, "")
     write_bytes(files.pictures("import") / "scenes/1.png", b"old")
-    write_bytes(folder / "images" / ".x.png.staged", b"half")
-    write_text(folder / ".image_roots.json.staged", "half")
+    write_bytes(folder / "images" / f".x.png{STAGED}", b"half")
+    write_text(folder / f".image_roots.json{STAGED}", "half")
     files.questions("import").append([Question(id="old", text="old")])
     run_import(Config(format=Format.TRL, path=str(file)), files)
     assert [question.text for question in files.questions("import")] == ["?"]
