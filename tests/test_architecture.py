@@ -14,6 +14,7 @@ COMMON = {
     "tables",
     "text_files",
     "yaml_file",
+    "notes",
     "ids",
     "json_lines",
     "lock",

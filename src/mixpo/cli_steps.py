@@ -151,15 +151,17 @@ def import_(
     if recipe is not None:
         _run(recipe, overrides, "import")
     elif format and path and out:
-        import yaml
-
         from mixpo.config import build
         from mixpo.files import RunFiles
         from mixpo.fingerprints import fingerprint, save
         from mixpo.pairs.import_pairs import Config
         from mixpo.pairs.import_pairs import run as run_import
+        from mixpo.yaml_file import parse_value
 
-        more = {key: yaml.safe_load(value) for key, _, value in (each.partition("=") for each in option or ())}
+        more = {
+            key: parse_value(value, f"option {key!r}")
+            for key, _, value in (each.partition("=") for each in option or ())
+        }
         config = build(Config, {**more, "format": format, "path": str(path), "image_root": image_root}, "")
         files = RunFiles(out)
         new = not files.pairs(config.name).paths()

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from mixpo import notes
 from mixpo.errors import RecipeError, UserError
 from mixpo.files import RunFiles
 from mixpo.fingerprints import MOVED, OWN, moving
@@ -63,7 +64,7 @@ def set_aside(names: Sequence[str], files: RunFiles) -> None:
         write_bytes(target / files.recipe.name, files.recipe.read_bytes())
     for name in there:
         note = files.fingerprint(name)
-        write_text(note, json.dumps({**(read_json(note) or {}), MOVED: target.name}))
+        write_text(note, json.dumps({**(notes.read(note, dict[str, Any]) or {}), MOVED: target.name}))
     finish(files)
     say(f"earlier results of {', '.join(there)} are in {target}")
 

@@ -15,12 +15,14 @@ import csv
 import gzip
 import io
 import json
+import zlib
 from collections.abc import Callable, Iterable, Iterator
 from itertools import chain, count
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
 from mixpo.errors import DataError, MissingExtra, first_line
+from mixpo.text_files import opened, read_bytes
 
 BATCH_ROWS = 64
 """Rows held at once: their images are in them."""
@@ -62,7 +64,7 @@ def rows(path: Path, *, strict: bool = False, only: Wanted | None = None) -> Ite
             if strict and isinstance(row.content, BadLine):
                 raise DataError(f"{path}:{row.line}: {row.content}; mend or remove the line")
             yield row
-    except (OSError, EOFError) as error:
+    except (OSError, EOFError, zlib.error) as error:
         raise _unreadable(path, error) from error
 
 
@@ -82,7 +84,7 @@ def json_lines(path: Path) -> Iterator[Row]:
                 if data.strip():
                     number += 1
                     yield Row(number, line, _value(data))
-    except (OSError, EOFError) as error:
+    except (OSError, EOFError, zlib.error) as error:
         raise _unreadable(path, error) from error
 
 
@@ -96,7 +98,8 @@ def _value(data: bytes) -> Any:
 
 
 def _open(path: Path) -> IO[bytes]:
-    return gzip.open(path) if path.suffix.lower() == ".gz" else path.open("rb")  # type: ignore[return-value]
+    file = opened(path)
+    return gzip.open(file) if path.suffix.lower() == ".gz" else file  # type: ignore[return-value]
 
 
 def _unreadable(path: Path, error: Exception) -> DataError:
@@ -246,9 +249,9 @@ def _folder(path: Path, only: Wanted | None = None) -> Iterator[Any]:
         raise DataError(f"{path} holds several splits; name the folder of one of them")
     if (path / "state.json").exists():
         try:
-            saved = json.loads((path / "state.json").read_text(encoding="utf-8"))["_data_files"]
+            saved = json.loads(read_bytes(path / "state.json"))["_data_files"]
             files = [path / Path(file["filename"]).name for file in saved]
-        except (ValueError, KeyError, TypeError) as error:
+        except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
             raise DataError(f"{path / 'state.json'} is not what `datasets` saves; save the data set again") from error
     else:
         files = sorted(path.rglob("*.parquet"))
