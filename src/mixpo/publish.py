@@ -12,7 +12,7 @@ from mixpo.pairs.export import export
 from mixpo.pairs.import_pairs import Format
 from mixpo.progress import say
 from mixpo.report.cards import data_card, model_card
-from mixpo.report.collect import collect
+from mixpo.report.collect import collect, whole
 from mixpo.text_files import staged, write_text
 
 
@@ -29,7 +29,7 @@ def publish_model(files: RunFiles, section: str, out: Path) -> None:
         raise UserError(f"{model} is not there: the section {section!r} has not finished; {hint}")
     if _there(out, [path.relative_to(model) for path in model.rglob("*") if path.is_file()], model):
         return
-    card = model_card(collect(files, pairs_shown=0), section)
+    card = model_card(whole(collect(files, pairs_shown=0)), section)
     with staged(out) as place:
         shutil.copytree(model, place)
         (place / "README.md").write_text(card, encoding="utf-8")
@@ -48,8 +48,8 @@ def publish_data(files: RunFiles, section: str, out: Path) -> None:
     )
     if written and made and written > [max(made)] and _there(out, [Path("train.parquet")], out):
         return
+    data = whole(collect(files, pairs_shown=0))
     done = export(files, Format.TRL, out, section)
-    data = collect(files, pairs_shown=0)
     write_text(out / "README.md", data_card(data, section, done.rows, len(done.left_out)))
     say(f"publish: the pairs of {section} in {out}, with README.md; read the card before you publish")
 

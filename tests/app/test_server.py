@@ -241,7 +241,7 @@ def test_nothing_outside_a_crafted_run_is_read(full, tmp_path):
         assert "0.777" not in site.get("/")[1] + site.get("/curves")[1]
         html = site.get("/question?id=crafted")[1]
         assert "data:image" not in html
-        assert html.count('class="note warning"') == 4
+        assert html.count('class="note warning"') == 4 + html.count("leads out of the run folder") == 5
         assert f"--images {outside}" in html
     with served(full, (outside,)) as site:
         # What the user has named is shown, and nothing else.

@@ -3,6 +3,7 @@
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
@@ -11,7 +12,7 @@ from markupsafe import Markup
 
 from mixpo.app import browse
 from mixpo.app.confined import GuardedPictures
-from mixpo.app.overview import add_trainings, overview
+from mixpo.app.overview import add_logged, overview
 from mixpo.app.records import answer_marked, model_items, pair_items, question_of, review_sides, side_by_side
 from mixpo.app.store import Store
 from mixpo.errors import UserError
@@ -88,23 +89,28 @@ class Views:
 
     def overview(self) -> str:
         data = overview(self.store, self.files)
+        made = {
+            "headline": data.made("evaluation", lambda: headline(data), ""),
+            "benchmarks": data.made("evaluation", lambda: benchmarks(data), []),
+            "funnel": data.made("funnel", lambda: funnel(data), []),
+            "trainings": self._drawn(data),
+        }
         return self._page(
-            "view_overview", "Overview", "Overview", headline=headline(data), benchmarks=benchmarks(data),
-            funnel=funnel(data), trainings=self._drawn(data), ready=self.store.wait(0),
+            "view_overview", "Overview", "Overview", **made, ready=self.store.wait(0), unread=data.damaged,
             live=any(not training.finished for training in data.trainings),
             contests=[(f"/changes?{urlencode({'contest': name})}", name) for name in self._contests()],
         )  # fmt: skip
 
     def curves(self) -> str:
         data = ReportData(name="")
-        add_trainings(data, self.files)
+        add_logged(data, self.files)
         return self._render("view_curves", trainings=self._drawn(data))
 
     def _drawn(self, data: ReportData) -> list[Drawn]:
-        def drawn(training: Training) -> Drawn:
-            return Drawn(training.section, curves(training), training.finished)
+        def drawn(training: Training) -> list[Drawn]:
+            return [Drawn(training.section, curves(training), training.finished)]
 
-        return [drawn(training) for training in data.trainings]
+        return [one for t in data.trainings for one in data.made("training", partial(drawn, t), [])]
 
     def listing(self, name: str, values: Mapping[str, str]) -> str:
         """A page of questions, responses, pairs or drops."""
@@ -119,7 +125,7 @@ class Views:
         return self._page(
             "view_list", name.capitalize() if name != "dropped" else "Left out", _tab(f"/{name}"), wanted=wanted,
             page=page, selects=selects, rates=name == "questions", heads=list(columns.values()), rows=rows,
-            link=_link(f"/{name}", values),
+            link=_link(f"/{name}", values), most_words=browse.MOST_WORDS,
         )  # fmt: skip
 
     def question(self, own_id: str) -> str:
@@ -243,7 +249,12 @@ class Views:
 
     def _page(self, template: str, title: str, tab: str, **context: Any) -> str:
         run = self.files.root.resolve().name
-        return self._render(template, title=title, tab=tab, tabs=TABS, run=run, **context)
+        damaged = [sentence for store in (self.store, *self.inner.values()) for sentence in store.damaged]
+        return self._render(template, title=title, tab=tab, tabs=TABS, run=run, damaged=damaged, **context)
+
+    def apology(self, sentence: str) -> str:
+        """A page that says only why there is nothing on it."""
+        return self._page("view_apology", "This cannot be shown", "", sentence=sentence)
 
     def _render(self, template: str, **context: Any) -> str:
         html = self.templates.get_template(f"{template}.html.j2").render(**context)
