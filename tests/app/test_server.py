@@ -21,7 +21,7 @@ pytest.importorskip("duckdb", reason="the app's libraries are not installed: pip
 uvicorn = pytest.importorskip("uvicorn")
 
 from mixpo.app.browse import contests  # noqa: E402
-from mixpo.app.server import listen, make_app  # noqa: E402
+from mixpo.app.server import listen, make_app, server_config  # noqa: E402
 from mixpo.app.views import Views  # noqa: E402
 
 
@@ -51,7 +51,7 @@ class Site:
 def served(files, images=()):
     views = Views(files, images)
     socket = listen(0)
-    server = uvicorn.Server(uvicorn.Config(make_app(views), log_level="error"))
+    server = uvicorn.Server(server_config(make_app(views)))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [socket]}, daemon=True)
     thread.start()
     try:
