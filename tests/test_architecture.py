@@ -15,6 +15,7 @@ COMMON = {
     "text_files",
     "yaml_file",
     "notes",
+    "sheets",
     "ids",
     "json_lines",
     "lock",

@@ -21,7 +21,8 @@ from itertools import chain, count
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
-from mixpo.errors import DataError, MissingExtra, first_line
+from mixpo.errors import DataError, first_line
+from mixpo.sheets import read_sheet
 from mixpo.text_files import opened, read_bytes
 
 BATCH_ROWS = 64
@@ -59,6 +60,8 @@ def rows(path: Path, *, strict: bool = False, only: Wanted | None = None) -> Ite
     by_column = _folder if path.is_dir() else BY_COLUMN.get(ending(path))
     reader = READERS.get(ending(path))
     try:
+        if not path.is_dir():
+            opened(path).close()  # libraries would wait for a pipe
         found = by_column(path, only) if by_column else reader(path) if reader else None
         for row in json_lines(path) if found is None else map(Row, count(1), count(1), found):
             if strict and isinstance(row.content, BadLine):
@@ -173,31 +176,11 @@ def _by_head(cells: Iterable[tuple[str, Any]]) -> dict[str, Any] | BadLine:
 
 
 def _xlsx(path: Path) -> Iterator[Any]:
-    try:
-        import openpyxl
-    except ImportError as error:
-        raise MissingExtra("openpyxl", "xlsx") from error
-    from zipfile import BadZipFile
-
-    try:
-        books = [openpyxl.load_workbook(path, read_only=True, data_only=values) for values in (True, False)]
-    except (BadZipFile, KeyError) as error:
-        raise DataError(f"{path} is no Excel file ({first_line(error)}); check it") from error
-    lines = zip(*(each.worksheets[0].iter_rows() for each in books))
-    heads = ["" if cell.value is None else str(cell.value) for cell in next(lines, ((), ()))[0]]
-    for cells, written in lines:
-        named = [each for each in zip(heads, cells, written) if each[0]]
-        if bad := next((head for head, cell, formula in named if _no_value(cell, formula)), None):
+    for cells in read_sheet(path):
+        if bad := next((cell.head for cell in cells if cell.unknown), None):
             yield BadLine(f"{bad!r} holds a formula without a value; save the file in a spreadsheet program")
-        elif row := _by_head((head, cell.value) for head, cell, _ in named if cell.value is not None):
+        elif row := _by_head((cell.head, cell.value) for cell in cells if cell.value is not None):
             yield row
-    for book in books:
-        book.close()
-
-
-def _no_value(cell: Any, formula: Any) -> bool:
-    """Whether a cell is a formula whose value isn't stored, or an error (#N/A)."""
-    return cell.data_type == "e" or (cell.value is None and formula.data_type == "f")
 
 
 def _parquet(path: Path, only: Wanted | None = None) -> Iterator[Any]:
@@ -235,13 +218,22 @@ def _arrow(path: Path, only: Wanted | None = None) -> Iterator[Any]:
 
 def _named(batch: Any, schema: Any) -> Iterator[dict[str, Any]]:
     """A batch's rows; a class label of `datasets` by its name, not by the number that is stored (-1: none)."""
-    about = json.loads((schema.metadata or {}).get(b"huggingface", b"{}")).get("info", {}).get("features", {})
-    kinds = {name: kind["names"] for name, kind in about.items() if isinstance(kind, dict) and "names" in kind}
+    batch.validate(full=True)  # offsets that lead out of it, and text that is not UTF-8
+    kinds = _labels((schema.metadata or {}).get(b"huggingface", b"{}"))
     for row in batch.to_pylist():
         for name, names in kinds.items():
             if isinstance(number := row.get(name), int):
                 row[name] = names[number] if 0 <= number < len(names) else None
         yield row
+
+
+def _labels(about: bytes) -> dict[str, list[Any]]:
+    """The names of class labels, by column; none in what another program wrote there."""
+    try:
+        features = json.loads(about)["info"]["features"].items()
+        return {name: kind["names"] for name, kind in features if isinstance(kind.get("names"), list)}
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
+        return {}
 
 
 def _folder(path: Path, only: Wanted | None = None) -> Iterator[Any]:
