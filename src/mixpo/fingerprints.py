@@ -15,11 +15,11 @@ from pathlib import Path
 from typing import Any
 
 from mixpo.config import build, plain
-from mixpo.errors import RecipeError
+from mixpo.errors import DataError, RecipeError
 from mixpo.files import BASE_MODEL, RunFiles
+from mixpo.json_lines import from_json
 from mixpo.references import references, trained_by
 from mixpo.text_files import damaged, parse_json, read_bytes, write_text
-from mixpo.validation import validate
 
 DATA = {".json", ".jsonl", ".gz", ".csv", ".tsv", ".parquet", ".arrow", ".xlsx"}
 """Files of a data folder whose content counts; its pictures are not read."""
@@ -126,7 +126,7 @@ def load(name: str, config_type: type, files: RunFiles) -> Fingerprint | None:
     Raises DataError for a file that is damaged.
     """
     path = files.fingerprint(name)
-    if path.is_file():
+    if os.path.lexists(path):
         saved = read(path)
         if saved is not None and not saved.finished and files.of_section(name) == [path]:
             return None  # it was refused at its start: what was wrong in its recipe can be mended
@@ -145,10 +145,22 @@ def read(path: Path) -> Fingerprint | None:
     """The fingerprint in a file; None when its section is on its way to `earlier/`. Raises DataError."""
     try:
         text = read_bytes(path).decode()
-        return None if moving(parse_json(text)) else validate(Fingerprint, text)
+        return None if moving(parse_json(text)) else from_json(Fingerprint, text)
     except (OSError, ValueError, TypeError) as error:
-        advice = f"delete the folder {path.parent}, then run again: "
-        raise damaged(path, error, f"{advice}what lies in the run is then compared with its recipe.yaml") from error
+        raise _damaged(path, error) from error
+
+
+def moved_to(path: Path) -> str:
+    """`moving` of what a file holds. Raises DataError."""
+    try:
+        return moving(parse_json(read_bytes(path).decode()))
+    except (OSError, ValueError) as error:
+        raise _damaged(path, error) from error
+
+
+def _damaged(path: Path, error: Exception) -> DataError:
+    advice = f"delete the folder {path.parent}, then run again: "
+    return damaged(path, error, f"{advice}what lies in the run is then compared with its recipe.yaml")
 
 
 def moving(saved: Any) -> str:

@@ -52,26 +52,12 @@ def make_app(views: Views) -> Any:
     except ImportError as error:
         raise MissingExtra("starlette", "app") from error
 
-    def sorry(sentence: str) -> Response:
-        return HTMLResponse(views.apology(sentence), headers=HEADERS)
-
     def page(make: Callable[[dict[str, str]], str]) -> Any:
         def handler(request: Request) -> Response:
-            if request.headers.get("sec-fetch-site") == "cross-site":
-                return Response("another site asks for this; open the address yourself", 403, HEADERS, "text/plain")
-            if len(request.url.query) > LONGEST_QUERY:
-                return Response("the address is too long", 414, HEADERS, "text/plain")
-            try:
-                return HTMLResponse(make(dict(request.query_params)), headers=HEADERS)
-            except DataError as error:
-                return sorry(str(error))
-            except MEANINGLESS as error:
-                why = f"{type(error).__name__}: {first_line(error)}"
-                log.warning("%s: %s", request.url.path, why)
-                return sorry(f"what the run's files say of this page does not fit together ({why})")
-            except UserError as error:
-                status = 404 if isinstance(error, Missing) else 400
-                return Response(str(error), status, HEADERS, "text/plain")
+            status, text = answered(views, make, request)
+            return (
+                HTMLResponse(text, headers=HEADERS) if status == 200 else Response(text, status, HEADERS, "text/plain")
+            )
 
         return handler
 
@@ -88,7 +74,7 @@ def make_app(views: Views) -> Any:
         except ValueError:
             return Response("the form has too many fields", 413, HEADERS, "text/plain")
         except DataError as error:
-            return await run_in_threadpool(sorry, str(error))
+            return HTMLResponse(await run_in_threadpool(views.apology, str(error)), headers=HEADERS)
         except UserError as error:
             return Response(str(error), 400, HEADERS, "text/plain")
 
@@ -110,6 +96,24 @@ def make_app(views: Views) -> Any:
     ]  # fmt: skip
     hosts = Middleware(TrustedHostMiddleware, allowed_hosts=[HOST, "localhost"], www_redirect=False)
     return Starlette(routes=routes, middleware=[hosts])
+
+
+def answered(views: Views, make: Callable[[dict[str, str]], str], request: Any) -> tuple[int, str]:
+    """Status and text of a page. Whatever the run's files are, it is a page that says so."""
+    if request.headers.get("sec-fetch-site") == "cross-site":
+        return 403, "another site asks for this; open the address yourself"
+    if len(request.url.query) > LONGEST_QUERY:
+        return 414, "the address is too long"
+    try:
+        return 200, make(dict(request.query_params))
+    except DataError as error:
+        return 200, views.apology(str(error))
+    except MEANINGLESS as error:
+        why = f"{type(error).__name__}: {first_line(error)}"
+        log.warning("%s: %s", request.url.path, why)
+        return 200, views.apology(f"what the run's files say of this page does not fit together ({why})")
+    except UserError as error:
+        return 404 if isinstance(error, Missing) else 400, str(error)
 
 
 def listen(port: int) -> socket.socket:
