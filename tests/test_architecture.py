@@ -19,6 +19,8 @@ COMMON = {
     "signals",
     "out_files",
     "yaml_file",
+    "notes",
+    "sheets",
     "ids",
     "json_lines",
     "lock",

@@ -150,7 +150,7 @@ def test_a_section_that_was_killed_half_way_keeps_what_it_began_with(run, monkey
 def test_a_damaged_fingerprint_is_a_sentence(run):
     files = run()
     files.fingerprint("sample").write_text("{")
-    with pytest.raises(DataError, match=r"sections/sample.json cannot be read .* delete it"):
+    with pytest.raises(DataError, match=r"sections/sample.json:1 cannot be read .* delete the folder out/sections"):
         run()
 
 

@@ -184,7 +184,7 @@ def test_folders_without_rows_are_named(tmp_path):
         list(rows(tmp_path))
     with pytest.raises(DataError, match=r"gone\.jsonl: cannot be read \(No such file"):
         list(rows(tmp_path / "gone.jsonl"))
-    with pytest.raises(DataError, match="Is a directory"):
+    with pytest.raises(DataError, match="it is a folder, no file"):
         list(json_lines(tmp_path))
 
 

@@ -22,8 +22,6 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from mixpo import output
 from mixpo.config import build
 from mixpo.errors import RecipeError
@@ -35,7 +33,7 @@ from mixpo.recipe import SHARED, Recipe, Section, named
 from mixpo.references import pointed, references, trained_by
 from mixpo.resolve import pinned, resolve, step_of
 from mixpo.training.few_records import SAME_BATCH
-from mixpo.yaml_file import read_yaml
+from mixpo.yaml_file import parse_value, read_yaml
 
 UNSEEDED = ("questions", "demonstrations", "base_model", "train")
 """Steps of the data that are done once whatever the number of seeds, unless they read what is done once a seed."""
@@ -207,7 +205,4 @@ def _set(raw: dict[str, Any], override: str) -> None:
         place = place.setdefault(parent, {})
         if not isinstance(place, dict):
             raise RecipeError(f"override {override!r}: {parent!r} is not a mapping")
-    try:
-        place[last] = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise RecipeError(f"override {override!r}: the value is not valid YAML") from error
+    place[last] = parse_value(text, f"override {override!r}")

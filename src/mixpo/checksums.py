@@ -13,7 +13,7 @@ from pathlib import Path
 
 from mixpo.errors import DataError
 from mixpo.json_lines import from_json, to_json
-from mixpo.text_files import cut_torn_line, write_text
+from mixpo.text_files import cut_torn_line, opened, read_bytes, write_text
 
 GROUP = 1000
 """Lines that one checksum covers; as many are read at once."""
@@ -37,7 +37,7 @@ def groups_of(shard: Path) -> list[Group]:
     """The checksums kept for a shard; none where there is no such file. Raises DataError for a damaged one."""
     place = beside(shard)
     try:
-        return [from_json(Group, line) for line in place.read_bytes().splitlines()]
+        return [from_json(Group, line) for line in read_bytes(place).splitlines()]
     except FileNotFoundError:
         return []
     except (OSError, ValueError) as error:
@@ -54,7 +54,7 @@ def seal(shard: Path) -> int:
     groups = list(before)
     while sum(group.bytes for group in groups) > size:
         groups.pop()  # lines were lost: what is left is covered anew
-    with shard.open("rb") as file:
+    with opened(shard) as file:
         file.seek(sum(group.bytes for group in groups))
         last = groups.pop() if groups and groups[-1].lines < GROUP else Group(0, 0, 0)
         lines, covered, crc = last.lines, last.bytes, last.crc32
@@ -78,7 +78,7 @@ def whole_lines(shard: Path) -> Iterator[tuple[int, bytes]]:
     """
     groups = groups_of(shard)
     try:
-        with shard.open("rb") as file:
+        with opened(shard) as file:
             before = 0
             for group in groups:
                 content = file.read(group.bytes)
@@ -111,7 +111,7 @@ def check(shard: Path) -> Checked:
     lines, damaged = 0, []
     try:
         groups = groups_of(shard)
-        with shard.open("rb") as file:
+        with opened(shard) as file:
             for group in groups:
                 content = file.read(group.bytes)
                 if zlib.crc32(content) != group.crc32 or len(content) != group.bytes:

@@ -171,8 +171,12 @@ def import_(
         from mixpo.lock import held
         from mixpo.pairs.import_pairs import Config
         from mixpo.pairs.import_pairs import run as run_import
+        from mixpo.yaml_file import parse_value
 
-        more = dict(_option(each) for each in option or ())
+        more = {
+            key: parse_value(value, f"option {key!r}")
+            for key, _, value in (each.partition("=") for each in option or ())
+        }
         config = build(Config, {**more, "format": format, "path": str(path), "image_root": image_root}, "")
         files = RunFiles(out)
         with held(files.lock):
@@ -182,16 +186,6 @@ def import_(
                 save(config.name, replace(fingerprint("import", config, {}, None), finished=True), files)
     else:
         raise UserError("import needs a recipe, or all of --format, --path and --out")
-
-
-def _option(text: str) -> tuple[str, object]:
-    import yaml
-
-    key, equals, value = text.partition("=")
-    try:
-        return key, yaml.safe_load(value) if equals else None
-    except yaml.YAMLError as error:
-        raise UserError(f"--option {text!r}: the value is not valid YAML; put it in quotes") from error
 
 
 def relabel(

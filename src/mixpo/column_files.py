@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from mixpo.errors import BadLine, DataError, first_line
+from mixpo.text_files import read_bytes
 
 BATCH_ROWS = 64
 """Rows held at once: their images are in them."""
@@ -50,8 +51,8 @@ def arrow(path: Path, only: Wanted | None = None) -> Iterator[Any]:
 
 def _named(batch: Any, schema: Any) -> Iterator[dict[str, Any] | BadLine]:
     """A batch's rows; a class label of `datasets` by its name, not by the number that is stored (-1: none)."""
-    about = json.loads((schema.metadata or {}).get(b"huggingface", b"{}")).get("info", {}).get("features", {})
-    kinds = {name: kind["names"] for name, kind in about.items() if isinstance(kind, dict) and "names" in kind}
+    _refuse_lies(batch)
+    kinds = _labels((schema.metadata or {}).get(b"huggingface", b"{}"))
     for row in _readable(batch):
         if isinstance(row, BadLine):
             yield row
@@ -60,6 +61,28 @@ def _named(batch: Any, schema: Any) -> Iterator[dict[str, Any] | BadLine]:
             if isinstance(number := row.get(name), int):
                 row[name] = names[number] if 0 <= number < len(names) else None
         yield row
+
+
+def _refuse_lies(batch: Any) -> None:
+    """Raises ArrowInvalid for offsets that lead out of a batch; a text that is not UTF-8 is its own row's fault."""
+    import pyarrow
+
+    for column in batch.columns:
+        try:
+            column.validate(full=True)
+        except pyarrow.ArrowInvalid as error:
+            text = pyarrow.types.is_string(column.type) or pyarrow.types.is_large_string(column.type)
+            if not text or "UTF8" not in str(error):  # a text's offsets are looked at first
+                raise
+
+
+def _labels(about: bytes) -> dict[str, list[Any]]:
+    """The names of class labels, by column; none in what another program wrote there."""
+    try:
+        features = json.loads(about)["info"]["features"].items()
+        return {name: kind["names"] for name, kind in features if isinstance(kind.get("names"), list)}
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
+        return {}
 
 
 def _readable(batch: Any) -> list[dict[str, Any] | BadLine]:
@@ -78,9 +101,9 @@ def folder(path: Path, only: Wanted | None = None) -> Iterator[Any]:
         raise DataError(f"{path} holds several splits; name the folder of one of them")
     if (path / "state.json").exists():
         try:
-            saved = json.loads((path / "state.json").read_text(encoding="utf-8"))["_data_files"]
+            saved = json.loads(read_bytes(path / "state.json"))["_data_files"]
             files = [path / Path(file["filename"]).name for file in saved]
-        except (ValueError, KeyError, TypeError) as error:
+        except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
             raise DataError(f"{path / 'state.json'} is not what `datasets` saves; save the data set again") from error
     else:
         files = sorted(path.rglob("*.parquet"))

@@ -7,13 +7,13 @@ runs/quickstart/
   reference/  checkpoints/<section>/  evaluation/<section>/  timings/  sections/  report.html  earlier/
 """
 
+import glob
+import os
 import re
 from pathlib import Path
 from typing import Any, TypeVar
 
-import yaml
-
-from mixpo.errors import DataError, UserError, first_line
+from mixpo.errors import UserError
 from mixpo.names import wrong_name
 from mixpo.records import (
     Continuation,
@@ -29,6 +29,7 @@ from mixpo.records import (
 from mixpo.references import trained_by
 from mixpo.shards import Shards, divert
 from mixpo.values import short
+from mixpo.yaml_file import read_saved
 
 __all__ = ["RunFiles", "Shards", "divert"]
 T = TypeVar("T")
@@ -145,7 +146,7 @@ class RunFiles:
     def of_section(self, section: str) -> list[Path]:
         """Everything that a section wrote: what has its name in one of the run's folders."""
         names = (section, f"{section}.json")
-        found = (path for name in names for path in self.root.glob(f"*/{name}"))
+        found = (path for name in names for path in self.root.glob(f"*/{glob.escape(name)}"))
         return sorted(path for path in found if path.parent.name in KINDS)
 
     @property
@@ -159,15 +160,7 @@ class RunFiles:
 
     def saved_recipe(self) -> dict[str, Any]:
         """The resolved recipe that the run was last begun with; empty: none. Raises DataError for another file."""
-        if not self.recipe.exists():
-            return {}
-        try:
-            saved = yaml.safe_load(self.recipe.read_text(encoding="utf-8"))
-        except (OSError, ValueError, yaml.YAMLError, RecursionError) as error:
-            raise DataError(f"{self.recipe} cannot be read as a recipe ({first_line(error)}); delete it") from error
-        if not isinstance(saved, dict) or not isinstance(saved.get("steps", {}), dict):
-            raise DataError(f"{self.recipe} is no saved recipe (a mapping with `steps`); delete it, then run again")
-        return saved
+        return read_saved(self.recipe) if os.path.lexists(self.recipe) else {}
 
     def json(self, name: str) -> Path:
         """A small JSON file of the run, for example `timings/sample`. Raises UserError as sections do."""

@@ -3,7 +3,6 @@
 import base64
 import errno
 import io
-import json
 import math
 import struct
 import warnings
@@ -11,7 +10,9 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mixpo import notes
 from mixpo.errors import AwayImage, ImageError, MissingImage
+from mixpo.text_files import damaged
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -41,8 +42,11 @@ class ImageRoots:
     @classmethod
     def load(cls, file: Path) -> "ImageRoots":
         """From the `image_roots.json` of a questions folder; relative roots start at that folder."""
-        rows = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
-        return cls({name: (file.parent / root).resolve() for name, root in rows.items()})
+        rows = notes.read(file, dict[str, str]) or {}
+        try:
+            return cls({name: (file.parent / root).resolve() for name, root in rows.items()})
+        except (OSError, RuntimeError, ValueError) as error:  # a loop of symbolic links, a null byte
+            raise damaged(file, error) from error
 
     def path(self, image: str) -> Path:
         """The file behind a record's image path. Raises ImageError when it leaves its root."""

@@ -16,7 +16,7 @@ from typing import Any
 
 import yaml
 
-from mixpo import __version__
+from mixpo import __version__, notes
 from mixpo.config import plain
 from mixpo.devices import limited
 from mixpo.errors import FieldError, NoPairs, RecipeError, UserError
@@ -33,7 +33,7 @@ from mixpo.resolve import STEPS, resolve, unread
 from mixpo.rounds import with_rounds
 from mixpo.side_by_side import side_by_side
 from mixpo.status import State, Status, statuses
-from mixpo.text_files import read_json, write_text
+from mixpo.text_files import write_text
 
 SIDE_BY_SIDE = ("sample", "dropout", "train")
 """Steps whose sections have a model work, in a process of its own where several may."""
@@ -269,8 +269,8 @@ def _begin(
 
 def _add_time(files: RunFiles, name: str, seconds: float) -> None:
     path = files.json(f"timings/{name}")
-    before = read_json(path) or {"seconds": 0.0, "runs": 0}
-    write_text(path, f'{{"seconds": {before["seconds"] + seconds:.3f}, "runs": {before["runs"] + 1}}}\n')
+    before = notes.read(path, notes.Timing) or notes.Timing()
+    write_text(path, f'{{"seconds": {before.seconds + seconds:.3f}, "runs": {before.runs + 1}}}\n')
 
 
 def versions() -> dict[str, str]:

@@ -14,7 +14,7 @@ from mixpo.pairs.export import Exported, export
 from mixpo.pairs.import_pairs import Format
 from mixpo.progress import say
 from mixpo.report.cards import data_card, model_card
-from mixpo.report.collect import collect
+from mixpo.report.collect import collect, whole
 from mixpo.text_files import write_text
 
 OF_A_MODEL = (
@@ -44,7 +44,7 @@ def publish_model(files: RunFiles, section: str, out: Path) -> None:
         say(f"note: {', '.join(left)} in {model} is none of the model's files, and is not published")
     if _there(out, taken, model):
         return
-    card = model_card(collect(files, pairs_shown=0), section)
+    card = model_card(whole(collect(files, pairs_shown=0)), section)
     with new_model(out) as place:
         for name in taken:
             (place / name).parent.mkdir(parents=True, exist_ok=True)
@@ -73,9 +73,9 @@ def publish_data(files: RunFiles, section: str, out: Path) -> None:
     )
     if written and made and written > [max(made)] and _there(out, [Path("train.parquet")], out):
         return
+    data = whole(collect(files, pairs_shown=0))
 
     def card(done: Exported, place: Path) -> None:
-        data = collect(files, pairs_shown=0)
         write_text(place / "README.md", data_card(data, section, done.rows, len(done.left_out)))
 
     export(files, Format.TRL, out, section, finish=card)

@@ -18,12 +18,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
-import yaml
-
 from mixpo.config import build, refuse_unknown
 from mixpo.errors import RecipeError
 from mixpo.names import is_folder_name, wrong_name, wrong_run_name
-from mixpo.yaml_file import read_yaml
+from mixpo.yaml_file import parse_value, read_yaml
 
 T = TypeVar("T")
 SHARED = ("seed", "model", "system", "images", "chat_template")
@@ -145,10 +143,7 @@ def _apply(raw: dict, override: str) -> None:
     key, equals, text = override.partition("=")
     if not equals or not key:
         raise RecipeError(f"override {override!r}: write it as section.field=value")
-    try:
-        value = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise RecipeError(f"override {override!r}: the value is not valid YAML") from error
+    value = parse_value(text, f"override {override!r}")
     *parents, last = key.split(".")
     at_top = parents[0] in SHARED and parents[0] not in (raw.get("steps") or {}) if parents else last in TOP_LEVEL
     if not at_top:

@@ -6,12 +6,12 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
-from mixpo import output
+from mixpo import notes, output
 from mixpo.files import RunFiles
 from mixpo.fingerprints import UNKNOWN, Fingerprint, changes, fingerprint, grown, load, read
 from mixpo.recipe import Recipe
 from mixpo.references import references
-from mixpo.text_files import read_json
+from mixpo.text_files import count_lines
 
 
 class State(StrEnum):
@@ -97,9 +97,8 @@ def show(found: dict[str, Status], files: RunFiles) -> None:
     """Prints a table on standard output: section, state, where its records lie, how many, and seconds."""
     rows, numbers = [], {}
     for name, status in found.items():
-        timing = read_json(files.json(f"timings/{name}"))
-        seconds = timing.get("seconds") if isinstance(timing, dict) else None
-        seconds = seconds if isinstance(seconds, int | float) else None
+        timing = notes.read(files.json(f"timings/{name}"), notes.Timing)
+        seconds = timing.seconds if timing else None
         because = f" because {'; '.join(status.reasons)}" if status.reasons else ""
         records, kind, place = _made(name, files)
         rows.append(
@@ -136,4 +135,4 @@ def _made(name: str, files: RunFiles) -> tuple[int | None, str, Path | None]:
 
 
 def _lines(folder: Path, files: str) -> int:
-    return sum(path.read_bytes().count(b"\n") for path in folder.glob(files))
+    return sum(map(count_lines, folder.glob(files)))

@@ -15,6 +15,7 @@ import csv
 import gzip
 import io
 import json
+import zlib
 from collections.abc import Callable, Iterable, Iterator
 from itertools import chain, count
 from pathlib import Path
@@ -22,8 +23,9 @@ from typing import IO, Any, NamedTuple
 
 from mixpo import column_files
 from mixpo.column_files import BATCH_ROWS, Wanted
-from mixpo.errors import BadLine, DataError, MissingExtra, first_line
-from mixpo.text_files import not_utf8
+from mixpo.errors import BadLine, DataError, first_line
+from mixpo.sheets import read_sheet
+from mixpo.text_files import not_utf8, opened
 
 FIELD_LIMIT = 1 << 30
 """Characters of a cell: a picture in base64 is one."""
@@ -50,12 +52,14 @@ def rows(path: Path, *, strict: bool = False, only: Wanted | None = None) -> Ite
     by_column = column_files.folder if path.is_dir() else BY_COLUMN.get(ending(path))
     reader = READERS.get(ending(path))
     try:
+        if not path.is_dir():
+            opened(path).close()  # libraries would wait for a pipe
         found = by_column(path, only) if by_column else reader(path) if reader else None
         for row in json_lines(path) if found is None else map(Row, count(1), count(1), found):
             if strict and isinstance(row.content, BadLine):
                 raise DataError(f"{path}:{row.line}: {row.content}; mend or remove the line")
             yield row
-    except (OSError, EOFError) as error:
+    except (OSError, EOFError, zlib.error) as error:
         raise _unreadable(path, error) from error
 
 
@@ -75,7 +79,7 @@ def json_lines(path: Path) -> Iterator[Row]:
                 if data.strip():
                     number += 1
                     yield Row(number, line, _value(data))
-    except (OSError, EOFError) as error:
+    except (OSError, EOFError, zlib.error) as error:
         raise _unreadable(path, error) from error
 
 
@@ -89,7 +93,8 @@ def _value(data: bytes) -> Any:
 
 
 def _open(path: Path) -> IO[bytes]:
-    return gzip.open(path) if path.suffix.lower() == ".gz" else path.open("rb")  # type: ignore[return-value]
+    file = opened(path)
+    return gzip.open(file) if path.suffix.lower() == ".gz" else file  # type: ignore[return-value]
 
 
 def _unreadable(path: Path, error: Exception) -> DataError:
@@ -162,31 +167,11 @@ def _by_head(cells: Iterable[tuple[str, Any]]) -> dict[str, Any] | BadLine:
 
 
 def _xlsx(path: Path) -> Iterator[Any]:
-    try:
-        import openpyxl
-    except ImportError as error:
-        raise MissingExtra("openpyxl", "xlsx") from error
-    from zipfile import BadZipFile
-
-    try:
-        books = [openpyxl.load_workbook(path, read_only=True, data_only=values) for values in (True, False)]
-    except (BadZipFile, KeyError) as error:
-        raise DataError(f"{path} is no Excel file ({first_line(error)}); check it") from error
-    lines = zip(*(each.worksheets[0].iter_rows() for each in books))
-    heads = ["" if cell.value is None else str(cell.value) for cell in next(lines, ((), ()))[0]]
-    for cells, written in lines:
-        named = [each for each in zip(heads, cells, written) if each[0]]
-        if bad := next((head for head, cell, formula in named if _no_value(cell, formula)), None):
+    for cells in read_sheet(path):
+        if bad := next((cell.head for cell in cells if cell.unknown), None):
             yield BadLine(f"{bad!r} holds a formula without a value; save the file in a spreadsheet program")
-        elif row := _by_head((head, cell.value) for head, cell, _ in named if cell.value is not None):
+        elif row := _by_head((cell.head, cell.value) for cell in cells if cell.value is not None):
             yield row
-    for book in books:
-        book.close()
-
-
-def _no_value(cell: Any, formula: Any) -> bool:
-    """Whether a cell is a formula whose value isn't stored, or an error (#N/A)."""
-    return cell.data_type == "e" or (cell.value is None and formula.data_type == "f")
 
 
 READERS: dict[str, Callable[[Path], Iterator[Any]]] = {

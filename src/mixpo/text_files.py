@@ -1,15 +1,61 @@
-"""Files written whole or not at all."""
+"""Files written whole or not at all; files read that anybody may have damaged: plain ones only, and only so much."""
 
 import difflib
+import errno
 import json
+import math
 import os
 import shutil
+import stat
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
-from mixpo.errors import DataError, UserError
+from mixpo.errors import DataError, UserError, first_line
+
+LARGEST = 64 << 20
+"""Bytes of a file that is read whole: what a run notes of itself takes thousands."""
+WHOLE = 1 << 63
+"""Below it are whole numbers in a small file of the run: what is beyond is no number to C, nor to what divides it."""
+LINKED = (Path("/dev"), Path("/proc"))
+"""Where a pipe has a path because a shell made it (`<(…)`, /dev/stdin)."""
+
+
+def opened(path: Path) -> IO[bytes]:
+    """A file, to be read. Raises OSError, at once, for what is none: a pipe that lies somewhere would be waited for
+    without end, and a device has no end."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except ValueError as error:  # a null byte in the name
+        raise OSError(errno.EINVAL, str(error), str(path)) from error
+    kind = os.fstat(descriptor).st_mode
+    piped = stat.S_ISFIFO(kind) and any(path.absolute().is_relative_to(place) for place in LINKED)
+    if not stat.S_ISREG(kind) and not piped:
+        os.close(descriptor)
+        what = "a folder" if stat.S_ISDIR(kind) else "a pipe" if stat.S_ISFIFO(kind) else "a device"
+        raise OSError(errno.EINVAL, f"it is {what}, no file", str(path))
+    os.set_blocking(descriptor, True)
+    return open(descriptor, "rb")
+
+
+def read_bytes(path: Path, most: int = LARGEST) -> bytes:
+    """The content of a file of at most so many bytes. Raises OSError."""
+    with opened(path) as file:
+        content = file.read(most + 1)
+    if len(content) > most:
+        raise OSError(errno.EFBIG, f"it has more than {most:,} bytes", str(path))
+    return content
+
+
+def count_lines(path: Path) -> int:
+    """Raises DataError when the file cannot be read."""
+    try:
+        with opened(path) as file:
+            return sum(block.count(b"\n") for block in iter(lambda: file.read(1 << 20), b""))
+    except OSError as error:
+        raise damaged(path, error) from error
+
 
 STAGED = ".mixpo-staged"
 """How a name ends that nobody but mixpo gives: what bears it may be removed."""
@@ -25,7 +71,7 @@ def not_utf8(path: Path, lines: Iterable[bytes] | None = None) -> DataError:
             return False
         return True
 
-    lines = path.read_bytes().splitlines() if lines is None else lines
+    lines = read_bytes(path).splitlines() if lines is None else lines
     number = next((number for number, line in enumerate(lines, 1) if not is_text(line)), 1)
     return DataError(f"{path}:{number}: the text is not UTF-8; save the file in that encoding")
 
@@ -130,8 +176,35 @@ def sync_tree(folder: Path) -> None:
 
 
 def read_json(path: Path) -> Any:
-    """What a JSON file of the run holds; None when it is not there. Raises DataError for one that is damaged."""
+    """What a JSON file of the run holds; None when it is not there. Raises DataError, with the line, for one that is
+    damaged."""
     try:
-        return json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
-    except (OSError, ValueError, RecursionError) as error:
-        raise DataError(f"{path} cannot be read ({error}); delete it, then run again") from error
+        return parse_json(read_bytes(path).decode()) if os.path.lexists(path) else None
+    except (OSError, ValueError) as error:
+        raise damaged(path, error) from error
+
+
+def parse_json(text: str) -> Any:
+    """The value of a small JSON text. Raises ValueError, also for what is nested too deeply and for numbers beyond all
+    that is counted or measured (which break what is computed with them, later)."""
+
+    def number(token: str) -> float:
+        value = float(token)
+        if not math.isfinite(value) or (abs(value) >= WHOLE and token.lstrip("-").isdecimal()):
+            raise json.JSONDecodeError("a number that is too large", text, text.find(token))
+        return int(token) if token.lstrip("-").isdecimal() else value
+
+    try:
+        return json.loads(text, parse_int=number, parse_float=number)
+    except RecursionError as error:
+        raise ValueError("it is nested too deeply") from error
+
+
+def damaged(path: Path, error: Exception, advice: str = "delete it, then run again") -> DataError:
+    """What to say of a file of the run that cannot be read: the line where there is one, and why."""
+    line, reason = None, getattr(error, "strerror", None) or first_line(error)
+    if isinstance(error, json.JSONDecodeError):
+        line, reason = error.lineno, error.msg
+    elif isinstance(error, UnicodeDecodeError):
+        line, reason = error.object.count(b"\n", 0, error.start) + 1, "the text is not UTF-8"
+    return DataError(f"{path}{f':{line}' if line else ''} cannot be read ({reason}); {advice}")

@@ -21,6 +21,7 @@ from mixpo.prompts import user_text
 from mixpo.references import Output, trained_by
 from mixpo.responses.backends.config import BackendName
 from mixpo.status import State, Status
+from mixpo.text_files import count_lines
 
 BYTES_A_TOKEN = 6
 """Of a response's record on disk: its text and its token ids."""
@@ -58,7 +59,7 @@ class Ahead:
         """Records of a section: those that are there, or those that it will make at most."""
         if (section, kind) not in self.made or self.is_done(section):
             folder = self.files.root / kind.folder / section
-            self.made[section, kind] = sum(path.read_bytes().count(b"\n") for path in folder.glob("part-*.jsonl"))
+            self.made[section, kind] = sum(map(count_lines, folder.glob("part-*.jsonl")))
         return self.made[section, kind]
 
     def is_done(self, section: str) -> bool:

@@ -10,12 +10,12 @@ import torch
 from torch import nn
 from transformers import GenerationConfig
 
+from mixpo import notes
 from mixpo.errors import UserError, first_line
 from mixpo.model_inputs import AS_IS, ModelInputs
 from mixpo.models.found import found
 from mixpo.models.picture_limits import limit
 from mixpo.models.template_options import set_options
-from mixpo.text_files import read_json
 
 log = logging.getLogger(__name__)
 
@@ -123,7 +123,7 @@ def refuse_adapter(path: str) -> None:
     told = Path(path) / "adapter_config.json"
     if not told.is_file():
         return
-    base = (read_json(told) or {}).get("base_model_name_or_path") or "its base model"
+    base = (notes.read(told, dict[str, Any]) or {}).get("base_model_name_or_path") or "its base model"
     raise UserError(
         f"model {path!r} is an adapter alone, of {base}: merge it into that (peft: PeftModel.from_pretrained, "
         "merge_and_unload), save the model and its processor to a folder, and give that"

@@ -6,8 +6,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from mixpo.errors import DataError, ImageError, Unsupported, UserError
 from mixpo.files import RunFiles, Shards
 from mixpo.images import ImageRoots
@@ -113,8 +111,7 @@ def _refuse_tokens(pair: PreferencePair) -> None:
 
 def questions_of(files: RunFiles, pairs: str) -> str:
     """The questions section that a pairs section's images lie under, by the run's recipe."""
-    saved = yaml.safe_load(files.recipe.read_text(encoding="utf-8")) if files.recipe.exists() else {}
-    named = read_of((saved or {}).get("steps", {}).get(pairs) or {}, Output.QUESTIONS)
+    named = read_of(files.saved_recipe().get("steps", {}).get(pairs, {}), Output.QUESTIONS)
     if named:
         return named
     return pairs if pairs in files.sections("questions") else "questions"

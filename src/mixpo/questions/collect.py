@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from types import ModuleType
 from typing import Any
 
+from mixpo import notes
 from mixpo.config import build
 from mixpo.errors import DataError, FieldError, ImageError
 from mixpo.files import RunFiles, Shards, divert
@@ -27,7 +28,7 @@ from mixpo.questions.source import Item, left_out
 from mixpo.records import Dropped, DropReason, Question
 from mixpo.references import Output
 from mixpo.registry import module
-from mixpo.text_files import read_json, write_text
+from mixpo.text_files import write_text
 from mixpo.videos import FramesConfig
 
 LOADERS = {
@@ -166,7 +167,7 @@ def store(items: Iterable[Item | Dropped], roots: dict[str, str], name: str, fil
 
     What was left out is said on the screen, with the first row's reason. Raises DataError when there is no question.
     """
-    before = read_json(files.image_roots_file(name)) or {}
+    before = notes.read(files.image_roots_file(name), dict[str, str]) or {}
     known = {root: place for root, place in before.items() if root.removesuffix(STORED) in roots} | roots
     _write_roots(known, name, files)
     found = Collected(LeftOut(name, "row", roots, files.dropped(name).folder))

@@ -4,7 +4,7 @@ import base64
 import io
 from dataclasses import dataclass
 
-from mixpo.errors import ImageError
+from mixpo.errors import UserError
 from mixpo.files import RunFiles
 from mixpo.images import ImageRoots
 from mixpo.pictures import Elsewhere
@@ -36,12 +36,12 @@ class PagePictures:
         self.elsewhere = Elsewhere(files.root)
 
     def picture(self, image: str, section: str) -> Picture:
-        if section not in self.roots:
-            self.roots[section] = ImageRoots.load(self.files.image_roots_file(section))
         try:
+            if section not in self.roots:
+                self.roots[section] = ImageRoots.load(self.files.image_roots_file(section))
             uri, width = data_uri(self.roots[section], image)
             self.elsewhere.note(self.roots[section].path(image))
-        except ImageError as error:
+        except UserError as error:
             return Picture(image, "", str(error))
         return Picture(image, uri, width=width)
 

@@ -19,13 +19,14 @@ from accelerate.utils import broadcast_object_list
 from torch import Tensor
 from torch.utils.data import ConcatDataset
 
+from mixpo import notes
 from mixpo.batches.layout import Batch
 from mixpo.errors import DataError, UserError
 from mixpo.model_inputs import AS_IS
 from mixpo.models.picture_limits import limits_of
 from mixpo.progress import say, track
 from mixpo.removing import refuse_link
-from mixpo.text_files import read_json, sync, write_text, writing
+from mixpo.text_files import damaged, opened, read_json, sync, write_text, writing
 from mixpo.training.sharding import Sharding
 
 RECORD = np.dtype([("key", "<u8"), ("logps", "<f4")])
@@ -43,7 +44,7 @@ class ReferenceCache:
         self.rank = rank
         self.path = folder / f"logps-{rank}.bin"
         about = folder / "cache.json"
-        before = read_json(about)
+        before = notes.read(about, dict[str, Any])
         changed = [name for name in made_with if before is not None and before.get(name) != made_with[name]]
         if changed:
             raise UserError(
@@ -62,7 +63,7 @@ class ReferenceCache:
 
     def load(self) -> None:
         """Reads what all processes have written."""
-        parts = [np.fromfile(path, RECORD) for path in sorted(self.folder.glob("logps-*.bin"))]
+        parts = [_records(path) for path in sorted(self.folder.glob("logps-*.bin"))]
         records = np.concatenate([np.empty(0, RECORD), *parts])
         _, first = np.unique(records["key"], return_index=True)
         self._keys, self._logps = records["key"][first], records["logps"][first]
@@ -130,6 +131,14 @@ class Scorer:
 
     def logps(self, batch: Batch) -> Tensor:
         return self.reference(batch, self.trainer.args.score_chunk)
+
+
+def _records(path: Path) -> Any:
+    try:
+        with opened(path) as file:
+            return np.fromfile(file, RECORD)
+    except OSError as error:
+        raise damaged(path, error) from error
 
 
 def fill(cache: ReferenceCache, datasets: Sequence[Any], scorer: Scorer) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 from transformers import IntervalStrategy, PrinterCallback
 
+from mixpo import notes
 from mixpo.batches.encode import Encoder
 from mixpo.errors import DataError, FieldError, UserError
 from mixpo.files import RunFiles, Shards
@@ -20,8 +21,7 @@ from mixpo.models.weight_files import refuse_damaged
 from mixpo.progress import say, track
 from mixpo.records import Dropped
 from mixpo.references import Output
-from mixpo.tables import json_lines
-from mixpo.text_files import read_json, write_text
+from mixpo.text_files import damaged, opened, write_text
 from mixpo.training import few_records
 from mixpo.training.adapters import lora_config, refuse_absent
 from mixpo.training.arguments import CHECKPOINTING
@@ -115,8 +115,7 @@ def run(config: Config, files: RunFiles, fits: Fits | None = None) -> None:
 def _leave_done(config: Config, folder: Path) -> None:
     refuse_damaged(folder / "model")
     drop_checkpoints(folder)
-    log = folder / "log.jsonl"
-    lines = [row for _, _, row in json_lines(log) if isinstance(row, dict)] if log.exists() else []
+    lines = list(notes.logged(folder / "log.jsonl"))
     say(f"{config.name}: trained already{course(lines)}; model in {folder / 'model'}")
 
 
@@ -176,13 +175,18 @@ def _cache(config: Config, files: RunFiles, args: MPOConfig) -> Path:
 def _fingerprint(paths: list[Path]) -> str:
     digest = hashlib.sha256()
     for path in paths:
-        digest.update(path.read_bytes())
+        try:
+            with opened(path) as file:
+                while block := file.read(1 << 20):
+                    digest.update(block)
+        except OSError as error:
+            raise damaged(path, error) from error
     return digest.hexdigest()
 
 
 def _refuse_changed_data(folder: Path, fingerprint: str, source: Path) -> None:
-    before = read_json(folder / "data.json")
-    if before is not None and before["sha256"] != fingerprint:
+    before = notes.read(folder / "data.json", notes.TrainedOn)
+    if before is not None and before.sha256 != fingerprint:
         raise UserError(
             f"{source} has changed since {folder} was trained on it; delete {folder} or use another run folder"
         )

@@ -35,6 +35,7 @@ from mixpo.progress import say
 from mixpo.records import Dropped, PreferencePair, Role
 from mixpo.registry import chosen as chosen_name
 from mixpo.tables import ENDINGS, Row, ending, rows, write_jsonl
+from mixpo.text_files import read_bytes
 from mixpo.values import parsed, short, whole
 
 FILE = "mixpo_pairs.jsonl"
@@ -101,9 +102,9 @@ class Declared:
 def declared(path: Path, dataset: str) -> Declared:
     """The entry that is meant: `dataset`, or the only one of preferences. Raises DataError, FieldError."""
     try:
-        info = json.loads(path.read_text(encoding="utf-8-sig"))
+        info = json.loads(read_bytes(path).decode("utf-8-sig"))
         ranking = [name for name, entry in info.items() if entry.get("ranking")]
-    except (OSError, ValueError, AttributeError) as error:
+    except (OSError, ValueError, AttributeError, RecursionError) as error:
         raise DataError(f"{path} is no {INFO} ({type(error).__name__}); it maps names to entries") from error
     if not dataset and len(ranking) != 1:
         found = f"several of preferences: {', '.join(ranking)}; name one in `dataset`" if ranking else (

@@ -24,6 +24,7 @@ from mixpo.pairs.formats.row import ONE_QUESTION, Content, Entry, PairSource, dr
 from mixpo.pictures import listed_images
 from mixpo.records import Dropped, PreferencePair
 from mixpo.tables import Row, rows, write_jsonl
+from mixpo.text_files import read_bytes
 from mixpo.values import short
 
 ANNOTATION = "annotations/mixpo.jsonl"
@@ -75,12 +76,12 @@ def data_sets(path: Path, image_root: Path | None) -> Iterator[DataSet]:
     Raises DataError for a file that is no meta.json or names files that are not there.
     """
     try:
-        meta = json.loads(path.read_text(encoding="utf-8"))
+        meta = json.loads(read_bytes(path))
         entries = {
             str(name): (entry["annotation"], entry["root"], entry.get("repeat_time", 1)) for name, entry in meta.items()
         }
         repeats = {name: float(times) for name, (_, _, times) in entries.items()}
-    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+    except (OSError, ValueError, TypeError, LookupError, AttributeError, ArithmeticError, RecursionError) as error:
         raise DataError(
             f"{path} is no meta.json ({type(error).__name__}: {error}); it maps names to root, annotation, repeat_time"
         ) from error
