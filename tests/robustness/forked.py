@@ -186,6 +186,7 @@ def _child(
         if environment is not None:
             os.environ.clear()
             os.environ.update(environment)
+        tempfile.tempdir = None  # looked up again
         written = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND)
         nothing = os.open(os.devnull, os.O_RDONLY)
         for number, target in ((nothing, 0), (written, 1), (written, 2)):

@@ -9,6 +9,7 @@ was printed; saved cases are tried again first, and deleted when they are mended
 """
 
 import argparse
+import contextlib
 import dataclasses
 import hashlib
 import json
@@ -34,6 +35,8 @@ from robustness.subjects import KEY, Subject
 SAVED = Path(".hypothesis/robustness")
 ROUND = 40
 """Cases that hypothesis chooses with one seed."""
+OFTEN = {"run": 4, "pairs": 2, "questions": 2}
+"""Subjects with more files, or more kinds of them."""
 RARE = (".safetensors", "tokenizer.json")
 """Files whose every byte is like the others: chosen once where another is chosen several times."""
 
@@ -139,7 +142,7 @@ class Fuzzer:
                 lambda file: st.builds(Case, st.just(name), st.just(file), damages(file))
             )
 
-        return st.sampled_from(sorted(self.subjects)).flatmap(of)
+        return st.sampled_from([name for name in sorted(self.subjects) for _ in range(OFTEN.get(name, 1))]).flatmap(of)
 
     def attack(self, case: Case) -> list[Fault]:
         """The faults of one case; of one that is new, what is needed to do it again is saved."""
@@ -204,6 +207,7 @@ def search(fuzzer: Fuzzer, seconds: float, seed: int) -> None:
 
         round_()
         number += 1
+        say(f"{fuzzer.figures.cases.total():,} cases, {len(fuzzer.figures.faults)} distinct faults")
 
 
 def told(figures: Figures, seconds: float) -> str:
@@ -241,8 +245,9 @@ def main() -> None:
         if asked.case:
             faults = fuzzer.attack(saved(asked.case))
         else:
-            _again(fuzzer, asked.fresh)
-            search(fuzzer, asked.seconds, asked.seed)
+            with contextlib.suppress(KeyboardInterrupt):
+                _again(fuzzer, asked.fresh)
+                search(fuzzer, asked.seconds, asked.seed)
             faults = list(fuzzer.figures.faults.values())
         say(told(fuzzer.figures, time.monotonic() - begun))
     if faults and not asked.case:

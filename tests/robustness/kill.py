@@ -1,11 +1,13 @@
 """Runs that are killed while they write, again and again, and must end as one that nobody disturbed.
 
     PYTHONPATH=tests python -m robustness.kill --points 200 --seed 0                    # or: make kill
-    PYTHONPATH=tests python -m robustness.kill --of study --replay 12:SIGKILL,40:SIGINT  # a case that was printed
+    PYTHONPATH=tests python -m robustness.kill --of study --replay 'pairs/*.jsonl:12:SIGKILL,…'
+        does a case that was printed again
 
-A point is a call that changes the run folder (`kill_points.c`). At a random one the command is sent SIGKILL, SIGTERM or
-SIGINT, half of a write done, and the same command is run again: it may be ended again, the last one may not. Then every
-file must have the bytes of the undisturbed run's (`small_run.contents`).
+A point is a call that changes the run folder (`kill_points.c`). At a random one of a random file the command is sent
+SIGKILL, SIGTERM or SIGINT, half of a write done, and the same command is run again: it may be ended again, at files
+that come later, and the last one may not. Then every file must have the bytes of the undisturbed run's
+(`small_run.contents`).
 """
 
 import argparse
@@ -14,8 +16,8 @@ import ctypes
 import json
 import os
 import random
+import re
 import shutil
-import signal
 import subprocess
 import sys
 import time
@@ -23,14 +25,17 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from signal import Signals
 
 from robustness.forked import Ended, forked, mixpo, one_thread, place, prepare
 from robustness.small_run import contents, write_recipe
 
-SIGNALS = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT)
+SIGNALS = (Signals.SIGKILL, Signals.SIGTERM, Signals.SIGINT)
 PATIENCE = 10.0
 SOURCE = Path(__file__).with_name("kill_points.c")
 LIBRARY = "KILL_POINTS"
+NUMBERS = re.compile(r"\d+|(?<=/\.tmp)\w+")
+"""In which names of files of one kind differ; safetensors writes to names of its own."""
 QUICKSTART = (
     "questions.sources.scenes.count=12", "questions.sources.pictures.count=3", "sample.n=4", "train.batch=4",
     "train.micro_batch=4", "train.save_steps=1", "train.max_records=12", "evaluate.benchmarks.scenes.count=4",
@@ -76,6 +81,18 @@ class Figures:
     seconds: float = 0.0
 
 
+@dataclass(frozen=True)
+class Point:
+    """The n-th call that changes a file of this pattern, and the signal that is sent there; 0: none."""
+
+    pattern: str = "*"
+    number: int = 0
+    signal: Signals = Signals.SIGKILL
+
+    def __str__(self) -> str:
+        return f"{self.pattern}:{self.number}:{self.signal.name}"
+
+
 @dataclass
 class Attack:
     """One command, in a folder of its own."""
@@ -87,68 +104,79 @@ class Attack:
 
     def __post_init__(self) -> None:
         self.library = ctypes.CDLL(os.environ[LIBRARY])
-        ended = self._run("whole", 0, signal.SIGKILL)
+        (self.folder / "tmp").mkdir()
+        listed = self.folder / "listed"
+        ended = self._run("whole", Point(), str(listed))
         assert ended.status == 0, ended.output
         self.expected = contents(self.folder / "whole")
-        self.figures.points = int((self.folder / "points").read_text())
+        # In the order in which a run comes to them: of those before the last one nothing may be left to do.
+        self.patterns = Counter(NUMBERS.sub("*", line) for line in listed.read_text().splitlines())
+        self.figures.points = self.patterns.total()
 
     def kill(self, points: int) -> None:
         """So many kills; after one to eight of them the run may end, and is compared."""
+        order = list(self.patterns)
         while self.figures.kills.total() < points:
-            done: list[str] = []
-            for _ in range(self.rng.randint(1, 8)):
-                point = self.rng.randint(1, max(2, self.figures.points // 3))  # further on than the last, a bit
-                if not self._goes_on(point, self.rng.choice(SIGNALS), done):
-                    break
-            else:
-                self._goes_on(0, signal.SIGKILL, done)
+            chosen = sorted(self.rng.sample(range(len(order)), min(len(order), self.rng.randint(1, 8))))
+            case = [Point(order[at], self._number(order[at]), self.rng.choice(SIGNALS)) for at in chosen]
+            self.replay(case)
 
-    def replay(self, case: str) -> None:
-        done: list[str] = []
-        for one in filter(None, case.split(",")):
-            point, _, name = one.partition(":")
-            if not self._goes_on(int(point), signal.Signals[name], done):
+    def _number(self, pattern: str) -> int:
+        return self.rng.randint(1, self.patterns[pattern])
+
+    def replay(self, case: list[Point]) -> None:
+        """Ends the command at each point, and lets it come to its end."""
+        done: list[Point] = []
+        for point in [*case, Point()]:
+            if not self._goes_on(point, done):
                 return
-        self._goes_on(0, signal.SIGKILL, done)
 
-    def _goes_on(self, point: int, number: signal.Signals, done: list[str]) -> bool:
-        """Runs the command; False when it came to its end, was compared, and the next begins anew."""
-        ended = self._run("killed", point, number)
-        reached = not (self.folder / "points").exists() or 0 < point <= int((self.folder / "points").read_text())
+    def _goes_on(self, point: Point, done: list[Point]) -> bool:
+        """Runs the command; False when it came to its end, and was compared."""
+        ended = self._run("killed", point)
+        counted = self.folder / "points"
+        reached = not counted.exists() or 0 < point.number <= int(counted.read_text())
         if reached:
-            done.append(f"{point}:{number.name}")
-            self.figures.kills[number.name] += 1
-            self.figures.statuses[f"{number.name} {ended.status}"] += 1
-        fault = self._fault(ended, reached, number)
-        if not fault and (ended.status or ended.over):
+            done.append(point)
+            self.figures.kills[point.signal.name] += 1
+            self.figures.statuses[f"{point.signal.name} {ended.status}"] += 1
+        fault = self._fault(ended, reached, point.signal)
+        if not fault and ended.status:
             return True
         if not fault:
             self.figures.runs += 1
             fault = difference(self.expected, contents(self.folder / "killed"))
         if fault:
-            self.figures.faults.append(f"--replay {','.join(done)}: {fault}")
+            self.figures.faults.append(f"--replay '{','.join(map(str, done))}': {fault}")
         shutil.rmtree(self.folder / "killed", ignore_errors=True)
         return False
 
-    def _fault(self, ended: Ended, reached: bool, number: signal.Signals) -> str:
+    def _fault(self, ended: Ended, reached: bool, number: Signals) -> str:
         if ended.over:
             return f"over its {ended.over}: {ended.output[-1000:]}"
-        if reached and ended.status in (-number, 128 + number):
+        if ended.status == 0 or (reached and ended.status in (-number, 128 + number)):
             return ""
-        return f"status {ended.status}: {ended.output[-1000:]}" if ended.status else ""
+        return f"status {ended.status}: {ended.output[-1000:]}"
 
-    def _run(self, name: str, point: int, number: signal.Signals) -> Ended:
+    def _run(self, name: str, point: Point, listed: str = "") -> Ended:
         run, points = self.folder / name, self.folder / "points"
         points.unlink(missing_ok=True)
 
         def work() -> None:
-            self.library.kill_points_arm(os.fsencode(run), ctypes.c_long(point), int(number))
+            below, only, place = map(os.fsencode, (run, point.pattern, listed))
+            self.library.kill_points_arm(below, only, ctypes.c_long(point.number), int(point.signal), place)
             try:
                 mixpo(*self.command(run))()
             finally:
                 points.write_text(str(self.library.kill_points_seen()))
 
-        return forked(work, self.folder / "output", patience=PATIENCE)
+        environment = {**os.environ, "TMPDIR": str(self.folder / "tmp")}
+        return forked(work, self.folder / "output", environment=environment, patience=PATIENCE)
+
+
+def read_case(text: str) -> list[Point]:
+    parts = (each.rsplit(":", 2) for each in text.split(",") if each)
+    return [Point(pattern, int(number), Signals[name]) for pattern, number, name in parts]
 
 
 def difference(expected: dict[str, str], found: dict[str, str]) -> str:
@@ -183,7 +211,7 @@ def main() -> None:
     parser.add_argument("--points", type=int, default=200)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--of", nargs="+", default=["quickstart", "study"], help="small, quickstart, study")
-    parser.add_argument("--replay", default="", help="POINT:SIGNAL,…: this case alone")
+    parser.add_argument("--replay", default="", help="FILE:POINT:SIGNAL,…: this case alone")
     parser.add_argument("--expected", type=Path, help="Where the undisturbed run of the (one) command is copied to.")
     given = parser.parse_args()
     if reason := missing():
@@ -207,7 +235,7 @@ def _all(given: argparse.Namespace, folder: Path) -> dict[str, dict]:
         if given.expected:
             shutil.copytree(folder / name / "whole", given.expected)
         if given.replay:
-            attack.replay(given.replay)
+            attack.replay(read_case(given.replay))
         else:
             attack.kill(given.points // len(given.of))
         attack.figures.seconds = round(time.monotonic() - begun, 1)

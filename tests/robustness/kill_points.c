@@ -1,12 +1,13 @@
 /* Counts the points at which a process writes below a folder, and sends it a signal at one of them (LD_PRELOAD).
 
    A point is a call that changes what is on the disk: half of a write is done before the signal, of another call
-   nothing; a file that is opened to be written is made first. Points are those of the process that armed the library:
+   nothing; a file that is opened to be written is made first. Only points at paths of a pattern count. Points are those of the process that armed the library:
    what it starts counts nothing. What is written through C's own buffered files (fwrite) is not seen. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <fnmatch.h>
 #include <limits.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -18,27 +19,33 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-static char folder[PATH_MAX];
+static char folder[PATH_MAX], pattern[PATH_MAX];
+static __thread char here[2 * PATH_MAX]; /* where the call at hand writes, from the folder */
 static size_t length;
 static long wanted, seen;
-static int signal_number;
+static int signal_number, list = -1;
 static pid_t armed;
 
 #define REAL(name) \
     static __typeof__(name) *real; \
     if (!real) real = (__typeof__(name) *)dlsym(RTLD_NEXT, #name)
 
-/* `point` 0: only counts. */
-void kill_points_arm(const char *below, long point, int number) {
+/* `point` 0: only counts. `listed`: a file that the path of every point is written to, a line each; or nothing. */
+void kill_points_arm(const char *below, const char *only, long point, int number, const char *listed) {
     strncpy(folder, below, sizeof folder - 1);
+    strncpy(pattern, only, sizeof pattern - 1);
     length = strlen(folder);
+    if (*listed) list = open(listed, O_WRONLY | O_CREAT | O_APPEND, 0600);
     wanted = point, seen = 0, signal_number = number, armed = getpid();
 }
 
 long kill_points_seen(void) { return seen; }
 
 static int below(const char *path) {
-    return path && !strncmp(path, folder, length) && (path[length] == '/' || !path[length]);
+    if (strncmp(path, folder, length) || (path[length] && path[length] != '/')) return 0;
+    strcpy(here, path[length] ? path + length + 1 : ".");
+    if (list >= 0) dprintf(list, "%s\n", here);
+    return !fnmatch(pattern, here, 0);
 }
 
 static int inside(int directory, const char *path) {
