@@ -62,6 +62,7 @@ def judged(ended: Ended, command: Command, subject: Subject, case: Path, before:
     said: list[tuple[str, str]] = []
     if ended.over:
         said.append((ended.over, _innermost(ended.output, first=True)))
+        last = f"{ended.seconds:.1f} s of a processor, {ended.peak / 2**20:,.0f} MB"
     elif "Traceback" in ended.output or "was not foreseen" in ended.output:
         error = next(
             (line for line in reversed(lines) if re.match(r"[\w.]+(Error|Exception|Interrupt|Exit)\b", line)), ""
@@ -77,7 +78,7 @@ def judged(ended: Ended, command: Command, subject: Subject, case: Path, before:
             line = next(line for line in ended.output.splitlines() if found[0] in line)
             said.append(("control character", f"{found[0]!r}"))
             last = ascii(line[:200])
-        if command.name != "view" and any(len(line) > LONGEST for line in lines):
+        if not command.name.startswith("view") and any(len(line) > LONGEST for line in lines):
             said.append(("long line", ""))
     after = tree(case)
     for name, kind in _changed(before, after, command, subject):

@@ -90,7 +90,7 @@ def prepare(folder: Path, work: Callable[[], None]) -> None:
     ended = forked(look, folder / "prepared.txt", patience=6)
     if ended.status or ended.over:
         raise RuntimeError(f"the small run cannot be made: {ended}")
-    with open(os.devnull, "w") as nowhere, contextlib.redirect_stderr(nowhere), contextlib.redirect_stdout(nowhere):
+    with _silence():  # of the file, not of `sys.stderr`, which loggers keep
         for name in listed.read_text().split():
             with contextlib.suppress(Exception):
                 importlib.import_module(name)
@@ -102,6 +102,22 @@ def prepare(folder: Path, work: Callable[[], None]) -> None:
     threads = len(os.listdir("/proc/self/task"))
     if threads > 1:
         raise RuntimeError(f"{threads} threads in the process that is forked")
+
+
+@contextlib.contextmanager
+def _silence() -> Iterator[None]:
+    kept = [os.dup(number) for number in (1, 2)]
+    with open(os.devnull, "w") as nowhere:
+        for number in (1, 2):
+            os.dup2(nowhere.fileno(), number)
+    try:
+        yield
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        for number, before in enumerate(kept, start=1):
+            os.dup2(before, number)
+            os.close(before)
 
 
 def mixpo(*arguments: str) -> Callable[[], int]:

@@ -33,7 +33,7 @@ from robustness.forked import forked, one_thread, place, prepare
 from robustness.subjects import KEY, Subject
 
 SAVED = Path(".hypothesis/robustness")
-ROUND = 40
+ROUND = 200
 """Cases that hypothesis chooses with one seed."""
 OFTEN = {"run": 4, "pairs": 2, "questions": 2}
 """Subjects with more files, or more kinds of them."""
@@ -153,6 +153,8 @@ class Fuzzer:
         self.figures.cases[case.subject] += 1
         found = []
         for command in subject.commands:
+            if not case.file.startswith(command.reads):
+                continue
             before = tree(self.case)
             ended = forked(command.work, self.place / "output.txt", folder=self.case, environment=self.environment)
             self.figures.commands[command.name] += 1
@@ -202,12 +204,14 @@ def search(fuzzer: Fuzzer, seconds: float, seed: int) -> None:
                   suppress_health_check=list(HealthCheck), derandomize=False)  # fmt: skip
         @given(fuzzer.strategy())
         def round_(case: Case) -> None:
-            if time.monotonic() < end:
-                fuzzer.attack(case)
+            if time.monotonic() > end:
+                return
+            fuzzer.attack(case)
+            if (cases := fuzzer.figures.cases.total()) % 100 == 0:
+                say(f"{cases:,} cases, {len(fuzzer.figures.faults)} distinct faults")
 
         round_()
         number += 1
-        say(f"{fuzzer.figures.cases.total():,} cases, {len(fuzzer.figures.faults)} distinct faults")
 
 
 def told(figures: Figures, seconds: float) -> str:

@@ -6,14 +6,17 @@ model      a model's folder and an adapter's   judged   responses and labels of 
 """
 
 import csv
+import inspect
 import json
 import shutil
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import yaml
 
+from mixpo import cli_steps
 from robustness.forked import mixpo
 from robustness.pages import view
 
@@ -34,6 +37,8 @@ class Command:
     work: Callable[[], int | None]
     writes: tuple[str, ...] = ()
     """Files and folders that it may change, from the case's folder."""
+    reads: tuple[str, ...] = ("",)
+    """How the files begin that it reads."""
 
 
 @dataclass(frozen=True)
@@ -48,15 +53,17 @@ class Subject:
     """Files in a run folder that the run did not write: they stay."""
 
 
-def command(name: str, *arguments: str, writes: Iterable[str] = ()) -> Command:
-    return Command(name, mixpo(*arguments), tuple(writes))
+def command(name: str, *arguments: str, writes: Iterable[str] = (), reads: Iterable[str] = ("",)) -> Command:
+    return Command(name, mixpo(*arguments), tuple(writes), tuple(reads))
 
 
 def subjects(case: Path) -> dict[str, Subject]:
     """All of them, in `case`, where each is copied to be damaged."""
     run = str(case / "run")
+    check = "check" in inspect.signature(cli_steps.status).parameters
     look = (
         command("status", "status", run),
+        *((command("status check", "status", run, "--check"),) if check else ()),
         command("dry-run", "run", run, "--dry-run"),
         command("plan", "plan", run),
         Command("view", lambda: view(case / "run"), ("run/reviews.sqlite",)),
@@ -90,7 +97,8 @@ def _questions() -> tuple[Command, ...]:
         command("dry-run", "run", recipe, "--dry-run"),
         command("init", "init", "inputs", "--yes", "--model", "base", "--out", "out/init.yaml"),
         *(command(f"init {name}", "init", "inputs", "--data", f"inputs/questions.{name}", "--yes", "--model", "base",
-                  "--out", f"out/{name}.yaml") for name in ("csv", "parquet")),
+                  "--out", f"out/{name}.yaml", reads=(f"inputs/questions.{name}", "inputs/pictures"))
+          for name in ("csv", "parquet")),
         command("run", "run", recipe, "run=out/run"),
         Command("view", lambda: view(Path("out/run"))),
         command("export", "export", "out/run", "--format", "mmpr", "--out", "out/mmpr"),
@@ -104,27 +112,32 @@ def _pairs(case: Path) -> tuple[Command, ...]:
         path = next(
             (place / each for each in ("train.jsonl", "train.parquet", "meta.json") if (place / each).exists()), place
         )
-        found.append(command(f"import {name}", "import", "--format", name, "--path", str(path), "--out", f"out/{name}"))
-    return (
-        *found,
-        *(command(f"relabel {name}", "relabel", f"out/{name}") for name in FORMATS[:2]),
-        *(command(f"publish data {name}", "publish", f"out/{name}", "--data", "--section", "import", "--out",
-                  f"out/{name}-data") for name in FORMATS[:4]),
-        command("export", "export", "out/mmpr", "--format", "trl", "--pairs", "import", "--out", "out/exported"),
-        Command("view", lambda: view(Path("out/mmpr"))),
-    )  # fmt: skip
+        own = (f"inputs/{name}/",)
+        found += [
+            command(f"import {name}", "import", "--format", name, "--path", str(path), "--out", f"out/{name}",
+                    reads=own),
+            command(f"relabel {name}", "relabel", f"out/{name}", reads=own),
+            command(f"publish data {name}", "publish", f"out/{name}", "--data", "--section", "import",
+                    "--out", f"out/{name}-data", reads=own),
+            command(f"export {name}", "export", f"out/{name}", "--format", "mmpr", "--pairs", "import",
+                    "--out", f"out/{name}-mmpr", reads=own),
+            Command(f"view {name}", partial(view, Path("out") / name), reads=own),
+        ]  # fmt: skip
+    return tuple(found)
 
 
 def _model() -> tuple[Command, ...]:
     answer = ("--benchmark", "mine=inputs/questions.jsonl", "--prompt", "direct", "--max-new-tokens", "4")
+    model = ("inputs/model", "inputs/recipe", "inputs/questions", "inputs/pictures")
     return (
-        command("plan", "plan", "inputs/recipe.yaml", "--machine", "cpu"),
+        command("plan", "plan", "inputs/recipe.yaml", "--machine", "cpu", reads=model),
         command("init", "init", "inputs", "--data", "inputs/questions.jsonl", "--yes", "--model", "inputs/model",
-                "--out", "out/init.yaml"),
-        command("evaluate", "evaluate", "--model", "inputs/model", *answer, "--out", "out/evaluate"),
-        command("evaluate adapter", "evaluate", "--model", "inputs/adapter", *answer, "--out", "out/adapter"),
-        command("run", "run", "inputs/recipe.yaml", "run=out/run"),
-        command("convert", "convert", "inputs/model", "out/converted"),
+                "--out", "out/init.yaml", reads=model),
+        command("evaluate", "evaluate", "--model", "inputs/model", *answer, "--out", "out/evaluate", reads=model),
+        command("evaluate adapter", "evaluate", "--model", "inputs/adapter", *answer, "--out", "out/adapter",
+                reads=("inputs/adapter",)),
+        command("run", "run", "inputs/recipe.yaml", "run=out/run", reads=model),
+        command("convert", "convert", "inputs/model", "out/converted", reads=("inputs/model",)),
     )  # fmt: skip
 
 
@@ -132,11 +145,14 @@ def _judged() -> tuple[Command, ...]:
     files = ("--questions", "inputs/questions.jsonl", "--responses", "inputs/responses.jsonl")
     score = ("--benchmark", "file", "--data", "inputs/questions.jsonl")
     return (
-        command("verify", "verify", *files, "--out", "out/verdicts.jsonl"),
-        command("score", "score", "inputs/scores.jsonl", *score, "--out", "out/scored.jsonl"),
-        command("judge-check", "judge-check", "inputs/labels.jsonl"),
-        command("best-of", "best-of", "inputs/recipe.yaml", "run=out/best"),
-    )
+        command("verify", "verify", *files, "--out", "out/verdicts.jsonl",
+                reads=("inputs/questions", "inputs/responses")),
+        command("score", "score", "inputs/scores.jsonl", *score, "--out", "out/scored.jsonl",
+                reads=("inputs/questions", "inputs/scores", "inputs/pictures")),
+        command("judge-check", "judge-check", "inputs/labels.jsonl", reads=("inputs/labels",)),
+        command("best-of", "best-of", "inputs/recipe.yaml", "run=out/best",
+                reads=("inputs/recipe", "inputs/questions", "inputs/pictures")),
+    )  # fmt: skip
 
 
 def precious(folder: Path) -> None:
