@@ -3,9 +3,12 @@
 A damage is a few words and numbers, so that a case is small, and is done again exactly from what was saved of it.
 """
 
+import functools
 import json
 import os
 import shutil
+import struct
+import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,9 +41,14 @@ BYTES = {
     "quote": b'"', "brace": b"}", "bracket": b"[", "escape": b"\x1b[31m", "comma": b",", "open": b'{"',
     "anchor": b"&a [*a, *a]\n", "separator": "\u2028".encode(), "0xff": b"\xff" * 64, "digits": b"9" * 5000,
     "pickle": b"\x80\x04cos\nsystem\n(S'id'\ntR.",
+    "loop": b"{% for a in range(99999999) %}{{ a }}{% endfor %}",
+    "reach": b"{{ ''.__class__.__mro__[1].__subclasses__() }}",
 }  # fmt: skip
 THINGS = ("empty", "folder", "FIFO", "canary", "circle", "gone", "nowhere", "blank line", "no newline", "JSON null")
 """What stands in the file's place."""
+PICTURES = (".png", ".jpg", ".gif", ".webp")
+BOMBS = {"thin": (1, 49_999_999), "wide": (49_999_999, 1), "large": (60_000, 60_000)}
+"""Pictures of a few kilobytes: width and height; of a large one only the beginning is there."""
 FIELDS = (".json", ".jsonl", ".yaml")
 
 
@@ -67,13 +75,14 @@ class Damage:
 
 def damages(name: str) -> st.SearchStrategy[Damage]:
     """Every damage that a file of this name can take; fields more often than bytes where it has them."""
-    at, size = st.integers(0, 5000), st.integers(1, 64)
+    at, size = st.one_of(st.integers(0, 16), st.integers(0, 5000)), st.integers(1, 64)
+    things = (*THINGS, *BOMBS) if name.endswith(PICTURES) else THINGS
     of_bytes = (
         st.builds(Damage, st.sampled_from(("flip", "cut", "double", "zeros")), at, size),
         st.builds(Damage, st.just("insert"), at, st.just(0), st.sampled_from(sorted(BYTES))),
     )
     other = (
-        st.builds(Damage, st.just("place"), st.just(0), st.just(0), st.sampled_from(THINGS)),
+        st.builds(Damage, st.just("place"), st.just(0), st.just(0), st.sampled_from(things)),
         st.builds(Damage, st.just("swap"), st.just(0), st.integers(0, 200)),
     )
     if not name.endswith(FIELDS):
@@ -131,12 +140,29 @@ def _place(what: str, path: Path, precious: Path) -> None:
             path.symlink_to(path.name)
         case "nowhere":
             path.symlink_to("not-there")
+        case "gone":
+            pass
         case "blank line":
             path.write_bytes(b"\n")
         case "no newline":
             path.write_bytes(content.rstrip(b"\n"))
         case "JSON null":
             path.write_bytes(b"null\n")
+        case _:
+            path.write_bytes(_bomb(*BOMBS[what]))
+
+
+@functools.cache
+def _bomb(width: int, height: int) -> bytes:
+    """A PNG of black pixels, one bit each."""
+
+    def chunk(kind: bytes, content: bytes) -> bytes:
+        return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+
+    rows = min(height, 100_000_000 // (width // 8 + 2))
+    packed = zlib.compress(bytes((width + 7) // 8 + 1) * rows, 1)
+    head = struct.pack(">IIBBBBB", width, height, 1, 0, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", packed) + chunk(b"IEND", b"")
 
 
 TOKEN = "@VALUE@"
