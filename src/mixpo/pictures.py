@@ -12,8 +12,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from mixpo.addresses import Address, fetch_image
 from mixpo.errors import BadRow, ImageError, MissingImage
-from mixpo.images import fetch, inside, is_url
+from mixpo.images import inside, is_url
 from mixpo.tables import Row
 from mixpo.text_files import write_bytes
 from mixpo.values import parsed, short
@@ -50,6 +51,8 @@ class Place:
     """Whether pictures named by path are copied into the run too, or stay where they are."""
     fetch: bool = False
     """Whether pictures named by an http(s) address are fetched into the run, or refused."""
+    private: bool = False
+    """Whether addresses on this machine and in private networks are fetched from, too."""
     frames: FramesConfig = field(default_factory=FramesConfig)
     """Which frames are taken of videos."""
 
@@ -71,7 +74,7 @@ def images_of(given: Any, place: Place) -> tuple[tuple[str, ...], dict[str, byte
             if not place.fetch:
                 raise ImageError(f"{name}: {NOT_FETCHED}")
             path = place.stored(f"{hashlib.sha256(str(name).encode()).hexdigest()[:20]}.img")
-            pictures[path] = str(name)
+            pictures[path] = Address(str(name), place.private)
         elif data is None and not place.store:
             path = f"{place.source}/{find(name, place)[1]}"
         else:
@@ -91,7 +94,7 @@ def store(pictures: Mapping[str, bytes | str], folder: Path) -> None:
     for path, given in pictures.items():
         file = inside(folder, path)
         if not file.exists():
-            write_bytes(file, given if isinstance(given, bytes) else fetch(given))
+            write_bytes(file, given if isinstance(given, bytes) else fetch_image(given))
 
 
 _near: dict[tuple[Path, str], Path | None] = {}

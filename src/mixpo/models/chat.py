@@ -269,7 +269,7 @@ class Chat:
         ids = {named} if isinstance(named, int) else set(named or ())
         if self.tokenizer.eos_token_id is not None:
             ids.add(self.tokenizer.eos_token_id)
-        if not ids:
+        if not ids or not all(type(one) is int and one >= 0 for one in ids):
             raise UserError("the checkpoint names no end-of-turn token; set eos_token_id in its generation_config.json")
         return frozenset(ids)
 

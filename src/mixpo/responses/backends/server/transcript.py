@@ -5,10 +5,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from mixpo.endpoint import Choice
 from mixpo.errors import UserError
 from mixpo.models.completions import CompletionTokenizer
 from mixpo.prompts import END_OF_TURN, is_thinking, opens_thought, thought_tags
+from mixpo.replies import Choice
 
 END = re.compile(rf"{END_OF_TURN}\s*\Z")
 
