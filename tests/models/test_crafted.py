@@ -1,6 +1,7 @@
 """Models' folders that are damaged or crafted: a sentence each, no memory, and none of their code is run."""
 
 import builtins
+import copy
 import json
 import os
 import shutil
@@ -9,11 +10,13 @@ import struct
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
+from tokenizers import Regex, pre_tokenizers
 from typer.testing import CliRunner
 
 from mixpo.cli import app
-from mixpo.errors import UserError
+from mixpo.errors import DataError, UserError
 from mixpo.model_inputs import ModelInputs
+from mixpo.models.chat import Chat
 from mixpo.models.load import load_config, load_model, load_processor
 from mixpo.plan.plan import shape_on_paper
 from mixpo.responses.backends.config import BackendConfig
@@ -129,6 +132,16 @@ def test_a_crafted_folder_is_one_sentence(folder, monkeypatch, name):
 def test_a_whole_folder_is_loaded(folder):
     """What the test above changes is what it is refused for."""
     TransformersBackend.load(str(folder), BackendConfig(canaries=False))
+
+
+def test_a_pattern_that_goes_back_and_forth_is_a_sentence(internvl):
+    """The library gives up after a second, in Rust's own way."""
+    processor = copy.deepcopy(internvl[1])
+    pattern = pre_tokenizers.Split(Regex(r"(\w+\w+)+\d"), "isolated")
+    processor.tokenizer.backend_tokenizer.pre_tokenizer = pattern
+    chat = Chat(processor)
+    with pytest.raises(DataError, match="the model's tokenizer fails on the text: .*retry-limit"):
+        chat.prompt_ids(chat.render("a" * 40))
 
 
 CODE = "import os\nos.mkdir({!r})\nclass Own: pass\n"

@@ -12,7 +12,7 @@ from mixpo.errors import DataError, UserError
 from mixpo.messages import IMAGE, broken
 from mixpo.models.as_messages import as_messages, plain
 from mixpo.models.chat_sandbox import limit_templates
-from mixpo.models.completions import CompletionTokenizer
+from mixpo.models.completions import CompletionTokenizer, tokenizing
 from mixpo.models.picture_limits import limits_of
 from mixpo.prompts import opens_thought, without_thoughts
 from mixpo.videos import Frames
@@ -118,11 +118,13 @@ class Chat:
         token = getattr(self.processor, "video_token", None)
         return token if isinstance(token, str) and getattr(self.processor, "video_processor", None) else ""
 
+    @tokenizing()
     def prompt_ids(self, text: str) -> list[int]:
         """Tokens of a rendered prompt; an image is the one token that the template writes for it."""
         (text,), options = self._begun([text])
         return self.tokenizer.encode(text, **options)
 
+    @tokenizing()
     def inputs(
         self, texts: Sequence[str], images: Sequence[Sequence[Any]], *, padding: bool = False, as_is: bool = False
     ) -> dict[str, Any]:
