@@ -6,6 +6,7 @@ from mixpo.config import build
 from mixpo.errors import FieldError
 from mixpo.keys import without_key
 from mixpo.responses.backends.config import BackendConfig
+from mixpo.training.section import Config as TrainConfig
 
 KEY = "sk-of-the-test-9a1d"
 
@@ -26,6 +27,12 @@ def test_a_key_in_a_recipe_is_refused(extra, place):
         build(BackendConfig, {"name": name, place: {**server, "extra": extra}}, "backend")
     assert KEY not in str(raised.value)
     assert "abc" not in str(raised.value)
+
+
+def test_a_key_for_the_hub_is_refused():
+    with pytest.raises(FieldError, match="looks like a key") as raised:
+        build(TrainConfig, {"pairs": "pair", "trainer": {"hub_token": "hf_abcdefgh12"}}, "train")
+    assert "hf_abc" not in str(raised.value)
 
 
 def test_what_servers_know_is_no_key():
