@@ -21,8 +21,6 @@ MAX_PIXELS = 50_000_000
 """An image above this is refused: decoding one of 100 megapixels takes 300 MB."""
 MAX_BYTES = 200_000_000
 """A file above this is not read."""
-FETCH_TIMEOUT = 30.0
-"""Seconds that a server may be silent while an image is fetched."""
 FORMATS = ("PNG", "JPEG", "MPO", "GIF", "WEBP", "BMP", "TIFF", "PPM", "JPEG2000", "AVIF", "ICO", "TGA")
 """Pixels only: Pillow hands others to programs (EPS to Ghostscript) or to decoders that are seldom tried."""
 
@@ -183,19 +181,3 @@ def data_url(image: "Image") -> str:
 def is_url(text: str) -> bool:
     """Whether an image's name is an http(s) address instead of a path."""
     return text.startswith(("http://", "https://"))
-
-
-def fetch(url: str) -> bytes:
-    """The bytes behind an http(s) address; only where a recipe asks for it. Raises ImageError."""
-    import http.client
-    import urllib.request
-
-    assert is_url(url)
-    try:
-        with urllib.request.urlopen(url, timeout=FETCH_TIMEOUT) as reply:
-            content = reply.read(MAX_BYTES + 1)
-    except (OSError, ValueError, http.client.HTTPException) as error:
-        raise ImageError(f"{url}: cannot be fetched ({error})") from error
-    if len(content) > MAX_BYTES:
-        raise ImageError(f"{url}: the file is above the limit of {MAX_BYTES:,} bytes")
-    return content

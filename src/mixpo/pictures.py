@@ -13,8 +13,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from mixpo.addresses import Address, fetch_image
 from mixpo.errors import BadRow, ImageError, MissingImage
-from mixpo.images import fetch, inside, is_picture, is_url
+from mixpo.images import inside, is_picture, is_url
 from mixpo.names import MOST_BYTES
 from mixpo.progress import say
 from mixpo.tables import Row
@@ -54,6 +55,8 @@ class Place:
     """Whether pictures named by path are copied into the run too, or stay where they are."""
     fetch: bool = False
     """Whether pictures named by an http(s) address are fetched into the run, or refused."""
+    private: bool = False
+    """Whether addresses on this machine and in private networks are fetched from, too."""
     frames: FramesConfig = field(default_factory=FramesConfig)
     """Which frames are taken of videos."""
 
@@ -75,7 +78,7 @@ def images_of(given: Any, place: Place) -> tuple[tuple[str, ...], dict[str, byte
             if not place.fetch:
                 raise ImageError(f"{name}: {NOT_FETCHED}")
             path = place.stored(f"{hashlib.sha256(str(name).encode()).hexdigest()[:20]}.img")
-            pictures[path] = str(name)
+            pictures[path] = Address(str(name), place.private)
         elif data is None and not place.store:
             path = f"{place.source}/{find(name, place)[1]}"
         else:
@@ -95,7 +98,7 @@ def store(pictures: Mapping[str, bytes | str], folder: Path) -> None:
     for path, given in pictures.items():
         file = place_in(folder, path)
         if not file.exists():
-            write_bytes(file, given if isinstance(given, bytes) else fetch(given))
+            write_bytes(file, given if isinstance(given, bytes) else fetch_image(given))
 
 
 def place_in(folder: Path, path: str) -> Path:

@@ -3,7 +3,8 @@
 name: quickstart
 run: runs/quickstart          # the run folder
 seed: 0                       # fills `seed` of every section that does not state it
-model: base                   # the same for `model`, `system` (the system prompt), `images` and `chat_template`
+model: base                   # the same for `model`, `system` (the system prompt), `images`, `chat_template` and
+                              # `trust_remote_code`
 rounds: 1                     # more: sample again with the trained model, and train on from it
 steps:                        # sections, in order; a section is named after its step …
   questions: {…}
@@ -24,7 +25,7 @@ from mixpo.names import is_folder_name, wrong_name, wrong_run_name
 from mixpo.yaml_file import parse_value, read_yaml
 
 T = TypeVar("T")
-SHARED = ("seed", "model", "system", "images", "chat_template")
+SHARED = ("seed", "model", "system", "images", "chat_template", "trust_remote_code")
 TOP_LEVEL = ("name", "run", *SHARED, "rounds", "steps", "versions")
 """`versions` is what a run folder's resolved recipe says of the run that wrote it; it is read over."""
 

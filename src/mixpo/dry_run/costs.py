@@ -80,10 +80,10 @@ class Ahead:
             model = config.model
         return self.files.model(model)
 
-    def shape(self, model: str) -> Any:
+    def shape(self, model: str, trust_remote_code: bool = False) -> Any:
         path = self.model(model)
         try:
-            return None if path is None else shape_on_paper(path)
+            return None if path is None else shape_on_paper(path, trust_remote_code)
         except UserError as error:
             self.warnings[f"time and memory of {model} are not known: {first_line(error)}"] = None
             return None
@@ -118,7 +118,7 @@ class Ahead:
         if backend.name == BackendName.OPENAI_SERVER:
             where = backend.server.base_url
             return Cost(work=f"{work}; up to {count:,} requests to {where}, paid there", seconds=None, disk=disk)
-        shape = None if backend.name == BackendName.SCRIPTED else self.shape(model)
+        shape = None if backend.name == BackendName.SCRIPTED else self.shape(model, config.trust_remote_code)
         if shape is None:
             return Cost(work=work, seconds=0.0 if backend.name == BackendName.SCRIPTED else None, disk=disk)
         encoder = Encoder(load_processor(self.model(model) or "", inputs=config.inputs))

@@ -113,7 +113,7 @@ class Config(ModelInputs):
     @property
     def inputs(self) -> ModelInputs:
         """What a model has no meaning for is left out for this model, and said."""
-        return InputsOfSeveral(images=self.images, chat_template=self.chat_template)
+        return InputsOfSeveral(**vars(super().inputs))
 
     @property
     def idle(self) -> tuple[str, ...]:

@@ -20,6 +20,7 @@ from mixpo.images import ImageRoots, data_url
 from mixpo.messages import transcript
 from mixpo.progress import track
 from mixpo.records import Question, Response
+from mixpo.replies import logp
 from mixpo.shards import appending
 
 INSTRUCTION = "Is the last step right? Answer + if it is and - if it is not."
@@ -118,7 +119,7 @@ def _good(reply: Any, config: RewardConfig) -> float:
     """P(good) / (P(good) + P(bad)) of the first token. Raises UserError where the reply tells neither."""
     try:
         offered = reply["choices"][0]["logprobs"]["content"][0]["top_logprobs"]
-        found = {entry["token"].strip(): math.exp(entry["logprob"]) for entry in reversed(offered)}
+        found = {entry["token"].strip(): math.exp(logp(entry["logprob"])) for entry in reversed(offered)}
     except (AttributeError, LookupError, TypeError) as error:
         raise UserError(f"{config.base_url} gives no log-probabilities; start it with logprobs") from error
     good, bad = found.get(config.good, 0.0), found.get(config.bad, 0.0)

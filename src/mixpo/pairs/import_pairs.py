@@ -101,6 +101,8 @@ class Config:
     """ms-swift: how `<ref-object>` and `<bbox>` are filled in from `objects`, which is the model's family's own way."""
     fetch_images: bool = False
     """Whether images named by http(s) addresses are fetched into the run; without it their rows are dropped."""
+    fetch_private: bool = False
+    """With `fetch_images`: whether addresses on this machine and in private networks are fetched from, too."""
 
 
 def entries(config: Config) -> Iterator[tuple[PairSource, Iterator[Entry | Dropped]]]:
@@ -109,13 +111,15 @@ def entries(config: Config) -> Iterator[tuple[PairSource, Iterator[Entry | Dropp
     if not path.exists():
         raise DataError(f"{config.name}: {path} is not there; check the path")
     root = Path(config.image_root).expanduser() if config.image_root else None
+    fetch, private = config.fetch_images, config.fetch_private
     if config.format is Format.MMPR:
         for data in mmpr.data_sets(path / "meta.json" if path.is_dir() else path, root):
-            source = PairSource(data.name, PairPlace(data.name, data.root, exported="", fetch=config.fetch_images))
+            place = PairPlace(data.name, data.root, exported="", fetch=fetch, private=private)
+            source = PairSource(data.name, place)
             yield source, mmpr.read(data, source, config.seed)
         return
     file = _file(path, config.format)
-    place = PairPlace(config.name, root or (file if file.is_dir() else file.parent), fetch=config.fetch_images)
+    place = PairPlace(config.name, root or (file if file.is_dir() else file.parent), fetch=fetch, private=private)
     source = PairSource(config.name, place)
     if file.name == llama_factory.INFO:
         yield source, llama_factory.read(llama_factory.declared(file, config.dataset), source, config.seed)

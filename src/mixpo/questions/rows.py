@@ -70,6 +70,8 @@ class RowsConfig:
     """Where in its column the answer stands: it is the `whole` of it, or `marked` within more text."""
     fetch_images: bool = False
     """Whether images named by http(s) addresses are fetched into the run; without it their rows are dropped."""
+    fetch_private: bool = False
+    """With `fetch_images`: whether addresses on this machine and in private networks are fetched from, too."""
     held_out: float = 0.0
     """With `part`: share of the questions that is held out, whole pictures."""
     part: QuestionPart = QuestionPart.ALL

@@ -77,7 +77,7 @@ def run(config: Config, files: RunFiles, fits: Fits | None = None) -> None:
     dropped: list[Dropped] = []
     roots = ImageRoots.load(files.image_roots_file(config.questions))
     encoder = Encoder(processor, config.max_completion_length)
-    encoder.fit(load_config(model_path))
+    encoder.fit(load_config(model_path, config.trust_remote_code))
     records = usable(track(source, f"{config.name}: check"), encoder, roots, config.name, dropped)
     if first:
         files.dropped(config.name).replace(dropped)
@@ -157,6 +157,7 @@ def _arguments(config: Config, files: RunFiles) -> MPOConfig:
         args = arguments(config, files.checkpoints(config.name), files.reference(config.model) if cached else None)
     except FieldError as error:
         raise FieldError((config.name, *error.path), error.sentence) from error
+    args.trust_remote_code = config.trust_remote_code
     if cached:
         args.reference_cache = str(_cache(config, files, args))
     return args

@@ -19,9 +19,10 @@ LOST = 20
 class PairPlace:
     """The images of one source. Nothing is decoded; what a row names must be there."""
 
-    def __init__(self, name: str, root: Path, *, exported: str = IMAGES, fetch: bool = False):
-        """`root`: where paths start; `exported`: the folder under it that an export of ours has its images in."""
-        self.place = Place(source=name, root=root, store=False, fetch=fetch)
+    def __init__(self, name: str, root: Path, *, exported: str = IMAGES, fetch: bool = False, private: bool = False):
+        """`root`: where paths start; `exported`: the folder under it that an export of ours has its images in; `fetch`,
+        `private`: as in `Place`."""
+        self.place = Place(source=name, root=root, store=False, fetch=fetch, private=private)
         self.root = root
         self.exported = exported
         self.roots: dict[str, Path] = {}
