@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from mixpo.errors import BadRow, ImageError, MissingImage
-from mixpo.images import fetch, inside, is_url
+from mixpo.images import fetch, inside, is_url, loaded
 from mixpo.tables import Row
 from mixpo.text_files import write_bytes
 from mixpo.values import parsed, short
@@ -155,11 +155,9 @@ def content(entry: Any) -> tuple[bytes | None, Any]:
         return (_decoded(entry) if is_encoded(entry) else None), entry
     if not hasattr(entry, "convert"):
         return None, entry
+    image = loaded(entry, "the image")
     buffer = io.BytesIO()
-    try:
-        (entry if entry.mode in PNG_MODES else entry.convert("RGB")).save(buffer, "PNG")
-    except OSError as error:  # Pillow decodes on use
-        raise ImageError(f"the image cannot be decoded ({error})") from error
+    (image if image.mode in PNG_MODES else image.convert("RGB")).save(buffer, "PNG")
     return buffer.getvalue(), None
 
 
