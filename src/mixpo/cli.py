@@ -2,8 +2,10 @@
 
 import functools
 import inspect
+import io
 import platform
 import sys
+import traceback
 from collections.abc import Callable
 from importlib.metadata import version as version_of
 from pathlib import Path
@@ -16,7 +18,7 @@ from mixpo import __version__
 from mixpo import cli_steps as steps
 from mixpo import cli_tools as tools
 from mixpo.errors import UserError
-from mixpo.progress import clean, show_warnings, speak
+from mixpo.progress import complain, show_warnings, speak
 
 INTERRUPTED = 130
 """Exit status after Ctrl-C, as shells have it (128 + SIGINT)."""
@@ -76,7 +78,9 @@ app = typer.Typer(
 def _version(asked: bool) -> None:
     if asked:
         libraries = ", ".join(f"{name} {version_of(name)}" for name in ("torch", "transformers"))
-        typer.echo(f"mixpo {__version__} (Python {platform.python_version()}, {libraries})")
+        from mixpo.output import tell
+
+        tell(f"mixpo {__version__} (Python {platform.python_version()}, {libraries})")
         raise typer.Exit
 
 
@@ -143,18 +147,20 @@ def main() -> NoReturn:
     try:
         status = app(prog_name="mixpo", standalone_mode=False) or 0
     except UserError as error:
-        typer.echo(clean(f"mixpo: {error}"), err=True)
+        complain(f"mixpo: {error}")
         sys.exit(2)
     except typer.TyperException as error:
-        error.show()  # type: ignore[attr-defined]  # click's, which typer brings along
+        said = io.StringIO()
+        error.show(said)  # type: ignore[attr-defined]  # click's, which typer brings along
+        complain(said.getvalue().rstrip("\n"))
         sys.exit(error.exit_code)
     except (typer.Abort, KeyboardInterrupt):
         status = INTERRUPTED
     except Exception:
-        sys.excepthook(*sys.exc_info())
+        complain(traceback.format_exc().rstrip("\n"))
         report = "if it is a fault of mixpo, report it with the lines above and what `mixpo --version` prints"
-        typer.echo(f"mixpo: this was not foreseen; {report}", err=True)
+        complain(f"mixpo: this was not foreseen; {report}")
         sys.exit(1)
     if status == INTERRUPTED:
-        typer.echo("mixpo: interrupted; the same command goes on where this stopped", err=True)
+        complain("mixpo: interrupted; the same command goes on where this stopped")
     sys.exit(status)
