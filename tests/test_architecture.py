@@ -1,6 +1,7 @@
 """The import table of docs/design.md, read off the import statements."""
 
 import ast
+import re
 from collections.abc import Iterator
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
@@ -275,3 +276,28 @@ def test_functions_take_few_parameters():
         if len(named) - (named[:1] in (["self"], ["cls"])) > PARAMETERS:
             found.add(name)
     assert found == MORE_PARAMETERS
+
+
+PRINTERS = {"output.py", "progress.py"}
+"""The two that write on the screen; they print text as text."""
+OTHER_PRINTERS = {
+    # A question is asked on a console of its own, which shows what a character would do.
+    "init/ask.py:21",
+    # What it prints goes to the process that started it.
+    "verdicts/mathematics/symbolic_worker.py:38",
+    "verdicts/mathematics/symbolic_worker.py:50",
+}
+
+
+def test_only_two_files_write_on_the_screen():
+    """Whatever a name or a model's answer holds, it is never markup there and moves no cursor (`progress.clean`)."""
+    found = set()
+    for path in FILES:
+        name = str(path.relative_to(SOURCE))
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Call) and name not in PRINTERS:
+                called = ast.unparse(node.func)
+                printed = called == "print" or called.endswith((".print", ".echo", ".secho", ".excepthook"))
+                if printed or re.search(r"\bstd(out|err)(\.buffer)?\.write(lines)?$", called):
+                    found.add(f"{name}:{node.lineno}")
+    assert found == OTHER_PRINTERS

@@ -2,9 +2,11 @@
 
 import functools
 import inspect
+import io
 import platform
 import signal
 import sys
+import traceback
 from collections.abc import Callable
 from importlib.metadata import version as version_of
 from pathlib import Path
@@ -17,7 +19,7 @@ from mixpo import __version__
 from mixpo import cli_steps as steps
 from mixpo import cli_tools as tools
 from mixpo.errors import UserError
-from mixpo.progress import clean, show_warnings, speak
+from mixpo.progress import complain, show_warnings, speak
 from mixpo.signals import STATUSES, Interrupted, interrupting
 
 COMMANDS: dict[str, tuple[Callable[..., None], ...]] = {
@@ -75,7 +77,9 @@ app = typer.Typer(
 def _version(asked: bool) -> None:
     if asked:
         libraries = ", ".join(f"{name} {version_of(name)}" for name in ("torch", "transformers"))
-        typer.echo(f"mixpo {__version__} (Python {platform.python_version()}, {libraries})")
+        from mixpo.output import tell
+
+        tell(f"mixpo {__version__} (Python {platform.python_version()}, {libraries})")
         raise typer.Exit
 
 
@@ -148,24 +152,26 @@ def main() -> NoReturn:
         except BaseException as error:
             status = interrupted[0] if interrupted else _failed(error)  # what a signal brings about is not told
     if status in STATUSES.values():
-        typer.echo("mixpo: interrupted; the same command goes on where this stopped", err=True)
+        complain("mixpo: interrupted; the same command goes on where this stopped")
     sys.exit(status)
 
 
 def _failed(error: BaseException) -> int:
     """Says what went wrong; the exit status. Raises what ends a program of itself."""
     if isinstance(error, UserError):
-        typer.echo(clean(f"mixpo: {error}"), err=True)
+        complain(f"mixpo: {error}")
         return 2
     if isinstance(error, typer.TyperException):
-        error.show()  # type: ignore[attr-defined]  # click's, which typer brings along
+        said = io.StringIO()
+        error.show(said)  # type: ignore[attr-defined]  # click's, which typer brings along
+        complain(said.getvalue().rstrip("\n"))
         return int(error.exit_code)
     at_its_end = isinstance(error.__cause__, EOFError)  # of a file, which typer takes for Ctrl-D
     if isinstance(error, KeyboardInterrupt) or (isinstance(error, typer.Abort) and not at_its_end):
         return STATUSES[signal.SIGINT]
     if not isinstance(error, Exception):
         raise error
-    sys.excepthook(type(error), error, error.__traceback__)
+    complain("".join(traceback.format_exception(error)).rstrip("\n"))
     report = "if it is a fault of mixpo, report it with the lines above and what `mixpo --version` prints"
-    typer.echo(f"mixpo: this was not foreseen; {report}", err=True)
+    complain(f"mixpo: this was not foreseen; {report}")
     return 1

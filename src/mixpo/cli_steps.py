@@ -88,12 +88,13 @@ def _run(
     redo: list[str] | None = None,
     gpus: int | None = None,
 ) -> None:
+    from mixpo.output import tell
     from mixpo.pipeline import run_recipe
     from mixpo.recipe import load_recipe
 
     files = run_recipe(load_recipe(recipe, overrides or ()), only, cluster, redo=redo, gpus=gpus)
     if only in (None, "report") and files.report.exists():
-        typer.echo(f"report: {files.report}")
+        tell(f"report: {files.report}")
 
 
 def train(recipe: RecipePath, overrides: Overrides = None, gpus: Gpus = None, force: Force = False) -> None:

@@ -184,9 +184,10 @@ def plan(
 ) -> None:
     """Print tokens, FLOPs, memory and hours of a training. From the lengths of the recipe's pairs."""
     if machine.strip().lower() in ("list", "help"):
+        from mixpo.output import tell
         from mixpo.plan.machines import cards
 
-        typer.echo(cards())
+        tell(cards())
         return
     if recipe is None:
         raise UserError("plan needs a recipe or a run folder (or --machine list)")

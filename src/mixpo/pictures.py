@@ -15,7 +15,7 @@ from typing import Any
 
 from mixpo.addresses import Address, fetch_image
 from mixpo.errors import BadRow, ImageError, MissingImage
-from mixpo.images import inside, is_picture, is_url
+from mixpo.images import inside, is_picture, is_url, loaded
 from mixpo.names import MOST_BYTES
 from mixpo.progress import say
 from mixpo.tables import Row
@@ -169,11 +169,9 @@ def content(entry: Any) -> tuple[bytes | None, Any]:
         return (_decoded(entry) if is_encoded(entry) else None), entry
     if not hasattr(entry, "convert"):
         return None, entry
+    image = loaded(entry, "the image")
     buffer = io.BytesIO()
-    try:
-        (entry if entry.mode in PNG_MODES else entry.convert("RGB")).save(buffer, "PNG")
-    except OSError as error:  # Pillow decodes on use
-        raise ImageError(f"the image cannot be decoded ({error})") from error
+    (image if image.mode in PNG_MODES else image.convert("RGB")).save(buffer, "PNG")
     return buffer.getvalue(), None
 
 

@@ -83,7 +83,7 @@ def _named(given: Mapping[str, Any]) -> tuple[Any, float | None]:
         raise Unsupported(f"a video with {', '.join(map(repr, others))}")
     try:
         fps = None if rate is None else float(rate)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise BadRow(f"the fps of a video must be a number, not {short(rate)}") from None
     if fps is not None and not 0 < fps < float("inf"):
         raise BadRow(f"the fps of a video must be above 0, not {short(rate)}")

@@ -18,8 +18,8 @@ from mixpo.references import Output, Responses
 from mixpo.responses.backend import Backend, Completion, Request
 from mixpo.responses.backends.make import is_spread, make_backend
 from mixpo.responses.ledger import Ledger, blocks
-from mixpo.responses.prefetch import read_ahead
-from mixpo.responses.sample import IMAGES_AHEAD, may_open
+from mixpo.responses.prefetch import opened_ahead
+from mixpo.responses.sample import may_open
 from mixpo.responses.sampling_config import SamplingConfig
 from mixpo.responses.written import WritingTally
 from mixpo.videos import opened
@@ -92,7 +92,7 @@ def dropout(
                 turns=work.question.turns, prefix_token_ids=kept,
             )  # fmt: skip
 
-    for completion in backend.complete(read_ahead(requests(), IMAGES_AHEAD), config.sampling()):
+    for completion in backend.complete(opened_ahead(requests()), config.sampling()):
         if isinstance(completion, Dropped):
             cut_of = asked.pop(completion.id)[0]
             yield _dropped(cut_of, completion.reason, completion.detail, transient=completion.transient)

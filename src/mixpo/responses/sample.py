@@ -24,13 +24,10 @@ from mixpo.responses.backends.make import is_spread, make_backend
 from mixpo.responses.backends.response_cache import Remembered
 from mixpo.responses.balance import Balance, Judge, until_balanced
 from mixpo.responses.ledger import Ledger, blocks
-from mixpo.responses.prefetch import read_ahead
+from mixpo.responses.prefetch import opened_ahead
 from mixpo.responses.sampling_config import SamplingConfig
 from mixpo.responses.written import WritingTally
 from mixpo.videos import opened
-
-IMAGES_AHEAD = 32
-"""Questions whose images are opened before the backend asks for them."""
 
 
 class Which(StrEnum):
@@ -124,7 +121,7 @@ def draw(
                 turns=question.turns, samples=tuple(numbers),
             )  # fmt: skip
 
-    for completion in backend.complete(read_ahead(requests(), IMAGES_AHEAD), config.sampling(logps=config.logps)):
+    for completion in backend.complete(opened_ahead(requests()), config.sampling(logps=config.logps)):
         if isinstance(completion, Dropped):
             yield completion
             continue

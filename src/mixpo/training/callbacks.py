@@ -7,7 +7,7 @@ from typing import Any
 
 from transformers import TrainerCallback
 
-from mixpo.progress import LABEL, bar
+from mixpo.progress import LABEL, bar, clean
 from mixpo.text_files import write_text, writing
 
 SAID = (
@@ -58,7 +58,7 @@ class ProgressBar(TrainerCallback):
         if not state.is_world_process_zero:
             return
         self.bar = bar("{task.fields[loss]}")
-        name = self.name.ljust(LABEL)
+        name = clean(self.name).ljust(LABEL)
         self.task = self.bar.add_task(name, total=state.max_steps, completed=state.global_step, loss="")
         self.bar.start()
 

@@ -18,6 +18,7 @@ from mixpo.verdicts.aftermath import withdrawn
 from mixpo.verdicts.body import Body, body_of
 from mixpo.verdicts.extract import KINDS, Extraction, extract
 from mixpo.verdicts.infer import infer_kind
+from mixpo.verdicts.limits import beyond
 from mixpo.verdicts.llm_judge import JudgeReply, LLMJudgeConfig, decide
 from mixpo.verdicts.mathematics.symbolic import start_clock
 from mixpo.verdicts.parallel import in_parallel
@@ -80,6 +81,8 @@ def _verified(question: Question, response: Response, thoughts: tuple[str, ...])
         return _verdict(
             question, response, Outcome.UNDECIDED, kind, reason="free-form answers are not judged by string"
         )
+    if unread := beyond(question, kind):
+        return _verdict(question, response, Outcome.UNDECIDED, kind, reason=unread)
     try:
         return _judged(question, response, kind, thoughts)
     except Undecided as reason:

@@ -1,13 +1,12 @@
 """Where the images lie that a preference file's rows name or carry, and how many of them are there."""
 
-import io
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from mixpo.errors import DataError, ImageError, MissingImage, first_line
-from mixpo.images import BROKEN, inside
+from mixpo.errors import DataError, ImageError, MissingImage
+from mixpo.images import inside, size_of
 from mixpo.pictures import Place, content, find, images_of
 
 IMAGES = "images"
@@ -82,14 +81,8 @@ class PairPlace:
 
     def size(self, entry: Any) -> tuple[int, int]:
         """Width and height in pixels, upright or not, of an image that a row names or carries. Raises ImageError."""
-        from PIL import Image
-
         data, name = content(entry)
-        try:
-            with Image.open(io.BytesIO(data) if data is not None else find(_plain(name), self.place)[0]) as image:
-                return image.size
-        except BROKEN as error:
-            raise ImageError(f"the image cannot be decoded ({first_line(error)})") from error
+        return size_of(find(_plain(name), self.place)[0] if data is None else data, "the image")
 
     def check(self) -> None:
         """Raises DataError where none of so many images is there."""
