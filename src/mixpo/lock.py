@@ -25,7 +25,7 @@ def held(path: Path) -> Iterator[None]:
 @contextmanager
 def held_beside(out: Path) -> Iterator[None]:
     """As `held`, for a file or a folder that is to be written: by an empty `.<name>.lock` beside it, then gone."""
-    real = out.resolve()
+    real = Path(os.path.realpath(out))  # of links in a circle: the link
     path = real.with_name(f".{real.name}.lock") if real.name else real
     with _locked(path, out, "another place"):
         try:

@@ -247,6 +247,13 @@ def test_a_verdict_with_a_line_separator_in_it_is_one_line(files):
     assert files[2].read_bytes() == before
 
 
+def test_links_in_a_circle_are_a_sentence(files):
+    files[2].parent.mkdir()
+    files[2].symlink_to(files[2])
+    with pytest.raises(UserError, match="cannot be written"):
+        verify_files(*files)
+
+
 def test_two_never_write_the_same_verdicts(files):
     with held_beside(files[2]), pytest.raises(UserError, match=f"another mixpo is writing to {files[2]}; wait"):
         verify_files(*files)
