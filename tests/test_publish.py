@@ -161,10 +161,10 @@ def test_killed_in_the_middle_the_same_command_publishes(run, model, tmp_path, p
 
 
 def test_what_is_none_of_the_models_is_not_published(run, model, tmp_path, capsys):
-    secret = tmp_path / "secret.json"
-    secret.write_text("a key")
+    secret = tmp_path / "elsewhere" / "secret.json"
+    write_text(secret, "a key")
     (model / "tokenizer_config.json").symlink_to(secret)
-    (model / "additional_chat_templates").symlink_to(tmp_path)
+    (model / "additional_chat_templates").symlink_to(secret.parent)
     (model / "tokenizer.json").write_text("{}")
     for name in ("optimizer.pt", "trainer_state.json", "notes.txt", ".netrc", "checkpoint-2/model.safetensors"):
         write_text(model / name, "")
