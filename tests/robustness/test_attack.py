@@ -15,24 +15,6 @@ from robustness.subjects import WORD, precious
 
 PART = "part-00000.jsonl"
 ROOTS = "run/questions/questions/image_roots.json"
-OPEN = {
-    "run/sections/train.json place folder status",
-    "run/recipe.yaml field n 5000 digits status",
-    "run/pairs/pair/part-00000.jsonl flip bit 5 of byte 2 export",
-    "run/pairs/pair/part-00000.jsonl field chosen deep export",
-    "run/pairs/pair/part-00000.jsonl insert latin-1 at 20 export",
-    "run/pass_rates/pair/part-00000.jsonl field right word pass-rates",
-    "run/verdicts/verify/part-00000.jsonl field outcome list report view",
-    "run/timings/sample.json field seconds word status report",
-    "run/questions/questions/image_roots.json field list report export",
-    "run/questions/questions/image_roots.json field scenes outside folder report export publish-data",
-    "run/checkpoints/train/log.jsonl insert 0xff at 9 report",
-    "inputs/mmpr/meta.json field root outside folder import export-imported",
-    "inputs/mmpr/meta.json field annotation outside import",
-    "inputs/mmpr/meta.json field deep import",
-}
-"""Rows that are known to fail: to be mended, and taken from here."""
-
 ROWS = (
     # file | damage | commands | what must be said, by one of them; empty: nothing must
     # What a section says of itself.
@@ -137,10 +119,7 @@ def named(row):
 @pytest.mark.timeout(120)
 @pytest.mark.parametrize(
     ("file", "damage", "reads", "said"),
-    [
-        pytest.param(*row, id=named(row), marks=[pytest.mark.xfail(strict=True)] if named(row) in OPEN else [])
-        for row in ROWS
-    ],
+    [pytest.param(*row, id=named(row)) for row in ROWS],
 )
 def test_a_damaged_file_is_a_sentence(case, file, damage, reads, said, monkeypatch, capsys):
     path = case / file

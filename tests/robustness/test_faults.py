@@ -46,7 +46,7 @@ def found(case, *, output="", status=0, over="", left=0, change=lambda case: Non
         ({"change": lambda case: (case / "run/made.txt").write_text("it may")}, []),
         ({"change": lambda case: (case / "run/7").write_text(WORD)}, [("shown", "the word in run/N")]),
     ],
-    ids=str,
+    ids=map(str, range(11)),
 )
 def test_what_is_a_fault(tmp_path, ended, faults):
     assert found(tmp_path, **ended) == faults
