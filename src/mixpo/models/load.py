@@ -87,8 +87,11 @@ def load_model(
 
 def _refuse_lying(path: str, trust_remote_code: bool) -> None:
     """Raises UserError for a folder whose files hold far fewer weights than its config says (`refuse_missing`)."""
-    if not Path(path).is_dir():
-        return  # the hub's
+    from transformers.integrations import is_deepspeed_zero3_enabled
+
+    # The hub's models are as it has them; and ZeRO-3 divides every model that is made, that on paper, too.
+    if not Path(path).is_dir() or is_deepspeed_zero3_enabled():
+        return
     config = load_config(path, trust_remote_code)
     model = model_on_paper(config, trust_remote_code)
     quantized = getattr(config, "quantization_config", None) is not None
