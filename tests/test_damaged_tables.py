@@ -22,24 +22,23 @@ def forged(data: bytes, offsets: list[int]) -> pyarrow.RecordBatch:
     return pyarrow.RecordBatch.from_arrays([column], ["text"])
 
 
-@pytest.mark.parametrize(
-    ("batch", "said"),
-    [(forged(b"abc", [0, 2_000_000_000, 3]), "offset"), (forged(b"\xe9\xff!", [0, 1, 3]), "UTF8|UTF-8")],
-    ids=["offsets", "text"],
-)
-def test_arrow_that_lies_about_where_its_values_stand(tmp_path, batch, said):
-    """Without a check the first ends the process (a segmentation fault), the second in a traceback."""
-    path = tmp_path / "a.arrow"
+def test_arrow_that_lies_about_where_its_values_stand(tmp_path):
+    """Without a check it ends the process (a segmentation fault)."""
+    path, batch = tmp_path / "a.arrow", forged(b"abc", [0, 2_000_000_000, 3])
     with pyarrow.OSFile(str(path), "wb") as file, pyarrow.ipc.new_stream(file, batch.schema) as writer:
         writer.write_batch(batch)
-    with pytest.raises(DataError, match=rf"cannot be read as Arrow .*({said})"):
+    with pytest.raises(DataError, match="cannot be read as Arrow .*offset"):
         list(rows(path))
 
 
-def test_parquet_whose_text_is_none(tmp_path):
-    path = tmp_path / "a.parquet"
-    pyarrow.parquet.write_table(pyarrow.Table.from_batches([forged(b"\xe9\xff!", [0, 1, 3])]), path)
-    with pytest.raises(DataError, match="cannot be read as Parquet"):
+def test_a_lie_behind_a_text_that_is_none(tmp_path):
+    """Each column is looked at by itself: a text that is not UTF-8 is a bad row, and hides no other column's fault."""
+    texts, lie = forged(b"\xe9\xff!", [0, 1, 3]), forged(b"abc", [0, 2_000_000_000, 3])
+    batch = pyarrow.RecordBatch.from_arrays([*texts.columns, *lie.columns], ["text", "lie"])
+    path = tmp_path / "a.arrow"
+    with pyarrow.OSFile(str(path), "wb") as file, pyarrow.ipc.new_stream(file, batch.schema) as writer:
+        writer.write_batch(batch)
+    with pytest.raises(DataError, match="cannot be read as Arrow .*offset"):
         list(rows(path))
 
 

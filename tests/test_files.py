@@ -288,3 +288,9 @@ def test_models_of_a_recipe(tmp_path):
         files.model("step:train")
     (files.checkpoints("train") / "model").mkdir(parents=True)
     assert files.model("step:train") == str(files.checkpoints("train") / "model")
+
+
+def test_a_pipe_in_a_shards_place_is_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "part-00000.jsonl")
+    with pytest.raises(UserError, match="cannot be written"):
+        Shards(tmp_path, Question).append(questions(range(1)))

@@ -109,11 +109,3 @@ def test_a_saved_recipe_that_is_damaged(text, said, tmp_path):
     files.recipe.write_text(text)
     with pytest.raises(DataError, match=said):
         files.saved_recipe()
-
-
-@pytest.mark.parametrize("name", ["a[1]", "a*", "a?", "a'b", 'a"b', "a b", "a\\b", "ä\n"])
-def test_a_sections_name_is_no_pattern(name, tmp_path):
-    files = RunFiles(tmp_path)
-    for section in (name, "a1", "ab", "ax"):
-        files.questions(section).append([Question(id="q", text="?", images=())])
-    assert files.of_section(name) == [files.questions(name).folder]

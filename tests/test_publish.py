@@ -16,7 +16,7 @@ from mixpo.errors import UserError
 from mixpo.files import BASE_MODEL, RunFiles
 from mixpo.publish import publish_data, publish_model, push
 from mixpo.records import Origin, PreferencePair, Question, Score
-from mixpo.text_files import write_text
+from mixpo.text_files import STAGED, write_text
 
 STEPS = {
     "questions": {"uses": "questions", "sources": {"mine": {"loader": "jsonl", "path": "q.jsonl"}}},
@@ -153,11 +153,11 @@ def test_killed_in_the_middle_the_same_command_publishes(run, model, tmp_path, p
         finally:
             os._exit(1)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 9
-    assert (tmp_path / ".out.staged").is_dir()
+    assert (tmp_path / f".out{STAGED}").is_dir()
     assert not out.exists()
     publish(run, section, out)
     assert "mine" in (out / "README.md").read_text(encoding="utf-8")
-    assert not (tmp_path / ".out.staged").exists()
+    assert not (tmp_path / f".out{STAGED}").exists()
 
 
 def test_what_is_none_of_the_models_is_not_published(run, model, tmp_path, capsys):

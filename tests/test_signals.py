@@ -12,6 +12,17 @@ from mixpo import cli, fields
 from mixpo.signals import ENDING, Interrupted, interrupting
 
 
+@pytest.fixture(autouse=True)
+def not_ignored():
+    """As a terminal starts a program, however the tests were started (`nohup`)."""
+    before = {number: signal.getsignal(number) for number in ENDING}
+    for number in ENDING:
+        signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
 def interrupted_main(monkeypatch, capsys, command):
     """`mixpo fields` with something else in its place; its exit status and what it says."""
     before = [signal.getsignal(number) for number in ENDING]

@@ -265,5 +265,5 @@ def test_the_line_that_is_not_utf8_is_named_and_no_other(tmp_path):
 @pytest.mark.parametrize("written", [b"name: a\nrun: caf\xe9\n", "name: a\n".encode("utf-16")])
 def test_a_recipe_that_is_not_utf8_is_named_with_its_line(tmp_path, written):
     (tmp_path / "r.yaml").write_bytes(written)
-    with pytest.raises(RecipeError, match=r"r\.yaml:[12]: the text is not UTF-8; save the file in that encoding"):
+    with pytest.raises(RecipeError, match=r"r\.yaml:[12] cannot be read \(the text is not UTF-8\); give"):
         load_recipe(tmp_path / "r.yaml")

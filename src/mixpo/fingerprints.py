@@ -128,7 +128,7 @@ def load(name: str, config_type: type, files: RunFiles) -> Fingerprint | None:
     path = files.fingerprint(name)
     if os.path.lexists(path):
         saved = read(path)
-        if saved is not None and not saved.finished and files.of_section(name) == [path]:
+        if saved is not None and not saved.finished and not any(map(_holds, set(files.of_section(name)) - {path})):
             return None  # it was refused at its start: what was wrong in its recipe can be mended
         return None if saved is None else dataclasses.replace(saved, values=_completed(saved.values, config_type))
     if not files.of_section(name):
@@ -139,6 +139,11 @@ def load(name: str, config_type: type, files: RunFiles) -> Fingerprint | None:
     finished = files.json(f"timings/{name}").exists()
     step = str(values.get("uses", name))
     return Fingerprint(step=step, values=_completed(values, config_type), finished=finished)
+
+
+def _holds(path: Path) -> bool:
+    """Whether there is anything in what a section has: it begins with files that are empty."""
+    return any(one.stat().st_size for one in (path, *path.rglob("*")) if one.is_file())
 
 
 def read(path: Path) -> Fingerprint | None:

@@ -4,22 +4,30 @@ from collections.abc import Callable
 from pathlib import Path
 
 from mixpo.errors import DataError, UserError
+from mixpo.text_files import read_bytes
+from mixpo.yaml_file import read_saved
 
 IsOne = Callable[[bytes], object]
 """Raises ValueError for a line that is none of those that a file is to hold."""
 
 
-OF_A_RUN = {"recipe.yaml": b"versions:", "report.html": b"mixpo report", "ablation.html": b": ablation</title>"}
+MOST = 1 << 30
+"""Bytes of a page."""
+OF_A_RUN = {"report.html": b"mixpo report", "ablation.html": b": ablation</title>"}
 """What a run writes into its folder under a name that others use, too, and what stands in it."""
 
 
 def refuse_others_in(root: Path) -> None:
     """Raises UserError when a run folder holds a file of others that the run would replace: it may be the folder in
-    which people keep their recipe."""
+    which people keep their recipe. Raises DataError for a recipe that cannot be read."""
+    recipe = root / "recipe.yaml"
+    others = [recipe] if recipe.exists() and "versions" not in read_saved(recipe) else []
     for name, mark in OF_A_RUN.items():
         path = root / name
-        if path.is_file() and mark not in path.read_bytes():
-            raise UserError(f"{path} would be replaced, and is none of a run; choose another run folder (`run=...`)")
+        if path.is_file() and mark not in read_bytes(path, MOST):
+            others.append(path)
+    for path in others:
+        raise UserError(f"{path} would be replaced, and is none of a run; choose another run folder (`run=...`)")
 
 
 def refuse_inputs(out: Path, *inputs: Path | None) -> None:

@@ -24,7 +24,7 @@ from mixpo.ids import Ids
 from mixpo.json_lines import from_json, to_json
 from mixpo.records import Dropped
 from mixpo.removing import refuse_link, refuse_other, remove
-from mixpo.text_files import writing
+from mixpo.text_files import appended, writing
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -70,7 +70,7 @@ class Shards(typing.Generic[T]):
             self.folder.mkdir(parents=True, exist_ok=True)
             path = next(reversed(self.paths()), self.folder / "part-00000.jsonl")
             refuse_link(path)
-            file = path.open("ab")
+            file = appended(path)
             left = SHARD_RECORDS - seal(path)
         try:
             for record in records:
@@ -80,7 +80,7 @@ class Shards(typing.Generic[T]):
                         file.close()
                         seal(path)
                         path, left = self._next_shard(path), SHARD_RECORDS
-                        file = path.open("ab")
+                        file = appended(path)
                     file.write(f"{to_json(record)}\n".encode())
                     file.flush()
                 left -= 1

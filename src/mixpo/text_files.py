@@ -39,6 +39,24 @@ def opened(path: Path) -> IO[bytes]:
     return open(descriptor, "rb")
 
 
+def appended(path: Path) -> IO[bytes]:
+    """A file, to be added to; it may be new. Raises OSError, at once, for what is none, as `opened` does."""
+    flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NONBLOCK | os.O_CLOEXEC
+    descriptor = os.open(path, flags, 0o666)
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise OSError(errno.EINVAL, "it is no file", str(path))
+    return open(descriptor, "ab")
+
+
+def size_of(path: Path) -> int:
+    """Bytes of a file. Raises DataError when there is none: a link that leads nowhere, perhaps."""
+    try:
+        return path.stat().st_size
+    except OSError as error:
+        raise damaged(path, error) from error
+
+
 def read_bytes(path: Path, most: int = LARGEST) -> bytes:
     """The content of a file of at most so many bytes. Raises OSError."""
     with opened(path) as file:

@@ -156,18 +156,19 @@ def _judged() -> tuple[Command, ...]:
 
 
 def precious(folder: Path) -> None:
-    """Files outside, with the names that a run's pictures have where a wrong root is believed: text, and a picture."""
-    from PIL import Image, PngImagePlugin
+    """Files outside, with the names that a run's pictures have where a wrong root is believed: text, and pictures.
+
+    Of the pictures only the text is a secret: a run may show pictures from outside, and the screen says so then.
+    """
+    from PIL import Image
 
     folder.mkdir()
     for name in ("secret.txt", "secret.png", *(f"{of}{number}.png" for of in ("", "scenes/") for number in (0, 2, 4))):
         (folder / name).parent.mkdir(exist_ok=True)
         (folder / name).write_text(f"{WORD} is secret\n" * 3)
-    about = PngImagePlugin.PngInfo()
-    about.add_text("Comment", WORD)
     for number in (1, 3, 5, 7):
         for place in (folder, folder / "scenes"):
-            Image.new("RGB", (56, 56), "red").save(place / f"{number}.png", pnginfo=about)
+            Image.new("RGB", (56, 56), "red").save(place / f"{number}.png")
 
 
 def make(masters: Path) -> None:

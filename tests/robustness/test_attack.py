@@ -34,8 +34,9 @@ ROWS = (
     (f"run/questions/questions/{PART}", Damage("place", what="empty"), "view report", ""),
     (f"run/questions/questions/{PART}", Damage("place", what="folder"), "export", r"part-00000\.jsonl"),
     (f"run/responses/sample/{PART}", Damage("field", key="prompt_tokens", what="1e999"), "report", ""),
-    (f"run/pass_rates/pair/{PART}", Damage("field", key="right", what="word"), "pass-rates", r"part-00000\.jsonl"),
+    (f"run/pass_rates/pair/{PART}", Damage("field", key="correct", what="word"), "pass-rates", r"part-00000\.jsonl"),
     (f"run/verdicts/verify/{PART}", Damage("field", key="outcome", what="list"), "report view", r"part-00000\.jsonl"),
+    (f"run/pairs/pair/{PART}", Damage("place", what="empty"), "export", "no pair could be written"),
     # Files beside the records.
     ("run/funnel/pair.json", Damage("cut", 50), "report", r"pair\.json"),
     ("run/funnel/pair.json", Damage("field", 1, what="400 digits"), "report", ""),

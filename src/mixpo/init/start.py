@@ -107,7 +107,8 @@ def _one_of(found: list[Path], folder: Path, asker: Asker) -> Path:
 
 
 def _size(path: Path) -> int:
-    return path.stat().st_size if path.is_file() else sum(file.stat().st_size for file in path.rglob("*.*"))
+    inside = [path] if path.is_file() else path.rglob("*.*")
+    return sum(file.stat().st_size for file in inside if file.is_file())
 
 
 def _columns(data: Data) -> list[str]:

@@ -94,7 +94,8 @@ def _write(files: RunFiles, writer: FormatWriter, out: Path, pairs: Shards[Prefe
     if left_out:
         (out / LEFT_OUT).write_text("".join(f"{to_json(record)}\n" for record in left_out), encoding="utf-8")
     if not count:
-        raise DataError(f"export: no pair could be written; the first was left out because: {left_out[0].detail}")
+        why = f"the first was left out because: {left_out[0].detail}" if left_out else f"{pairs.folder} holds none"
+        raise DataError(f"export: no pair could be written; {why}")
     return Exported(rows=count, left_out=left_out)
 
 

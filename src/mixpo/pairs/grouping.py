@@ -18,6 +18,7 @@ from mixpo.checksums import whole_lines
 from mixpo.files import Shards
 from mixpo.records import Continuation, Question, Response, Verdict
 from mixpo.removing import refuse_link
+from mixpo.text_files import size_of
 
 log = logging.getLogger(__name__)
 BUCKET_BYTES = 32_000_000
@@ -56,7 +57,7 @@ def groups(inputs: Inputs, folder: Path, bucket_bytes: int = BUCKET_BYTES) -> It
 
     The order depends on the records' order and number; what is in a group on neither.
     """
-    size = sum(path.stat().st_size for shards in inputs.all().values() for path in shards.paths())
+    size = sum(size_of(path) for shards in inputs.all().values() for path in shards.paths())
     buckets = min(MOST_BUCKETS, -(-size // bucket_bytes))
     if buckets <= 1:
         yield from _grouped(inputs)

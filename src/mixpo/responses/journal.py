@@ -5,7 +5,7 @@ from typing import IO, Any, Generic, TypeVar
 
 from mixpo.json_lines import to_json
 from mixpo.shards import read_records
-from mixpo.text_files import cut_torn_line, writing
+from mixpo.text_files import appended, cut_torn_line, writing
 
 T = TypeVar("T")
 
@@ -25,7 +25,7 @@ class Journal(Generic[T]):
         """Raises UserError when it cannot be written: nothing more is paid for that cannot be kept."""
         with writing(self.path):
             if self._file is None:
-                self._file = self.path.open("ab")
+                self._file = appended(self.path)
                 cut_torn_line(self.path)
             self._file.write(f"{to_json(record)}\n".encode())
             self._file.flush()

@@ -26,7 +26,7 @@ from mixpo.model_inputs import AS_IS
 from mixpo.models.picture_limits import limits_of
 from mixpo.progress import say, track
 from mixpo.removing import refuse_link
-from mixpo.text_files import damaged, opened, read_json, sync, write_text, writing
+from mixpo.text_files import appended, damaged, opened, read_json, sync, write_text, writing
 from mixpo.training.sharding import Sharding
 
 RECORD = np.dtype([("key", "<u8"), ("logps", "<f4")])
@@ -81,7 +81,7 @@ class ReferenceCache:
         records = np.empty(len(scored), RECORD)
         records["key"] = np.array(batch.keys, dtype=np.uint64)[scored]
         records["logps"] = logps.float().cpu().numpy()[scored]
-        with writing(self.path), self.path.open("ab") as file:
+        with writing(self.path), appended(self.path) as file:
             file.write(records.tobytes())
 
     def place(self, sharding: Sharding) -> None:
