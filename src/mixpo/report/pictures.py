@@ -36,6 +36,8 @@ class PagePictures:
         self.elsewhere = Elsewhere(files.root)
 
     def picture(self, image: str, section: str) -> Picture:
+        if not section:
+            return Picture(image, "", "the run has no questions that say where it lies")
         try:
             if section not in self.roots:
                 self.roots[section] = ImageRoots.load(self.files.image_roots_file(section))
