@@ -16,7 +16,8 @@ KEY = "sk-of-the-test-9a1d"
     [
         {"api_key": KEY}, {"apiKey": "abc"}, {"API-KEY": "abc"}, {"Authorization": "abc"}, {"token": "abc"},
         {"hf_token": "abc"}, {"extra_headers": {"x-api-key": "abc"}}, {"a": [{"password": "abc"}]}, {"user": KEY},
-        {"header": f"Bearer {KEY}"}, {"client_secret": "abc"},
+        {"header": f"Bearer {KEY}"}, {"client_secret": "abc"}, {"header": "Basic QWxhZGRpbjpPcGVu"},
+        {"properties": {"token": KEY}},
     ],
 )  # fmt: skip
 @pytest.mark.parametrize("place", ["server", "vllm"])
@@ -39,7 +40,8 @@ def test_what_servers_know_is_no_key():
     extra = {
         "min_p": 0.1, "stop_token_ids": [1], "max_tokens": 5, "skip_special_tokens": False, "return_token_ids": True,
         "chat_template_kwargs": {"enable_thinking": False}, "bos_token": "<s>", "logit_bias": {"50256": -100},
-        "cache_salt": "", "api_key": None,
+        "cache_salt": "", "api_key": None, "hf_token": True, "stop": ["Basic shapes"],
+        "guided_json": {"properties": {"password": {"type": "string"}, "token": {"type": "string"}}},
     }  # fmt: skip
     build(BackendConfig, {"name": "openai_server", "server": {"base_url": "http://host/v1", "extra": extra}}, "backend")
 

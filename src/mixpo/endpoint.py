@@ -20,7 +20,7 @@ from typing import Any, ClassVar, TypeVar
 from urllib.parse import urlsplit
 
 from mixpo.errors import MissingExtra, UserError
-from mixpo.keys import PIECE, without_key
+from mixpo.keys import is_secret, without_key
 from mixpo.replies import Reply, read_reply
 
 T = TypeVar("T")
@@ -35,6 +35,8 @@ WORDS_KEPT = 300
 CLOSED_DOORS = (301, 302, 303, 307, 308, 401, 402, 403, 404)
 """Statuses that no other request would change: another address, key, quota, permission, model."""
 MB = 10**6
+PACKED = re.compile("gzip|deflate|br|zstd|compress")
+"""Content codings that make a reply larger where it is read; others (`utf-8`, as some servers say) are none."""
 LONGEST_NAME = 1_000
 """Characters of a served model's name."""
 
@@ -95,7 +97,7 @@ class Refused(GaveUp):
 
 
 class Oversized(Exception):
-    """A reply is larger than it may be."""
+    """A reply is larger than it may be, or packed, so that nobody knows; the message goes on after "its reply"."""
 
 
 class Endpoint:
@@ -167,7 +169,7 @@ class Endpoint:
                 raise GaveUp(f"HTTP {error.status_code}") from error
             raise Refused(error.status_code, self._words(error)) from error
         except Oversized as error:
-            raise GaveUp(f"its reply has over {self.config.max_reply_mb} MB (max_reply_mb), or is packed") from error
+            raise GaveUp(f"its reply {error}") from error
         except (openai.APIConnectionError, TimeoutError) as error:
             late = isinstance(error, openai.APITimeoutError | TimeoutError)
             raise GaveUp("no reply in time" if late else "no connection") from error
@@ -193,7 +195,7 @@ class Endpoint:
         """The JSON of a reply that is whole in time, without the key. Raises ValueError when it is none."""
         given = asyncio.wait_for(request, self.config.timeout)
         content = asyncio.run_coroutine_threadsafe(given, _loop()).result().http_response.content
-        if self.config.api_key_env and len(self.key) >= PIECE:
+        if self.config.api_key_env and is_secret(self.key):
             content = content.replace(self.key.encode(), "…".encode())
         try:
             return json.loads(content)
@@ -202,10 +204,10 @@ class Endpoint:
 
     async def _limit(self, response: Any) -> None:
         """Has a reply be read up to its limit alone."""
-        stream, most = response.stream, self.config.max_reply_mb * MB
-        if response.headers.get("content-encoding", "identity") != "identity":
-            raise Oversized
-        response.stream = _limited(stream, most)
+        coding = response.headers.get("content-encoding", "").lower()
+        if PACKED.search(coding):
+            raise Oversized(f"is packed ({coding[:WORDS_KEPT]}), unasked: switch compression off at the server")
+        response.stream = _limited(response.stream, self.config.max_reply_mb)
 
     def _words(self, error: Any) -> str:
         """The sentence in an error's body, on one line, without the key."""
@@ -227,14 +229,14 @@ def _loop() -> asyncio.AbstractEventLoop:
 
 
 def _limited(stream: Any, most: int) -> Any:
-    """A reply's stream that ends with Oversized after so many bytes."""
+    """A reply's stream that ends with Oversized after so many megabytes."""
 
     async def pieces(_: Any) -> AsyncIterator[bytes]:
-        left = most
+        left = most * MB
         async for piece in stream:
             left -= len(piece)
             if left < 0:
-                raise Oversized
+                raise Oversized(f"has over {most} MB (max_reply_mb)")
             yield piece
 
     async def close(_: Any) -> None:

@@ -15,8 +15,14 @@ NAME = re.compile(
     r"|^((hf|hub|api|auth|access|bearer|secret|refresh|id)_?)?token$|^(access|secret|x_api)_?key$|^cookie$",
 )
 VALUE = re.compile(
-    r"^(sk|pk|rk)-[\w-]{8,}$|^(hf|gsk|ghp|gho|xai|nvapi|pplx)[_-][\w-]{8,}$|^(Bearer|Basic) \S+$|^AKIA\w{12,}$"
+    r"^(sk|pk|rk)-[\w-]{8,}$|^(hf|gsk|ghp|gho|xai|nvapi|pplx)[_-][\w-]{8,}$|^AKIA\w{12,}$"
+    r"|^(Bearer|Basic) (?=\S*[A-Z0-9=_-])\S{6,}$"  # and not "Basic shapes", a choice or a stop
 )
+WORDS = re.compile(r"[a-z]+([-_.][a-z]+)*|[A-Z]+([-_.][A-Z]+)*|\d+")
+"""What stands for a key where a server asks for none (`anything`, `lm-studio`, `NOT_NEEDED`), and is no secret."""
+LONGEST_WORDS = 20
+SCHEMA = "properties"
+"""JSON Schema names the fields of an object below it."""
 
 
 def without_key(text: str, key: str) -> str:
@@ -30,6 +36,11 @@ def without_key(text: str, key: str) -> str:
             hidden[begin:end] = b"\1" * (end - begin)
     shown = "".join("\0" if hide else character for hide, character in zip(hidden, text, strict=True))
     return re.sub("\0+", "…", shown)
+
+
+def is_secret(key: str) -> bool:
+    """Whether a key is one that nobody writes by chance: what a model says is changed for no other."""
+    return len(key) >= PIECE and not (len(key) <= LONGEST_WORDS and WORDS.fullmatch(key))
 
 
 def _patterns(key: str) -> Iterable[str]:
@@ -46,7 +57,9 @@ def refuse_keys(values: Any, path: tuple[str, ...]) -> None:
     shown. `path`: where the values stand. The value itself is in no message."""
     if isinstance(values, dict):
         for name, value in values.items():
-            if value and NAME.search(re.sub(r"\W", "_", str(name)).lower()):
+            # `hf_token: true` stands for the login of this machine.
+            named = value and not isinstance(value, bool) and path[-1] != SCHEMA
+            if named and NAME.search(re.sub(r"\W", "_", str(name)).lower()):
                 raise FieldError((*path, str(name)), SENTENCE)
             refuse_keys(value, (*path, str(name)))
     elif isinstance(values, list | tuple):

@@ -192,6 +192,28 @@ def test_code_runs_where_a_recipe_says_so(with_code, capsys):
     assert f"note: trust_remote_code: code that comes with {folder} is run" in " ".join(capsys.readouterr().err.split())
 
 
+COMPUTING = """
+import torch
+from transformers import InternVLForConditionalGeneration
+class Own(InternVLForConditionalGeneration):
+    def __init__(self, config):
+        super().__init__(config)
+        self.rates = [rate.item() for rate in torch.linspace(0, 0.1, 3)]
+"""
+
+
+def test_code_that_computes_while_the_model_is_made(folder):
+    """As published models do for rates of stochastic depth; on paper there are no numbers."""
+    (folder / "modeling_own.py").write_text(COMPUTING)
+    say(folder / "config.json", auto_map={"AutoModelForImageTextToText": "modeling_own.Own"})
+    named = load_file(folder / "model.safetensors")
+    named["lm_head.weight"] = named.pop("language_model.lm_head.weight")  # no name is changed for an unknown class
+    (folder / "model.safetensors").unlink()
+    save_file(named, folder / "model.safetensors", metadata={"format": "pt"})
+    assert load_model(str(folder), trust_remote_code=True).rates[-1] == pytest.approx(0.1)
+    shape_on_paper(str(folder), True)
+
+
 def test_no_command_runs_code_of_a_model(with_code, tmp_path, monkeypatch):
     folder, canary = with_code
     say(folder / "config.json", model_type="own")

@@ -101,8 +101,10 @@ def _refuse_lying(path: str, trust_remote_code: bool) -> None:
 def model_on_paper(config: Any, trust_remote_code: bool = False) -> nn.Module:
     """The model of a config, its weights on torch's device "meta", which has no memory."""
     from transformers import AutoModelForImageTextToText
+    from transformers.initialization import meta_device_safe_creation_ops
 
-    with torch.device("meta"):
+    # As in `from_pretrained`: a model's own code may compute with numbers while it is made (stochastic depth).
+    with torch.device("meta"), meta_device_safe_creation_ops():
         return AutoModelForImageTextToText.from_config(config, trust_remote_code=trust_remote_code)
 
 
