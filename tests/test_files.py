@@ -167,6 +167,36 @@ def test_replace_is_whole(tmp_path):
     assert list(shards) == questions([7])
 
 
+@pytest.mark.parametrize("gone", [0, 2, 6], ids=["nothing removed", "a shard removed", "all removed"])
+def test_a_replacement_counts_from_the_moment_it_is_whole(tmp_path, monkeypatch, gone):
+    """Killed while what it replaces goes, no record is lost: neither to who reads, nor to who appends."""
+    monkeypatch.setattr("mixpo.shards.SHARD_RECORDS", 2)
+    files, other = RunFiles(tmp_path), RunFiles(tmp_path / "never killed")
+    for one in (files, other):
+        one.questions("q").append(questions(range(5)))
+    shards, unkilled = files.questions("q"), other.questions("q")
+
+    def killed(folder, *names):
+        if folder == shards.folder:
+            for path in sorted(folder.iterdir())[:gone]:
+                path.unlink()
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr("mixpo.shards.remove", killed)
+        with pytest.raises(KeyboardInterrupt):
+            shards.replace(question for question in shards if question.id != "q-1")
+    unkilled.replace(question for question in unkilled if question.id != "q-1")
+    assert [question.id for question in shards] == [question.id for question in unkilled]
+    assert shards.folder.with_name("q.whole") in files.of_section("q"), "`--redo` sets it aside, too"
+    for one in (shards, unkilled):
+        one.append(())
+    assert not shards.folder.with_name("q.whole").exists()
+    assert [(path.name, path.read_bytes()) for path in sorted(shards.folder.iterdir())] == [
+        (path.name, path.read_bytes()) for path in sorted(unkilled.folder.iterdir())
+    ]
+
+
 def test_an_unwritable_folder_gives_a_sentence(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(UserError, match="cannot be written"):

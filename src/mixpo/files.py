@@ -27,7 +27,7 @@ from mixpo.records import (
     Verdict,
 )
 from mixpo.references import trained_by
-from mixpo.shards import Shards, divert
+from mixpo.shards import WHOLE, Shards, divert
 from mixpo.values import short
 from mixpo.yaml_file import read_saved
 
@@ -145,7 +145,7 @@ class RunFiles:
 
     def of_section(self, section: str) -> list[Path]:
         """Everything that a section wrote: what has its name in one of the run's folders."""
-        names = (section, f"{section}.json")
+        names = (section, f"{section}{WHOLE}", f"{section}.json")
         found = (path for name in names for path in self.root.glob(f"*/{glob.escape(name)}"))
         return sorted(path for path in found if path.parent.name in KINDS)
 

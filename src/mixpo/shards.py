@@ -30,6 +30,8 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 S = TypeVar("S")
 SHARD_RECORDS = 50_000
+WHOLE = ".whole"
+"""How the name of a folder ends that is about to take another's place (`Shards.replace`)."""
 
 
 class Shards(typing.Generic[T]):
@@ -40,7 +42,7 @@ class Shards(typing.Generic[T]):
         self.record_type = record_type
 
     def paths(self) -> list[Path]:
-        return sorted(self.folder.glob("part-*.jsonl"))
+        return sorted((self._whole if self._whole.is_dir() else self.folder).glob("part-*.jsonl"))
 
     def __iter__(self) -> Iterator[T]:
         return self._unseen(Ids())
@@ -66,6 +68,7 @@ class Shards(typing.Generic[T]):
         stays.
         """
         count = 0
+        self._settle()
         with writing(self.folder):
             self.folder.mkdir(parents=True, exist_ok=True)
             path = next(reversed(self.paths()), self.folder / "part-00000.jsonl")
@@ -96,14 +99,27 @@ class Shards(typing.Generic[T]):
         """Writes the folder anew, in one step as seen from outside. Raises UserError where it holds anything else."""
         staged = Shards(self.folder.with_name(self.folder.name + ".staged"), self.record_type)
         refuse_other(self.folder)
+        self._settle()
         with writing(staged.folder):
             remove(staged.folder)
             staged.folder.mkdir(parents=True)
         count = staged.append(records)
         with writing(self.folder):
-            remove(self.folder)
-            staged.folder.rename(self.folder)
+            staged.folder.rename(self._whole)
+        self._settle()
         return count
+
+    @property
+    def _whole(self) -> Path:
+        """Where what `replace` has written lies while what it replaces goes: from then on it counts."""
+        return self.folder.with_name(self.folder.name + WHOLE)
+
+    def _settle(self) -> None:
+        """Ends what a `replace` had to do when its process was killed."""
+        if self._whole.is_dir():
+            with writing(self.folder):
+                remove(self.folder)
+                self._whole.rename(self.folder)
 
     def _next_shard(self, path: Path) -> Path:
         return self.folder / f"part-{int(path.stem.split('-')[1]) + 1:05d}.jsonl"
