@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 import sys
 
 import pytest
@@ -84,10 +85,13 @@ def test_pictures_that_are_named_by_their_content(files, checked):
         (folder / f"{hashlib.sha256(content).hexdigest()[:20]}.png").write_bytes(content)
     (folder / f"{hashlib.sha256(b'https://x').hexdigest()[:20]}.img").write_bytes(b"fetched")
     assert "2 pictures with the checksums in their names: all are whole" in checked()[1]
-    (damaged, *_) = sorted(folder.glob("*.png"))
+    (damaged, another) = sorted(folder.glob("*.png"))
     damaged.write_bytes(b"a picturf")
     status, said = checked()
     assert (status, said.startswith(f"{damaged}: this is not the picture that mixpo stored")) == (2, True)
+    another.unlink()
+    os.mkfifo(another)
+    assert f"{another}: cannot be read (it is a pipe, no file)" in checked()[1]
 
 
 def test_checksums_that_cannot_be_read(files, checked):

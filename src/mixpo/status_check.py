@@ -12,6 +12,7 @@ from mixpo.errors import DataError
 from mixpo.files import RunFiles
 from mixpo.left_out import counted
 from mixpo.progress import track
+from mixpo.text_files import opened
 
 DIGITS = 20
 """Of the checksum in a stored picture's name; those of pictures that were fetched (`.img`) are of their address."""
@@ -67,7 +68,8 @@ def _pictures(files: RunFiles) -> Iterator[Path]:
 def _changed(picture: Path) -> str:
     """The sentence on a picture that is not what was stored; empty: it is."""
     try:
-        digest = hashlib.sha256(picture.read_bytes()).hexdigest()
+        with opened(picture) as file:
+            digest = hashlib.sha256(file.read()).hexdigest()
     except OSError as error:
         return f"{picture}: cannot be read ({error.strerror})"
     if digest.startswith(picture.name[:DIGITS]):

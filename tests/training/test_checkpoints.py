@@ -110,6 +110,24 @@ def test_a_checkpoint_of_an_earlier_version_is_looked_at_as_far_as_it_tells(fold
             assert name in said or ("model*" in said and how == "missing"), said
 
 
+def test_no_bit_of_an_earlier_version_s_archive_ends_in_anything_but_a_clause(tmp_path):
+    (tmp_path / "mpo_state.json").write_text("{}")
+    path = tmp_path / "scheduler.pt"
+    torch.save({"a": 1}, path)
+    content = path.read_bytes()
+    head = content.rindex(b"PK\1\2")  # an entry of the directory at its end
+    for byte, bit in ((8, 1), (10, 8), (10, 12), (10, 14)):  # whether it is encrypted, and how it is packed
+        changed = bytearray(content)
+        changed[head + byte] ^= bit
+        path.write_bytes(changed)
+        assert checkpoints.damage(tmp_path).startswith("scheduler.pt is torn (")
+
+
+def test_a_pipe_in_place_of_the_list_is_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "mpo_state.json")
+    assert checkpoints.damage(tmp_path) == "mpo_state.json cannot be read (it is a pipe, no file)"
+
+
 @pytest.mark.parametrize(
     ("lost", "begins"), [(("checkpoint-4",), 3), (("checkpoint-4", "checkpoint-2"), 1)], ids=["the newest", "both"]
 )
@@ -141,6 +159,11 @@ def test_a_path_means_that_one(folder, processor, rows, trained):
     assert lines(resumed) == lines(trained)
     assert checkpoints.fault(folder / "checkpoint-4") == ""
     assert (folder / "other-checkpoint-4" / "mine.txt").read_text() == "a note"
+    (folder / "checkpoint-4" / "mine.txt").write_text("another")
+    damaged(folder / "checkpoint-4" / "mpo_state.json", "missing")
+    checkpoints.begin(folder / "checkpoint-4")  # a second time
+    assert (folder / "other-checkpoint-4" / "mine.txt").read_text() == "a note"
+    assert (folder / "other-other-checkpoint-4" / "mine.txt").read_text() == "another"
 
 
 def test_a_model_alone_is_not_gone_on_from(folder, chosen):

@@ -2,9 +2,11 @@
 
 import hashlib
 import json
+import lzma
 import os
 import shutil
 import zipfile
+import zlib
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -16,7 +18,7 @@ from safetensors import SafetensorError
 
 from mixpo.errors import UserError, first_line
 from mixpo.models.weight_files import open_weights
-from mixpo.text_files import staged, sync, sync_tree
+from mixpo.text_files import opened, staged, sync, sync_tree
 
 STATE_FILE = "mpo_state.json"
 """Written last, when all else is on the disk: MPO's own state, and size and SHA-256 of every other file."""
@@ -27,6 +29,9 @@ FILES, DIGEST = "files", "sha256"
 WEIGHTS = ("model*.safetensors", "adapter_model.safetensors", "pytorch_model_fsdp*", "global_step*")
 NEEDED = (("trainer_state.json",), ("optimizer*", "global_step*"), ("scheduler.pt", "global_step*"), WEIGHTS)
 """What a training goes on from, by the names that Trainer has for it in one process and with each engine."""
+TORN = (ValueError, RuntimeError, EOFError, zipfile.BadZipFile, zlib.error, lzma.LZMAError, OSError)
+"""What reading weights, JSON and archives raises of torn ones: of an archive, also that it asks for a password.
+OSError without a number is bz2's."""
 
 
 def numbered(folder: Path) -> list[Path]:
@@ -73,7 +78,8 @@ def damage(checkpoint: Path) -> str:
 def _state(checkpoint: Path) -> dict[str, Any]:
     """Raises ValueError where it is not what was written."""
     try:
-        state = json.loads((checkpoint / STATE_FILE).read_text(encoding="utf-8"))
+        with opened(checkpoint / STATE_FILE) as file:
+            state = json.loads(file.read().decode())
     except (ValueError, RecursionError) as error:
         raise ValueError(f"{STATE_FILE} is no JSON ({first_line(error)})") from error
     listed = isinstance(state, dict) and (FILES in state or DIGEST in state)
@@ -111,7 +117,9 @@ def _torn(checkpoint: Path) -> str:
                 with zipfile.ZipFile(path) as archive:
                     if (entry := archive.testzip()) is not None:
                         raise ValueError(f"{entry} has another checksum")
-        except (ValueError, RecursionError, EOFError, NotImplementedError, zipfile.BadZipFile) as error:
+        except TORN as error:
+            if getattr(error, "errno", None):
+                raise
             return f"{path.relative_to(checkpoint)} is torn ({first_line(error)})"
     return ""
 
@@ -152,8 +160,11 @@ def begin(checkpoint: Path) -> None:
     program has there is moved aside."""
     if is_ours(checkpoint):
         discard(checkpoint)
-    elif checkpoint.exists():
-        checkpoint.rename(checkpoint.with_name(f"other-{checkpoint.name}"))
+    elif os.path.lexists(checkpoint):
+        aside = checkpoint.with_name(f"other-{checkpoint.name}")
+        while os.path.lexists(aside):
+            aside = aside.with_name(f"other-{aside.name}")
+        checkpoint.rename(aside)
     checkpoint.mkdir(parents=True, exist_ok=True)
     (checkpoint / UNFINISHED).touch()
 

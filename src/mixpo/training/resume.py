@@ -181,7 +181,7 @@ class ResumableTrainer(Trainer):
             with saving(folder):
                 self._write_checkpoint(model, trial, folder)
         except UserError:
-            if self.args.should_save:
+            if self.args.should_save and checkpoints.is_ours(folder):
                 checkpoints.discard(folder)
             raise
         self.whole = folder.resolve()
