@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from mixpo.errors import UserError, first_line
+from mixpo.models.weight_files import INDEX, WEIGHTS, weight_names
 from mixpo.progress import say
 
 TOLD_BY = ("config.json", "processor_config.json", "preprocessor_config.json")
@@ -25,7 +26,6 @@ PACKED = 16
 """Weights that one stored number of a quantised checkpoint may hold."""
 SMALL = 10**8
 """Weights that may be missing before they are counted: a model of so many does no harm."""
-INDEX, WEIGHTS = "model.safetensors.index.json", "model.safetensors"
 
 
 @contextmanager
@@ -137,8 +137,12 @@ def stored_weights(folder: Path) -> int | None:
 
     if not (folder / INDEX).is_file() and not (folder / WEIGHTS).is_file():
         return None
+    try:
+        names = weight_names(folder)
+    except ValueError as error:
+        raise UserError(f"{folder}: {error}; take it as its publisher has it") from error
     found = 0
-    for name in _files(folder):
+    for name in names:
         with safe_open(folder / name, framework="pt") as weights:
             for key in weights.keys():  # noqa: SIM118 (not a dictionary)
                 numbers = 1
@@ -146,14 +150,3 @@ def stored_weights(folder: Path) -> int | None:
                     numbers *= side
                 found += numbers
     return found
-
-
-def _files(folder: Path) -> list[str]:
-    """Names of a folder's files of weights. Raises UserError."""
-    if (folder / WEIGHTS).is_file():
-        return [WEIGHTS]
-    named = _object(folder / INDEX).get("weight_map")
-    names = set(map(str, named.values())) if isinstance(named, dict) else set()
-    if not names or any(Path(name).name != name for name in names):
-        raise UserError(f"{folder / INDEX} has no weight_map of files in its folder; take it as its publisher has it")
-    return sorted(names)

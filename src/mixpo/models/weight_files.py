@@ -66,19 +66,30 @@ def open_weights(file: Path, framework: str = "pt") -> Any:
         raise ValueError(f"{file.name} is torn or no safetensors file ({first_line(error)})") from error
 
 
+def weight_names(folder: Path) -> list[str]:
+    """Names of a model's files of weights, by transformers' order. Raises ValueError for an index that is none, or
+    leads out of the folder."""
+    if (folder / WEIGHTS).is_file() or not (folder / INDEX).exists():
+        return [WEIGHTS]
+    told = _json(folder / INDEX)
+    named = told.get("weight_map") if isinstance(told, dict) else None
+    names = set(map(str, named.values())) if isinstance(named, dict) else set()
+    if not names or any(Path(name).name != name for name in names):
+        raise ValueError(f"{INDEX} has no weight_map of files in its folder")
+    return sorted(names)
+
+
 def refuse_damaged(folder: Path) -> None:
     """Raises UserError for a model whose config or weights are not there, or are torn."""
     try:
         _json(folder / "config.json")
-        files = [folder / WEIGHTS]
-        if (folder / INDEX).exists():
-            files = [folder / str(name) for name in sorted(set(_json(folder / INDEX)["weight_map"].values()))]
-        for file in files:
+        for name in weight_names(folder):
+            file = folder / name
             if not file.is_file():
                 raise ValueError(f"{file.name} is missing")
             with open_weights(file, "np"):
                 pass
-    except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
+    except (OSError, ValueError) as error:
         raise UserError(
             f"the model in {folder} is damaged: {first_line(error)}; delete that folder and run again to make it anew"
         ) from error
