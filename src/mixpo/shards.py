@@ -68,7 +68,7 @@ class Shards(typing.Generic[T]):
         stays.
         """
         count = 0
-        self._settle()
+        self.settle()
         with writing(self.folder):
             self.folder.mkdir(parents=True, exist_ok=True)
             path = next(reversed(self.paths()), self.folder / "part-00000.jsonl")
@@ -99,14 +99,14 @@ class Shards(typing.Generic[T]):
         """Writes the folder anew, in one step as seen from outside. Raises UserError where it holds anything else."""
         staged = Shards(self.folder.with_name(self.folder.name + ".staged"), self.record_type)
         refuse_other(self.folder)
-        self._settle()
+        self.settle()
         with writing(staged.folder):
             remove(staged.folder)
             staged.folder.mkdir(parents=True)
         count = staged.append(records)
         with writing(self.folder):
             staged.folder.rename(self._whole)
-        self._settle()
+        self.settle()
         return count
 
     @property
@@ -114,9 +114,10 @@ class Shards(typing.Generic[T]):
         """Where what `replace` has written lies while what it replaces goes: from then on it counts."""
         return self.folder.with_name(self.folder.name + WHOLE)
 
-    def _settle(self) -> None:
+    def settle(self) -> None:
         """Ends what a `replace` had to do when its process was killed."""
         if self._whole.is_dir():
+            refuse_link(self._whole)
             with writing(self.folder):
                 remove(self.folder)
                 self._whole.rename(self.folder)

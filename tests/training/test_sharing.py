@@ -2,6 +2,7 @@
 
 import copy
 import itertools
+from pathlib import Path
 
 import pytest
 import torch
@@ -232,6 +233,18 @@ class TestReferenceCache:
         (cache / logps).write_bytes(flipped)
         assert self.train(tmp_path, model, processor, grouped)[0] == first
         assert (cache / logps).read_bytes() == whole[logps]
+
+    def test_killed_while_damaged_files_go_none_is_taken_for_whole(self, tmp_path, monkeypatch):
+        names = [f"complete-0-of-{n}.json" for n in range(1, 9)]
+        for name in names:
+            (tmp_path / name).write_text('{"data": [], "bytes": 12, "sha256": "of another content"}')
+        (tmp_path / "cache.json").write_text('{"weights": "x"}')
+        (tmp_path / "logps-0.bin").write_bytes(bytes(RECORD.itemsize))
+        gone = []
+        monkeypatch.setattr(Path, "unlink", lambda path, **_: gone.append(path.name))
+        drop_damaged(tmp_path)
+        assert gone[0] == "logps-0.bin"
+        assert sorted(gone[1:]) == names
 
     def test_a_stale_cache_is_an_error_that_names_what_changed(self, tmp_path, model, processor, grouped):
         self.train(tmp_path, model, processor, grouped)

@@ -145,6 +145,7 @@ def _file(path: Path, form: Format) -> Path:
 def run(config: Config, files: RunFiles) -> None:
     """Imports once: a section whose pairs are there is left as it is. What was left out is said, with the reason."""
     pairs, begun = files.pairs(config.name), files.questions(config.name).folder / BEGUN
+    pairs.settle()
     if pairs.paths():
         begun.unlink(missing_ok=True)
         old = _made_from(config.name, files)

@@ -166,7 +166,11 @@ def begin(checkpoint: Path) -> None:
             aside = aside.with_name(f"other-{aside.name}")
         checkpoint.rename(aside)
     checkpoint.mkdir(parents=True, exist_ok=True)
-    (checkpoint / UNFINISHED).touch()
+    try:
+        (checkpoint / UNFINISHED).touch()
+    except OSError:
+        checkpoint.rmdir()  # else it would be taken for another program's
+        raise
 
 
 def seal(checkpoint: Path, state: dict[str, Any]) -> None:

@@ -180,7 +180,8 @@ def drop_damaged(folder: Path) -> None:
     if not damaged:
         return
     say(f"note: {', '.join(path.name for path in dict.fromkeys(damaged))} in {folder} is damaged; it is computed again")
-    for path in {*damaged, *complete}:  # whoever had all rows may have found them in a file that goes
+    # Whoever had all rows may have found them in a file that goes. What tells that a file is damaged goes after it.
+    for path in sorted({*damaged, *complete}, key=lambda path: path.suffix != ".bin"):
         path.unlink(missing_ok=True)
 
 

@@ -180,10 +180,24 @@ def test_what_an_import_left_that_was_cut_short_is_made_anew(tmp_path, file):
     files.questions("import").append([Question(id="old", text="old")])
     run_import(Config(format=Format.TRL, path=str(file)), files)
     assert [question.text for question in files.questions("import")] == ["?"]
-    assert sorted(path.name for path in folder.iterdir()) == ["image_roots.json", "part-00000.jsonl"]
+    assert sorted(path.name for path in folder.iterdir()) == [
+        "image_roots.json",
+        "part-00000.crc32",
+        "part-00000.jsonl",
+    ]
 
 
-@pytest.mark.parametrize("place", ["questions", "dropped", "pairs.staged"])
+def test_an_import_that_was_killed_at_its_end_is_ended_by_the_next(tmp_path, file):
+    files = RunFiles(tmp_path / "run")
+    run_import(Config(format=Format.TRL, path=str(file)), files)
+    pairs = files.pairs("import").folder
+    before = [(path.name, path.read_bytes()) for path in sorted(pairs.iterdir())]
+    pairs.rename(pairs.with_name("import.whole"))
+    run_import(Config(format=Format.TRL, path=str(file)), files)
+    assert [(path.name, path.read_bytes()) for path in sorted(pairs.iterdir())] == before
+
+
+@pytest.mark.parametrize("place", ["questions", "dropped", "pairs.staged", "pairs.whole"])
 def test_a_link_is_not_followed_to_what_it_leads_to(tmp_path, file, place):
     precious = tmp_path / "precious"
     write_text(precious / "part-00000.jsonl", '{"id": "x"}\n')
