@@ -3,6 +3,7 @@
 import csv
 import gzip
 import json
+import os
 import random
 import tracemalloc
 
@@ -12,7 +13,7 @@ import pytest
 
 from mixpo.errors import DataError, RecipeError
 from mixpo.recipe import load_recipe
-from mixpo.tables import BATCH_ROWS, ENDINGS, BadLine, ending, json_lines, rows, write_jsonl
+from mixpo.tables import BATCH_ROWS, ENDINGS, BadLine, ending, json_lines, rows, write_jsonl, write_parquet
 
 ROWS = [{"id": f"r{number}", "text": f"line\u2028{number} ä\n, \t“x”"} for number in range(2 * BATCH_ROWS + 3)]
 SCHEMA = pyarrow.schema([("id", pyarrow.string()), ("text", pyarrow.string())])
@@ -267,3 +268,9 @@ def test_a_recipe_that_is_not_utf8_is_named_with_its_line(tmp_path, written):
     (tmp_path / "r.yaml").write_bytes(written)
     with pytest.raises(RecipeError, match=r"r\.yaml:[12] cannot be read \(the text is not UTF-8\); give"):
         load_recipe(tmp_path / "r.yaml")
+
+
+def test_parquet_is_written_into_a_folder_whose_name_is_not_utf8(tmp_path):
+    path = tmp_path / os.fsdecode(b"caf\xe9") / "rows.parquet"
+    assert write_parquet([{"a": 1}], path, pyarrow.schema({"a": pyarrow.int64()}), {}) == 1
+    assert pyarrow.parquet.read_table(path.rename(tmp_path / "rows.parquet")).to_pylist() == [{"a": 1}]

@@ -204,7 +204,8 @@ def write_parquet(rows: Iterable[dict[str, Any]], path: Path, schema: Any, featu
     schema = schema.with_metadata({"huggingface": json.dumps({"info": {"features": features}})})
     number = 0
     waiting: list[dict[str, Any]] = []
-    with pyarrow.parquet.ParquetWriter(path, schema) as writer:
+    # A file, not its path: pyarrow takes none whose name is not UTF-8.
+    with path.open("wb") as file, pyarrow.parquet.ParquetWriter(file, schema) as writer:
         for row in rows:
             waiting.append(row)
             number += 1

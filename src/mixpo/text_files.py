@@ -75,6 +75,14 @@ def count_lines(path: Path) -> int:
         raise damaged(path, error) from error
 
 
+def lies_in(path: Path, folder: Path) -> bool:
+    """Whether a file lies in a folder, links followed. In the hub's cache a data set's files are links to `blobs`,
+    which lie beside the folder of its `snapshots`: these count, too."""
+    root = folder.resolve()
+    blobs = [one.parents[1] / "blobs" for one in (root, *root.parents) if one.parent.name == "snapshots"]
+    return any(path.resolve().is_relative_to(one) for one in (root, *blobs))
+
+
 STAGED = ".mixpo-staged"
 """How a name ends that nobody but mixpo gives: what bears it may be removed."""
 

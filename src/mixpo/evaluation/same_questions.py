@@ -34,7 +34,7 @@ def refuse_changed_questions(benchmark: str, values: Mapping[str, Any], inner: R
     before = notes.read(note, AskedOf) if begun else None
     size = path.stat().st_size if path.is_file() else 0
     if before is not None and before.path != str(path.resolve()):
-        raise _changed(f"questions of {before['path']}", benchmark, inner)
+        raise _changed(f"questions of {before.path}", benchmark, inner)
     if before is not None and (size < before.size or _digest(path, before.size) != before.digest):
         raise _changed(f"questions of {path} as it was before it changed,", benchmark, inner)
     now = {"path": str(path.resolve()), "size": size, "digest": _digest(path, size)}

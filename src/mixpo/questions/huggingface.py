@@ -16,6 +16,7 @@ from mixpo.questions.parts import parted
 from mixpo.questions.rows import ReadOptions, RowsConfig, item, numbered_answer
 from mixpo.questions.source import Item, data_path, first
 from mixpo.records import Dropped
+from mixpo.text_files import lies_in
 
 BATCH_ROWS = 64
 SURVEYED = 2_000
@@ -126,13 +127,11 @@ def _open(config: Config, folder: Path | None) -> Any:
 
 def _refuse_elsewhere(file: str, folder: Path | None, given: str) -> None:
     """Raises DataError for a file of this machine outside the data set's folder: its README.md, which names its files,
-    does not choose what is read. In the hub's cache, files are links to `blobs`, which lie beside."""
+    does not choose what is read."""
     place = file.rpartition("::")[2].removeprefix("file://")  # zip://rows.jsonl::/data/x.zip
     if "://" in place:
         return
-    beside = [folder] if folder else []
-    beside += [folder.absolute().parents[1]] if folder and folder.absolute().parent.name == "snapshots" else []
-    if not any(Path(place).resolve().is_relative_to(root.resolve()) for root in beside):
+    if folder is None or not lies_in(Path(place), folder):
         raise DataError(f"{given}: its README.md names {place}, which lies outside the data set; name the file itself")
 
 

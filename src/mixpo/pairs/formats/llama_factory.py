@@ -35,7 +35,7 @@ from mixpo.progress import say
 from mixpo.records import Dropped, PreferencePair, Role
 from mixpo.registry import chosen as chosen_name
 from mixpo.tables import ENDINGS, Row, ending, rows, write_jsonl
-from mixpo.text_files import read_bytes
+from mixpo.text_files import lies_in, read_bytes
 from mixpo.values import parsed, short, whole
 
 FILE = "mixpo_pairs.jsonl"
@@ -117,7 +117,7 @@ def declared(path: Path, dataset: str) -> Declared:
     if key := next((key for key in ELSEWHERE if entry.get(key)), None):
         raise DataError(f"{path}: {name} lies elsewhere ({key}: {entry[key]}); download it, and import its file")
     place = path.parent / str(entry.get("file_name"))
-    if not is_folder_name(str(place)) or not place.resolve().is_relative_to(path.parent.resolve()):
+    if not is_folder_name(str(place)) or not lies_in(place, path.parent):
         raise DataError(f"{path}: {name} names {place}, which lies outside its folder; import that file itself")
     inside = sorted(file for file in place.iterdir() if ending(file) in ENDINGS) if place.is_dir() else [place]
     if not inside or not inside[0].exists():

@@ -24,7 +24,7 @@ from mixpo.pairs.formats.row import ONE_QUESTION, Content, Entry, PairSource, dr
 from mixpo.pictures import listed_images
 from mixpo.records import Dropped, PreferencePair
 from mixpo.tables import Row, rows, write_jsonl
-from mixpo.text_files import read_bytes
+from mixpo.text_files import lies_in, read_bytes
 from mixpo.values import short
 
 ANNOTATION = "annotations/mixpo.jsonl"
@@ -143,7 +143,7 @@ def _there(given: str, folder: Path) -> list[Path]:
 
 def _under(places: Iterable[Path], root: Path) -> Path | None:
     """The first that lies in a folder, links followed."""
-    return next((place for place in places if place.resolve().is_relative_to(root.resolve())), None)
+    return next((place for place in places if lies_in(place, root)), None)
 
 
 def _exists(place: Path) -> bool:
