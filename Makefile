@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: quickstart test check docs bench gpu gpu-bundle base clean
+.PHONY: quickstart test check fuzz kill docs bench gpu gpu-bundle base clean
 
 .venv/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
@@ -23,6 +23,15 @@ check: .venv/installed-dev  ## lint and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+FUZZ_SECONDS ?= 3600
+FUZZ_SEED ?= 0
+fuzz: .venv/installed-dev  ## damage files of runs and inputs for an hour, one process; every command must end with a sentence
+	PYTHONPATH=tests $(BIN)/python -m robustness.fuzz --seconds $(FUZZ_SECONDS) --seed $(FUZZ_SEED)
+
+KILL_POINTS ?= 200
+kill: .venv/installed-dev  ## end the quickstart and a study at 200 points at which they write, and run them again (10 minutes)
+	PYTHONPATH=tests $(BIN)/python -m robustness.kill --points $(KILL_POINTS) --seed $(FUZZ_SEED)
 
 bench: .venv/installed-dev  ## speed and memory of a training step beside TRL (an hour, nothing else running)
 	$(BIN)/pip install --disable-pip-version-check -q -e ".[bench]" -c constraints.txt

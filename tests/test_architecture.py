@@ -1,6 +1,8 @@
 """The import table of docs/design.md, read off the import statements."""
 
 import ast
+import re
+from collections import Counter
 from collections.abc import Iterator
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
@@ -12,8 +14,15 @@ COMMON = {
     "records",
     "files",
     "tables",
+    "column_files",
     "text_files",
+    "checksums",
+    "shards",
+    "signals",
+    "out_files",
     "yaml_file",
+    "notes",
+    "sheets",
     "ids",
     "json_lines",
     "lock",
@@ -25,6 +34,8 @@ COMMON = {
     "errors",
     "prompts",
     "messages",
+    "names",
+    "removing",
     "conversations",
     "values",
     "instructions",
@@ -35,13 +46,16 @@ COMMON = {
     "output",
     "left_out",
     "endpoint",
+    "keys",
+    "replies",
+    "addresses",
     "devices",
     "child",
     "model_inputs",
 }
 TOP = {
     "ablate", "cli", "cli_steps", "cli_tools", "doctor", "fields", "fingerprints", "pipeline", "publish", "quickstart",
-    "redo", "resolve", "rounds", "side_by_side", "status", "__init__", "__main__",
+    "redo", "resolve", "rounds", "side_by_side", "status", "status_check", "__init__", "__main__",
 }  # fmt: skip
 MAY_IMPORT = {
     "models": COMMON,
@@ -263,3 +277,25 @@ def test_functions_take_few_parameters():
         if len(named) - (named[:1] in (["self"], ["cls"])) > PARAMETERS:
             found.add(name)
     assert found == MORE_PARAMETERS
+
+
+PRINTERS = {"output.py", "progress.py"}
+"""The two that write on the screen; they print text as text."""
+OTHER_PRINTERS = {
+    "init/ask.py": 1,  # a question is asked on a console of its own, which shows what a character would do
+    "verdicts/mathematics/symbolic_worker.py": 2,  # to the process that started it
+}
+
+
+def test_only_two_files_write_on_the_screen():
+    """Whatever a name or a model's answer holds, it is never markup there and moves no cursor (`progress.clean`)."""
+    found: Counter[str] = Counter()
+    for path in FILES:
+        name = str(path.relative_to(SOURCE))
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Call) and name not in PRINTERS:
+                called = ast.unparse(node.func)
+                printed = called == "print" or called.endswith((".print", ".echo", ".secho", ".excepthook"))
+                if printed or re.search(r"\bstd(out|err)(\.buffer)?\.write(lines)?$", called):
+                    found[name] += 1
+    assert found == OTHER_PRINTERS

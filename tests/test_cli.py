@@ -1,5 +1,6 @@
 import logging
 import os
+import pickle
 import subprocess
 import sys
 
@@ -9,7 +10,10 @@ import yaml
 
 from mixpo import __version__ as mixpo_version
 from mixpo.cli import COMMANDS, app, main
+from mixpo.errors import UserError
+from mixpo.pipeline import run_recipe
 from mixpo.progress import QUIETED, VERBOSITY, speak
+from mixpo.recipe import load_recipe
 
 MIXPO = [sys.executable, "-c", "from mixpo.cli import main; main()"]
 
@@ -104,6 +108,20 @@ def test_the_resolved_recipe_runs_again(tmp_path):
     assert result.returncode == 0, result.stderr
     parts = [tmp_path / run / "questions" / "questions" / "part-00000.jsonl" for run in ("run", "again")]
     assert parts[0].read_bytes() == parts[1].read_bytes()
+
+
+@pytest.mark.parametrize("name", ["recipe.yaml", "report.html"])
+def test_what_others_wrote_into_a_run_folder_is_not_replaced(tmp_path, name):
+    """People have their recipe where they work, and may want the run to be there, too."""
+    recipe, other = tmp_path / "recipe.yaml", tmp_path / name
+    if other != recipe:
+        recipe = tmp_path / "r.yaml"
+        other.write_text("my own")
+    write(recipe, {"run": str(tmp_path), "steps": SCENES})
+    before = other.read_bytes()
+    with pytest.raises(UserError, match=f"{name} would be replaced, and is none of a run"):
+        run_recipe(load_recipe(recipe))
+    assert other.read_bytes() == before
 
 
 def test_two_runs_in_one_folder(tmp_path):
@@ -240,6 +258,16 @@ def test_what_was_not_foreseen_keeps_its_traceback(monkeypatch, capsys):
     assert "KeyError: 'gone'\n" in said
     assert said.splitlines()[-1].startswith("mixpo: this was not foreseen")
     assert "`mixpo --version`" in said.splitlines()[-1]
+
+
+def test_a_file_that_ends_too_early_is_no_interrupt(monkeypatch, capsys):
+    """It would be said for ever that the same command goes on."""
+    monkeypatch.setattr("mixpo.fields.show", lambda name: pickle.loads(b""))
+    status, _, said = in_process(monkeypatch, capsys, "fields", "train")
+    assert status == 1
+    assert "EOFError: Ran out of input" in said
+    assert said.splitlines()[-1].startswith("mixpo: this was not foreseen")
+    assert "interrupted" not in said
 
 
 @pytest.mark.parametrize("words", [["fields"], ["--help"]])

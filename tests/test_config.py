@@ -107,6 +107,12 @@ def test_overrides(tmp_path):
     assert recipe(tmp_path, text, "run=elsewhere").run == "elsewhere"
 
 
+LAUGHS = "steps:\n  a0: &a0 {k: 1}\n" + "".join(
+    f"  a{n}: &a{n} {{<<: [{', '.join([f'*a{n - 1}'] * 9)}]}}\n" for n in range(1, 12)
+)
+"""The billion laughs: nine of nine of nine …"""
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
@@ -154,7 +160,23 @@ def test_overrides(tmp_path):
         ("steps:\n  sample: {rate: true}", "sample.rate: must be a number, not True"),
         ("name: a\nstudy: {seeds: [0]}", "r.yaml:2: study: this is a study; run it with `mixpo ablate .*r.yaml`"),
         ("steps:\n  sample:\n    rate: .inf", "r.yaml:3: steps.sample.rate: must be a finite number, not inf"),
-        ("steps: &a {sample: *a}", "nested too deeply, or an anchor that stands in itself"),
+        ("steps: &a {sample: *a}", "r.yaml:1: not valid YAML .an anchor that stands in itself"),
+        (
+            LAUGHS,
+            r"r.yaml:\d+: not valid YAML .an anchor that stands in itself, or aliases of more than 200,000 values",
+        ),
+        ("steps:\n  sample: {<<: *a}", r"r.yaml:2: not valid YAML \(found undefined alias 'a'\)"),
+        ("steps: " + "[" * 5000, "not valid YAML .nested too deeply"),
+        ("steps:\n  sample: {label: 2020-02-31}", r"r.yaml:2: not valid YAML \(day .* month"),
+        ("steps:\n  sample: {limit: !!int ''}", "r.yaml:2: not valid YAML"),
+        ("steps:\n  sample: {limit: " + "9" * 5000 + "}", "r.yaml:2: not valid YAML .Exceeds the limit"),
+        ("steps:\n  sample: {label: !!timestamp x}", "r.yaml:2: not valid YAML"),
+        ("steps:\n  sample: {? [a] : b}", "r.yaml:2: not valid YAML .found unhashable key"),
+        (
+            "steps: !!python/object/apply:os.system [true]",
+            "r.yaml:1: not valid YAML .could not determine a constructor",
+        ),
+        ('steps:\n  sample: {label: "a\0"}', "r.yaml:2: not valid YAML .special characters are not allowed"),
         ("steps:\n  sample: {name: other}", "r.yaml:2: steps.sample.name: a section's name is what it stands under"),
         ("steps:\n  sample: {label: true}", "sample.label: must be text, not True"),
         ("steps:\n  sample: {label: 2020-01-01, limit: 2020-01-01}", "must be a whole number, not '2020-01-01'"),

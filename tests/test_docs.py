@@ -8,6 +8,7 @@ import importlib
 import json
 import re
 import shlex
+import shutil
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
@@ -102,7 +103,7 @@ def place(tmp_path_factory, scenes_run):
                            "generation": "sft", "generation_weight": 1.0, "beta": 0.1}}}  # fmt: skip
     write_text(files.recipe, yaml.safe_dump({"name": "quickstart", "steps": steps}))
     write_text(files.checkpoints("train") / "log.jsonl", '{"step": 1, "loss": 0.9}\n')
-    write_text(files.checkpoints("train") / "model" / "config.json", "{}")
+    shutil.copytree(BASE_MODEL, files.checkpoints("train") / "model")
     rows = [{"question": "How many?", "chosen": "Final answer: 3", "rejected": "Final answer: 4", "answer_gt": "3"}]
     write_text(folder / "MMPR" / "a.jsonl", "".join(json.dumps(row) + "\n" for row in rows))
     meta = {"a": {"root": ".", "annotation": "a.jsonl", "repeat_time": 1, "length": 1}}

@@ -1,5 +1,6 @@
-"""An endpoint's refusals, faults and pauses, from a real HTTP server on this machine that answers from a script."""
+"""An endpoint's refusals, faults, pauses and hostile replies, from a real server that answers from a script."""
 
+import gzip
 import json
 import threading
 import time
@@ -8,8 +9,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from mixpo.endpoint import LONGEST_PAUSE, WORDS_KEPT, Endpoint, EndpointConfig, GaveUp, Refused, read_reply, retry_after
+from mixpo.endpoint import LONGEST_PAUSE, WORDS_KEPT, Endpoint, EndpointConfig, GaveUp, Refused, retry_after
 from mixpo.errors import UserError
+from mixpo.replies import read_reply
 
 pytest.importorskip("openai")
 pytest.importorskip("tenacity")
@@ -26,6 +28,9 @@ class Handler(BaseHTTPRequestHandler):
         server.keys.append(self.headers["Authorization"])
         server.times.append(time.monotonic())
         status, content, headers = server.answers.pop(0) if len(server.answers) > 1 else server.answers[0]
+        if callable(content):
+            content(self)
+            return
         data = (content if isinstance(content, str) else json.dumps(content)).encode()
         self.send_response(status)
         for name, value in {"Content-Type": "application/json", "Content-Length": str(len(data)), **headers}.items():
@@ -178,3 +183,164 @@ def test_a_key_s_variable_must_be_set(server, monkeypatch):
     monkeypatch.delenv("TEST_KEY")
     with pytest.raises(UserError, match="TEST_KEY is not set"):
         endpoint(server)
+
+
+def dripping(head: bytes, rest: bytes):
+    """A reply whose bytes come one by one, each long before a read would be given up."""
+
+    def send(handler):
+        handler.wfile.write(head)
+        try:
+            for byte in rest * 10**4:
+                handler.wfile.write(bytes([byte]))
+                time.sleep(0.02)
+        except OSError:
+            pass
+
+    return send
+
+
+def endless(handler):
+    handler.wfile.write(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n\r\n")
+    try:
+        while True:
+            handler.wfile.write(b" " * 10**5)
+    except OSError:
+        pass
+
+
+def packed(handler):
+    content = gzip.compress(b" " * 10**7)
+    handler.wfile.write(b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: %d\r\n\r\n" % len(content))
+    handler.wfile.write(content)
+
+
+@pytest.mark.parametrize(
+    "send",
+    [
+        dripping(b"", b"H"),
+        dripping(b"HTTP/1.1 200 OK\r\n", b"A: b\r\n"),
+        dripping(b"HTTP/1.1 200 OK\r\n\r\n", b" "),
+        dripping(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", b"1\r\n \r\n"),
+    ],
+    ids=["status", "headers", "body", "chunks"],
+)
+def test_slow_bytes_do_not_go_on_for_ever(server, send):
+    server.answers = [(200, send, {})]
+    started = time.monotonic()
+    with pytest.raises(GaveUp, match="no reply in time"):
+        ask(endpoint(server, attempts=1, timeout=0.15))
+    assert time.monotonic() - started < 10
+
+
+@pytest.mark.parametrize("send", [endless, packed])
+@pytest.mark.parametrize("status", [200, 500])
+def test_a_reply_has_a_limit_on_its_size(server, send, status):
+    """A packed one is not unpacked at all: it was not asked for. The bodies of errors have the same limit."""
+    server.answers = [(200, send, {})] if status == 200 else [(500, "x" * 2_000_000, {})]
+    whole = status == 200 and send is packed
+    with pytest.raises(GaveUp, match=r"is packed \(gzip\)" if whole else r"over 1 MB \(max_reply_mb\)"):
+        ask(endpoint(server, max_reply_mb=1))
+    assert len(server.times) == 1
+
+
+def test_a_list_of_models_has_the_limits_too(server, monkeypatch):
+    for send in (endless, packed, dripping(b"HTTP/1.1 200 OK\r\n", b"A: b\r\n")):
+        monkeypatch.setattr(Handler, "do_GET", send, raising=False)
+        assert endpoint(server, max_reply_mb=1, timeout=0.3).models() == ()
+
+
+def test_headers_without_end_are_refused(server):
+    def send(handler):
+        handler.wfile.write(b"HTTP/1.1 200 OK\r\n" + b"A: b\r\n" * 10**5)
+
+    server.answers = [(200, send, {})]
+    with pytest.raises(GaveUp, match="no connection"):
+        ask(endpoint(server, attempts=1))
+
+
+def test_nothing_is_sent_to_where_a_server_points(server):
+    """The key, the questions and the pictures are for the server that the recipe names."""
+    server.answers = [
+        (307, "", {"Location": f"http://127.0.0.1:{server.server_port}/elsewhere"}),
+        (200, COMPLETION, {}),
+    ]
+    with pytest.raises(UserError, match=r"sends elsewhere the request .* \(HTTP 307\); check base_url"):
+        ask(endpoint(server))
+    assert len(server.times) == 1
+
+
+def choice(**more):
+    return {"choices": [{"index": 0, "message": {"content": "yes"}, "finish_reason": "stop", **more}]}
+
+
+NONE = {
+    "deep": "[" * 10**5,
+    "a list": [],
+    "choices of text": {"choices": "yes"},
+    "choices that are text": {"choices": ["yes"]},
+    "choices that are none": {"choices": [None]},
+    "finish_reason": choice(finish_reason={}),
+    "a long finish_reason": choice(finish_reason="x" * 10**4),
+    "message": choice(message=None),
+    "content": choice(message={"content": 5}),
+    "parts": choice(message={"content": [{"type": "text", "text": None}, 5]}),
+    "reasoning": choice(message={"content": "", "reasoning": {"a": 1}}),
+    "index": choice(index="0"),
+    "index below 0": choice(index=-1),
+    "tokens": {**COMPLETION, "usage": {"prompt_tokens": -3}},
+    "half a token": {**COMPLETION, "usage": {"prompt_tokens": 0.5}},
+    "1e999": '{"choices": [{"message": {"content": "a"}}], "usage": {"completion_tokens": 1e999}}',
+    "many digits": '{"choices": [{"message": {"content": "a"}}], "usage": {"completion_tokens": 1%s}}' % ("0" * 400),
+    "usage": {**COMPLETION, "usage": [1]},
+    "logps of text": choice(logprobs={"content": [{"logprob": "-1"}]}),
+    "NaN": '{"choices": [{"message": {"content": "a"}, "logprobs": {"content": [{"logprob": NaN}]}}]}',
+    "above 0": choice(logprobs={"content": [{"logprob": 10**400}]}),
+    "logprobs": choice(logprobs=[1]),
+    "token_ids": choice(token_ids=["1"]),
+    "token_ids beyond": choice(token_ids=[2**70]),
+}
+
+
+@pytest.mark.parametrize("name", NONE)
+def test_a_reply_of_other_types_is_none(server, name):
+    server.answers = [(200, NONE[name], {})]
+    with pytest.raises(GaveUp, match="the endpoint's reply is no chat completion"):
+        ask(endpoint(server, attempts=1))
+
+
+@pytest.mark.parametrize("shown", [KEY[:5], KEY[-4:], f"{KEY[:4]}****{KEY[-4:]}", KEY[3:-3], KEY.upper()])
+def test_a_part_of_the_key_is_shown_nowhere(server, shown):
+    server.answers = [(400, {"message": f"bad key {shown}, said of max_tokens"}, {})]
+    with pytest.raises(Refused) as raised:
+        ask(endpoint(server))
+    assert shown not in raised.value.words
+    assert all(part not in raised.value.words for part in shown.split("****"))
+    assert raised.value.words.startswith("bad key …")
+    assert raised.value.words.endswith(", said of max_tokens")
+
+
+def test_a_key_in_a_completion_is_not_kept(server):
+    server.answers = [(200, choice(message={"content": f"I know {KEY}."}), {})]
+    assert ask(endpoint(server)).choices[0].text == "I know …."
+
+
+@pytest.mark.parametrize("key", ["anything", "lm-studio", "NOT_NEEDED", "12345678"])
+def test_a_word_in_a_key_s_place_changes_no_completion(server, monkeypatch, key):
+    """Servers without keys take any word for one; in a reply it is the model's own, digits are in its numbers, too."""
+    monkeypatch.setenv("TEST_KEY", key)
+    server.answers = [(200, {**choice(message={"content": f"{key} fits"}), "created": 1123456789}, {})]
+    assert ask(endpoint(server)).choices[0].text == f"{key} fits"
+
+
+@pytest.mark.parametrize("coding", ["utf-8", "Identity", "none", ""])
+def test_a_coding_that_packs_nothing_is_read(server, coding):
+    server.answers = [(200, COMPLETION, {"Content-Encoding": coding})]
+    assert ask(endpoint(server)).choices[0].text == "yes"
+
+
+def test_a_key_that_is_none_is_refused(server, monkeypatch):
+    monkeypatch.setenv("TEST_KEY", f"{KEY}\n")
+    with pytest.raises(UserError, match="TEST_KEY holds what no key has") as raised:
+        endpoint(server)
+    assert KEY not in str(raised.value)

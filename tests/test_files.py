@@ -9,8 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mixpo.checksums import whole_lines
 from mixpo.errors import DataError, UserError
-from mixpo.files import RunFiles, Shards, from_json, to_json
+from mixpo.files import RunFiles, Shards
+from mixpo.json_lines import from_json, to_json
 from mixpo.records import (
     AnswerKind,
     Dropped,
@@ -23,7 +25,7 @@ from mixpo.records import (
     Response,
     Verdict,
 )
-from mixpo.text_files import read_lines, staged, write_text
+from mixpo.text_files import STAGED, staged, write_text
 
 RECORDS = [
     Question(id="q-1", text="How many?", images=("s/1.png",), answer="3", kind=AnswerKind.INTEGER, meta={"steps": 2}),
@@ -73,10 +75,25 @@ def test_bad_lines_say_what_is_wrong(line, message):
         from_json(Question, line)
 
 
-def test_half_a_surrogate_pair_is_a_question_mark():
-    """JSON can carry it, UTF-8 cannot: what is read can be written again."""
-    line = '{"id": "q", "text": "a\\uD83D b \\ud83d\\ude00"}'
-    assert from_json(Question, line) == Question(id="q", text="a? b \N{GRINNING FACE}")
+def test_half_a_surrogate_pair_is_a_question_mark_where_a_model_wrote_it():
+    """JSON can carry it, UTF-8 cannot: what is read can be written again. Data are not changed: the row is bad."""
+    line = (
+        '{"id": "q/0", "question_id": "q", "sample": 0, "text": "a\\uD83D b \\ud83d\\ude00", "finish_reason": "stop"}'
+    )
+    assert from_json(Response, line).text == "a? b \N{GRINNING FACE}"
+    for data in (line.replace('"q"', '"q\\udfff"'), line.replace("q/0", "q/\\udfff")):
+        with pytest.raises(ValueError, match="a text is not valid Unicode"):
+            from_json(Response, data)
+    for field in ('"text": "', '"text": "", "answer": "', '"text": "", "meta": {"a": "'):
+        with pytest.raises(ValueError, match="a text is not valid Unicode"):
+            from_json(Question, f'{{"id": "q", {field}\\ud800"{"}" * (1 + field.count("{"))}')
+
+
+def test_what_is_left_out_may_have_a_name_that_is_no_text(tmp_path):
+    """A file's name is bytes: those that are not UTF-8 come as lone surrogates."""
+    shards = Shards(tmp_path, Dropped)
+    shards.append([Dropped(id="caf\udce9:1", step="verify", reason="bad_row", detail="caf\udce9:1: torn")])
+    assert [(record.id, record.detail) for record in shards] == [("caf?:1", "caf?:1: torn")]
 
 
 def questions(numbers):
@@ -127,11 +144,11 @@ def test_repeated_ids_are_read_once(tmp_path):
 
 
 def test_shards_roll_over(tmp_path, monkeypatch):
-    monkeypatch.setattr("mixpo.files.SHARD_RECORDS", 2)
+    monkeypatch.setattr("mixpo.shards.SHARD_RECORDS", 2)
     shards = Shards(tmp_path / "q", Question)
     shards.append(questions(range(3)))
     shards.append(questions(range(3, 5)))
-    assert [len(list(read_lines(path))) for path in shards.paths()] == [2, 2, 1]
+    assert [len(list(whole_lines(path))) for path in shards.paths()] == [2, 2, 1]
     assert list(shards) == questions(range(5))
 
 
@@ -148,6 +165,36 @@ def test_replace_is_whole(tmp_path):
     assert list(shards) == questions(range(3))
     shards.replace(questions([7]))
     assert list(shards) == questions([7])
+
+
+@pytest.mark.parametrize("gone", [0, 2, 6], ids=["nothing removed", "a shard removed", "all removed"])
+def test_a_replacement_counts_from_the_moment_it_is_whole(tmp_path, monkeypatch, gone):
+    """Killed while what it replaces goes, no record is lost: neither to who reads, nor to who appends."""
+    monkeypatch.setattr("mixpo.shards.SHARD_RECORDS", 2)
+    files, other = RunFiles(tmp_path), RunFiles(tmp_path / "never killed")
+    for one in (files, other):
+        one.questions("q").append(questions(range(5)))
+    shards, unkilled = files.questions("q"), other.questions("q")
+
+    def killed(folder, *names):
+        if folder == shards.folder:
+            for path in sorted(folder.iterdir())[:gone]:
+                path.unlink()
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr("mixpo.shards.remove", killed)
+        with pytest.raises(KeyboardInterrupt):
+            shards.replace(question for question in shards if question.id != "q-1")
+    unkilled.replace(question for question in unkilled if question.id != "q-1")
+    assert [question.id for question in shards] == [question.id for question in unkilled]
+    assert shards.folder.with_name("q.whole") in files.of_section("q"), "`--redo` sets it aside, too"
+    for one in (shards, unkilled):
+        one.append(())
+    assert not shards.folder.with_name("q.whole").exists()
+    assert [(path.name, path.read_bytes()) for path in sorted(shards.folder.iterdir())] == [
+        (path.name, path.read_bytes()) for path in sorted(unkilled.folder.iterdir())
+    ]
 
 
 def test_an_unwritable_folder_gives_a_sentence(tmp_path):
@@ -185,7 +232,7 @@ def test_a_disk_that_fills_up_loses_nothing(tmp_path):
 
 def test_a_missing_file_gives_a_sentence(tmp_path):
     with pytest.raises(DataError, match="cannot be read"):
-        list(read_lines(tmp_path / "none.jsonl"))
+        list(whole_lines(tmp_path / "none.jsonl"))
 
 
 def _append_for_ever(folder):
@@ -227,7 +274,7 @@ def test_what_is_staged_appears_whole_or_not_at_all(tmp_path):
     with pytest.raises(ZeroDivisionError), staged(file) as place:
         place.write_text(f"second {1 / (place.write_text('half') - 4)}")
     assert file.read_text() == "first"
-    (tmp_path / ".b.staged" / "left by a killed process").mkdir(parents=True)
+    (tmp_path / f".b{STAGED}" / "left by a killed process").mkdir(parents=True)
     folder.mkdir()
     with staged(folder) as place:
         place.mkdir()
@@ -238,6 +285,31 @@ def test_what_is_staged_appears_whole_or_not_at_all(tmp_path):
     assert sorted(path.name for path in tmp_path.rglob("*")) == ["a.txt", "b", "in.txt", "new"]
 
 
+def test_staging_removes_nothing_that_others_wrote(tmp_path):
+    for name in (".a.staged", "a.staged", "of others"):
+        (tmp_path / name).write_text("mine")
+    (tmp_path / ".b.staged").mkdir()
+    (tmp_path / f".a{STAGED}").symlink_to(tmp_path / "of others")  # in a folder that others may write to
+    with staged(tmp_path / "b") as place:
+        place.mkdir()
+    write_text(tmp_path / "a", "ours")
+    assert (tmp_path / "a").read_text() == "ours"
+    assert [(tmp_path / name).read_text() for name in (".a.staged", "a.staged", "of others")] == ["mine"] * 3
+    assert (tmp_path / ".b.staged").is_dir()
+
+
+def test_a_line_that_is_not_utf8_makes_no_record(tmp_path, caplog):
+    """ "café" in Latin-1 is not "cafè", nor any other text."""
+    shards = Shards(tmp_path, Question)
+    shards.append(questions(range(2)))
+    path = tmp_path / "part-00000.jsonl"
+    latin = '{"id": "x", "text": "\\ud83d\\ude00 café", "answer": "1"}\n'.encode("latin-1")
+    path.write_bytes(latin + path.read_bytes())
+    path.with_suffix(".crc32").unlink()
+    assert [record.id for record in shards] == [record.id for record in questions(range(2))]
+    assert "part-00000.jsonl:1 is damaged" in caplog.text
+
+
 def test_models_of_a_recipe(tmp_path):
     files = RunFiles(tmp_path)
     assert files.model("org/name") == "org/name"
@@ -246,3 +318,9 @@ def test_models_of_a_recipe(tmp_path):
         files.model("step:train")
     (files.checkpoints("train") / "model").mkdir(parents=True)
     assert files.model("step:train") == str(files.checkpoints("train") / "model")
+
+
+def test_a_pipe_in_a_shards_place_is_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "part-00000.jsonl")
+    with pytest.raises(UserError, match="cannot be written"):
+        Shards(tmp_path, Question).append(questions(range(1)))

@@ -4,7 +4,9 @@ import io
 import json
 import os
 import random
+import struct
 import warnings
+import zlib
 
 import pytest
 from PIL import Image
@@ -12,6 +14,7 @@ from PIL import Image
 from mixpo import images
 from mixpo.errors import ImageError
 from mixpo.images import ImageRoots, data_url, decode, inside
+from mixpo.pictures import content
 
 
 def encoded(image, kind="PNG", **given):
@@ -104,6 +107,59 @@ def test_every_torn_file_is_refused_or_decoded():
 def test_huge_images_are_refused_before_they_are_decoded():
     with pytest.raises(ImageError, match="above the limit of 16"):
         decode(encoded(RED), "x", max_pixels=16)
+
+
+def png(width, height):
+    """A file that says so, and holds no pixels."""
+    head = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    parts = ((b"IHDR", head), (b"IDAT", zlib.compress(b"")), (b"IEND", b""))
+    chunks = (
+        struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data)) for kind, data in parts
+    )
+    return b"\x89PNG\r\n\x1a\n" + b"".join(chunks)
+
+
+@pytest.mark.parametrize(
+    ("size", "message"),
+    [
+        ((1, 49_999_999), "above the limit of 65,535 for a side"),
+        ((65_536, 700), "above the limit of 65,535 for a side"),
+        ((65_535, 65), "no side may be more than 1,000 times the other; cut it into parts"),
+        ((1, 1001), "no side may be more than 1,000 times the other"),
+        ((10_000, 10_000), "above the limit of 50,000,000"),
+    ],
+)
+def test_a_picture_is_neither_too_long_nor_too_narrow(size, message):
+    """One of 1 x 49,999,999 pixels took gigabytes to decode; a JPEG's longest side is allowed."""
+    with pytest.raises(ImageError, match=message):
+        decode(png(*size), "x")
+    with pytest.raises(ImageError, match=message):
+        images.size_of(png(*size), "x")
+    images.check_size(65_535, 700, "a panorama")
+    images.check_size(1, 1000, "a line")
+
+
+def test_an_icon_that_holds_a_larger_picture_than_it_says_is_refused():
+    inside = encoded(Image.new("RGB", (1, 1001)))
+    icon = struct.pack("<HHH", 0, 1, 1) + struct.pack("<BBBBHHII", 16, 16, 0, 0, 1, 24, len(inside), 22) + inside
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        with pytest.raises(ImageError, match="no side may be more"):
+            decode(icon, "x")
+
+
+def test_what_pillow_has_opened_elsewhere_is_decoded_under_the_same_limits(tmp_path):
+    """A data set's images, which Pillow decodes on use: PostScript, which it gives to Ghostscript, is not."""
+    (tmp_path / "a.eps").write_bytes(
+        b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EndComments\nshowpage\n%%EOF\n"
+    )
+    with pytest.raises(ImageError, match="files of the format EPS are not decoded; save it as PNG"):
+        content(Image.open(tmp_path / "a.eps"))
+    with pytest.raises(ImageError, match="no side may be more"):
+        images.loaded(Image.open(io.BytesIO(png(1, 1001))), "x")
+    with pytest.raises(ImageError, match="x: cannot be decoded"):
+        images.loaded(Image.open(io.BytesIO(png(1, 10))), "x")
+    assert images.loaded(RED, "x") is RED
 
 
 @pytest.mark.parametrize(

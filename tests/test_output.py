@@ -2,17 +2,23 @@
 
 import io
 import json
+import logging
+import re
 import subprocess
 import sys
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import typer
 from rich.console import Console
 
-from mixpo import output
+from mixpo import output, progress
 from mixpo.cli import app, main
 from mixpo.errors import UserError
+from mixpo.evaluation import table
 from mixpo.output import TextTable, show, text
+from mixpo.records import Comparison, Score
 
 LONG = "a-model-with-a-name-of-its-own-that-is-long"
 TABLE = TextTable(
@@ -109,3 +115,65 @@ def test_the_commands_that_print_numbers_have_it(tmp_path, capfd, monkeypatch):
     (tmp_path / "labelled.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     status, out, _ = mixpo(capfd, monkeypatch, "judge-check", tmp_path / "labelled.jsonl", "--json")
     assert json.loads(out)["judge_check"]["all"]["agreement"] == 0.5
+
+
+EVIL = "[/red] [algebra] \x1b]0;title\x07\x1b[31m\x9b31m\u202ee\u2028l\rl\bx"
+FORBIDDEN = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
+
+
+def test_names_and_texts_in_tables_bars_notes_and_logs_are_text(capsys):
+    """A category `[/red]` ended in MarkupError after all the work, and `[algebra]` vanished."""
+    score = Score(
+        id="s",
+        model=EVIL,
+        benchmark=EVIL,
+        style=EVIL,
+        metric="accuracy",
+        category="all",
+        n=1,
+        value=0.5,
+        low=0.1,
+        high=0.9,
+    )
+    gap = Comparison(
+        benchmark=EVIL, metric="accuracy", category=EVIL, before_model=EVIL, before_style="direct", after_model=EVIL,
+        after_style="cot", n=1, value=0.1, low=0.0, high=0.2, p=0.5, fixed=1, broken=0,
+    )  # fmt: skip
+    table.show("e", [score], [gap, replace(gap, category="all")], [{"text": EVIL}], Path(EVIL))
+    list(progress.track([1], EVIL))
+    progress.say(EVIL)
+    progress.complain(EVIL)
+    output.show({}, [output.coloured(EVIL, "red", EVIL), EVIL])
+    record = logging.LogRecord("x", logging.WARNING, "", 0, "failed on %s", (EVIL,), None)
+    output.tell(progress.CleanLines("%(message)s").format(record))
+    for said in capsys.readouterr():
+        assert not FORBIDDEN.search(said)
+        assert said.count("[/red] [algebra]") >= 3
+
+
+@pytest.mark.parametrize("width", [40, 200])
+def test_names_are_text_in_a_terminal_too(width):
+    console = Console(width=width, file=io.StringIO(), force_terminal=True, color_system=None)
+    console.print(TextTable(EVIL, (EVIL, EVIL), [(EVIL, EVIL)]), crop=False)
+    assert not FORBIDDEN.search(console.file.getvalue())
+    assert "[algebra]" in console.file.getvalue()
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        (EVIL,),
+        ("run", EVIL),
+        ("run", f"--{EVIL}"),
+        ("doctor", EVIL),
+        ("fields", EVIL),
+        ("status", EVIL, "--json"),
+        ("judge-check", EVIL),
+    ],
+    ids=["command", "recipe", "option", "argument", "field", "json", "file"],
+)
+def test_errors_quote_what_was_given_as_text(capfd, monkeypatch, arguments):
+    status, out, err = mixpo(capfd, monkeypatch, *arguments)
+    assert status == 2
+    assert "[algebra]" in err
+    assert not FORBIDDEN.search(out + err)

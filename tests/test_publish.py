@@ -1,17 +1,22 @@
 import base64
 import json
+import os
+import shutil
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
+import numpy as np
 import pytest
 import yaml
+from safetensors.numpy import save_file
 
 from mixpo.cli import app
 from mixpo.errors import UserError
-from mixpo.files import RunFiles
+from mixpo.files import BASE_MODEL, RunFiles
 from mixpo.publish import publish_data, publish_model, push
 from mixpo.records import Origin, PreferencePair, Question, Score
-from mixpo.text_files import write_text
+from mixpo.text_files import STAGED, write_text
 
 STEPS = {
     "questions": {"uses": "questions", "sources": {"mine": {"loader": "jsonl", "path": "q.jsonl"}}},
@@ -49,6 +54,15 @@ def run(tmp_path) -> RunFiles:
     return files
 
 
+@pytest.fixture
+def model(run):
+    """A whole checkpoint of the section, as small as can be."""
+    folder = run.checkpoints("train") / "model"
+    write_text(folder / "config.json", "{}")
+    save_file({"weight": np.zeros(100, "f4")}, folder / "model.safetensors")
+    return folder
+
+
 def test_the_published_model_loads_and_is_the_trained_one(run, tmp_path, internvl):
     import torch
     from transformers import AutoModelForImageTextToText, AutoProcessor
@@ -64,8 +78,7 @@ def test_the_published_model_loads_and_is_the_trained_one(run, tmp_path, internv
     assert (tmp_path / "out" / "mixpo-recipe.yaml").read_bytes() == run.recipe.read_bytes()
 
 
-def test_the_model_card_says_what_the_run_says(run, tmp_path):
-    (run.checkpoints("train") / "model").mkdir()
+def test_the_model_card_says_what_the_run_says(run, model, tmp_path):
     publish_model(run, "train", tmp_path / "out")
     card = (tmp_path / "out" / "README.md").read_text(encoding="utf-8")
     front = yaml.safe_load(card.split("---\n")[1])
@@ -92,8 +105,8 @@ def test_pairs_with_their_card(run, tmp_path):
 def test_what_cannot_be_published_is_said(run, tmp_path):
     with pytest.raises(UserError, match="has not finished"):
         publish_model(run, "train", tmp_path / "out")
-    (run.checkpoints("train") / "model").mkdir()
-    (run.checkpoints("other") / "model").mkdir(parents=True)
+    shutil.copytree(BASE_MODEL, run.checkpoints("train") / "model")
+    shutil.copytree(BASE_MODEL, run.checkpoints("other") / "model")
     with pytest.raises(UserError, match="trained nothing called 'other'; it has trained train"):
         publish_model(run, "other", tmp_path / "out")
     (tmp_path / "full").mkdir()
@@ -103,10 +116,8 @@ def test_what_cannot_be_published_is_said(run, tmp_path):
     assert not (tmp_path / "out").exists()
 
 
-def test_again_after_a_push_that_failed(run, tmp_path, monkeypatch, capsys):
+def test_again_after_a_push_that_failed(run, model, tmp_path, monkeypatch, capsys):
     """The card has been edited meanwhile, and stays; another model in the folder is refused."""
-    model = run.checkpoints("train") / "model"
-    write_text(model / "config.json", "{}")
     monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", "http://127.0.0.1:9")  # nothing listens there
     command = ["publish", str(run.root), "--out", str(tmp_path / "out"), "--push", "owner/name"]
     for _ in range(2):
@@ -130,8 +141,55 @@ def test_pairs_again_after_a_push_that_failed(run, tmp_path):
         publish_data(run, "pair", tmp_path / "out")
 
 
-def test_a_place_that_cannot_be_written_is_left_as_it_was(run, tmp_path):
-    write_text(run.checkpoints("train") / "model" / "config.json", "{}")
+@pytest.mark.parametrize(("publish", "section"), [(publish_model, "train"), (publish_data, "pair")])
+def test_killed_in_the_middle_the_same_command_publishes(run, model, tmp_path, publish, section):
+    """What a killed try wrote is in nobody's way, and the card is there as soon as the rest is."""
+    pytest.importorskip("pyarrow")
+    out = tmp_path / "out"
+    if (child := os.fork()) == 0:
+        Path.write_text = Path.write_bytes = lambda *_, **__: os._exit(9)  # where the card is written
+        try:
+            publish(run, section, out)
+        finally:
+            os._exit(1)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 9
+    assert (tmp_path / f".out{STAGED}").is_dir()
+    assert not out.exists()
+    publish(run, section, out)
+    assert "mine" in (out / "README.md").read_text(encoding="utf-8")
+    assert not (tmp_path / f".out{STAGED}").exists()
+
+
+def test_what_is_none_of_the_models_is_not_published(run, model, tmp_path, capsys):
+    secret = tmp_path / "elsewhere" / "secret.json"
+    write_text(secret, "a key")
+    (model / "tokenizer_config.json").symlink_to(secret)
+    (model / "additional_chat_templates").symlink_to(secret.parent)
+    (model / "tokenizer.json").write_text("{}")
+    for name in ("optimizer.pt", "trainer_state.json", "notes.txt", ".netrc", "checkpoint-2/model.safetensors"):
+        write_text(model / name, "")
+    publish_model(run, "train", tmp_path / "out")
+    published = {path.relative_to(tmp_path / "out").as_posix() for path in (tmp_path / "out").rglob("*")}
+    assert published == {"config.json", "model.safetensors", "tokenizer.json", "README.md", "mixpo-recipe.yaml"}
+    said = " ".join(capsys.readouterr().err.split())
+    assert (
+        "note: .netrc, additional_chat_templates, checkpoint-2/model.safetensors, notes.txt, optimizer.pt, "
+        f"tokenizer_config.json, trainer_state.json in {model} is none of the model's files" in said
+    )
+
+
+@pytest.mark.parametrize("size", [None, 0, 7, 300, 449])
+def test_a_damaged_model_is_not_published(run, model, tmp_path, size):
+    if size is None:
+        (model / "model.safetensors").unlink()
+    else:
+        os.truncate(model / "model.safetensors", size)
+    with pytest.raises(UserError, match=r"model is damaged: model.safetensors is (missing|torn.*); delete that folder"):
+        publish_model(run, "train", tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_place_that_cannot_be_written_is_left_as_it_was(run, model, tmp_path):
     write_text(tmp_path / "file", "")
     for publish, section in ((publish_model, "train"), (publish_data, "pair")):
         with pytest.raises(UserError, match=r"file.*(cannot be written|is a file|is not empty)"):

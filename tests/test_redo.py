@@ -14,6 +14,7 @@ from mixpo.errors import DataError, RecipeError, UserError
 from mixpo.files import RunFiles
 from mixpo.pipeline import run_recipe
 from mixpo.recipe import load_recipe
+from mixpo.records import Dropped, DropReason
 from mixpo.responses import sample
 
 STEPS = {
@@ -134,7 +135,7 @@ def test_killed_while_results_are_set_aside(run, monkeypatch, moves):
 
 def test_a_section_that_was_killed_half_way_keeps_what_it_began_with(run, monkeypatch):
     def dies(_, files, **__):
-        files.dropped("sample").folder.mkdir(parents=True, exist_ok=True)
+        files.dropped("sample").append([Dropped(id="x", step="sample", reason=DropReason.REFUSED, detail="")])
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
@@ -150,7 +151,7 @@ def test_a_section_that_was_killed_half_way_keeps_what_it_began_with(run, monkey
 def test_a_damaged_fingerprint_is_a_sentence(run):
     files = run()
     files.fingerprint("sample").write_text("{")
-    with pytest.raises(DataError, match=r"sections/sample.json cannot be read .* delete it"):
+    with pytest.raises(DataError, match=r"sections/sample.json:1 cannot be read .* delete the folder out/sections"):
         run()
 
 
@@ -245,7 +246,7 @@ def test_any_damage_of_a_fingerprint_is_a_sentence(run, content):
     files = run()
     before = content_of(files)
     files.fingerprint("sample").write_text(content)
-    with pytest.raises(DataError, match=r"sections/sample.json .* delete"):
+    with pytest.raises(DataError, match=r"sections/sample\.json(:1)? .* delete"):
         run()
     shutil.rmtree(files.root / "sections")
     run()

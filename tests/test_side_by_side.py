@@ -45,25 +45,31 @@ def test_a_process_that_dies_gets_a_sentence(work, tmp_path):
 
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="no SIGKILL here")
 def test_processes_end_with_the_one_that_started_them(tmp_path):
-    """After SIGKILL of the study nobody may go on writing: the next `mixpo ablate` writes the same files."""
+    """After SIGKILL of the study nobody may go on writing: the next `mixpo ablate` writes the same files. What ends it
+    otherwise does not wait for them."""
     program = (
         "import pathlib, sys; sys.path.insert(0, sys.argv[1]); import side_by_side_work as t\n"
-        "from mixpo.side_by_side import side_by_side\n"
+        "from mixpo.side_by_side import side_by_side\nfrom mixpo.signals import interrupting\n"
         "if __name__ == '__main__':\n"
+        "  with interrupting():\n"
         "    list(side_by_side({'a': (t.sleep_long, (pathlib.Path(sys.argv[2]),))}, 2))\n"
     )
-    script, pid = tmp_path / "study.py", tmp_path / "pid"
+    script, running = tmp_path / "study.py", {}
     script.write_text(program)
-    process = subprocess.Popen([sys.executable, script, Path(__file__).parent, pid])
+    for how in (signal.SIGKILL, signal.SIGTERM, signal.SIGINT):  # all at once: they take their time to begin
+        arguments = [sys.executable, script, Path(__file__).parent, tmp_path / how.name]
+        running[how] = subprocess.Popen(arguments, stderr=subprocess.DEVNULL)
     until = time.monotonic() + 60
-    while not (pid.exists() and pid.read_text()) and time.monotonic() < until:
-        time.sleep(0.05)
-    process.kill()
-    process.wait()
-    while Path(f"/proc/{pid.read_text()}").exists() and time.monotonic() < until:
-        time.sleep(0.05)
-    with pytest.raises(ProcessLookupError):
-        os.kill(int(pid.read_text()), 0)
+    for how, process in running.items():
+        pid = tmp_path / how.name
+        while not (pid.exists() and pid.read_text()) and time.monotonic() < until:
+            time.sleep(0.05)
+        process.send_signal(how)
+        process.wait(60)
+        while Path(f"/proc/{pid.read_text()}").exists() and time.monotonic() < until:
+            time.sleep(0.05)
+        with pytest.raises(ProcessLookupError):
+            os.kill(int(pid.read_text()), 0)
 
 
 def test_samplings_of_several_seeds_stand_together():

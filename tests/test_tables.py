@@ -3,6 +3,7 @@
 import csv
 import gzip
 import json
+import os
 import random
 import tracemalloc
 
@@ -10,8 +11,9 @@ import pyarrow
 import pyarrow.parquet
 import pytest
 
-from mixpo.errors import DataError
-from mixpo.tables import BATCH_ROWS, ENDINGS, BadLine, ending, json_lines, rows, write_jsonl
+from mixpo.errors import DataError, RecipeError
+from mixpo.recipe import load_recipe
+from mixpo.tables import BATCH_ROWS, ENDINGS, BadLine, ending, json_lines, rows, write_jsonl, write_parquet
 
 ROWS = [{"id": f"r{number}", "text": f"line\u2028{number} ä\n, \t“x”"} for number in range(2 * BATCH_ROWS + 3)]
 SCHEMA = pyarrow.schema([("id", pyarrow.string()), ("text", pyarrow.string())])
@@ -183,7 +185,7 @@ def test_folders_without_rows_are_named(tmp_path):
         list(rows(tmp_path))
     with pytest.raises(DataError, match=r"gone\.jsonl: cannot be read \(No such file"):
         list(rows(tmp_path / "gone.jsonl"))
-    with pytest.raises(DataError, match="Is a directory"):
+    with pytest.raises(DataError, match="it is a folder, no file"):
         list(json_lines(tmp_path))
 
 
@@ -235,3 +237,40 @@ def test_a_large_file_is_never_held_whole(tmp_path, name):
         tracemalloc.stop()
     assert count == size > 15_000_000
     assert peak + held < 4_000_000
+
+
+def test_a_column_s_text_that_is_not_utf8_is_one_bad_row(tmp_path):
+    """So is a date that is none: the rows beside it are read."""
+    stored = pyarrow.array([b"one", "caf\u00e9".encode("latin-1"), b"three"], pyarrow.binary())
+    text = pyarrow.StringArray.from_buffers(3, *stored.buffers()[1:])
+    dates = pyarrow.array([0, 0, 2**62], pyarrow.int64()).cast(pyarrow.timestamp("s"))
+    pyarrow.parquet.write_table(pyarrow.table({"text": text}), tmp_path / "a.parquet")
+    with pyarrow.ipc.new_file(tmp_path / "a.arrow", pyarrow.schema([("date", pyarrow.timestamp("s"))])) as file:
+        file.write_table(pyarrow.table({"date": dates}))
+    one, bad, three = rows(tmp_path / "a.parquet")
+    assert (one.content, three.content) == ({"text": "one"}, {"text": "three"})
+    assert isinstance(bad.content, BadLine)
+    assert "not UTF-8 text" in str(bad.content)
+    assert [isinstance(row.content, BadLine) for row in rows(tmp_path / "a.arrow")] == [False, False, True]
+    with pytest.raises(DataError, match=r"a\.parquet:2: not UTF-8 text .*; mend or remove the line"):
+        list(rows(tmp_path / "a.parquet", strict=True))
+
+
+def test_the_line_that_is_not_utf8_is_named_and_no_other(tmp_path):
+    """U+FFFD is a character like others."""
+    (tmp_path / "a.csv").write_bytes("text\n\ufffd\n".encode() + b"caf\xe9\n")
+    with pytest.raises(DataError, match=r"a\.csv:3: the text is not UTF-8; save the file in that encoding"):
+        list(rows(tmp_path / "a.csv"))
+
+
+@pytest.mark.parametrize("written", [b"name: a\nrun: caf\xe9\n", "name: a\n".encode("utf-16")])
+def test_a_recipe_that_is_not_utf8_is_named_with_its_line(tmp_path, written):
+    (tmp_path / "r.yaml").write_bytes(written)
+    with pytest.raises(RecipeError, match=r"r\.yaml:[12] cannot be read \(the text is not UTF-8\); give"):
+        load_recipe(tmp_path / "r.yaml")
+
+
+def test_parquet_is_written_into_a_folder_whose_name_is_not_utf8(tmp_path):
+    path = tmp_path / os.fsdecode(b"caf\xe9") / "rows.parquet"
+    assert write_parquet([{"a": 1}], path, pyarrow.schema({"a": pyarrow.int64()}), {}) == 1
+    assert pyarrow.parquet.read_table(path.rename(tmp_path / "rows.parquet")).to_pylist() == [{"a": 1}]

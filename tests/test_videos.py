@@ -2,12 +2,14 @@
 
 import io
 import pickle
+import struct
 import sys
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from mixpo import videos
 from mixpo.errors import ImageError, MissingExtra
 from mixpo.images import ImageRoots
 from mixpo.records import Video
@@ -162,3 +164,40 @@ def test_no_list_of_other_files_is_followed(tmp_path):
     for content in [*(text.encode() for text in lists), path.read_bytes()[:100], b"", b"words" * 100]:
         with pytest.raises(ImageError, match="a: no video that can be read"):
             frames_of(content, "a", FramesConfig())
+
+
+def gif(frames, width=1, height=1):
+    frame = b"!\xf9\x04\x00\x01\x00\x00\x00,\0\0\0\0" + struct.pack("<HH", width, height) + b"\0\x02\x02L\x01\x00"
+    head = b"GIF89a" + struct.pack("<HH", width, height) + b"\x80\0\0\0\0\0\xff\xff\xff"
+    return head + frame * frames + b";"
+
+
+def test_a_video_of_too_many_frames_is_refused_before_all_are_read(monkeypatch):
+    """A GIF of a million frames, 19 MB, took four minutes."""
+    assert videos._most((1920, 1080), videos.MAX_ANIMATED) > 9_000
+    monkeypatch.setattr(videos, "MAX_ANIMATED", 20 * videos.LEAST_FRAME)
+    assert len(frames_of(gif(20), "x", FramesConfig()).images) == 2
+    with pytest.raises(ImageError, match="x: has more than 20 frames of 1 x 1 pixels"):
+        frames_of(gif(21), "x", FramesConfig())
+
+
+def test_a_film_of_too_many_frames_is_refused_before_it_is_decoded(tmp_path, monkeypatch):
+    path = film(tmp_path / "a.mp4", frames=30)
+    monkeypatch.setattr(videos, "MAX_FILMED", 29 * videos.LEAST_FRAME)
+    monkeypatch.setattr(videos, "_taken", None)
+    with pytest.raises(ImageError, match="has more than 29 frames"):
+        frames_of(path, "x", FramesConfig())
+
+
+def test_what_a_record_shows_has_a_limit_in_all(tmp_path, monkeypatch):
+    for number in range(3):
+        Image.new("RGB", (10, 10)).save(tmp_path / f"{number}.png")
+    images, roots = [f"s/{number}.png" for number in range(3)], ImageRoots({"s": tmp_path})
+    monkeypatch.setattr(videos, "MAX_SHOWN", 300)
+    assert len(opened(images, (), roots)) == 3
+    monkeypatch.setattr(videos, "MAX_SHOWN", 299)
+    with pytest.raises(ImageError, match="3 images have more than 299 pixels together; take fewer, or smaller ones"):
+        opened(images, (), roots)
+    monkeypatch.setattr(videos, "MAX_SHOWN", 255)
+    with pytest.raises(ImageError, match="4 frames have more than 255 pixels together"):
+        frames_of(animation(4, 500), "x", FramesConfig())

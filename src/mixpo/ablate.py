@@ -22,8 +22,6 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from mixpo import output
 from mixpo.config import build
 from mixpo.errors import RecipeError
@@ -31,11 +29,11 @@ from mixpo.evaluation.ablation import Plan, summarise
 from mixpo.evaluation.evaluate import Config, gather
 from mixpo.files import RunFiles
 from mixpo.pipeline import run_recipe
-from mixpo.recipe import SHARED, Recipe, Section
+from mixpo.recipe import SHARED, Recipe, Section, named
 from mixpo.references import pointed, references, trained_by
 from mixpo.resolve import pinned, resolve, step_of
 from mixpo.training.few_records import SAME_BATCH
-from mixpo.yaml_file import read_yaml
+from mixpo.yaml_file import parse_value, read_yaml
 
 UNSEEDED = ("questions", "demonstrations", "base_model", "compose", "train")
 """Steps of the data that are done once whatever the number of seeds, unless they read what is done once a seed."""
@@ -116,13 +114,12 @@ def load_study(path: Path, overrides: Sequence[str] = ()) -> tuple[Recipe, Study
     if unknown:
         raise RecipeError(f"{path}: {unknown}: unknown key; a study has {', '.join(TOP_LEVEL)}")
     study = build(Study, raw["study"], "study", lambda key: f"{path}: {key}")
-    name = str(raw.get("name") or path.stem)
+    name, run = named(raw, str(path), lambda key: f"{path}:{lines[key]}: {key}" if key in lines else f"{path}: {key}")
     model = str(raw.get("model") or "base")
     seed = raw.get("seed", 0)
     if type(seed) is not int:
         raise RecipeError(f"{path}: seed: must be a whole number, not {seed!r}")
     shared = {**{key: raw[key] for key in SHARED if key in raw}, "model": model, "seed": seed}
-    run = os.path.expanduser(str(raw.get("run") or f"runs/{name}"))
     sections = expand(study, model, str(path), run)
     recipe = Recipe(str(path), name, run, shared, sections, {}, overrides=tuple(overrides), command="mixpo ablate")
     return recipe, study
@@ -208,7 +205,4 @@ def _set(raw: dict[str, Any], override: str) -> None:
         place = place.setdefault(parent, {})
         if not isinstance(place, dict):
             raise RecipeError(f"override {override!r}: {parent!r} is not a mapping")
-    try:
-        place[last] = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise RecipeError(f"override {override!r}: the value is not valid YAML") from error
+    place[last] = parse_value(text, f"override {override!r}")

@@ -2,8 +2,11 @@
 
 import multiprocessing
 import os
+import signal
 import sys
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 
@@ -16,13 +19,27 @@ def share_of_cores(processes: int) -> int:
 def begin(threads: int | None = None) -> None:
     """Computes with so many threads, and ends with the parent, also when that one is killed: two must never write the
     same files."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
     if threads is not None:
         import torch
 
         torch.set_num_threads(threads)
-    parent = multiprocessing.parent_process()
-    assert parent is not None
-    threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
+
+
+@contextmanager
+def undisturbed() -> Iterator[None]:
+    """A process that is started inside never hears SIGINT and SIGTERM, which a terminal or a scheduler sends to all at
+    once: the one that started it stops it, and it ends with that one (`begin`)."""
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def end() -> None:

@@ -2,8 +2,11 @@
 
 import functools
 import inspect
+import io
 import platform
+import signal
 import sys
+import traceback
 from collections.abc import Callable
 from importlib.metadata import version as version_of
 from pathlib import Path
@@ -16,10 +19,8 @@ from mixpo import __version__
 from mixpo import cli_steps as steps
 from mixpo import cli_tools as tools
 from mixpo.errors import UserError
-from mixpo.progress import clean, show_warnings, speak
-
-INTERRUPTED = 130
-"""Exit status after Ctrl-C, as shells have it (128 + SIGINT)."""
+from mixpo.progress import complain, show_warnings, speak
+from mixpo.signals import STATUSES, Interrupted, interrupting
 
 COMMANDS: dict[str, tuple[Callable[..., None], ...]] = {
     "Run and look": (tools.quickstart, tools.init, steps.run, steps.status, tools.plan, tools.view),
@@ -76,7 +77,9 @@ app = typer.Typer(
 def _version(asked: bool) -> None:
     if asked:
         libraries = ", ".join(f"{name} {version_of(name)}" for name in ("torch", "transformers"))
-        typer.echo(f"mixpo {__version__} (Python {platform.python_version()}, {libraries})")
+        from mixpo.output import tell
+
+        tell(f"mixpo {__version__} (Python {platform.python_version()}, {libraries})")
         raise typer.Exit
 
 
@@ -121,7 +124,10 @@ def _spoken(command: Callable[..., None]) -> Callable[..., None]:
     @functools.wraps(command)
     def spoken(*, verbose: bool, quiet: bool, **given: Any) -> None:
         speak(verbose, quiet)
-        command(**given)
+        try:
+            command(**given)
+        except Interrupted as error:  # typer knows Ctrl-C alone
+            raise typer.Exit(error.status) from error
 
     own, before = inspect.signature(command), inspect.signature(mixpo).parameters
     spoken.__signature__ = own.replace(  # type: ignore[attr-defined]  # what typer makes options of
@@ -140,21 +146,32 @@ for _group, _commands in COMMANDS.items():
 def main() -> NoReturn:
     """Entry point: a UserError becomes one sentence and exit status 2; an interrupt says how to go on."""
     show_warnings()
-    try:
-        status = app(prog_name="mixpo", standalone_mode=False) or 0
-    except UserError as error:
-        typer.echo(clean(f"mixpo: {error}"), err=True)
-        sys.exit(2)
-    except typer.TyperException as error:
-        error.show()  # type: ignore[attr-defined]  # click's, which typer brings along
-        sys.exit(error.exit_code)
-    except (typer.Abort, KeyboardInterrupt):
-        status = INTERRUPTED
-    except Exception:
-        sys.excepthook(*sys.exc_info())
-        report = "if it is a fault of mixpo, report it with the lines above and what `mixpo --version` prints"
-        typer.echo(f"mixpo: this was not foreseen; {report}", err=True)
-        sys.exit(1)
-    if status == INTERRUPTED:
-        typer.echo("mixpo: interrupted; the same command goes on where this stopped", err=True)
+    with interrupting() as interrupted:
+        try:
+            status = app(prog_name="mixpo", standalone_mode=False) or 0
+        except BaseException as error:
+            status = interrupted[0] if interrupted else _failed(error)  # what a signal brings about is not told
+    if status in STATUSES.values():
+        complain("mixpo: interrupted; the same command goes on where this stopped")
     sys.exit(status)
+
+
+def _failed(error: BaseException) -> int:
+    """Says what went wrong; the exit status. Raises what ends a program of itself."""
+    if isinstance(error, UserError):
+        complain(f"mixpo: {error}")
+        return 2
+    if isinstance(error, typer.TyperException):
+        said = io.StringIO()
+        error.show(said)  # type: ignore[attr-defined]  # click's, which typer brings along
+        complain(said.getvalue().rstrip("\n"))
+        return int(error.exit_code)
+    at_its_end = isinstance(error.__cause__, EOFError)  # of a file, which typer takes for Ctrl-D
+    if isinstance(error, KeyboardInterrupt) or (isinstance(error, typer.Abort) and not at_its_end):
+        return STATUSES[signal.SIGINT]
+    if not isinstance(error, Exception):
+        raise error
+    complain("".join(traceback.format_exception(error)).rstrip("\n"))
+    report = "if it is a fault of mixpo, report it with the lines above and what `mixpo --version` prints"
+    complain(f"mixpo: this was not foreseen; {report}")
+    return 1

@@ -41,9 +41,23 @@ def run(
         _run(recipe, values, None, redo=sections, gpus=gpus)
 
 
-def status(recipe: RecipePath, overrides: Overrides = None) -> None:
+def status(
+    recipe: RecipePath,
+    overrides: Overrides = None,
+    check: Annotated[
+        bool, typer.Option("--check", help="Read all records, and say whether they are still what was written.")
+    ] = False,
+) -> None:
     """Say of every section: done, begun, missing, or stale."""
-    _status(recipe, overrides or [])
+    if not check:
+        _status(recipe, overrides or [])
+        return
+    from mixpo.files import RunFiles
+    from mixpo.recipe import load_recipe
+    from mixpo.status_check import check_run
+
+    if not check_run(RunFiles(load_recipe(recipe, overrides or []).run)):
+        raise typer.Exit(2)
 
 
 def _status(recipe: Path, overrides: list[str], redo: list[str] | None = None, costs: bool = False) -> None:
@@ -74,12 +88,13 @@ def _run(
     redo: list[str] | None = None,
     gpus: int | None = None,
 ) -> None:
+    from mixpo.output import tell
     from mixpo.pipeline import run_recipe
     from mixpo.recipe import load_recipe
 
     files = run_recipe(load_recipe(recipe, overrides or ()), only, cluster, redo=redo, gpus=gpus)
     if only in (None, "report") and files.report.exists():
-        typer.echo(f"report: {files.report}")
+        tell(f"report: {files.report}")
 
 
 def train(recipe: RecipePath, overrides: Overrides = None, gpus: Gpus = None, force: Force = False) -> None:
@@ -151,21 +166,25 @@ def import_(
     if recipe is not None:
         _run(recipe, overrides, "import")
     elif format and path and out:
-        import yaml
-
         from mixpo.config import build
         from mixpo.files import RunFiles
         from mixpo.fingerprints import fingerprint, save
+        from mixpo.lock import held
         from mixpo.pairs.import_pairs import Config
         from mixpo.pairs.import_pairs import run as run_import
+        from mixpo.yaml_file import parse_value
 
-        more = {key: yaml.safe_load(value) for key, _, value in (each.partition("=") for each in option or ())}
+        more = {
+            key: parse_value(value, f"option {key!r}")
+            for key, _, value in (each.partition("=") for each in option or ())
+        }
         config = build(Config, {**more, "format": format, "path": str(path), "image_root": image_root}, "")
         files = RunFiles(out)
-        new = not files.pairs(config.name).paths()
-        run_import(config, files)
-        if new:  # a recipe that imports the same takes it; another is told
-            save(config.name, replace(fingerprint("import", config, {}, None), finished=True), files)
+        with held(files.lock):
+            new = not files.pairs(config.name).paths()
+            run_import(config, files)
+            if new:  # a recipe that imports the same takes it; another is told
+                save(config.name, replace(fingerprint("import", config, {}, None), finished=True), files)
     else:
         raise UserError("import needs a recipe, or all of --format, --path and --out")
 
@@ -180,11 +199,14 @@ def relabel(
     if not source.is_dir():
         _run(source, overrides, "relabel")
         return
-    from mixpo.files import RunFiles
+    from mixpo.cli_tools import files_of
+    from mixpo.lock import held
     from mixpo.verdicts.relabel import Config
     from mixpo.verdicts.relabel import run as run_relabel
 
-    run_relabel(Config(pairs=pairs, questions=questions), RunFiles(source))
+    config, files = Config(pairs=pairs, questions=questions), files_of(source)
+    with held(files.lock):
+        run_relabel(config, files)
 
 
 def evaluate(
@@ -204,12 +226,14 @@ def evaluate(
     elif model and benchmark:
         from mixpo.devices import limited
         from mixpo.evaluation.evaluate_models import evaluate_models
+        from mixpo.files import RunFiles
+        from mixpo.lock import held
         from mixpo.models.found import found
 
         for one in model:  # said before the benchmarks are read
             if (name := one.partition("=")[2] or one) != "base":
                 found(name)
-        with limited(gpus):
+        with limited(gpus), held(RunFiles(out).lock):
             evaluate_models(model, benchmark, prompt, out, option or (), max_new_tokens)
     else:
         raise UserError("evaluate needs a recipe, or --model and --benchmark")

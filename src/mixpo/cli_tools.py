@@ -34,10 +34,13 @@ def export(
     questions: Annotated[str, typer.Option(help="The section with their images; else as in the recipe.")] = "",
 ) -> None:
     """Write a run's pairs and images in another trainer's format."""
+    from mixpo.lock import held_beside
     from mixpo.pairs.export import export as run_export
     from mixpo.pairs.export import format_of
 
-    run_export(files_of(run), format_of(format), out, pairs, questions)
+    files, form = files_of(run), format_of(format)
+    with held_beside(out):
+        run_export(files, form, out, pairs, questions)
 
 
 def score(
@@ -70,8 +73,10 @@ def convert(
 ) -> None:
     """Turn an original InternVL checkpoint into transformers'. Its code is not run."""
     from mixpo.convert.internvl import convert as run_convert
+    from mixpo.lock import held_beside
 
-    run_convert(source, target, image_token_id)
+    with held_beside(target):
+        run_convert(source, target, image_token_id)
 
 
 def compose(
@@ -83,9 +88,11 @@ def compose(
     seed: Annotated[int, typer.Option(help="Of the projector's random weights.")] = 0,
 ) -> None:
     """Join a language model and a vision tower by a new projector. The result begins to see when it is trained."""
+    from mixpo.lock import held_beside
     from mixpo.models.compose import compose as run_compose
 
-    run_compose(language, vision, out, seed)
+    with held_beside(out):
+        run_compose(language, vision, out, seed)
 
 
 def pass_rates(
@@ -126,13 +133,16 @@ def publish(
     public: Annotated[bool, typer.Option(help="A new repository is public; else private.")] = False,
 ) -> None:
     """Put a run's model or pairs into a folder with a card. The card is written from the run; --push uploads it."""
+    from mixpo.lock import held_beside
     from mixpo.publish import publish_data, publish_model
     from mixpo.publish import push as push_folder
 
-    if data:
-        publish_data(files_of(run), section or "pair", out)
-    else:
-        publish_model(files_of(run), section or "train", out)
+    files = files_of(run)
+    with held_beside(out):
+        if data:
+            publish_data(files, section or "pair", out)
+        else:
+            publish_model(files, section or "train", out)
     if push:
         push_folder(out, push, "dataset" if data else "model", private=not public)
 
@@ -190,9 +200,10 @@ def plan(
 ) -> None:
     """Print tokens, FLOPs, memory and hours of a training. From the lengths of the recipe's pairs."""
     if machine.strip().lower() in ("list", "help"):
+        from mixpo.output import tell
         from mixpo.plan.machines import cards
 
-        typer.echo(cards())
+        tell(cards())
         return
     if recipe is None:
         raise UserError("plan needs a recipe or a run folder (or --machine list)")

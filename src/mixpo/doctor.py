@@ -160,14 +160,12 @@ def gib(size: float) -> str:
 
 def doctor(folder: Path) -> bool:
     """Prints the findings as they come; whether nothing is broken."""
-    from rich.text import Text
-
     colours = {Health.OK: "green", Health.ABSENT: "bright_black", Health.LOW: "yellow", Health.BROKEN: "red"}
     found = []
     for finding in examine(folder):
         found.append(finding)
-        lines = [Text.assemble((f"{finding.state:<7}", colours[finding.state]), f"{finding.name}: {finding.detail}")]
+        lines = [output.coloured(f"{finding.state:<7}", colours[finding.state], f"{finding.name}: {finding.detail}")]
         if finding.advice:
-            lines.append(Text(f"       -> {finding.advice}"))
+            lines.append(f"       -> {finding.advice}")
         output.show({"doctor": found}, lines)
     return all(finding.state is not Health.BROKEN for finding in found)

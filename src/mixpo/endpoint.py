@@ -1,20 +1,27 @@
 """An OpenAI-compatible endpoint: one chat completion with all its attempts, for backends, judges and reward models.
 
 Protocol: `POST <base_url>/chat/completions` of OpenAI's API reference, which vLLM, SGLang, LMDeploy, llama.cpp,
-`transformers serve` and commercial services speak too. Replies are not streamed: one comes whole or not at all.
+`transformers serve` and commercial services speak too. Replies are not streamed: one comes whole or not at all. A
+server is not trusted: a reply has a limit on its size and on all of its time, and what it repeats of the key is hidden.
 """
 
+import asyncio
+import json
+import logging
 import os
 import re
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
+from functools import cache
 from typing import Any, ClassVar, TypeVar
 from urllib.parse import urlsplit
 
 from mixpo.errors import MissingExtra, UserError
+from mixpo.keys import is_secret, without_key
+from mixpo.replies import Reply, read_reply
 
 T = TypeVar("T")
 FAILURES_IN_A_ROW = 3
@@ -25,15 +32,28 @@ CONNECT_TIMEOUT = 10.0
 """Seconds until a connection must stand."""
 WORDS_KEPT = 300
 """Characters of an endpoint's complaint that are shown."""
-CLOSED_DOORS = (401, 402, 403, 404)
-"""Statuses that no other request would change: key, quota, permission, address or model."""
+CLOSED_DOORS = (301, 302, 303, 307, 308, 401, 402, 403, 404)
+"""Statuses that no other request would change: another address, key, quota, permission, model."""
+MB = 10**6
+PACKED = re.compile("gzip|deflate|br|zstd|compress")
+"""Content codings that make a reply larger where it is read; others (`utf-8`, as some servers say) are none."""
+LONGEST_NAME = 1_000
+"""Characters of a served model's name."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class EndpointConfig:
     """Where an endpoint is, and how much patience it gets."""
 
-    RUNTIME: ClassVar[tuple[str, ...]] = ("base_url", "api_key_env", "concurrency", "timeout", "attempts", "backoff")
+    RUNTIME: ClassVar[tuple[str, ...]] = (
+        "base_url",
+        "api_key_env",
+        "concurrency",
+        "timeout",
+        "attempts",
+        "backoff",
+        "max_reply_mb",
+    )
 
     base_url: str
     """The endpoint, for example `http://localhost:8000/v1`."""
@@ -42,49 +62,24 @@ class EndpointConfig:
     concurrency: int = 4
     """Requests in flight at a time."""
     timeout: float = 60.0
-    """Seconds for one attempt."""
+    """Seconds for one attempt, from the connection to the reply's last byte."""
     attempts: int = 6
     """Attempts per request when the endpoint is busy, fails or does not answer in time."""
     backoff: float = 1.0
     """Seconds: the pause after attempt k is drawn from [0, backoff * 2^k], and not below what the endpoint asks for."""
+    max_reply_mb: int = 64
+    """Megabytes that a reply may have; of a larger one the rest is not read, and it counts as none."""
 
     def __post_init__(self) -> None:
         address = urlsplit(self.base_url)
         if address.scheme not in ("http", "https") or not address.hostname:
             raise ValueError("base_url must begin with http:// or https:// and name a host")
-        if address.username or address.password or address.query:
+        if address.username or address.password or address.query or address.fragment:
             raise ValueError("base_url must not hold a password or a query; put the key into an environment variable")
         if self.api_key_env and not re.fullmatch(r"[A-Za-z_]\w*", self.api_key_env, re.ASCII):
             raise ValueError("api_key_env is the name of an environment variable, not the key itself")
-        if min(self.concurrency, self.attempts) < 1 or self.timeout <= 0 or self.backoff < 0:
-            raise ValueError("concurrency, attempts and timeout must be above 0, backoff not below")
-
-
-@dataclass(frozen=True, slots=True)
-class Choice:
-    """One of the completions in a reply."""
-
-    text: str
-    """What was said, without the thought where the endpoint splits it off."""
-    finish_reason: str
-    """As the endpoint says it: "stop", "length", "content_filter" …; empty when it says nothing."""
-    logps: tuple[float, ...] | None
-    """Log-probability of each token, when asked for and given."""
-    reasoning: str = ""
-    """The thought before it, where the endpoint splits it off, without its tags."""
-    token_ids: tuple[int, ...] = ()
-    """All that was written, thought, tags and end token included; when asked for and given."""
-
-
-@dataclass(frozen=True, slots=True)
-class Reply:
-    """What an endpoint answers to one request."""
-
-    choices: tuple[Choice, ...]
-    """At least one."""
-    prompt_tokens: int
-    completion_tokens: int
-    """Of all choices together."""
+        if min(self.concurrency, self.attempts, self.max_reply_mb) < 1 or self.timeout <= 0 or self.backoff < 0:
+            raise ValueError("concurrency, attempts, timeout and max_reply_mb must be above 0, backoff not below")
 
 
 class GaveUp(Exception):
@@ -101,6 +96,10 @@ class Refused(GaveUp):
         """What the endpoint says about it, without the key."""
 
 
+class Oversized(Exception):
+    """A reply is larger than it may be, or packed, so that nobody knows; the message goes on after "its reply"."""
+
+
 class Endpoint:
     """Asks for chat completions, from any number of threads."""
 
@@ -115,8 +114,21 @@ class Endpoint:
         self.key = os.environ.get(config.api_key_env, "") if config.api_key_env else "none"
         if not self.key:
             raise UserError(f"the environment variable {config.api_key_env} is not set; put the endpoint's key into it")
-        timeout = openai.Timeout(config.timeout, connect=min(CONNECT_TIMEOUT, config.timeout))
-        self.client = openai.OpenAI(base_url=config.base_url, api_key=self.key, timeout=timeout, max_retries=0)
+        if not self.key.isascii() or not self.key.isprintable() or self.key != self.key.strip():
+            raise UserError(
+                f"the environment variable {config.api_key_env} holds what no key has (a space, a line end)"
+            )
+        self.client = openai.AsyncOpenAI(
+            base_url=config.base_url,
+            api_key=self.key,
+            timeout=openai.Timeout(config.timeout, connect=min(CONNECT_TIMEOUT, config.timeout)),
+            max_retries=0,
+            default_headers={"Accept-Encoding": "identity"},  # what is not packed is no larger than what is read
+            # The key and the questions are for the server that the recipe names, and for no other.
+            http_client=openai.DefaultAsyncHttpxClient(follow_redirects=False, event_hooks={"response": [self._limit]}),
+        )
+        for name in ("httpx", "httpx2"):  # a line for each request, with what the server says behind the status
+            logging.getLogger(name).setLevel(logging.WARNING)
         self.stop = threading.Event()
         """Set: no further attempts, and pauses end at once."""
         self.retrying = tenacity.Retrying(
@@ -148,15 +160,18 @@ class Endpoint:
         except openai.APIStatusError as error:
             # The endpoint's own words are left out: some repeat part of the key.
             if error.status_code in CLOSED_DOORS:
+                does = "sends elsewhere" if error.status_code < 400 else "refuses"
                 raise UserError(
-                    f"{self.config.base_url} refuses the request for model {model!r} (HTTP {error.status_code}); "
+                    f"{self.config.base_url} {does} the request for model {model!r} (HTTP {error.status_code}); "
                     f"check base_url, model and the key in {self.config.api_key_env or 'api_key_env'}"
                 ) from error
             if _passing(error):
                 raise GaveUp(f"HTTP {error.status_code}") from error
             raise Refused(error.status_code, self._words(error)) from error
-        except openai.APIConnectionError as error:
-            late = isinstance(error, openai.APITimeoutError)
+        except Oversized as error:
+            raise GaveUp(f"its reply {error}") from error
+        except (openai.APIConnectionError, TimeoutError) as error:
+            late = isinstance(error, openai.APITimeoutError | TimeoutError)
             raise GaveUp("no reply in time" if late else "no connection") from error
         except ValueError as error:
             raise GaveUp("the endpoint's reply is no chat completion") from error
@@ -164,17 +179,35 @@ class Endpoint:
     def _attempt(self, model: str, messages: Any, read: Callable[[Any], T], options: Mapping[str, Any]) -> T:
         create = self.client.chat.completions.with_raw_response.create
         # The fields of the body that openai's client does not know go the same way as those it knows.
-        return read(create(model=model, messages=messages, extra_body=options).http_response.json())
+        return read(self._reply(create(model=model, messages=messages, extra_body=options)))
 
     def models(self) -> tuple[str, ...]:
         """Names of the models served; empty when the endpoint does not tell."""
         import openai
 
         try:
-            rows = self.client.models.with_raw_response.list().http_response.json()["data"]
-            return tuple(str(row["id"]) for row in rows)
-        except (openai.OpenAIError, ValueError, LookupError, TypeError):
+            rows = self._reply(self.client.models.with_raw_response.list())["data"]
+            return tuple(str(row["id"])[:LONGEST_NAME] for row in rows)
+        except (openai.OpenAIError, Oversized, OSError, ValueError, LookupError, TypeError):
             return ()
+
+    def _reply(self, request: Coroutine[Any, Any, Any]) -> Any:
+        """The JSON of a reply that is whole in time, without the key. Raises ValueError when it is none."""
+        given = asyncio.wait_for(request, self.config.timeout)
+        content = asyncio.run_coroutine_threadsafe(given, _loop()).result().http_response.content
+        if self.config.api_key_env and is_secret(self.key):
+            content = content.replace(self.key.encode(), "…".encode())
+        try:
+            return json.loads(content)
+        except RecursionError as error:
+            raise ValueError("nested too deeply") from error
+
+    async def _limit(self, response: Any) -> None:
+        """Has a reply be read up to its limit alone."""
+        coding = response.headers.get("content-encoding", "").lower()
+        if PACKED.search(coding):
+            raise Oversized(f"is packed ({coding[:WORDS_KEPT]}), unasked: switch compression off at the server")
+        response.stream = _limited(response.stream, self.config.max_reply_mb)
 
     def _words(self, error: Any) -> str:
         """The sentence in an error's body, on one line, without the key."""
@@ -182,48 +215,36 @@ class Endpoint:
         given = body.get("message") or body.get("detail") or error.response.text
         words = " ".join(str(given).split())
         if self.config.api_key_env:
-            words = words.replace(self.key, "…")
+            words = without_key(words[: 10 * WORDS_KEPT], self.key)
         return words if len(words) <= WORDS_KEPT else f"{words[: WORDS_KEPT - 1]}…"
 
 
-def read_reply(row: Any) -> Reply:
-    """A chat completion's JSON. Raises ValueError when it is anything else."""
-    try:
-        choices = tuple(_choice(choice) for choice in sorted(row["choices"], key=lambda choice: choice.get("index", 0)))
-        usage = row.get("usage") or {}
-        counts = int(usage.get("prompt_tokens") or 0), int(usage.get("completion_tokens") or 0)
-    except (LookupError, TypeError, AttributeError) as error:
-        raise ValueError(f"no chat completion ({error!r})") from error
-    if not choices:
-        raise ValueError("no choice")
-    return Reply(choices, *counts)
+@cache
+def _loop() -> asyncio.AbstractEventLoop:
+    """Where the requests of all threads run: only there is there a limit on the whole time of one, its slow bytes
+    included, which can be kept."""
+    loop = asyncio.new_event_loop()
+    threading.Thread(target=loop.run_forever, name="endpoints", daemon=True).start()
+    return loop
 
 
-def _choice(row: Mapping[str, Any]) -> Choice:
-    message = row["message"]
-    said, thought = _parts(message.get("content"))
-    content = (row.get("logprobs") or {}).get("content")
-    return Choice(
-        text=_valid(said),
-        finish_reason=row.get("finish_reason") or "",
-        logps=None if content is None else tuple(float(token["logprob"]) for token in content),
-        reasoning=_valid(message.get("reasoning_content") or message.get("reasoning") or thought),
-        token_ids=tuple(map(int, row.get("token_ids") or ())),
-    )
+def _limited(stream: Any, most: int) -> Any:
+    """A reply's stream that ends with Oversized after so many megabytes."""
 
+    async def pieces(_: Any) -> AsyncIterator[bytes]:
+        left = most * MB
+        async for piece in stream:
+            left -= len(piece)
+            if left < 0:
+                raise Oversized(f"has over {most} MB (max_reply_mb)")
+            yield piece
 
-def _parts(content: Any) -> tuple[str, str]:
-    """What a message says and what it thinks: a text, or a list of parts of which some are `thinking` (Mistral)."""
-    if not isinstance(content, list):
-        return content or "", ""
-    said = "".join(part["text"] for part in content if part["type"] == "text")
-    thoughts = [part["thinking"] for part in content if part["type"] == "thinking"]
-    return said, "".join(one if isinstance(one, str) else _parts(one)[0] for one in thoughts)
+    async def close(_: Any) -> None:
+        await stream.aclose()
 
-
-def _valid(text: str) -> str:
-    """Half a surrogate pair is valid JSON and no valid text."""
-    return text.encode(errors="replace").decode()
+    # Of httpx's or httpx2's own kind of stream, whichever openai's client has: it takes no other.
+    kind = next(kind for kind in type(stream).__mro__ if kind.__name__ == "AsyncByteStream")
+    return type("Limited", (kind,), {"__aiter__": pieces, "aclose": close})()
 
 
 def _passing(error: BaseException) -> bool:
@@ -233,7 +254,7 @@ def _passing(error: BaseException) -> bool:
 
     if isinstance(error, openai.APIStatusError):
         return error.status_code in (408, 409, 425, 429) or error.status_code >= 500
-    return isinstance(error, openai.APIConnectionError | ValueError)
+    return isinstance(error, openai.APIConnectionError | TimeoutError | ValueError)
 
 
 def _pause(backoff: Callable[[Any], float]) -> Callable[[Any], float]:

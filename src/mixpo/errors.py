@@ -45,8 +45,17 @@ class NoPairs(DataError):
 class ImageError(UserError):
     """An image that cannot be opened safely; steps turn it into a `Dropped` record."""
 
+    transient = False
+    """Whether the cause may pass: the next run tries it again."""
 
-class MissingImage(ImageError):
+
+class AwayImage(ImageError):
+    """An image that cannot be read now: a disk or a server that fails, a folder that is not mounted."""
+
+    transient = True
+
+
+class MissingImage(AwayImage):
     """An image that is not where its path says: perhaps paths start at another folder."""
 
 
@@ -59,6 +68,10 @@ class MissingExtra(UserError):
 
 class BadRow(ValueError):
     """A row that makes no question or no pair, which is dropped; the message says what is wrong with it."""
+
+
+class BadLine(ValueError):
+    """What stands in a row's place in a file and holds none; the message says why."""
 
 
 class Unsupported(BadRow):

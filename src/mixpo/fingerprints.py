@@ -15,11 +15,11 @@ from pathlib import Path
 from typing import Any
 
 from mixpo.config import build, plain
-from mixpo.errors import DataError, RecipeError, first_line
+from mixpo.errors import DataError, RecipeError
 from mixpo.files import BASE_MODEL, RunFiles
+from mixpo.json_lines import from_json
 from mixpo.references import references, trained_by
-from mixpo.text_files import write_text
-from mixpo.validation import validate
+from mixpo.text_files import damaged, parse_json, read_bytes, write_text
 
 DATA = {".json", ".jsonl", ".gz", ".csv", ".tsv", ".parquet", ".arrow", ".xlsx"}
 """Files of a data folder whose content counts; its pictures are not read."""
@@ -42,6 +42,8 @@ class Fingerprint:
     digest: str = ""
 
     def __post_init__(self) -> None:
+        if not all(isinstance(file.get("digest"), str) and "stamps" in file for file in self.files.values()):
+            raise ValueError("a file needs `digest` and `stamps`")
         if not self.digest:
             decided = [self.step, self.values, self.reads, {name: file["digest"] for name, file in self.files.items()}]
             digest = hashlib.blake2b(json.dumps(decided, sort_keys=True).encode(), digest_size=16)
@@ -105,7 +107,8 @@ def _named(values: Any) -> dict[str, Any]:
     """What may grow, by name: a mapping as it is; of a list each text, and each mapping by its `name`."""
     if isinstance(values, dict):
         return values
-    return {value.get("name", "") if isinstance(value, dict) else value: value for value in values}
+    listed = values if isinstance(values, list) else [values]
+    return {str(value.get("name", "") if isinstance(value, dict) else value): value for value in listed}
 
 
 def _differences(old: Any, new: Any, where: str) -> Iterator[str]:
@@ -123,9 +126,9 @@ def load(name: str, config_type: type, files: RunFiles) -> Fingerprint | None:
     Raises DataError for a file that is damaged.
     """
     path = files.fingerprint(name)
-    if path.is_file():
+    if os.path.lexists(path):
         saved = read(path)
-        if saved is not None and not saved.finished and files.of_section(name) == [path]:
+        if saved is not None and not saved.finished and not any(map(_holds, set(files.of_section(name)) - {path})):
             return None  # it was refused at its start: what was wrong in its recipe can be mended
         return None if saved is None else dataclasses.replace(saved, values=_completed(saved.values, config_type))
     if not files.of_section(name):
@@ -138,16 +141,31 @@ def load(name: str, config_type: type, files: RunFiles) -> Fingerprint | None:
     return Fingerprint(step=step, values=_completed(values, config_type), finished=finished)
 
 
+def _holds(path: Path) -> bool:
+    """Whether there is anything in what a section has: it begins with files that are empty."""
+    return any(one.stat().st_size for one in (path, *path.rglob("*")) if one.is_file())
+
+
 def read(path: Path) -> Fingerprint | None:
     """The fingerprint in a file; None when its section is on its way to `earlier/`. Raises DataError."""
     try:
-        text = path.read_text(encoding="utf-8")
-        return None if moving(json.loads(text)) else validate(Fingerprint, text)
-    except (OSError, ValueError, TypeError, RecursionError) as error:
-        raise DataError(
-            f"{path} is damaged ({first_line(error)}); delete the folder {path.parent}, then run again: "
-            "what lies in the run is then compared with its recipe.yaml"
-        ) from error
+        text = read_bytes(path).decode()
+        return None if moving(parse_json(text)) else from_json(Fingerprint, text)
+    except (OSError, ValueError, TypeError) as error:
+        raise _damaged(path, error) from error
+
+
+def moved_to(path: Path) -> str:
+    """`moving` of what a file holds. Raises DataError."""
+    try:
+        return moving(parse_json(read_bytes(path).decode()))
+    except (OSError, ValueError) as error:
+        raise _damaged(path, error) from error
+
+
+def _damaged(path: Path, error: Exception) -> DataError:
+    advice = f"delete the folder {path.parent}, then run again: "
+    return damaged(path, error, f"{advice}what lies in the run is then compared with its recipe.yaml")
 
 
 def moving(saved: Any) -> str:

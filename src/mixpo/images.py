@@ -1,26 +1,34 @@
 """Safe opening of an image that a record names: no path outside its root, limits on size, whole files only."""
 
 import base64
+import errno
 import io
-import json
 import math
 import struct
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mixpo.errors import ImageError, MissingImage
+from mixpo import notes
+from mixpo.errors import AwayImage, ImageError, MissingImage, first_line
+from mixpo.text_files import damaged
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
 MAX_PIXELS = 50_000_000
 """An image above this is refused: decoding one of 100 megapixels takes 300 MB."""
+MAX_SIDE = 65_535
+"""The longest side of an image, in pixels: a JPEG has no longer one. A row of pixels costs memory of its own."""
+MAX_RATIO = 1_000
+"""An image that is more times longer than wide, or wider than long, is refused; many models refuse one from 200 on."""
+MAX_SHOWN = 1_000_000_000
+"""All images of a record together, frames of videos among them, have no more pixels: 4 GB."""
 MAX_BYTES = 200_000_000
 """A file above this is not read."""
-FETCH_TIMEOUT = 30.0
-"""Seconds that a server may be silent while an image is fetched."""
 FORMATS = ("PNG", "JPEG", "MPO", "GIF", "WEBP", "BMP", "TIFF", "PPM", "JPEG2000", "AVIF", "ICO", "TGA")
 """Pixels only: Pillow hands others to programs (EPS to Ghostscript) or to decoders that are seldom tried."""
 
@@ -40,8 +48,11 @@ class ImageRoots:
     @classmethod
     def load(cls, file: Path) -> "ImageRoots":
         """From the `image_roots.json` of a questions folder; relative roots start at that folder."""
-        rows = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
-        return cls({name: (file.parent / root).resolve() for name, root in rows.items()})
+        rows = notes.read(file, dict[str, str]) or {}
+        try:
+            return cls({name: (file.parent / root).resolve() for name, root in rows.items()})
+        except (OSError, RuntimeError, ValueError) as error:  # a loop of symbolic links, a null byte
+            raise damaged(file, error) from error
 
     def path(self, image: str) -> Path:
         """The file behind a record's image path. Raises ImageError when it leaves its root."""
@@ -73,7 +84,9 @@ def open_file(path: Path, name: str) -> "Image":
     except FileNotFoundError as error:
         raise MissingImage(f"{name}: there is no file {path}") from error
     except (OSError, ValueError) as error:  # ValueError: a name with a null byte
-        raise ImageError(f"{name}: cannot be read ({getattr(error, 'strerror', None) or error})") from error
+        away = isinstance(error, OSError) and error.errno != errno.ENAMETOOLONG
+        kind = AwayImage if away else ImageError
+        raise kind(f"{name}: cannot be read ({getattr(error, 'strerror', None) or error})") from error
     return decode(content, name)
 
 
@@ -95,20 +108,61 @@ def decode(content: bytes, name: str, max_pixels: int = MAX_PIXELS) -> "Image":
 
     Raises ImageError for an empty, torn, too large or unknown file; `name` is what the message calls it.
     """
-    from PIL import Image, ImageOps, UnidentifiedImageError
+    from PIL import Image, ImageOps
 
     if not content:
         raise ImageError(f"{name}: the file is empty")
-    try:
+    with _read(name):
         file = Image.open(io.BytesIO(content), formats=_formats())
-        if file.width * file.height > max_pixels:
-            raise ImageError(f"{name}: {file.width} x {file.height} pixels is above the limit of {max_pixels:,}")
+        check_size(*file.size, name, max_pixels)
         file.load()
+        check_size(*file.size, name, max_pixels)  # an icon's own header may have said another
         return rgb(ImageOps.exif_transpose(file))
+
+
+@contextmanager
+def _read(name: str) -> Iterator[None]:
+    """What Pillow raises within is an ImageError that calls the image `name`."""
+    from PIL import Image, UnidentifiedImageError
+
+    try:
+        yield
     except UnidentifiedImageError as error:
         raise ImageError(f"{name}: not an image that Pillow can read") from error
     except (*BROKEN, Image.DecompressionBombError) as error:
-        raise ImageError(f"{name}: {error or type(error).__name__}") from error
+        raise ImageError(f"{name}: cannot be decoded ({first_line(error)})") from error
+
+
+def check_size(width: int, height: int, name: str, max_pixels: int = MAX_PIXELS) -> None:
+    """Raises ImageError for an image that has too many pixels, or is too long for its width."""
+    size = f"{name}: {width} x {height} pixels"
+    if width * height > max_pixels:
+        raise ImageError(f"{size} is above the limit of {max_pixels:,}")
+    if max(width, height) > MAX_SIDE:
+        raise ImageError(f"{size} is above the limit of {MAX_SIDE:,} for a side")
+    if max(width, height) > MAX_RATIO * min(width, height):
+        raise ImageError(f"{size}: no side may be more than {MAX_RATIO:,} times the other; cut it into parts")
+
+
+def size_of(content: Path | bytes, name: str) -> tuple[int, int]:
+    """Width and height that an image says it has, upright or not; nothing is decoded. Raises ImageError as `decode`."""
+    from PIL import Image
+
+    source = io.BytesIO(content) if isinstance(content, bytes) else content
+    with _read(name), Image.open(source, formats=_formats()) as file:
+        check_size(*file.size, name)
+        return file.size
+
+
+def loaded(image: "Image", name: str) -> "Image":
+    """An image that Pillow has opened elsewhere and decodes on use, decoded. Raises ImageError as `decode` does."""
+    check_size(*image.size, name)
+    if getattr(image, "format", None) not in (None, *_formats()):
+        raise ImageError(f"{name}: files of the format {image.format} are not decoded; save it as PNG")
+    with _read(name):
+        image.load()
+    check_size(*image.size, name)
+    return image
 
 
 @cache
@@ -116,10 +170,23 @@ def _formats() -> tuple[str, ...]:
     """Those of `FORMATS` that this Pillow reads."""
     from PIL import Image
 
-    # Ours is the lower limit, and its refusal a record instead of a line on the screen.
-    warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
+    # Ours is the lower limit on pixels, and a refusal is a record; what Pillow says besides (of odd tags) is no matter.
+    warnings.filterwarnings("ignore", module=r"PIL\.")
     Image.init()
     return tuple(kind for kind in FORMATS if kind in Image.OPEN)
+
+
+def is_picture(content: bytes) -> bool:
+    """Whether bytes begin as a picture does that can be opened; none of it is decoded."""
+    from PIL import Image
+
+    try:
+        Image.open(io.BytesIO(content), formats=_formats())
+    except Image.DecompressionBombError:
+        return True
+    except BROKEN:
+        return False
+    return True
 
 
 def rgb(image: "Image") -> "Image":
@@ -163,19 +230,3 @@ def data_url(image: "Image") -> str:
 def is_url(text: str) -> bool:
     """Whether an image's name is an http(s) address instead of a path."""
     return text.startswith(("http://", "https://"))
-
-
-def fetch(url: str) -> bytes:
-    """The bytes behind an http(s) address; only where a recipe asks for it. Raises ImageError."""
-    import http.client
-    import urllib.request
-
-    assert is_url(url)
-    try:
-        with urllib.request.urlopen(url, timeout=FETCH_TIMEOUT) as reply:
-            content = reply.read(MAX_BYTES + 1)
-    except (OSError, ValueError, http.client.HTTPException) as error:
-        raise ImageError(f"{url}: cannot be fetched ({error})") from error
-    if len(content) > MAX_BYTES:
-        raise ImageError(f"{url}: the file is above the limit of {MAX_BYTES:,} bytes")
-    return content

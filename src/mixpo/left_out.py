@@ -21,8 +21,8 @@ class LeftOut:
         self.section, self.what, self.place = section, what, place
         self.sources = sorted(sources, key=len, reverse=True)
         self.counts: Counter[str] = Counter()
-        self._left_out: Counter[tuple[str, str]] = Counter()
-        self._first: dict[tuple[str, str], Dropped] = {}
+        self._left_out: Counter[tuple[str, str, bool]] = Counter()
+        self._first: dict[tuple[str, str, bool], Dropped] = {}
 
     def drop(self, entry: Dropped, source: str = "") -> None:
         """`source`: where it comes from; empty: the one of `sources` that its id begins with.
@@ -32,7 +32,7 @@ class LeftOut:
         if entry.reason is DropReason.BALANCED:
             return
         self.counts[entry.reason] += entry.count
-        key = (source or source_of(entry.id, self.sources), entry.reason)
+        key = (source or source_of(entry.id, self.sources), entry.reason, entry.transient)
         self._left_out[key] += entry.count
         self._first.setdefault(key, entry)
 
@@ -46,16 +46,22 @@ class LeftOut:
     def sentences(self) -> list[str]:
         """For each source and reason how many, and why the first: "2 rows left out, the first because …"."""
         found = []
-        for (_, reason), first, number in zip(self._first, self._first.values(), self._left_out.values()):
+        for (_, reason, transient), first, number in zip(self._first, self._first.values(), self._left_out.values()):
             which = "" if number == first.count else ", the first"
             everything = f"; all are in {self.place}" if self.place is not None and number > 1 else ""
             why = first.detail or reason.replace("_", " ")
-            found.append(f"{counted(number, self.what)} left out{which} because {why} ({first.id}){everything}")
+            again = "; the next run tries again" if transient else ""
+            found.append(f"{counted(number, self.what)} left out{which} because {why} ({first.id}){everything}{again}")
         return found
+
+    @property
+    def may_pass(self) -> bool:
+        """Whether the causes of all of them may pass, so that the next run tries again."""
+        return all(transient for _, _, transient in self._first)
 
     def tell(self) -> None:
         """Says them, each after its source, or the section where there is none."""
-        for (source, _), sentence in zip(self._first, self.sentences()):
+        for (source, *_), sentence in zip(self._first, self.sentences()):
             say(f"source {source!r}: {sentence}" if source else f"{self.section}: {sentence}")
 
     def nothing_left(self, what: str) -> DataError:

@@ -64,7 +64,7 @@ FRAME = re.compile(
 )
 """What frames turns and pictures in the prompts of any family; a server would read its own in a text."""
 TOKENS = re.compile(f"{ANY_MARK.pattern}|{FRAME.pattern}")
-INDEXED = re.compile(r"<\|image_(\d+)\|>")
+INDEXED = re.compile(r"<\|image_(\d{1,9})\|>")
 """Phi-3's marks, which are numbered."""
 NUMBERED = re.compile(r"<image ?([1-9]\d?)>")
 """A picture's place, by the picture's number."""

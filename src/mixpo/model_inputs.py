@@ -63,10 +63,13 @@ class ModelInputs:
     chat_template: dict[str, Any] = field(default_factory=dict)
     """Options that the model's chat template is called with: `{enable_thinking: false}`."""
 
+    trust_remote_code: bool = False
+    """Whether Python code that comes with a model may run here: it may do whatever you may; read it first."""
+
     @property
     def inputs(self) -> "ModelInputs":
         """These fields alone, of a step's config."""
-        return ModelInputs(images=self.images, chat_template=self.chat_template)
+        return ModelInputs(**{item.name: getattr(self, item.name) for item in fields(ModelInputs)})
 
     @property
     def idle(self) -> tuple[str, ...]:

@@ -78,6 +78,13 @@ class TextTable:
         return table
 
 
+def coloured(word: str, colour: str, rest: str) -> Any:
+    """A line that begins with a word in a colour."""
+    from rich.text import Text
+
+    return Text.assemble((clean(word), colour), clean(rest))
+
+
 def show(numbers: Mapping[str, Any], shown: Iterable[Any]) -> None:
     """Prints a result, each item a `TextTable` or a text; under `--json`, `numbers` go into the document instead.
 

@@ -7,13 +7,17 @@ import base64
 import binascii
 import hashlib
 import io
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from mixpo.addresses import Address, fetch_image
 from mixpo.errors import BadRow, ImageError, MissingImage
-from mixpo.images import fetch, inside, is_url
+from mixpo.images import inside, is_picture, is_url, loaded
+from mixpo.names import MOST_BYTES
+from mixpo.progress import say
 from mixpo.tables import Row
 from mixpo.text_files import write_bytes
 from mixpo.values import parsed, short
@@ -44,12 +48,15 @@ class Place:
 
     source: str
     """The source's name: image paths begin with it."""
-    root: Path
-    """Where pictures named by path lie; nothing outside it is opened."""
+    root: Path | None
+    """Where pictures named by path lie: the data file's own folder, or one that the user named. Nothing outside it is
+    opened; None: nothing at all."""
     store: bool = True
     """Whether pictures named by path are copied into the run too, or stay where they are."""
     fetch: bool = False
     """Whether pictures named by an http(s) address are fetched into the run, or refused."""
+    private: bool = False
+    """Whether addresses on this machine and in private networks are fetched from, too."""
     frames: FramesConfig = field(default_factory=FramesConfig)
     """Which frames are taken of videos."""
 
@@ -71,11 +78,11 @@ def images_of(given: Any, place: Place) -> tuple[tuple[str, ...], dict[str, byte
             if not place.fetch:
                 raise ImageError(f"{name}: {NOT_FETCHED}")
             path = place.stored(f"{hashlib.sha256(str(name).encode()).hexdigest()[:20]}.img")
-            pictures[path] = str(name)
+            pictures[path] = Address(str(name), place.private)
         elif data is None and not place.store:
             path = f"{place.source}/{find(name, place)[1]}"
         else:
-            data = _read(find(name, place)[0]) if data is None else data
+            data = _read(find(name, place)[0], name) if data is None else data
             if not data:
                 raise ImageError("the image is empty")
             # Named by its content: a picture that many questions share is stored once.
@@ -89,9 +96,16 @@ def images_of(given: Any, place: Place) -> tuple[tuple[str, ...], dict[str, byte
 def store(pictures: Mapping[str, bytes | str], folder: Path) -> None:
     """Writes those that are not in the folder yet. Raises ImageError for one that cannot be fetched."""
     for path, given in pictures.items():
-        file = inside(folder, path)
+        file = place_in(folder, path)
         if not file.exists():
-            write_bytes(file, given if isinstance(given, bytes) else fetch(given))
+            write_bytes(file, given if isinstance(given, bytes) else fetch_image(given))
+
+
+def place_in(folder: Path, path: str) -> Path:
+    """Where a picture of a row is stored. Raises ImageError for a path that leads out of the folder, or is too long."""
+    if any(len(part.encode(errors="replace")) > MOST_BYTES for part in path.split("/")):
+        raise ImageError(f"{short(path)}: a name of more than {MOST_BYTES} bytes")
+    return inside(folder, path)
 
 
 _near: dict[tuple[Path, str], Path | None] = {}
@@ -155,11 +169,9 @@ def content(entry: Any) -> tuple[bytes | None, Any]:
         return (_decoded(entry) if is_encoded(entry) else None), entry
     if not hasattr(entry, "convert"):
         return None, entry
+    image = loaded(entry, "the image")
     buffer = io.BytesIO()
-    try:
-        (entry if entry.mode in PNG_MODES else entry.convert("RGB")).save(buffer, "PNG")
-    except OSError as error:  # Pillow decodes on use
-        raise ImageError(f"the image cannot be decoded ({error})") from error
+    (image if image.mode in PNG_MODES else image.convert("RGB")).save(buffer, "PNG")
     return buffer.getvalue(), None
 
 
@@ -194,11 +206,15 @@ def _decoded(text: str) -> bytes:
         raise ImageError(f"{short(text)}: not whole base64 ({error})") from error
 
 
-def _read(file: Path) -> bytes:
+def _read(file: Path, name: str) -> bytes:
+    """The bytes of a file that is copied. Raises ImageError for one that is no picture, whatever a row calls it."""
     try:
-        return file.read_bytes()
+        data = file.read_bytes()
     except OSError as error:
         raise ImageError(f"{file.name}: cannot be read ({error.strerror})") from error
+    if data and not is_picture(data):
+        raise ImageError(f"{short(name)}: not an image that Pillow can read")
+    return data
 
 
 def find(path: Any, place: Place) -> tuple[Path, str]:
@@ -206,6 +222,11 @@ def find(path: Any, place: Place) -> tuple[Path, str]:
     if not isinstance(path, str) or not path:
         raise BadRow(f"an image must be a path or bytes, not {short(path)}")
     name, shown = path, path if len(path) <= 200 else f"{path[:200]}…"
+    if place.root is None:
+        raise MissingImage(
+            f"{shown}: a row from the hub that only names its picture; download the data set, and write `image_root`, "
+            "the folder where its pictures lie"
+        )
     if path.startswith("/"):
         roots = (place.root.absolute(), place.root.resolve())
         below = next((root for root in roots if Path(path).is_relative_to(root)), None)
@@ -226,6 +247,33 @@ def find(path: Any, place: Place) -> tuple[Path, str]:
     except OSError as error:  # a name that the system cannot hold
         raise ImageError(f"{shown}: cannot be read ({error.strerror})") from error
     return file, name
+
+
+class Elsewhere:
+    """Folders outside a run that pictures were taken from, since its `image_roots.json` says that they lie there.
+
+    That may be right (data that stays in place), or what a stranger wrote into the run: what leaves the run says it.
+    """
+
+    def __init__(self, run: Path):
+        self.run = run.resolve()
+        self.folders: Counter[str] = Counter()
+
+    def note(self, file: Path) -> None:
+        """A picture's file, symbolic links followed."""
+        if not file.is_relative_to(self.run):
+            self.folders[str(file.parent)] += 1
+
+    def tell(self, name: str) -> None:
+        """Says on the screen how many pictures came from where."""
+        if not self.folders:
+            return
+        total, (folder, *others) = self.folders.total(), (folder for folder, _ in self.folders.most_common())
+        more = f" and {len(others):,} more" if others else ""
+        say(
+            f"{name}: {total:,} picture{'s' * (total > 1)} from outside the run folder ({folder}{more}): if others "
+            "made the run, look whether they are yours to give away"
+        )
 
 
 def with_pictures(found: Iterator[Row]) -> Iterator[Row]:

@@ -16,13 +16,14 @@ from typing import Any
 
 import yaml
 
-from mixpo import __version__
+from mixpo import __version__, notes
 from mixpo.config import plain
 from mixpo.devices import limited
 from mixpo.errors import FieldError, NoPairs, RecipeError, UserError
 from mixpo.files import RunFiles
 from mixpo.fingerprints import load, named_files, named_models, save
 from mixpo.lock import held
+from mixpo.out_files import refuse_others_in
 from mixpo.progress import be_silent, say
 from mixpo.recipe import Recipe, Section
 from mixpo.redo import finish, redone, refuse_stale, set_aside
@@ -32,7 +33,7 @@ from mixpo.resolve import STEPS, resolve, unread
 from mixpo.rounds import with_rounds
 from mixpo.side_by_side import side_by_side
 from mixpo.status import State, Status, statuses
-from mixpo.text_files import read_json, write_text
+from mixpo.text_files import write_text
 
 SIDE_BY_SIDE = ("sample", "dropout", "train")
 """Steps whose sections have a model work, in a process of its own where several may."""
@@ -99,6 +100,7 @@ def _run_recipe(
     files = RunFiles(recipe.run)
     with held(files.lock) if RANK == 0 else nullcontext():
         if RANK == 0:
+            refuse_others_in(files.root)
             finish(files)
         found = statuses(recipe, configs, files)
         if redo is not None:
@@ -267,8 +269,8 @@ def _begin(
 
 def _add_time(files: RunFiles, name: str, seconds: float) -> None:
     path = files.json(f"timings/{name}")
-    before = read_json(path) or {"seconds": 0.0, "runs": 0}
-    write_text(path, f'{{"seconds": {before["seconds"] + seconds:.3f}, "runs": {before["runs"] + 1}}}\n')
+    before = notes.read(path, notes.Timing) or notes.Timing()
+    write_text(path, f'{{"seconds": {before.seconds + seconds:.3f}, "runs": {before.runs + 1}}}\n')
 
 
 def versions() -> dict[str, str]:

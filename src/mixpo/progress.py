@@ -2,6 +2,7 @@
 
 import logging
 import os
+import sys
 import time
 from collections.abc import Iterable, Iterator
 from functools import cache
@@ -58,6 +59,19 @@ def say(text: str) -> None:
         console().print(clean(text), markup=False, soft_wrap=not console().is_terminal)
 
 
+def complain(text: str) -> None:
+    """What ends a command, on standard error, whatever is quiet."""
+    sys.stderr.write(f"{clean(text)}\n")
+    sys.stderr.flush()
+
+
+class CleanLines(logging.Formatter):
+    """What is logged may quote data, too."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return clean(super().format(record))
+
+
 MEANINGLESS = {
     "bitsandbytes.backends.cpu.ops": "Failed to load CPU gemm_4bit",
     "DeepSpeed": "Setting accelerator to CPU",
@@ -72,7 +86,9 @@ def _has_meaning(record: logging.LogRecord) -> bool:
 
 def show_warnings(level: int | str | None = None) -> None:
     """What is logged from this level on, one line each on standard error; None: warnings, or as `speak` was told."""
-    logging.basicConfig(format="%(levelname)s: %(message)s")
+    handler = logging.StreamHandler()
+    handler.setFormatter(CleanLines("%(levelname)s: %(message)s"))
+    logging.basicConfig(handlers=[handler])
     logging.getLogger().setLevel(LEVELS.get(os.environ.get(VERBOSITY, ""), logging.WARNING) if level is None else level)
     for name in MEANINGLESS:
         logging.getLogger(name).addFilter(_has_meaning)
@@ -98,7 +114,7 @@ def bar(*columns: Any, passing: bool = False) -> Any:
     from rich import progress as rich
 
     return rich.Progress(
-        rich.TextColumn("{task.description}"),
+        rich.TextColumn("{task.description}", markup=False),
         rich.BarColumn(),
         rich.MofNCompleteColumn(),
         *columns,
@@ -116,7 +132,7 @@ def track(
 ) -> Iterator[T]:
     """Yields the items with a bar: how many of `total`, the rate, the time left; `done` were there before."""
     with bar(passing=passing) as progress:
-        task = progress.add_task(what.ljust(LABEL), total=total, completed=done)
+        task = progress.add_task(clean(what).ljust(LABEL), total=total, completed=done)
         shown, count = time.monotonic(), 0
         for item in items:
             yield item

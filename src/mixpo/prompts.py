@@ -13,6 +13,7 @@ from typing import overload
 from mixpo.errors import FieldError
 from mixpo.instructions import ENGLISH, INSTRUCTIONS, language_of
 from mixpo.messages import MARK, PICTURE, numbered
+from mixpo.names import wrong_name
 from mixpo.records import Question
 
 THOUGHTS = (
@@ -100,8 +101,8 @@ class Template:
     """What reports, scores and responses call it."""
 
     def __post_init__(self) -> None:
-        if not self.name.replace("_", "").replace("-", "").isalnum():
-            raise FieldError(("name",), f"{self.name!r}: a prompt's name is made of letters, digits, - and _")
+        if wrong := wrong_name(self.name, "a prompt"):
+            raise FieldError(("name",), f"{self.name!r}: {wrong}")
         if self.name in list(Style):
             raise FieldError(("name",), f"{self.name!r} is a style of mixpo's; give the template another name")
         unknown = next((m for m in LIKE_A_PLACEHOLDER.finditer(self.template) if not PLACEHOLDER.fullmatch(m[0])), None)

@@ -4,53 +4,81 @@ import filecmp
 import importlib.util
 import shutil
 from collections.abc import Iterable
+from fnmatch import fnmatchcase
 from pathlib import Path
 
 from mixpo.errors import UserError, first_line
 from mixpo.files import RunFiles
-from mixpo.pairs.export import export
+from mixpo.models.weight_files import INDEX, new_model, refuse_damaged
+from mixpo.pairs.export import Exported, export
 from mixpo.pairs.import_pairs import Format
 from mixpo.progress import say
 from mixpo.report.cards import data_card, model_card
-from mixpo.report.collect import collect
-from mixpo.text_files import staged, write_text
+from mixpo.report.collect import collect, whole
+from mixpo.text_files import write_text
+
+OF_A_MODEL = (
+    "config.json", "generation_config.json", "*.safetensors", INDEX, "*processor_config.json", "tokenizer*",
+    "special_tokens_map.json", "added_tokens.json", "vocab.*", "merges.txt", "*.model", "*.tiktoken", "chat_template*",
+    "additional_chat_templates/*.jinja", "*.py", "LICENSE*",
+)  # fmt: skip
+"""What transformers saves of a model and its processor; nothing else that lies there is published."""
 
 
 def publish_model(files: RunFiles, section: str, out: Path) -> None:
     """Copies the complete checkpoint of a section into the new folder `out`, with its model card and recipe.
 
     Whole or not at all; what an earlier call wrote there stays, with its card as it has been edited. Raises UserError
-    when the section has not finished, when `out` holds anything else, and when it cannot be written.
+    when the section has not finished, when its model is damaged, when `out` holds anything else, and when it cannot be
+    written.
     """
     model = files.checkpoints(section) / "model"
     if not model.is_dir():
         trained = [path.parent.name for path in sorted(files.root.glob("checkpoints/*/model"))]
         hint = f"--section names one that has: {', '.join(trained)}" if trained else "run it first"
         raise UserError(f"{model} is not there: the section {section!r} has not finished; {hint}")
-    if _there(out, [path.relative_to(model) for path in model.rglob("*") if path.is_file()], model):
+    refuse_damaged(model)
+    names = [path.relative_to(model) for path in sorted(model.rglob("*")) if not path.is_dir() or path.is_symlink()]
+    taken = [name for name in names if _is_of_the_model(model, name)]
+    if left := [str(name) for name in names if name not in taken]:
+        say(f"note: {', '.join(left)} in {model} is none of the model's files, and is not published")
+    if _there(out, taken, model):
         return
-    card = model_card(collect(files, pairs_shown=0), section)
-    with staged(out) as place:
-        shutil.copytree(model, place)
+    card = model_card(whole(collect(files, pairs_shown=0)), section)
+    with new_model(out) as place:
+        for name in taken:
+            (place / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(model / name, place / name)
         (place / "README.md").write_text(card, encoding="utf-8")
         if files.recipe.exists():
             shutil.copyfile(files.recipe, place / "mixpo-recipe.yaml")
     say(f"publish: the model of {section} in {out}, with README.md; read the card before you publish")
 
 
-def publish_data(files: RunFiles, section: str, out: Path) -> None:
-    """Exports the pairs of a section for `load_dataset` and writes their card; what an earlier call wrote there stays.
+def _is_of_the_model(model: Path, name: Path) -> bool:
+    """Whether a file below `model` is one of a model's: a link may lead to anything, and what it leads to is no part
+    of what was trained."""
+    named = any(fnmatchcase(name.as_posix(), form) for form in OF_A_MODEL if form.count("/") == len(name.parts) - 1)
+    path = model / name
+    return named and path.is_file() and path.resolve() == model.resolve() / name
 
-    Raises UserError as `export` does.
+
+def publish_data(files: RunFiles, section: str, out: Path) -> None:
+    """Exports the pairs of a section for `load_dataset` with their card; what an earlier call wrote there stays.
+
+    Whole or not at all. Raises UserError as `export` does.
     """
     written, made = (
         [path.stat().st_mtime for path in paths] for paths in (out.glob("train.parquet"), files.pairs(section).paths())
     )
     if written and made and written > [max(made)] and _there(out, [Path("train.parquet")], out):
         return
-    done = export(files, Format.TRL, out, section)
-    data = collect(files, pairs_shown=0)
-    write_text(out / "README.md", data_card(data, section, done.rows, len(done.left_out)))
+    data = whole(collect(files, pairs_shown=0))
+
+    def card(done: Exported, place: Path) -> None:
+        write_text(place / "README.md", data_card(data, section, done.rows, len(done.left_out)))
+
+    export(files, Format.TRL, out, section, finish=card)
     say(f"publish: the pairs of {section} in {out}, with README.md; read the card before you publish")
 
 

@@ -2,8 +2,7 @@
 
 from pathlib import Path
 
-import typer
-
+from mixpo.output import tell
 from mixpo.pipeline import run_recipe
 from mixpo.recipe import load_recipe
 
@@ -21,4 +20,4 @@ def quickstart(*, short: bool, seed: int, out: Path | None) -> None:
     """Runs the recipe; interrupted at any moment, the same command goes on where it stopped."""
     folder = out or Path("runs") / ("quickstart-short" if short else "quickstart")
     files = run_recipe(load_recipe(RECIPE, [f"seed={seed}", *(SHORT if short else ()), f"run={folder}"]))
-    typer.echo(f"report: {files.report} (open it in a browser; `mixpo view {files.root}` shows every record)")
+    tell(f"report: {files.report} (open it in a browser; `mixpo view {files.root}` shows every record)")

@@ -3,7 +3,8 @@
 name: quickstart
 run: runs/quickstart          # the run folder
 seed: 0                       # fills `seed` of every section that does not state it
-model: base                   # the same for `model`, `system` (the system prompt), `images` and `chat_template`
+model: base                   # the same for `model`, `system` (the system prompt), `images`, `chat_template` and
+                              # `trust_remote_code`
 rounds: 1                     # more: sample again with the trained model, and train on from it
 steps:                        # sections, in order; a section is named after its step …
   questions: {…}
@@ -14,17 +15,17 @@ steps:                        # sections, in order; a section is named after its
 import dataclasses
 import os
 import typing
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
-import yaml
-
 from mixpo.config import build, refuse_unknown
 from mixpo.errors import RecipeError
-from mixpo.yaml_file import read_yaml
+from mixpo.names import is_folder_name, wrong_name, wrong_run_name
+from mixpo.yaml_file import parse_value, read_yaml
 
 T = TypeVar("T")
-SHARED = ("seed", "model", "system", "images", "chat_template")
+SHARED = ("seed", "model", "system", "images", "chat_template", "trust_remote_code")
 TOP_LEVEL = ("name", "run", *SHARED, "rounds", "steps", "versions")
 """`versions` is what a run folder's resolved recipe says of the run that wrote it; it is read over."""
 
@@ -66,6 +67,8 @@ class Recipe:
 
     def config(self, section: Section, config_type: type[T]) -> T:
         """The section's dataclass; its name and what is `SHARED` are filled in where it has such a field."""
+        if wrong := wrong_name(section.name, "a section"):
+            raise RecipeError(f"{self.at(f'steps.{section.name}')}: {wrong}")
         names = {field.name for field in dataclasses.fields(config_type)}  # type: ignore[arg-type]
         values = {key: value for key, value in self.shared.items() if key in names}
         if section.values.get("name", section.name) != section.name:
@@ -109,18 +112,31 @@ def _recipe(path: str, raw: dict, lines: dict[str, int]) -> Recipe:
         values = {} if values is None else values
         if not isinstance(values, dict):
             raise RecipeError(f"{recipe.at(f'steps.{name}')}: must be a mapping, not {values!r}")
-        if not str(name).replace("_", "").replace("-", "").isalnum():
-            raise RecipeError(f"{recipe.at(f'steps.{name}')}: a section's name is made of letters, digits, - and _")
         # A saved recipe says the name, too.
         rest = {key: value for key, value in values.items() if key != "uses" and (key, value) != ("name", name)}
         sections[str(name)] = Section(str(name), str(values.get("uses", name)), rest)
-    name = str(raw.get("name") or Path(path).stem)
+    name, run = named(raw, path, recipe.at)
     shared = {key: raw[key] for key in SHARED if key in raw}
     rounds = raw.get("rounds", 1)
     if type(rounds) is not int or rounds < 1:
         raise RecipeError(f"{recipe.at('rounds')}: must be a whole number from 1 on, not {rounds!r}")
-    run = os.path.expanduser(str(raw.get("run") or f"runs/{name}"))
     return Recipe(path, name, run, shared, sections, lines, rounds)
+
+
+def named(raw: dict, path: str, at: Callable[[str], str]) -> tuple[str, str]:
+    """Name and run folder of a recipe or a study; what says no folder lies in `runs/`, under its name.
+
+    Raises RecipeError for a name that leads elsewhere, and for what no folder can be called.
+    """
+    name = str(raw.get("name") or Path(path).stem)
+    if raw.get("run"):
+        run = os.path.expanduser(str(raw["run"]))
+        if not is_folder_name(run):
+            raise RecipeError(f"{at('run')}: no folder can be called so; give another path")
+        return name, run
+    if wrong := wrong_run_name(name):
+        raise RecipeError(f"{at('name')}: {wrong}")
+    return name, f"runs/{name}"
 
 
 def _apply(raw: dict, override: str) -> None:
@@ -128,10 +144,7 @@ def _apply(raw: dict, override: str) -> None:
     key, equals, text = override.partition("=")
     if not equals or not key:
         raise RecipeError(f"override {override!r}: write it as section.field=value")
-    try:
-        value = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise RecipeError(f"override {override!r}: the value is not valid YAML") from error
+    value = parse_value(text, f"override {override!r}")
     *parents, last = key.split(".")
     at_top = parents[0] in SHARED and parents[0] not in (raw.get("steps") or {}) if parents else last in TOP_LEVEL
     if not at_top:

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from mixpo.values import encodable
+
 
 class AnswerKind(StrEnum):
     """What sort of answer a question asks for: it decides how a response is judged."""
@@ -278,6 +280,8 @@ class Verdict:
     """Why, in a few words, when the outcome does not say it all."""
     score: float | None = None
     """How far it is right, in [0, 1], where an LLM judged; None elsewhere."""
+    transient: bool = False
+    """Whether it is undecided since the LLM gave no reply: the next run asks again."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -346,6 +350,13 @@ class Dropped:
     """How many records this line stands for (pairs above the cap are counted, not listed)."""
     tokens: int = 0
     """Tokens that a model wrote for it in vain, where that is known."""
+    transient: bool = False
+    """Whether the cause may pass (a picture that is not there, a server that fails): the next run tries it again."""
+
+    def __post_init__(self) -> None:
+        # Both may name a file, whose name need not be text.
+        object.__setattr__(self, "id", encodable(self.id))
+        object.__setattr__(self, "detail", encodable(self.detail))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -397,3 +408,15 @@ class Comparison:
     """Answers right before and wrong after."""
     metric: str = "accuracy"
     """What is compared; `fixed` and `broken` say nothing of another metric, and p is then a bootstrap's."""
+
+
+WRITTEN: dict[type, tuple[str, ...]] = {
+    Question: (),
+    Demonstration: (),
+    Response: ("text",),
+    Continuation: ("kept", "text"),
+    PreferencePair: ("chosen", "rejected"),
+    Verdict: ("extracted", "reason"),
+    Dropped: ("id", "detail"),
+}
+"""Fields with what a model wrote, in which half a surrogate pair is replaced; anywhere else it makes a bad row."""

@@ -7,13 +7,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from mixpo import notes
 from mixpo.errors import RecipeError, UserError
 from mixpo.files import RunFiles
-from mixpo.fingerprints import MOVED, OWN, moving
+from mixpo.fingerprints import MOVED, OWN, moved_to
 from mixpo.progress import say
 from mixpo.recipe import Recipe
 from mixpo.status import State, Status, dependents
-from mixpo.text_files import read_json, write_bytes, write_text
+from mixpo.text_files import write_bytes, write_text
 
 
 def refuse_stale(recipe: Recipe, found: dict[str, Status], chosen: Sequence[str], configs: dict[str, Any]) -> None:
@@ -63,7 +64,7 @@ def set_aside(names: Sequence[str], files: RunFiles) -> None:
         write_bytes(target / files.recipe.name, files.recipe.read_bytes())
     for name in there:
         note = files.fingerprint(name)
-        write_text(note, json.dumps({**(read_json(note) or {}), MOVED: target.name}))
+        write_text(note, json.dumps({**(notes.read(note, dict[str, Any]) or {}), MOVED: target.name}))
     finish(files)
     say(f"earlier results of {', '.join(there)} are in {target}")
 
@@ -71,7 +72,7 @@ def set_aside(names: Sequence[str], files: RunFiles) -> None:
 def finish(files: RunFiles) -> None:
     """Moves what is noted to be moved."""
     for note in sorted(files.fingerprint("x").parent.glob("*.json")):
-        moved = moving(read_json(note)) if note.is_file() and OWN.fullmatch(note.stem) else ""
+        moved = moved_to(note) if note.is_file() and OWN.fullmatch(note.stem) else ""
         if not moved:
             continue
         for path in files.of_section(note.stem):

@@ -2,6 +2,7 @@
 
 import multiprocessing
 import os
+import signal
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
@@ -21,7 +22,7 @@ def side_by_side(
 
     The cores and the GPUs are shared out among the processes, and a process ends with the one that started it, also
     when that one is killed: two must never write the same files. Raises what a function raises, after those under way
-    are done; UserError when a process dies (out of memory, a kill).
+    are done; KeyboardInterrupt after they are ended; UserError when a process dies (out of memory, a kill).
     """
     context = multiprocessing.get_context("spawn")
     shares = context.SimpleQueue()
@@ -35,6 +36,10 @@ def side_by_side(
                 yield names[future], future.result()
         except BrokenProcessPool as error:
             raise UserError("a process of the study died (out of memory, or killed); go on with fewer jobs") from error
+        except (KeyboardInterrupt, GeneratorExit):
+            for process in multiprocessing.active_children():
+                process.terminate()  # what they have not finished is made again; nobody is there to wait for it
+            raise
         finally:
             pool.shutdown(cancel_futures=True)
 
@@ -43,6 +48,7 @@ def _begin(threads: int, shares: Any) -> None:
     if not shares.empty():
         os.environ[VARIABLE] = shares.get()
     hide_bars()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process that started this one, and ends it
     begin(threads)
 
 

@@ -6,12 +6,12 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
-from mixpo import output
+from mixpo import notes, output
 from mixpo.files import RunFiles
 from mixpo.fingerprints import UNKNOWN, Fingerprint, changes, fingerprint, grown, load, read
 from mixpo.recipe import Recipe
 from mixpo.references import references
-from mixpo.text_files import read_json
+from mixpo.text_files import count_lines
 
 
 class State(StrEnum):
@@ -97,9 +97,8 @@ def show(found: dict[str, Status], files: RunFiles) -> None:
     """Prints a table on standard output: section, state, where its records lie, how many, and seconds."""
     rows, numbers = [], {}
     for name, status in found.items():
-        timing = read_json(files.json(f"timings/{name}"))
-        seconds = timing.get("seconds") if isinstance(timing, dict) else None
-        seconds = seconds if isinstance(seconds, int | float) else None
+        timing = notes.read(files.json(f"timings/{name}"), notes.Timing)
+        seconds = timing.seconds if timing else None
         because = f" because {'; '.join(status.reasons)}" if status.reasons else ""
         records, kind, place = _made(name, files)
         rows.append(
@@ -126,14 +125,14 @@ def _made(name: str, files: RunFiles) -> tuple[int | None, str, Path | None]:
     for kind in COUNTED:
         folder = files.root / kind / name
         if folder.is_dir():
-            return _lines(folder, "part-*.jsonl"), kind, folder
+            return _lines(folder, "*.jsonl"), kind, folder  # what was paid for lies in a journal first
     trained, inner = files.checkpoints(name), files.evaluation(name)
     if trained.is_dir():
         return _lines(trained, "log.jsonl") or None, "lines of log", trained
     if inner.root.is_dir():
-        return _lines(inner.root, "responses/*/part-*.jsonl"), "responses", inner.root
+        return _lines(inner.root, "responses/*/*.jsonl"), "responses", inner.root
     return None, "", files.report if files.report.exists() and name == "report" else None
 
 
 def _lines(folder: Path, files: str) -> int:
-    return sum(path.read_bytes().count(b"\n") for path in folder.glob(files))
+    return sum(map(count_lines, folder.glob(files)))

@@ -15,25 +15,20 @@ import csv
 import gzip
 import io
 import json
+import zlib
 from collections.abc import Callable, Iterable, Iterator
 from itertools import chain, count
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
-from mixpo.errors import DataError, MissingExtra, first_line
+from mixpo import column_files
+from mixpo.column_files import BATCH_ROWS, Wanted
+from mixpo.errors import BadLine, DataError, first_line
+from mixpo.sheets import read_sheet
+from mixpo.text_files import not_utf8, opened
 
-BATCH_ROWS = 64
-"""Rows held at once: their images are in them."""
-READ_BYTES = 1 << 20
 FIELD_LIMIT = 1 << 30
 """Characters of a cell: a picture in base64 is one."""
-
-Wanted = Callable[[str], bool]
-"""Whether a column is read."""
-
-
-class BadLine(ValueError):
-    """A line of JSON lines that holds no row; the message says why."""
 
 
 class Row(NamedTuple):
@@ -54,15 +49,17 @@ def rows(path: Path, *, strict: bool = False, only: Wanted | None = None) -> Ite
 
     Raises DataError when the file cannot be read (with the line, where its text is not UTF-8), MissingExtra.
     """
-    by_column = _folder if path.is_dir() else BY_COLUMN.get(ending(path))
+    by_column = column_files.folder if path.is_dir() else BY_COLUMN.get(ending(path))
     reader = READERS.get(ending(path))
     try:
+        if not path.is_dir():
+            opened(path).close()  # libraries would wait for a pipe
         found = by_column(path, only) if by_column else reader(path) if reader else None
         for row in json_lines(path) if found is None else map(Row, count(1), count(1), found):
             if strict and isinstance(row.content, BadLine):
                 raise DataError(f"{path}:{row.line}: {row.content}; mend or remove the line")
             yield row
-    except (OSError, EOFError) as error:
+    except (OSError, EOFError, zlib.error) as error:
         raise _unreadable(path, error) from error
 
 
@@ -82,7 +79,7 @@ def json_lines(path: Path) -> Iterator[Row]:
                 if data.strip():
                     number += 1
                     yield Row(number, line, _value(data))
-    except (OSError, EOFError) as error:
+    except (OSError, EOFError, zlib.error) as error:
         raise _unreadable(path, error) from error
 
 
@@ -96,7 +93,8 @@ def _value(data: bytes) -> Any:
 
 
 def _open(path: Path) -> IO[bytes]:
-    return gzip.open(path) if path.suffix.lower() == ".gz" else path.open("rb")  # type: ignore[return-value]
+    file = opened(path)
+    return gzip.open(file) if path.suffix.lower() == ".gz" else file  # type: ignore[return-value]
 
 
 def _unreadable(path: Path, error: Exception) -> DataError:
@@ -107,8 +105,7 @@ def _unreadable(path: Path, error: Exception) -> DataError:
 def _not_utf8(path: Path) -> DataError:
     """Names the first line that is none."""
     with _open(path) as file:
-        line = next((line for line, data in enumerate(file, 1) if "\ufffd" in data.decode(errors="replace")), 1)
-    return DataError(f"{path}:{line}: the text is not UTF-8; save the file in that encoding")
+        return not_utf8(path, file)
 
 
 def _json(path: Path) -> Iterator[Any]:
@@ -170,92 +167,11 @@ def _by_head(cells: Iterable[tuple[str, Any]]) -> dict[str, Any] | BadLine:
 
 
 def _xlsx(path: Path) -> Iterator[Any]:
-    try:
-        import openpyxl
-    except ImportError as error:
-        raise MissingExtra("openpyxl", "xlsx") from error
-    from zipfile import BadZipFile
-
-    try:
-        books = [openpyxl.load_workbook(path, read_only=True, data_only=values) for values in (True, False)]
-    except (BadZipFile, KeyError) as error:
-        raise DataError(f"{path} is no Excel file ({first_line(error)}); check it") from error
-    lines = zip(*(each.worksheets[0].iter_rows() for each in books))
-    heads = ["" if cell.value is None else str(cell.value) for cell in next(lines, ((), ()))[0]]
-    for cells, written in lines:
-        named = [each for each in zip(heads, cells, written) if each[0]]
-        if bad := next((head for head, cell, formula in named if _no_value(cell, formula)), None):
+    for cells in read_sheet(path):
+        if bad := next((cell.head for cell in cells if cell.unknown), None):
             yield BadLine(f"{bad!r} holds a formula without a value; save the file in a spreadsheet program")
-        elif row := _by_head((head, cell.value) for head, cell, _ in named if cell.value is not None):
+        elif row := _by_head((cell.head, cell.value) for cell in cells if cell.value is not None):
             yield row
-    for book in books:
-        book.close()
-
-
-def _no_value(cell: Any, formula: Any) -> bool:
-    """Whether a cell is a formula whose value isn't stored, or an error (#N/A)."""
-    return cell.data_type == "e" or (cell.value is None and formula.data_type == "f")
-
-
-def _parquet(path: Path, only: Wanted | None = None) -> Iterator[Any]:
-    import pyarrow
-    import pyarrow.parquet
-
-    try:
-        # Page after page, instead of a whole row group: one of pictures may be gigabytes.
-        with pyarrow.parquet.ParquetFile(path, pre_buffer=False, buffer_size=READ_BYTES) as file:
-            columns = [name for name in file.schema_arrow.names if only is None or only(name)]
-            for batch in file.iter_batches(BATCH_ROWS, columns=columns):
-                yield from _named(batch, file.schema_arrow)
-    except (pyarrow.ArrowException, OSError) as error:
-        reason = first_line(error)
-        raise DataError(f"{path}: cannot be read as Parquet ({reason}); check or download it again") from error
-
-
-def _arrow(path: Path, only: Wanted | None = None) -> Iterator[Any]:
-    import pyarrow
-
-    try:
-        with pyarrow.memory_map(str(path)) as file:
-            try:
-                batches = iter(pyarrow.ipc.open_stream(file))
-            except pyarrow.ArrowInvalid:
-                whole = pyarrow.ipc.open_file(file)
-                batches = map(whole.get_batch, range(whole.num_record_batches))
-            for batch in batches:
-                kept = batch.select([name for name in batch.schema.names if only is None or only(name)])
-                for start in range(0, len(batch), BATCH_ROWS):
-                    yield from _named(kept.slice(start, BATCH_ROWS), batch.schema)
-    except (pyarrow.ArrowException, OSError) as error:
-        raise DataError(f"{path}: cannot be read as Arrow ({first_line(error)}); check or save it again") from error
-
-
-def _named(batch: Any, schema: Any) -> Iterator[dict[str, Any]]:
-    """A batch's rows; a class label of `datasets` by its name, not by the number that is stored (-1: none)."""
-    about = json.loads((schema.metadata or {}).get(b"huggingface", b"{}")).get("info", {}).get("features", {})
-    kinds = {name: kind["names"] for name, kind in about.items() if isinstance(kind, dict) and "names" in kind}
-    for row in batch.to_pylist():
-        for name, names in kinds.items():
-            if isinstance(number := row.get(name), int):
-                row[name] = names[number] if 0 <= number < len(names) else None
-        yield row
-
-
-def _folder(path: Path, only: Wanted | None = None) -> Iterator[Any]:
-    if (path / "dataset_dict.json").exists():
-        raise DataError(f"{path} holds several splits; name the folder of one of them")
-    if (path / "state.json").exists():
-        try:
-            saved = json.loads((path / "state.json").read_text(encoding="utf-8"))["_data_files"]
-            files = [path / Path(file["filename"]).name for file in saved]
-        except (ValueError, KeyError, TypeError) as error:
-            raise DataError(f"{path / 'state.json'} is not what `datasets` saves; save the data set again") from error
-    else:
-        files = sorted(path.rglob("*.parquet"))
-    if not files:
-        raise DataError(f"{path} holds no Parquet file; name the folder that does")
-    for file in files:
-        yield from _arrow(file, only) if file.suffix == ".arrow" else _parquet(file, only)
 
 
 READERS: dict[str, Callable[[Path], Iterator[Any]]] = {
@@ -264,7 +180,10 @@ READERS: dict[str, Callable[[Path], Iterator[Any]]] = {
     ".tsv": _table("\t"),
     ".xlsx": _xlsx,
 }
-BY_COLUMN: dict[str, Callable[[Path, Wanted | None], Iterator[Any]]] = {".parquet": _parquet, ".arrow": _arrow}
+BY_COLUMN: dict[str, Callable[[Path, Wanted | None], Iterator[Any]]] = {
+    ".parquet": column_files.parquet,
+    ".arrow": column_files.arrow,
+}
 """Ending -> reader; all others are JSON lines."""
 ENDINGS = (".jsonl", *READERS, *BY_COLUMN)
 
@@ -285,7 +204,8 @@ def write_parquet(rows: Iterable[dict[str, Any]], path: Path, schema: Any, featu
     schema = schema.with_metadata({"huggingface": json.dumps({"info": {"features": features}})})
     number = 0
     waiting: list[dict[str, Any]] = []
-    with pyarrow.parquet.ParquetWriter(path, schema) as writer:
+    # A file, not its path: pyarrow takes none whose name is not UTF-8.
+    with path.open("wb") as file, pyarrow.parquet.ParquetWriter(file, schema) as writer:
         for row in rows:
             waiting.append(row)
             number += 1

@@ -6,7 +6,7 @@ import types
 import typing
 from collections.abc import Callable, Sequence
 from functools import cache
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -25,13 +25,13 @@ KINDS = {
 """What a value must be, by pydantic's name of the error that says that it is not."""
 
 
-def validate(wanted: type[T], text: str | bytes) -> T:
+def validate(wanted: type[T], text: str | bytes, extra: Literal["forbid", "ignore"] = "forbid") -> T:
     """The dataclass that a JSON object holds: no field more, none missing, no value of another type.
 
     A whole number is a number, a list is a tuple, and an enum stands as its value; nothing else is converted. Raises
     pydantic's ValidationError, which is a ValueError; `mistake` says it for people.
     """
-    return _validator(wanted)(text, strict=True, extra="forbid")  # type: ignore[arg-type]
+    return _validator(wanted)(text, strict=True, extra=extra)  # type: ignore[arg-type]
 
 
 @cache

@@ -14,6 +14,8 @@ from mixpo.errors import BadRow
 WHOLE = re.compile(r"[+-]?\d+(?:\.0+)?", re.ASCII)
 BESIDE = re.compile(r"""['"}\d]\s+['"{\d]""")
 ATOMS = (tokenize.STRING, tokenize.NUMBER)
+LARGEST = 10_000
+"""Bits of the largest whole number that is text, some 3,000 digits: Python itself refuses to write one of 4,300."""
 EXACT = 1e15
 """Below it a float is the whole number that was written."""
 
@@ -22,7 +24,9 @@ def line(name: str, value: Any) -> str:
     """A value that people write as text or as a number, as text. Raises BadRow for anything else."""
     if isinstance(value, bool):
         return "true" if value else "false"
-    if isinstance(value, int | float) and math.isfinite(value):
+    if isinstance(value, int) and value.bit_length() <= LARGEST:
+        return str(value)
+    if isinstance(value, float) and math.isfinite(value):
         return number(value)
     if isinstance(value, str) and value.strip():
         return value.strip()
@@ -86,5 +90,23 @@ def plain(value: Any) -> Any:
 
 def short(value: Any) -> str:
     """A value as it is quoted in a message."""
-    text = repr(value)
+    try:
+        text = repr(value)
+    except ValueError:  # Python writes no number of more than 4,300 digits
+        text = f"a {type(value).__name__} with a number of too many digits"
     return text if len(text) <= 60 else f"{text[:57]}…"
+
+
+def encodable(text: str) -> str:
+    """The text with "?" for every lone surrogate, which JSON can carry and UTF-8 cannot."""
+    return text.encode(errors="replace").decode()
+
+
+def refuse_half(value: Any) -> None:
+    """Raises BadRow for a lone surrogate in a text, or in the texts of a row: data are not changed, only what a model
+    wrote (`encodable`)."""
+    try:
+        text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=lambda _: None)
+        text.encode()
+    except UnicodeEncodeError:
+        raise BadRow("a text is not valid Unicode (half a surrogate pair)") from None

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mixpo.errors import DataError, ImageError, MissingExtra
-from mixpo.images import BROKEN, MAX_PIXELS, ImageRoots, rgb
+from mixpo.images import BROKEN, MAX_PIXELS, MAX_SHOWN, ImageRoots, check_size, rgb
 from mixpo.records import Video
 
 if TYPE_CHECKING:
@@ -20,6 +20,10 @@ if TYPE_CHECKING:
 
 MAX_BYTES = 4_000_000_000
 """A video's file above this is not read."""
+MAX_ANIMATED, MAX_FILMED = 20_000_000_000, 2_000_000_000_000
+"""Pixels of all frames of an animated picture (10,000 of full HD), and of a film (nine hours): more are not decoded."""
+LEAST_FRAME = 400_000
+"""Pixels that the smallest frame counts for: reading one takes time of its own."""
 LEAST = 2
 """Frames of a video that is shorter than a frame's time: models look at two at once (Qwen-VL)."""
 CONTAINERS = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpeg,mpegts,ogg,flv,asf"
@@ -71,9 +75,12 @@ class Frames:
 def opened(images: Sequence[str], videos: Sequence[Video], roots: ImageRoots) -> list[Any]:
     """What a record shows, in order, one for each place in its text: Pillow images, and `Frames` of its videos.
 
-    Raises ImageError.
+    Raises ImageError for one that cannot be opened safely, and for too many pixels in all (`MAX_SHOWN`).
     """
-    pictures: list[Any] = [roots.open(image) for image in images]
+    pictures: list[Any] = []
+    for image in images:
+        pictures.append(roots.open(image))
+        _check_all(pictures, f"{len(images):,} images")
     for video in reversed(videos):
         end = video.start + video.frames
         frames = tuple(pictures[video.start : end])
@@ -82,6 +89,12 @@ def opened(images: Sequence[str], videos: Sequence[Video], roots: ImageRoots) ->
             raise ImageError(f"a video of {video.frames} frames must have that many, of one size, not {sizes}")
         pictures[video.start : end] = [Frames(frames, video.fps)]
     return pictures
+
+
+def pixels(shown: Iterable[Any]) -> int:
+    """Pixels of all pictures and frames together."""
+    each = (image for one in shown for image in (one.images if isinstance(one, Frames) else (one,)))
+    return sum(image.width * image.height for image in each)
 
 
 def places(images: int, videos: Sequence[Video]) -> tuple[int, tuple[int, ...]]:
@@ -143,9 +156,11 @@ def _animation(source: Any, config: FramesConfig) -> Frames:
     from PIL import Image, ImageSequence
 
     with Image.open(source, formats=["GIF", "WEBP", "PNG"]) as file:
-        _check(file.width, file.height)
-        durations = []
+        durations: list[float] = []
         for frame in ImageSequence.Iterator(file):
+            check_size(*frame.size, "a frame")  # of a GIF it may grow
+            if len(durations) == _most(frame.size, MAX_ANIMATED):
+                raise ImageError(f"has more than {len(durations):,} frames of {frame.width} x {frame.height} pixels")
             frame.load()  # WebP says how long a frame is shown when it is read
             durations.append(frame.info.get("duration", 0) / 1000 or 0.1)  # browsers show a frame of no time so long
         if len(durations) < 2:
@@ -168,6 +183,8 @@ def _film(file: Path | bytes, config: FramesConfig) -> Frames:
         with av.open(_source(file), options=options) as found:
             first, end = _span(found)
         with av.open(_source(file), options=options) as found:
+            # What the frames themselves say of their size, not the file's header.
+            found.streams.video[0].codec_context.options = {"max_pixels": str(MAX_PIXELS)}
             frames = (frame for frame in found.decode(video=0) if frame.pts is not None)
             shown = ((float(frame.pts * frame.time_base) - first, frame) for frame in frames)
             return _taken(shown, end - first, config, upright)
@@ -180,11 +197,15 @@ def _span(file: Any) -> tuple[float, float]:
     if not file.streams.video:
         raise ImageError("has no video in it")
     stream = file.streams.video[0]
-    _check(stream.codec_context.width, stream.codec_context.height)
+    size = stream.codec_context.width, stream.codec_context.height
+    check_size(*size, "a frame")
+    most = _most(size, MAX_FILMED)
     usual = 1 / float(stream.average_rate) if stream.average_rate else 0.0
-    shown = []
+    shown: list[tuple[float, float]] = []
     there = 0.0
-    for packet in file.demux():
+    for number, packet in enumerate(file.demux()):
+        if max(len(shown), number // 4) == most:  # there may be sound between
+            raise ImageError(f"has more than {most:,} frames of {size[0]} x {size[1]} pixels")
         begin = packet.pts if packet.pts is not None else packet.dts
         if begin is None:
             continue
@@ -216,7 +237,10 @@ def _taken(
     taken: list[Image] = []
     for (_, frame), (end, _) in itertools.pairwise(itertools.chain(shown, [(float("inf"), None)])):
         seen = sum(time < end - 1e-6 for time in times) - len(taken)
-        taken += [image(frame)] * seen if seen > 0 else []
+        if seen > 0:
+            check_size(frame.width, frame.height, "a frame")
+            taken += [image(frame)] * seen
+            _check_all(taken, f"{len(times):,} frames")
         if len(taken) == len(times):
             break
     if not taken:
@@ -224,6 +248,12 @@ def _taken(
     return Frames(tuple(taken), fps)
 
 
-def _check(width: int, height: int) -> None:
-    if width * height > MAX_PIXELS:
-        raise ImageError(f"{width} x {height} pixels is above the limit of {MAX_PIXELS:,}")
+def _most(size: tuple[int, int], pixels: int) -> int:
+    """Most frames of a size that have no more pixels together."""
+    return pixels // max(size[0] * size[1], LEAST_FRAME)
+
+
+def _check_all(pictures: Sequence["Image"], what: str) -> None:
+    """Raises ImageError where pictures have more pixels together than a record may show."""
+    if pixels(pictures) > MAX_SHOWN:
+        raise ImageError(f"{what} have more than {MAX_SHOWN:,} pixels together; take fewer, or smaller ones")

@@ -21,7 +21,7 @@ pytest.importorskip("duckdb", reason="the app's libraries are not installed: pip
 uvicorn = pytest.importorskip("uvicorn")
 
 from mixpo.app.browse import contests  # noqa: E402
-from mixpo.app.server import listen, make_app  # noqa: E402
+from mixpo.app.server import listen, make_app, server_config  # noqa: E402
 from mixpo.app.views import Views  # noqa: E402
 
 
@@ -51,7 +51,7 @@ class Site:
 def served(files, images=()):
     views = Views(files, images)
     socket = listen(0)
-    server = uvicorn.Server(uvicorn.Config(make_app(views), log_level="error"))
+    server = uvicorn.Server(server_config(make_app(views)))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [socket]}, daemon=True)
     thread.start()
     try:
@@ -241,7 +241,7 @@ def test_nothing_outside_a_crafted_run_is_read(full, tmp_path):
         assert "0.777" not in site.get("/")[1] + site.get("/curves")[1]
         html = site.get("/question?id=crafted")[1]
         assert "data:image" not in html
-        assert html.count('class="note warning"') == 4
+        assert html.count('class="note warning"') == 4 + html.count("leads out of the run folder") == 5
         assert f"--images {outside}" in html
     with served(full, (outside,)) as site:
         # What the user has named is shown, and nothing else.

@@ -1,6 +1,7 @@
 """Best of N: the curves against enumeration by hand, votes over equal answers, and the whole step."""
 
 import json
+import time
 from dataclasses import replace
 from itertools import combinations
 from math import comb
@@ -16,7 +17,7 @@ from mixpo.evaluation.votes import Tried, answer_classes, majority
 from mixpo.files import RunFiles
 from mixpo.records import AnswerKind, FinishReason, Question, Response
 from mixpo.text_files import read_json
-from mixpo.verdicts.process_reward import RewardConfig
+from mixpo.verdicts.process_reward import RewardConfig, Steps, rewards
 from mixpo.verdicts.verify import verify
 
 __all__ = ["rewarder"]
@@ -95,6 +96,31 @@ def test_the_step_end_to_end_and_resumed(tmp_path, rewarder):
     assert asked == 2 * 6  # steps
     run(config, RunFiles(tmp_path / "run"))
     assert len(Rewarder.asked) == asked
+
+
+def test_a_score_that_takes_its_time_holds_none_back(tmp_path, rewarder, monkeypatch):
+    """Each was paid for: it is in the cache as soon as it is there."""
+    cache = RunFiles(tmp_path).judge_replies("best_of", Steps)
+    answers = [
+        (
+            Question(id=id, text="?"),
+            Response(id=f"{id}/0", question_id=id, sample=0, text=id, finish_reason=FinishReason.STOP),
+        )
+        for id in ("slow", "quick")
+    ]
+    seen: list[str] = []
+
+    def wait(step):
+        until = time.monotonic() + 20
+        while step == "slow" and not seen and time.monotonic() < until:
+            seen.extend(record.id for record in cache)
+            time.sleep(0.01)
+
+    monkeypatch.setattr(Rewarder, "before", staticmethod(wait))
+    config = RewardConfig(base_url=rewarder, model="prm", api_key_env="", concurrency=2)
+    scored = rewards(answers, RunFiles(tmp_path), "questions", config, cache)
+    assert seen == ["quick/0"]
+    assert scored.keys() == {"slow/0", "quick/0"}
 
 
 def _config(tmp_path, url):

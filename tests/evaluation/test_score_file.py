@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from mixpo.errors import DataError, RecipeError
+from mixpo.errors import DataError, RecipeError, UserError
 from mixpo.evaluation.score_file import score, score_file
 from mixpo.records import Outcome
 
@@ -114,6 +114,34 @@ def test_several_models_are_compared_and_verdicts_written(tmp_path, data, capsys
     verdicts = [json.loads(line) for line in (tmp_path / "v.jsonl").read_text().splitlines()]
     assert [verdict["id"] for verdict in verdicts][:2] == ["a/mathvista-10/0", "a/mathvista-11/0"]
     assert "100.0" in capsys.readouterr().out
+
+
+def test_only_verdicts_are_written_over(tmp_path, data):
+    path = write_lines(tmp_path / "said.jsonl", [{"pid": "10", "response": "4"}])
+    before, own = path.read_bytes(), tmp_path / "mine.txt"
+    own.write_text("my notes")
+    (tmp_path / "link.jsonl").symlink_to(path)
+    for out, why in ((own, "not a file of verdicts"), (path, "which is read"), (tmp_path / "link.jsonl", "is read")):
+        with pytest.raises(UserError, match=why):
+            score_file(path, "mathvista", data=data, out=out)
+    assert (own.read_text(), path.read_bytes()) == ("my notes", before)
+    for _ in range(2):  # what an earlier call wrote is written over
+        score_file(path, "mathvista", data=data, out=tmp_path / "v.jsonl")
+
+
+def test_half_a_surrogate_pair(tmp_path, data, capsys):
+    """In a response it is replaced, and counted; a model's name, with which verdicts' ids begin, is left alone."""
+    path = write_lines(tmp_path / "half.jsonl", [{"pid": "10", "response": "4\ud800"}])
+    score_file(path, "mathvista", data=data, out=tmp_path / "v.jsonl")
+    assert "half.jsonl: 1 response held half a character (no valid text), read as `?`" in capsys.readouterr().err
+    path = write_lines(tmp_path / "half.jsonl", [{"pid": "10", "response": "4", "model": "m\ud800"}])
+    with pytest.raises(DataError, match=r"half\.jsonl:1: the model's name: a text is not valid Unicode"):
+        score_file(path, "mathvista", data=data, out=tmp_path / "w.jsonl")
+    rows = [{"pid": pid, "question": f"{asked}?", "answer": "4", "question_type": "free_form", "answer_type": "integer"}
+            for pid, asked in (("1", "How many"), ("2", "caf\ud800"))]  # fmt: skip
+    copy = write_lines(tmp_path / "copy.jsonl", rows)
+    said = write_lines(tmp_path / "said.jsonl", [{"pid": "1", "response": "4"}])
+    assert accuracies(score(said, "mathvista", data=copy)) == {"said": 1.0}, "the other question is none"
 
 
 def test_an_empty_prediction_is_an_unanswered_question(tmp_path):

@@ -196,3 +196,13 @@ def test_what_is_unclear_is_asked_on_a_terminal(here, monkeypatch, capsys):
     assert "Which model is to be trained? A number, or a folder or a name on the hub. [1]" in said
     assert written()["steps"]["questions"]["sources"]["mine"]["fields"] == {"text": "foo", "answer": "bar"}
     assert "a number from 1 to 2" in said
+
+
+def test_ctrl_d_is_an_interrupt(monkeypatch):
+    class Terminal(io.StringIO):
+        def isatty(self):
+            return True
+
+    monkeypatch.setattr("sys.stdin", Terminal())
+    with pytest.raises(KeyboardInterrupt):
+        Asker(yes=False).choose("Which?", ["one", "two"], "one")

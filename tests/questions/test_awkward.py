@@ -31,6 +31,38 @@ def test_large_whole_numbers_keep_their_digits(tmp_path):
     assert (question.id, question.answer) == ("mine-1234567", "20000001")
 
 
+HUGE = 10**3_500
+"""JSON has it as digits; Python can neither make a float of it nor write it."""
+
+
+@pytest.mark.parametrize(
+    ("row", "why"),
+    [
+        ({"id": HUGE}, "id must be text or a number, not 1000000"),
+        ({"category": HUGE}, "category must be text or a number"),
+        ({"answer": [HUGE]}, "answer must be text or a number"),
+        ({"choices": [HUGE, 1], "answer": "A"}, "choices must be text or a number"),
+        ({"videos": [{"video": ["a.png", "a.png"], "fps": 10**400}]}, "fps of a video must be a number"),
+        ({"precision": 10**30}, "precision must be a whole number"),
+        ({"images": 5}, "an image must be a path or bytes, not 5"),
+        ({"images": {}}, "an image must be a path or bytes, not None"),
+        ({"images": [["a.png"]]}, "an image must be a path or bytes"),
+        ({"images": "x" * 300}, "cannot be read"),
+        ({"images": "x/" * 5_000}, "cannot be read"),
+        ({"images": "a" * 3 + base64.b64encode(b"z" * 900).decode()}, "cannot be read"),
+        ({"images": "a\0.png"}, "only relative paths"),
+        ({"videos": "x" * 300 + ".mp4"}, "cannot be read"),
+        ({"text": f"<|image_{'9' * 5_000}|> what?"}, None),
+        ({"text": "<video> what?"}, None),
+        ({"id": 10**400, "answer": 10**400}, None),
+    ],
+)
+def test_extreme_values_are_a_reason_or_a_question(tmp_path, row, why):
+    found = read(tmp_path, **{"text": "What?", "answer": "4"} | row)
+    assert (found.detail if isinstance(found, Dropped) else "") == "" if why is None else why in found.detail
+    assert len(getattr(found, "detail", "")) < 600
+
+
 @pytest.mark.parametrize("content", [5, [300], {"a": 1}, 1.5, True, 10**12])
 def test_bytes_that_are_none(tmp_path, content):
     with pytest.raises(BadRow, match="bytes of an image"):

@@ -75,6 +75,34 @@ def test_a_rerun_changes_nothing_and_new_rows_are_added(tmp_path, sources, write
     assert len(files.questions("questions").ids()) == 44
 
 
+def test_a_picture_that_is_back(tmp_path, sources, capsys):
+    """Its question is there, and nothing says any more that it was left out; what is torn stays left out."""
+    picture = tmp_path / "own" / "a.png"
+    content = picture.read_bytes()
+    picture.unlink()
+    sources["own"]["limit"] = 2
+    sources["inside"]["limit"] = 10
+    with pytest.raises(DataError, match="source 'own' gives no question"):
+        run(tmp_path / "run", sources)
+    (tmp_path / "own" / "rows.jsonl").open("a").write(json.dumps({"text": "no picture"}) + "\n")
+    sources["own"]["limit"] = 4
+    files = run(tmp_path / "run", sources)
+    assert [record.id for record in files.dropped("questions")] == [
+        "inside/rows.parquet:8", *(f"own/rows.jsonl:{line}" for line in (1, 2, 3))
+    ]  # fmt: skip
+    picture.write_bytes(content)
+    capsys.readouterr()
+    run(tmp_path / "run", sources)
+    assert "questions: 3 rows left out before: the pictures are there now" in capsys.readouterr().err
+    assert [record.id for record in files.dropped("questions")] == ["inside/rows.parquet:8"]
+    assert [question.text for question in files.questions("questions")][-4:] == [
+        "no picture",
+        "own 0",
+        "own 1",
+        "own 2",
+    ]
+
+
 def test_cut_anywhere_and_run_again_gives_the_same_records(tmp_path, sources):
     files = run(tmp_path / "run", sources)
     whole = contents(tmp_path / "run")
@@ -148,7 +176,7 @@ def test_a_text_that_utf8_cannot_hold_is_dropped_alone(tmp_path, write_lines):
     )
     files = run(tmp_path / "run", {"mine": {"loader": "jsonl", "path": str(tmp_path / "rows.jsonl")}})
     assert [question.text for question in files.questions("questions")] == ["😀"]
-    assert [entry.id for entry in files.dropped("questions")] == ["mine-0", "mine-?"]
+    assert [entry.id for entry in files.dropped("questions")] == ["mine/rows.jsonl:1", "mine/rows.jsonl:3"]
 
 
 def test_an_empty_source_is_one_sentence_and_loses_nothing(tmp_path, sources, write_lines):

@@ -57,7 +57,7 @@ def test_images_are_fetched_once_into_the_run(tmp_path, pages, png, write_lines)
         {"text": "d", "images": [f"{address}/red.png", "blue.png"]},
     ]
     path = write_lines(tmp_path / "rows.jsonl", rows)
-    files = run(tmp_path, path, fetch_images=True)
+    files = run(tmp_path, path, fetch_images=True, fetch_private=True)
     roots = ImageRoots.load(files.image_roots_file("questions"))
     a, b, d = files.questions("questions")
     assert [roots.open(image).getpixel((0, 0)) for q in (a, b, d) for image in q.images] == [
@@ -67,7 +67,7 @@ def test_images_are_fetched_once_into_the_run(tmp_path, pages, png, write_lines)
     assert (dropped.id, dropped.reason) == ("mine-2", DropReason.BAD_IMAGE)
     assert "cannot be fetched" in dropped.detail
     assert asked == ["/red.png", "/none.png"]
-    run(tmp_path, path, fetch_images=True)
+    run(tmp_path, path, fetch_images=True, fetch_private=True)
     assert asked == ["/red.png", "/none.png", "/none.png"]
     assert len(list(files.dropped("questions"))) == 1
 

@@ -171,7 +171,7 @@ def test_a_folder_that_is_no_run_gives_a_page_too(tmp_path):
 def test_a_lone_surrogate_does_not_end_the_report(full):
     full.pairs("pair").append([])
     shard = full.pairs("pair").paths()[0]
-    line = '{"id": "s", "question_id": "s", "prompt": "\\ud800", "chosen": "a", "rejected": "b", "origin": "imported"}'
+    line = '{"id": "s", "question_id": "s", "prompt": "?", "chosen": "\\ud800", "rejected": "b", "origin": "imported"}'
     with shard.open("a") as file:
         file.write(line + "\n")
     assert len(page(full)[1].all("article")) == 3

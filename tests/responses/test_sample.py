@@ -1,6 +1,7 @@
 """Questions to responses: what is written, what is left out, what a rerun does."""
 
 import gc
+import json
 
 import pytest
 from PIL import Image
@@ -164,8 +165,36 @@ def test_questions_whose_pictures_are_gone(files, capsys):
     files.questions("questions").replace(gone)
     write_text(files.image_roots_file("questions"), '{"mine": "/nowhere"}')
     for _ in range(2):
-        with pytest.raises(DataError, match=f"no question could be asked .*--redo other.*: {why}"):
+        with pytest.raises(DataError, match=f"no question could be asked .*the same command asks again.*: {why}"):
             step.run(scripted(files, name="other"), files)
+
+
+def test_a_question_whose_picture_is_back_is_asked(files, capsys, monkeypatch):
+    """While it is away a rerun loads no model and changes nothing; then what said that it was left out is gone."""
+    root, script = files.root.parent / "disk", files.root.parent / "script.jsonl"
+    script.write_text(
+        script.read_text() + "".join(f'\n{{"id": "mine-1", "sample": {s}, "text": "x"}}' for s in range(3))
+    )
+    write_text(files.image_roots_file("questions"), json.dumps({"mine": str(root)}))
+    files.questions("questions").append([Question(id="mine-1", text="?", images=("mine/a.png",))])
+    config = scripted(files)
+    step.run(config, files)
+    before = contents(files.root)
+    assert [record.transient for record in files.dropped("sample")] == [True]
+    said = capsys.readouterr().err
+    assert "1 question left out because mine/a.png: the file is not there" in said
+    assert "the next run tries again" in said
+    with monkeypatch.context() as patch:
+        patch.setattr(step, "make_backend", None)
+        step.run(config, files)
+    assert contents(files.root) == before
+    root.mkdir()
+    Image.new("RGB", (30, 30)).save(root / "a.png")
+    capsys.readouterr()
+    step.run(config, files)
+    assert "sample: 1 question that could not be asked before: asked again" in capsys.readouterr().err
+    assert list(files.dropped("sample")) == []
+    assert "mine-1/0" in files.responses("sample").ids()
 
 
 @pytest.mark.parametrize("lines", range(0, 22, 3))

@@ -4,6 +4,7 @@ import copy
 
 import pytest
 from PIL import Image
+from torch.utils.data import DataLoader
 
 from mixpo.batches.encode import Encoder
 from mixpo.errors import UserError
@@ -12,6 +13,7 @@ from mixpo.model_inputs import ImagesConfig
 from mixpo.models.picture_limits import ATTRIBUTE, Limits
 from mixpo.records import Demonstration, DropReason, Origin, PreferencePair, Role, Turn
 from mixpo.training.config import MPOConfig
+from mixpo.training.rows import RowDataset
 from mixpo.training.selection import Trial, usable
 from mixpo.training.trainer import MPOTrainer
 
@@ -106,3 +108,17 @@ def test_the_row_at_fault_is_named_in_a_training(internvl, tmp_path):
     )
     with pytest.raises(UserError, match="^row 1: a completion is empty"):
         MPOTrainer(model, args=args, train_dataset=rows, processing_class=processor).train()
+
+
+def test_of_a_micro_batch_the_images_of_one_row_are_decoded_at_a_time(monkeypatch):
+    """A micro-batch of 64 rows was 64 decoded pictures, and as many again for each that a worker prepares ahead."""
+    decoded = []
+    monkeypatch.setattr(ImageRoots, "open", lambda roots, image: decoded.append(image) or Image.new("RGB", (8, 8)))
+    texts = {"prompt": "?", "text": "!", "ended": True}
+    records = [Demonstration(id=str(n), question_id="q", images=(f"s/{n}.png",), **texts) for n in range(4)]
+
+    def collate(rows):
+        return [(row["id"], len(decoded)) for row in rows]
+
+    loader = DataLoader(RowDataset(records, ImageRoots({})), batch_size=4, collate_fn=collate)
+    assert list(loader) == [[("0", 1), ("1", 2), ("2", 3), ("3", 4)]]

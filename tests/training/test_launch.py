@@ -151,7 +151,7 @@ def test_stopped_and_gone_on_with_in_one_process(tmp_path, uninterrupted, how):
     else:
         os.kill(process.pid, signal.SIGKILL if how == "kill" else signal.SIGTERM)
     _, errors = process.communicate()
-    status = {"kill": -signal.SIGKILL, "kill a process": 2}.get(how, 130)
+    status = {"kill": -signal.SIGKILL, "kill a process": 2, "interrupt": 130, "terminate": 143}[how]
     assert process.returncode == status, errors
     assert b"Traceback" not in errors
     if how == "kill a process":

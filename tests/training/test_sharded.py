@@ -3,7 +3,7 @@ LoRA; stopped and resumed they go on as if nothing had happened, and what they s
 
 import copy
 import importlib.util
-import shutil
+import os
 
 import pytest
 import torch
@@ -85,7 +85,9 @@ def trained(folder, base, rows, engine, **given):
     if engine:
         trainer.accelerator.wait_for_everyone()
         if trainer.is_world_process_zero():
-            shutil.rmtree(folder / "checkpoint-3")
+            # A part of what both processes wrote is torn: all go on from the checkpoint before.
+            largest = max((folder / "checkpoint-3").rglob("*"), key=lambda path: path.stat().st_size)
+            os.truncate(largest, largest.stat().st_size // 2)
         trainer.accelerator.wait_for_everyone()
         trainer = make(folder, base, rows, engine, **given)
         trainer.train(resume_from_checkpoint=True)

@@ -2,6 +2,7 @@
 
 import copy
 import itertools
+from pathlib import Path
 
 import pytest
 import torch
@@ -12,7 +13,7 @@ from mixpo.errors import DataError, UserError
 from mixpo.models.attention import prepare
 from mixpo.models.head import output_head
 from mixpo.training.config import MPOConfig
-from mixpo.training.reference_cache import RECORD
+from mixpo.training.reference_cache import RECORD, drop_damaged
 from mixpo.training.scoring import score
 from mixpo.training.trainer import MPOTrainer
 
@@ -200,6 +201,50 @@ class TestReferenceCache:
         assert again == pytest.approx(first, rel=1e-6)
         assert path.stat().st_size % RECORD.itemsize == 0
         assert len(trainer.reference) * RECORD.itemsize <= path.stat().st_size
+
+    def test_what_is_damaged_is_said_and_computed_again(self, tmp_path, model, processor, grouped, capsys):
+        first, _ = self.train(tmp_path, model, processor, grouped)
+        cache = tmp_path / "cache"
+        whole = {path.name: path.read_bytes() for path in cache.iterdir()}
+        logps, complete = "logps-0.bin", "complete-0-of-1.json"
+        flipped = bytearray(whole[logps])
+        flipped[13] ^= 1
+        gone: bytes | None = None
+        for name, content, left in (
+            (logps, whole[logps][: 3 * RECORD.itemsize], {"cache.json"}),
+            (logps, bytes(flipped), {"cache.json"}),
+            (logps, b"", {"cache.json"}),
+            (logps, gone, {"cache.json"}),
+            (complete, whole[complete][:20], {"cache.json", logps}),
+            (complete, b"[]", {"cache.json", logps}),
+            ("cache.json", gone, set()),  # of which weights are they?
+            ("cache.json", b"\xff", set()),
+        ):
+            for each, before in whole.items():
+                (cache / each).write_bytes(before)
+            (cache / name).unlink() if content is None else (cache / name).write_bytes(content)
+            drop_damaged(cache)
+            assert {path.name for path in cache.iterdir()} == left, (name, content)
+            assert f"in {cache} is damaged; it is computed again" in " ".join(capsys.readouterr().err.split())
+        for each, before in whole.items():
+            (cache / each).write_bytes(before + RECORD.itemsize * b"\1" if each == logps else before)
+        drop_damaged(cache)  # another training has added to it since
+        assert {path.name for path in cache.iterdir()} == set(whole)
+        (cache / logps).write_bytes(flipped)
+        assert self.train(tmp_path, model, processor, grouped)[0] == first
+        assert (cache / logps).read_bytes() == whole[logps]
+
+    def test_killed_while_damaged_files_go_none_is_taken_for_whole(self, tmp_path, monkeypatch):
+        names = [f"complete-0-of-{n}.json" for n in range(1, 9)]
+        for name in names:
+            (tmp_path / name).write_text('{"data": [], "bytes": 12, "sha256": "of another content"}')
+        (tmp_path / "cache.json").write_text('{"weights": "x"}')
+        (tmp_path / "logps-0.bin").write_bytes(bytes(RECORD.itemsize))
+        gone = []
+        monkeypatch.setattr(Path, "unlink", lambda path, **_: gone.append(path.name))
+        drop_damaged(tmp_path)
+        assert gone[0] == "logps-0.bin"
+        assert sorted(gone[1:]) == names
 
     def test_a_stale_cache_is_an_error_that_names_what_changed(self, tmp_path, model, processor, grouped):
         self.train(tmp_path, model, processor, grouped)

@@ -64,6 +64,7 @@ def test_every_field_of_a_section_becomes_an_argument(tmp_path):
     assert untold == {
         "name", "model", "pairs", "demonstrations", "questions", "max_records", "objective", "max_completion_length",
         "reference", "lora", "trainer", "freeze", "quantize", "shard", "offload", "images", "chat_template",
+        "trust_remote_code",
     }  # fmt: skip
 
 

@@ -39,6 +39,19 @@ def test_report(tmp_path, name):
     assert [row["label"] for row in numbers["disagreements"]] == [False, True]
 
 
+def test_half_a_surrogate_pair(tmp_path):
+    """In a response it is replaced, and counted; anywhere else the row has to be mended. What comes out can be
+    written."""
+    rows = write(tmp_path / "rows.jsonl", [{"response": "6\ud800", "correct": True}])
+    numbers, report = judge_check(rows)
+    json.dumps([numbers, report], ensure_ascii=False).encode()
+    assert "1 response held half a character (no valid text), read as `?`" in report
+    for name in ("id", "answer", "question"):
+        bad = write(tmp_path / "bad.jsonl", [{"response": "6", "correct": True, name: "\ud800"}])
+        with pytest.raises(DataError, match=r"bad\.jsonl:1: a text is not valid Unicode .*; mend the row"):
+            judge_check(bad)
+
+
 def test_huge_rows_are_cut(tmp_path):
     _, report = judge_check(write(tmp_path / "rows.jsonl", [{"response": "word " * 200_000, "correct": True}]))
     assert len(report) < 3_000

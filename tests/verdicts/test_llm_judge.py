@@ -181,6 +181,24 @@ def test_late_reply_is_asked_again_then_given_up(endpoint, tmp_path):
     assert (found["q/0"].outcome, len(endpoint.requests)) == (Outcome.UNDECIDED, 2)
 
 
+def test_what_got_no_reply_is_asked_again_by_the_next_run(endpoint, tmp_path):
+    """In vain: nothing changes. Then the reply takes the place of the verdict that there was none."""
+    files, config = run_folder(tmp_path, ["It dashes."]), judge_config(endpoint, attempts=1)
+    endpoint.answer = lambda body: (503, "busy", {})
+    assert judged(files, config)["q/0"].transient
+    before = [path.read_bytes() for path in sorted(files.verdicts("verify").folder.iterdir())]
+    assert judged(files, config)["q/0"].transient
+    assert [path.read_bytes() for path in sorted(files.verdicts("verify").folder.iterdir())] == before
+    assert len(endpoint.requests) == 2
+    endpoint.answer = lambda body: (200, '{"score": 1, "why": "same"}', {})
+    run(config, files)
+    found = [(verdict.id, verdict.outcome, verdict.transient) for verdict in files.verdicts("verify")]
+    assert found[-1] == ("q/0", Outcome.CORRECT, False)
+    assert [id for id, *_ in found] == ["n/0", "open/0", "q/0"]
+    run(config, files)
+    assert len(endpoint.requests) == 3
+
+
 def test_refused_request_is_not_repeated_nor_cached(endpoint, tmp_path):
     endpoint.answer = lambda body: (400, f"you sent {KEY}", {})
     files = run_folder(tmp_path, ["It dashes."])
@@ -213,10 +231,9 @@ def test_dead_endpoint_ends_the_run_and_a_rerun_goes_on(endpoint, tmp_path):
     endpoint.answer = good
     endpoint.requests.clear()
     found = judged(files, config)
-    # Two were right, two given up before the third failure ended it: the last two are left to ask.
-    right = [found[f"q/{k}"].outcome is Outcome.CORRECT for k in range(6)]
-    assert right == [True, True, False, False, True, True]
-    assert len(endpoint.requests) == 2
+    # Two were right; two that were given up are asked again, as are the two after the failure that ended it.
+    assert all(found[f"q/{k}"].outcome is Outcome.CORRECT for k in range(6))
+    assert len(endpoint.requests) == 4
 
 
 def test_cache_hit_is_no_call_even_after_verdicts_are_gone_and_the_last_line_is_torn(endpoint, tmp_path):

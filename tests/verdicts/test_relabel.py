@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from mixpo.errors import DataError
+from mixpo.errors import DataError, UserError
 from mixpo.files import RunFiles
 from mixpo.records import DropReason, Origin, Outcome, PreferencePair, Question
 from mixpo.verdicts.relabel import Config, Doubt, doubt_of, relabel, run
@@ -51,6 +51,12 @@ def test_every_pair_is_kept_or_doubted_with_its_reason(files):
         "agrees": 2, "chosen is not right": 1, "rejected is right": 1, "chosen is not right and rejected is": 1,
         "chosen gives no answer that can be read": 1, "not judged": 2,
     }  # fmt: skip
+
+
+def test_pairs_are_not_replaced_by_those_that_are_left_of_them(files):
+    with pytest.raises(UserError, match="its own pairs would be replaced"):
+        run(Config(name="import"), files)
+    assert len(list(files.pairs("import"))) == 8
 
 
 def test_a_chosen_completion_that_was_cut_is_judged_as_cut():

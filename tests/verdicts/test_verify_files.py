@@ -4,7 +4,8 @@ import json
 
 import pytest
 
-from mixpo.errors import DataError
+from mixpo.errors import DataError, UserError
+from mixpo.lock import held_beside
 from mixpo.verdicts import parallel
 from mixpo.verdicts.verify_files import verify_files
 
@@ -82,7 +83,7 @@ def test_processes_give_the_same(files, monkeypatch):
             "bad_row",
             "Q.jsonl:4: not a question (unit: must be text, not 3)",
         ),
-        (0, '{"id": "x\\ud800", "answer": "1"}', "bad_row", "Q.jsonl:4: not a question (a text is not valid Unicode)"),
+        (0, '{"id": "x\\ud800", "answer": "1"}', "bad_row", "Q.jsonl:4: not a question (a text is not valid Unicode ("),
         (
             1,
             '{"id": "r", "question_id": "nobody", "text": "1"}',
@@ -173,21 +174,92 @@ def test_blank_lines_are_counted_where_a_line_is_named_and_not_in_ids(tmp_path):
     assert dropped["detail"].startswith("R.jsonl:4: not a response (not valid JSON")
 
 
-def test_a_lone_surrogate_stops_nothing(files):
+def test_a_lone_surrogate_stops_nothing(files, capsys):
     """A model's text may hold half a character: it is judged, and the verdict can be written."""
     with files[1].open("a") as file:
         file.write('{"id": "s", "question_id": "q0", "text": "Final answer: \\ud800"}\n')
     verify_files(*files)
     assert rows_of(files[2])[-1]["extracted"] == " ?"
+    assert "1 response held half a character (no valid text), read as `?`" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("content", ["my notes, one line", "a\nb\n", '{"id": "q0", "answer": "1"}\n'])
-def test_a_file_of_another_kind_is_left_as_it_is(files, content):
-    files[2].parent.mkdir()
-    files[2].write_text(content)
-    with pytest.raises(DataError, match="not a file of verdicts"):
+OTHER = (
+    "my notes, one line",
+    "a\nb\n",
+    '{"id": "q0", "answer": "1"}\n',
+    '{"id": "q0/0", "question_id": "q0", "text": "Final answer: 0"}',
+    '{"id": "q0/0", "question_id": "q0", "outcome": "won"}',
+    '{"id": "q0',
+)
+
+
+@pytest.mark.parametrize("content", OTHER)
+@pytest.mark.parametrize("suffix", ["", ".dropped.jsonl"])
+def test_a_file_of_another_kind_is_left_as_it_is(files, content, suffix):
+    other = files[2].with_name(f"V.jsonl{suffix}")
+    other.parent.mkdir()
+    other.write_text(content)
+    with pytest.raises(DataError, match="not a file of"):
         verify_files(*files)
-    assert files[2].read_text() == content
+    assert other.read_text() == content
+    assert list(other.parent.iterdir()) == [other], "nothing else is left there"
+
+
+@pytest.mark.parametrize("which", [0, 1])
+@pytest.mark.parametrize("link", [None, "symlink_to", "hardlink_to"])
+def test_what_is_read_is_not_written(files, which, link):
+    read = files[which]
+    read.write_text(read.read_text().rstrip("\n"))  # its last line looks like one that a kill tore
+    before, out = read.read_bytes(), read
+    if link is not None:
+        out = read.with_name("linked.jsonl")
+        getattr(out, link)(read)
+    with pytest.raises(UserError, match=f"is the same file as {read}, which is read"):
+        verify_files(files[0], files[1], out)
+    assert read.read_bytes() == before
+
+
+def test_a_verdict_without_its_newline_is_kept(files):
+    """An editor leaves it out. Its response is not among those judged now: nobody would make it again."""
+    verify_files(*files)
+    whole = files[2].read_bytes()
+    files[2].write_bytes(whole.rstrip(b"\n"))
+    files[1].write_text('{"id": "new", "question_id": "q0", "text": "Final answer: 1"}\n')
+    verify_files(*files)
+    assert files[2].read_bytes()[: len(whole)] == whole
+    assert rows_of(files[2])[-1]["id"] == "new"
+
+
+def test_a_first_verdict_that_a_kill_tore_is_made_again(files):
+    verify_files(*files)
+    whole = files[2].read_bytes()
+    files[2].write_bytes(whole[: whole.index(b"incorrect") + 3])
+    verify_files(*files)
+    assert files[2].read_bytes() == whole
+
+
+def test_a_verdict_with_a_line_separator_in_it_is_one_line(files):
+    with files[1].open("a") as file:
+        file.write('{"id": "s\\u2028\\u0085", "question_id": "q0", "text": "Final answer: 1"}\n')
+    verify_files(*files)
+    before = files[2].read_bytes()
+    verify_files(*files)
+    assert files[2].read_bytes() == before
+
+
+def test_links_in_a_circle_are_a_sentence(files):
+    files[2].parent.mkdir()
+    files[2].symlink_to(files[2])
+    with pytest.raises(UserError, match="cannot be written"):
+        verify_files(*files)
+
+
+def test_two_never_write_the_same_verdicts(files):
+    with held_beside(files[2]), pytest.raises(UserError, match=f"another mixpo is writing to {files[2]}; wait"):
+        verify_files(*files)
+    assert not files[2].exists()
+    verify_files(*files)
+    assert [path.name for path in files[2].parent.iterdir()] == ["V.jsonl"], "the lock is gone"
 
 
 def test_no_usable_question(tmp_path, files):

@@ -7,6 +7,8 @@ from mixpo.app.store import Store, steps
 from mixpo.files import RunFiles
 
 PAGE = 25
+MOST_WORDS = 20
+"""Words of a search; any more are not looked for."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -26,6 +28,11 @@ class Filter:
     highest: float = 1.0
     sort: str = ""
     """A key of the list's orders; empty: as in the files."""
+
+    @property
+    def words(self) -> list[str]:
+        """Those that are looked for: each of them is looked for in every record."""
+        return self.text.split()[:MOST_WORDS]
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +91,7 @@ def page(store: Store, name: str, wanted: Filter, number: int) -> Page:
     """Page `number` (from 1; the nearest there is) of what the filter lets through."""
     listing = LISTINGS[name]
     if name != "questions":
-        store.wait()
+        store.ready()
     where, parameters = _where(listing, wanted)
     (counted,) = store.rows(f"SELECT count(*) AS total FROM {listing.table}{where}", parameters)
     total = counted["total"]
@@ -106,7 +113,7 @@ def _where(listing: Listing, wanted: Filter) -> tuple[str, list[Any]]:
         if value := getattr(wanted, name):
             conditions.append(f"{column} = ?")
             parameters.append(value)
-    for word in wanted.text.split():
+    for word in wanted.words:
         pattern = "%" + word.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_") + "%"
         conditions.append("(" + " OR ".join(f"{column} ILIKE ? ESCAPE '\\'" for column in listing.texts) + ")")
         parameters += [pattern] * len(listing.texts)
@@ -124,12 +131,12 @@ def question(store: Store, own_id: str) -> dict[str, Any] | None:
 
 def responses(store: Store, question_id: str, limit: int = 64) -> list[dict[str, Any]]:
     """All responses to a question with their verdicts, at most `limit`."""
-    store.wait()
+    store.ready()
     return store.rows("SELECT * FROM answers WHERE question_id = ? ORDER BY place LIMIT ?", [question_id, limit])
 
 
 def pair(store: Store, own_id: str) -> dict[str, Any] | None:
-    store.wait()
+    store.ready()
     found = store.rows("SELECT * FROM paired WHERE id = ? LIMIT 1", [own_id])
     return found[0] if found else None
 
@@ -148,22 +155,25 @@ def contests(files: RunFiles) -> dict[str, tuple[str, str, str]]:
     """`benchmark, style` -> evaluation, section of the first model, section of the last: what can be compared."""
     found = {}
     for name, values in steps(files).items():
-        if not isinstance(values, dict) or values.get("uses") != "evaluate":
-            continue
-        models, benchmarks, styles = (values.get(key) or () for key in ("models", "benchmarks", "styles"))
-        names = [str(model) for model in models]
-        if len(names) < 2:
+        models, benchmarks, styles = (_named(values.get(key)) for key in ("models", "benchmarks", "styles"))
+        if values.get("uses") != "evaluate" or len(models) < 2:
             continue
         for benchmark in benchmarks:
-            for style in (style["name"] if isinstance(style, dict) else style for style in styles):
-                label = f"{benchmark}, {style}: {names[0]} and {names[-1]}"
-                found[label] = (str(name), f"{names[0]}-{benchmark}-{style}", f"{names[-1]}-{benchmark}-{style}")
+            for style in styles:
+                label = f"{benchmark}, {style}: {models[0]} and {models[-1]}"
+                found[label] = (name, f"{models[0]}-{benchmark}-{style}", f"{models[-1]}-{benchmark}-{style}")
     return found
+
+
+def _named(values: Any) -> list[str]:
+    """The names in a saved mapping or list, whose entries may be mappings with a name."""
+    listed = values if isinstance(values, list | dict) else ()
+    return [str(value.get("name")) if isinstance(value, dict) else str(value) for value in listed]
 
 
 def changes(inner: Store, before: str, after: str) -> list[Change]:
     """Questions whose first answers were judged differently in two sections of an evaluation: fixed, then broken."""
-    inner.wait()
+    inner.ready()
     found = inner.rows(
         """
         SELECT b.question_id, a.outcome = 'correct' AS fixed, b.text AS before, a.text AS after

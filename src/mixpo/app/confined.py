@@ -1,13 +1,13 @@
 """Reading a run folder that somebody else may have crafted: nothing outside it, however paths and links lead."""
 
 from pathlib import Path
-from typing import Any
+from typing import IO
 
-from mixpo.errors import ImageError
+from mixpo.errors import DataError, ImageError, UserError
 from mixpo.files import RunFiles
 from mixpo.images import ImageRoots
 from mixpo.report.pictures import Picture, data_uri
-from mixpo.text_files import read_json
+from mixpo.text_files import damaged, opened
 
 
 def inside_run(root: Path, path: Path) -> bool:
@@ -18,14 +18,16 @@ def inside_run(root: Path, path: Path) -> bool:
         return False
 
 
-def json_inside(root: Path, path: Path) -> Any:
-    """What a JSON file of the run holds; None when there is none, when it is torn or leads out of the run."""
-    if not inside_run(root, path):
-        return None
+def opened_inside(root: Path, path: Path) -> IO[bytes]:
+    """A plain file of the run, opened. Raises DataError for what is none, or leads out of the run."""
     try:
-        return read_json(path)
-    except (OSError, ValueError):
-        return None
+        file = opened(path)
+    except OSError as error:
+        raise damaged(path, error) from error
+    if not inside_run(root, Path(f"/proc/self/fd/{file.fileno()}")):  # the file that was opened, not a name's next one
+        file.close()
+        raise DataError(f"{path} leads out of the run folder; it is not read")
+    return file
 
 
 class GuardedPictures:
@@ -39,8 +41,11 @@ class GuardedPictures:
     def picture(self, image: str, section: str, files: RunFiles) -> Picture:
         """One image as a data URI, or why it cannot be shown."""
         key = (str(files.root), section)
-        if key not in self.roots:
-            self.roots[key] = self._load(files.image_roots_file(section))
+        try:
+            if key not in self.roots:
+                self.roots[key] = self._load(files.image_roots_file(section))
+        except UserError as error:  # damaged, or a recipe in the run that names no section
+            return Picture(image, "", str(error))
         roots = self.roots[key]
         name = image.partition("/")[0]
         folder = roots.roots.get(name)
@@ -53,14 +58,4 @@ class GuardedPictures:
         return Picture(image, uri, width=width)
 
     def _load(self, file: Path) -> ImageRoots:
-        rows = json_inside(self.root, file)
-        if not isinstance(rows, dict):
-            return ImageRoots({})
-        named = {str(name): root for name, root in rows.items() if isinstance(root, str) and "\0" not in root}
-        found = {}
-        for name, root in named.items():
-            try:
-                found[name] = (file.parent / root).resolve()
-            except (OSError, RuntimeError):
-                continue  # a loop of links
-        return ImageRoots(found)
+        return ImageRoots.load(file) if inside_run(self.root, file) else ImageRoots({})

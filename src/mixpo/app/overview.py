@@ -1,13 +1,16 @@
 """The app's first page: accuracy before and after, the funnel, training curves; counted by the store's tables."""
 
+import os
 from collections import Counter
 from typing import Any
 
-from mixpo.app.confined import inside_run, json_inside
+from mixpo import notes
+from mixpo.app.confined import inside_run
 from mixpo.app.store import Store, steps
 from mixpo.files import RunFiles
-from mixpo.records import Comparison, DropReason, Origin, Outcome
-from mixpo.report.collect import Drops, Evaluation, ReportData, training_of
+from mixpo.notes import CountedQuestions
+from mixpo.records import DropReason, Origin, Outcome
+from mixpo.report.collect import Drops, ReportData, add_trainings, evaluation_of
 
 
 def overview(store: Store, files: RunFiles) -> ReportData:
@@ -15,7 +18,7 @@ def overview(store: Store, files: RunFiles) -> ReportData:
     data = ReportData(name=files.root.resolve().name, steps=steps(files))
     data.questions = _counts(store, "questions")
     data.outcomes = _tallies(store, "verdicts", "outcome", Outcome)
-    data.evaluations = _evaluations(files)
+    _add_evaluations(data, files)
     if store.wait(0):
         data.responses = _counts(store, "responses")
         data.origins = _tallies(store, "pairs", "origin", Origin)
@@ -23,22 +26,19 @@ def overview(store: Store, files: RunFiles) -> ReportData:
         data.paired = {row["section"]: row["n"] for row in asked}
         data.drops = _drops(store)
         for section in data.origins:
-            counted = json_inside(files.root, files.json(f"funnel/{section}"))
-            if isinstance(counted, dict) and isinstance(counted.get("dropped"), dict) and "answered" in counted:
-                data.funnels[section] = counted
-    add_trainings(data, files)
+            path = files.json(f"funnel/{section}")
+            with data.part("funnel"):
+                if inside_run(files.root, path) and (counted := notes.read(path, CountedQuestions)):
+                    data.funnels[section] = counted
+    add_logged(data, files)
     return data
 
 
-def add_trainings(data: ReportData, files: RunFiles) -> None:
+def add_logged(data: ReportData, files: RunFiles) -> None:
     """The curves as they stand in the logs: what is asked for again while a run trains."""
-    tokens: Counter[str] = Counter()
-    for section in files.sections("checkpoints"):
-        log = files.checkpoints(section) / "log.jsonl"
-        if inside_run(files.root, log):
-            training = training_of(data, files, section, tokens)
-            if training.steps:
-                data.trainings.append(training)
+    sections = files.sections("checkpoints")
+    inside = [name for name in sections if inside_run(files.root, files.checkpoints(name) / "log.jsonl")]
+    add_trainings(data, files, inside, Counter())
 
 
 def _counts(store: Store, table: str) -> dict[str, int]:
@@ -64,16 +64,10 @@ def _drops(store: Store) -> list[Drops]:
     ]
 
 
-def _evaluations(files: RunFiles) -> list[Evaluation]:
-    found = []
+def _add_evaluations(data: ReportData, files: RunFiles) -> None:
     for section in files.sections("evaluation"):
         inner = files.evaluation(section)
-        shards = inner.scores()
-        rows = json_inside(files.root, inner.json("comparisons")) or []
-        if not all(inside_run(files.root, path) for path in shards.paths()) or not isinstance(rows, list):
-            continue
-        try:
-            found.append(Evaluation(section, list(shards), [Comparison(**row) for row in rows]))
-        except TypeError:
-            continue  # not a comparison of ours
-    return found
+        read = [path for path in (inner.json("comparisons"), *inner.scores().paths()) if os.path.lexists(path)]
+        if all(inside_run(files.root, path) for path in read):
+            with data.part("evaluation"):
+                data.evaluations.append(evaluation_of(section, inner))

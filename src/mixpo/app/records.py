@@ -1,6 +1,5 @@
 """Records as the app shows them: texts in pieces, the final answer or the differing words marked, images inside."""
 
-import json
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
@@ -16,6 +15,7 @@ from mixpo.references import Output, read_of
 from mixpo.report.difference import MAX_CHARACTERS, Piece, cut, marked
 from mixpo.report.pictures import Picture
 from mixpo.report.reviews import ReviewItem, first_is_left
+from mixpo.text_files import parse_json
 from mixpo.videos import glimpses
 
 BEFORE_ANSWER = 1500
@@ -70,9 +70,9 @@ def question_of(
 
 def _glimpses(row: dict[str, Any]) -> list[tuple[str, int]]:
     """A record's pictures, and the first frames of its videos; all frames where it is no record of ours."""
-    images = row.get("images") or ()
+    images = [image or "?" for image in row.get("images") or ()]
     try:
-        return glimpses(images, [Video(**video) for video in json.loads(row.get("videos") or "[]")])
+        return glimpses(images, [Video(**video) for video in parse_json(row.get("videos") or "[]")])
     except (TypeError, ValueError):
         return glimpses(images, ())
 
@@ -81,7 +81,7 @@ def _said(row: dict[str, Any], text: str) -> list[tuple[str, str]]:
     """Who says what in a question or a pair as the store has it; `text`: the column of the last user turn."""
     turns: tuple[Turn, ...] = ()
     with suppress(KeyError, TypeError, ValueError):  # anybody may have written the file
-        found = json.loads(row.get("turns") or "[]")
+        found = parse_json(row.get("turns") or "[]")
         turns = tuple(Turn(role=Role(turn["role"]), text=str(turn["text"])) for turn in found)
     return spoken(row.get(text) or "", row.get("system") or "", turns)
 
@@ -123,14 +123,14 @@ def item_of_pair(row: dict[str, Any], contest: str) -> ReviewItem:
     """A preference pair as an item; of a correctness pair the verifier holds the chosen one for better."""
     preferred = "first" if row["origin"] in ("correctness", "format") else ""
     return ReviewItem(
-        id=f"{contest}/{row['id']}", contest=contest, question_id=row["question_id"], prompt=row["prompt"] or "",
+        id=f"{contest}/{row['id']}", contest=contest, question_id=row["question_id"] or "", prompt=row["prompt"] or "",
         first=row["chosen"] or "", second=row["rejected"] or "", preferred=preferred,
     )  # fmt: skip
 
 
 def pair_items(store: Store, contest: str, number: int, seed: int) -> list[ReviewItem]:
     """`number` pairs, of different questions where there are enough, drawn by the seed."""
-    store.wait()
+    store.ready()
     rows = store.rows(
         """
         SELECT * EXCLUDE (turn) FROM
@@ -146,7 +146,7 @@ def pair_items(store: Store, contest: str, number: int, seed: int) -> list[Revie
 
 def model_items(inner: Store, contest: str, before: str, after: str, number: int, seed: int) -> list[ReviewItem]:
     """`number` questions whose first answers by both models have different texts; first is the later model."""
-    inner.wait()
+    inner.ready()
     rows = inner.rows(
         """
         SELECT a.question_id, q.text AS prompt, a.text AS first, b.text AS second,

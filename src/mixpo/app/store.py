@@ -5,24 +5,26 @@ made; responses, pairs and drops follow in a thread (`wait`), so that a run of a
 """
 
 import json
-import logging
 import shutil
 import tempfile
 import threading
 from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-import yaml
-
-from mixpo.app.confined import inside_run
-from mixpo.errors import MissingExtra, UserError
+from mixpo.app.confined import inside_run, opened_inside
+from mixpo.errors import DataError, MissingExtra, UserError, first_line
 from mixpo.files import RunFiles
 from mixpo.references import Output, read_of
 
-log = logging.getLogger(__name__)
 LONGEST_LINE = 256_000_000
-"""Bytes; a line above this is left out."""
+"""Bytes; a file with a line above this is not read on from there."""
+TOGETHER = 100
+"""Files that are open at a time."""
+PAGE_SECONDS = 10.0
+"""What a page may take of the tables: any page of the web may ask for it, and others wait."""
+SETTINGS = {"autoinstall_known_extensions": "false", "autoload_known_extensions": "false"}
 FIELDS = {
     "questions": "id text system turns images:VARCHAR[] videos:JSON answer kind choices:VARCHAR[] domain category",
     "responses": "id question_id sample:INTEGER text finish_reason style completion_tokens:INTEGER logp:DOUBLE",
@@ -81,11 +83,20 @@ class Store:
             raise UserError(f"{files.root} is no run folder; name the one that `mixpo run` wrote")
         self.files = files
         self.within = within or files.root
-        self.folder = Path(tempfile.mkdtemp(prefix="mixpo-view-"))
-        self.connection = duckdb.connect(str(self.folder / "run.duckdb"))
-        for setting in ("autoinstall_known_extensions", "autoload_known_extensions"):
-            self.connection.execute(f"SET {setting} = false")
-        self.connection.execute(f"SET temp_directory = '{self.folder}/spill'")
+        self.damaged: list[str] = []
+        """What could not be read of the run, a sentence each."""
+        try:
+            self.folder = Path(tempfile.mkdtemp(prefix="mixpo-view-"))
+            database, spill = str(self.folder / "run.duckdb"), str(self.folder / "spill")
+            self.connection = duckdb.connect(database, config={**SETTINGS, "temp_directory": spill})
+        except (OSError, duckdb.Error) as error:
+            raise UserError(
+                f"no tables can be kept in the folder for temporary files ({first_line(error)}); name another in TMPDIR"
+            ) from error
+        try:
+            files.saved_recipe()
+        except DataError as error:
+            self.damaged.append(str(error))
         self.judged_in = self._judged_in()
         self._ready = threading.Event()
         self._problem: Exception | None = None
@@ -116,12 +127,31 @@ class Store:
             raise self._problem
         return done
 
+    def ready(self) -> None:
+        """Returns when all tables are there. Raises DataError when they are not so far, after a while."""
+        if not self.wait(PAGE_SECONDS):
+            raise DataError("the run's records are still being read; load the page again in a moment")
+
     def rows(self, sql: str, parameters: Sequence[Any] = ()) -> list[dict[str, Any]]:
-        """What a query gives, each row by column name. Safe from several threads."""
+        """What a query gives, each row by column name. Safe from several threads.
+
+        Raises DataError for one that takes longer than `PAGE_SECONDS`, or more memory than there is.
+        """
+        import duckdb
+
         cursor = self.connection.cursor()
-        cursor.execute(sql, list(parameters))
-        names = [column[0] for column in cursor.description or ()]
-        return [dict(zip(names, row)) for row in cursor.fetchall()]
+        late = threading.Timer(PAGE_SECONDS, cursor.interrupt)
+        late.start()
+        try:
+            cursor.execute(sql, list(parameters))
+            names = [column[0] for column in cursor.description or ()]
+            return [dict(zip(names, row)) for row in cursor.fetchall()]
+        except duckdb.InterruptException as error:
+            raise DataError(f"this takes longer than {PAGE_SECONDS:g} seconds; look for less") from error
+        except duckdb.Error as error:
+            raise DataError(f"the run's tables cannot be asked this ({first_line(error)}); look for less") from error
+        finally:
+            late.cancel()
 
     def values(self, table: str, column: str) -> list[str]:
         """The different values of a column, for a filter's choices. The names are our own, never a user's."""
@@ -137,51 +167,56 @@ class Store:
         columns = COLUMNS[kind]
         types = ", ".join(f"{name} {type}" for name, type in columns.items())
         cursor.execute(f"CREATE TABLE {kind} (section VARCHAR, {types}, judged_in VARCHAR)")
-        for section, paths in self._files(kind).items():
-            cursor.execute(
-                f"INSERT INTO {kind} SELECT ?, {', '.join(columns)}, ? FROM read_json(?, columns = "
-                f"{json.dumps(columns)}, format = 'newline_delimited', ignore_errors = true, "
-                f"maximum_object_size = {LONGEST_LINE}) WHERE id IS NOT NULL",
-                [
-                    section,
-                    self.judged_in.get(section, "verify" if section == "sample" else section),
-                    [str(path) for path in paths],
-                ],
-            )
+        for section in self.files.sections(kind):
+            paths = getattr(self.files, kind)(section).paths()
+            for start in range(0, len(paths), TOGETHER):
+                self._insert(kind, section, paths[start : start + TOGETHER], cursor)
         if kind == "questions":
             cursor.execute(
                 "UPDATE questions SET domain = coalesce(domain, 'general'), category = coalesce(category, '')"
             )
 
-    def _files(self, kind: str) -> dict[str, list[Path]]:
-        sections: dict[str, list[Path]] = {}
-        for section in self.files.sections(kind):
-            paths = []
-            for path in getattr(self.files, kind)(section).paths():
-                if not inside_run(self.within, path):
-                    log.warning("%s leads out of the run folder; it is not read", path)
-                elif path.stat().st_size:
-                    paths.append(path)
-            if paths:
-                sections[section] = paths
-        return sections
+    def _insert(self, kind: str, section: str, paths: Sequence[Path], cursor: Any) -> None:
+        """Reads files into a table; those that cannot be read are left out with a sentence."""
+        import duckdb
+
+        columns, judged_in = COLUMNS[kind], self.judged_in.get(section, "verify" if section == "sample" else section)
+        with ExitStack() as stack:
+            files = {}
+            for path in paths:
+                try:
+                    files[path] = stack.enter_context(opened_inside(self.within, path)).fileno()
+                except DataError as error:
+                    self.damaged.append(str(error))
+            if not files:
+                return
+            # DuckDB reads `[`, `*` and `?` of a path as a pattern for others: what it is given has no such letters.
+            places = [f"/proc/self/fd/{number}" for number in files.values()]
+            sql = (
+                f"INSERT INTO {kind} SELECT ?, {', '.join(columns)}, ? FROM read_json(?, columns = "
+                f"{json.dumps(columns)}, format = 'newline_delimited', ignore_errors = true, "
+                f"maximum_object_size = {LONGEST_LINE}) WHERE id IS NOT NULL"
+            )
+            try:
+                cursor.execute(sql, [section, judged_in, places])
+            except duckdb.Error as error:
+                if len(files) == 1:
+                    self.damaged.append(f"{paths[0]} cannot be read ({first_line(error)})")
+                for path in files if len(files) > 1 else ():
+                    self._insert(kind, section, [path], cursor)
 
     def _judged_in(self) -> dict[str, str]:
         """Responses section -> the section with its verdicts: as the recipe says, else the one of the same name."""
         found = {section: section for section in self.files.sections("verdicts")}
         for name, values in steps(self.files).items():
-            if isinstance(values, dict) and values.get("uses") == "verify":
-                found[read_of(values, Output.RESPONSES) or "sample"] = str(name)
+            if values.get("uses") == "verify":
+                found[read_of(values, Output.RESPONSES) or "sample"] = name
         return found
 
 
-def steps(files: RunFiles) -> dict[str, Any]:
-    """The sections of the run's saved recipe; none when there is no recipe that can be read."""
-    if not files.recipe.is_file() or not inside_run(files.root, files.recipe):
-        return {}
+def steps(files: RunFiles) -> dict[str, dict[str, Any]]:
+    """The sections of the run's saved recipe; none when there is none in the run, or none that can be read."""
     try:
-        saved = yaml.safe_load(files.recipe.read_text(encoding="utf-8"))
-    except (OSError, ValueError, yaml.YAMLError):
-        return {}
-    found = saved.get("steps") if isinstance(saved, dict) else None
-    return found if isinstance(found, dict) else {}
+        return files.saved_recipe().get("steps", {}) if inside_run(files.root, files.recipe) else {}
+    except DataError:
+        return {}  # `Store` says it

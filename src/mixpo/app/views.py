@@ -3,6 +3,7 @@
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
@@ -10,8 +11,9 @@ from urllib.parse import urlencode
 from markupsafe import Markup
 
 from mixpo.app import browse
+from mixpo.app.addresses import href, link, number, share, side
 from mixpo.app.confined import GuardedPictures
-from mixpo.app.overview import add_trainings, overview
+from mixpo.app.overview import add_logged, overview
 from mixpo.app.records import answer_marked, model_items, pair_items, question_of, review_sides, side_by_side
 from mixpo.app.store import Store
 from mixpo.errors import UserError
@@ -22,7 +24,7 @@ from mixpo.report.charts import curves, funnel
 from mixpo.report.collect import ReportData, Training
 from mixpo.report.page import TEMPLATES, environment
 from mixpo.report.review_summary import summaries
-from mixpo.report.reviews import ReviewItem, Reviews, Side, reviewer_name
+from mixpo.report.reviews import ReviewItem, Reviews, reviewer_name
 
 TABS = (
     ("/", "Overview"), ("/questions", "Questions"), ("/responses", "Responses"), ("/pairs", "Pairs"),
@@ -88,38 +90,43 @@ class Views:
 
     def overview(self) -> str:
         data = overview(self.store, self.files)
+        made = {
+            "headline": data.made("evaluation", lambda: headline(data), ""),
+            "benchmarks": data.made("evaluation", lambda: benchmarks(data), []),
+            "funnel": data.made("funnel", lambda: funnel(data), []),
+            "trainings": self._drawn(data),
+        }
         return self._page(
-            "view_overview", "Overview", "Overview", headline=headline(data), benchmarks=benchmarks(data),
-            funnel=funnel(data), trainings=self._drawn(data), ready=self.store.wait(0),
+            "view_overview", "Overview", "Overview", **made, ready=self.store.wait(0), unread=data.damaged,
             live=any(not training.finished for training in data.trainings),
             contests=[(f"/changes?{urlencode({'contest': name})}", name) for name in self._contests()],
         )  # fmt: skip
 
     def curves(self) -> str:
         data = ReportData(name="")
-        add_trainings(data, self.files)
+        add_logged(data, self.files)
         return self._render("view_curves", trainings=self._drawn(data))
 
     def _drawn(self, data: ReportData) -> list[Drawn]:
-        def drawn(training: Training) -> Drawn:
-            return Drawn(training.section, curves(training), training.finished)
+        def drawn(training: Training) -> list[Drawn]:
+            return [Drawn(training.section, curves(training), training.finished)]
 
-        return [drawn(training) for training in data.trainings]
+        return [one for t in data.trainings for one in data.made("training", partial(drawn, t), [])]
 
     def listing(self, name: str, values: Mapping[str, str]) -> str:
         """A page of questions, responses, pairs or drops."""
         listing = browse.LISTINGS[name]
         picked = {field: values.get(field, "") for field in ("text", "sort", *listing.equal)}
-        wanted = browse.Filter(**picked, lowest=_share(values, "lowest", 0.0), highest=_share(values, "highest", 1.0))
-        page = browse.page(self.store, name, wanted, _number(values))
+        wanted = browse.Filter(**picked, lowest=share(values, "lowest", 0.0), highest=share(values, "highest", 1.0))
+        page = browse.page(self.store, name, wanted, number(values))
         selects = [(key, label, self._values(name, key), picked[key]) for key, label in SELECTS[name]]
         selects.append(("sort", "Order", list(listing.orders), wanted.sort))
         columns = COLUMNS[name]
-        rows = [(_href(name, row), [row[column] for column in columns]) for row in page.rows]
+        rows = [(href(name, row), [row[column] for column in columns]) for row in page.rows]
         return self._page(
             "view_list", name.capitalize() if name != "dropped" else "Left out", _tab(f"/{name}"), wanted=wanted,
             page=page, selects=selects, rates=name == "questions", heads=list(columns.values()), rows=rows,
-            link=_link(f"/{name}", values),
+            link=link(f"/{name}", values), most_words=browse.MOST_WORDS,
         )  # fmt: skip
 
     def question(self, own_id: str) -> str:
@@ -138,7 +145,7 @@ class Views:
         entry = {
             "id": row["id"], "tag": row["origin"], "left": left, "right": right,
             "question": question_of(self.store, self.files, self.pictures, row["question_id"], row),
-            "href": _href("questions", {"id": row["question_id"]}),
+            "href": href("questions", {"id": row["question_id"]}),
             "names": ("chosen", "rejected"), "tones": ("chosen", "rejected"),
             "note": "" if margin is None else f"Margin of the sampling model's log-probabilities: {margin:.2f} nats",
         }  # fmt: skip
@@ -154,9 +161,9 @@ class Views:
         inner, files = self._inner(evaluation), self.files.evaluation(evaluation)
         found = browse.changes(inner, before, after)
         pages = max(1, -(-len(found) // PER_PAGE))
-        number = min(max(1, _number(values)), pages)
+        page_number = min(max(1, number(values)), pages)
         entries = []
-        for change in found[(number - 1) * PER_PAGE : number * PER_PAGE]:
+        for change in found[(page_number - 1) * PER_PAGE : page_number * PER_PAGE]:
             left, right = side_by_side(change.before or "", change.after or "")
             question = question_of(inner, files, self.pictures, change.question_id)
             tones = ("rejected", "chosen") if change.fixed else ("chosen", "rejected")
@@ -165,10 +172,10 @@ class Views:
                  "right": right, "question": question, "href": "", "names": ("before", "after"), "tones": tones,
                  "note": ""}
             )  # fmt: skip
-        page = browse.Page([], number, pages, len(found))
+        page = browse.Page([], page_number, pages, len(found))
         title = f"{name}: {sum(c.fixed for c in found)} fixed, {sum(not c.fixed for c in found)} broken"
         return self._page(
-            "view_pair", title, "Fixed and broken", entries=entries, page=page, link=_link("/changes", values)
+            "view_pair", title, "Fixed and broken", entries=entries, page=page, link=link("/changes", values)
         )
 
     def review(self, values: Mapping[str, str], message: str = "") -> str:
@@ -216,8 +223,8 @@ class Views:
             item = self.reviews.next(reviewer, contest)
             # A key pressed twice must not judge the next item, which nobody has read.
             if item is not None and item.id == values.get("item"):
-                rubric = {name: _side(values.get(name, "tie")) for name, _ in RUBRIC}
-                self.reviews.save(item, reviewer, _side(values.get("side", "")), rubric)
+                rubric = {name: side(values.get(name, "tie")) for name, _ in RUBRIC}
+                self.reviews.save(item, reviewer, side(values.get("side", "")), rubric)
         return f"/review?{urlencode({'reviewer': reviewer, 'contest': contest})}"
 
     def _items(self, contest: str) -> list[ReviewItem]:
@@ -243,7 +250,12 @@ class Views:
 
     def _page(self, template: str, title: str, tab: str, **context: Any) -> str:
         run = self.files.root.resolve().name
-        return self._render(template, title=title, tab=tab, tabs=TABS, run=run, **context)
+        damaged = [sentence for store in (self.store, *self.inner.values()) for sentence in store.damaged]
+        return self._render(template, title=title, tab=tab, tabs=TABS, run=run, damaged=damaged, **context)
+
+    def apology(self, sentence: str) -> str:
+        """A page that says only why there is nothing on it."""
+        return self._page("view_apology", "This cannot be shown", "", sentence=sentence)
 
     def _render(self, template: str, **context: Any) -> str:
         html = self.templates.get_template(f"{template}.html.j2").render(**context)
@@ -260,37 +272,5 @@ def _beginning(text: str, limit: int = 160) -> str:
     return text if len(text) <= limit else f"{text[:limit]}…"
 
 
-def _href(name: str, row: Mapping[str, Any]) -> str:
-    """Where a row of a list leads; responses lead to their question."""
-    if name == "responses":
-        return f"/question?{urlencode({'id': row['question_id']})}"
-    single = {"questions": "question", "pairs": "pair"}.get(name)
-    return f"/{single}?{urlencode({'id': row['id']})}" if single else ""
-
-
 def _tab(href: str) -> str:
     return next(name for place, name in TABS if place == href)
-
-
-def _link(path: str, values: Mapping[str, str]) -> Any:
-    """Page number -> the same list's address."""
-    kept = {key: value for key, value in values.items() if key != "page" and value}
-    return lambda number: f"{path}?{urlencode({**kept, 'page': number})}"
-
-
-def _number(values: Mapping[str, str]) -> int:
-    text = values.get("page", "1")
-    return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else 1
-
-
-def _share(values: Mapping[str, str], name: str, default: float) -> float:
-    try:
-        return min(1.0, max(0.0, float(values.get(name) or default)))
-    except ValueError:
-        return default
-
-
-def _side(text: str) -> Side:
-    if text not in list(Side):
-        raise UserError(f"{text[:40]!r} is none of {', '.join(Side)}")
-    return Side(text)

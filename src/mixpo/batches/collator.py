@@ -1,7 +1,7 @@
 """Rows to encoded examples, and examples to the micro-batches of one optimizer step."""
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -35,7 +35,7 @@ class Collator:
         self._equal = 0
         self._untemplated = False
 
-    def __call__(self, rows: Sequence[Mapping[str, Any]]) -> list[Example]:
+    def __call__(self, rows: Iterable[Mapping[str, Any]]) -> list[Example]:
         return [self._encoded(row) for row in rows]
 
     def _encoded(self, row: Mapping[str, Any]) -> Example:

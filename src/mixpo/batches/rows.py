@@ -14,7 +14,7 @@ from typing import Any
 
 from mixpo.conversations import alike, refuse_more, what_is_shown
 from mixpo.errors import BadRow, DataError, ImageError
-from mixpo.images import BROKEN, decode, is_url, open_file
+from mixpo.images import decode, is_url, loaded, open_file
 from mixpo.models.as_messages import pictures_of, text_of
 from mixpo.pictures import NOTHING, content, images_in, same_images
 from mixpo.values import short
@@ -169,11 +169,7 @@ def opened(image: Any) -> Any:
     if isinstance(image, Frames):
         return image
     if hasattr(image, "convert") and hasattr(image, "load"):
-        try:
-            image.load()  # Pillow decodes on use
-        except BROKEN as error:
-            raise ImageError(f"a picture of the row cannot be decoded ({error})") from error
-        return image
+        return loaded(image, "a picture of the row")
     data, name = content(image)
     if data is not None:
         return decode(data, "a picture of the row")

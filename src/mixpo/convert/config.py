@@ -12,6 +12,7 @@ from typing import Any
 from transformers import InternVLConfig
 
 from mixpo.errors import DataError, UserError
+from mixpo.text_files import read_bytes
 
 CHAT_DEFAULTS = {
     "select_layer": -1,
@@ -62,10 +63,10 @@ FAMILY_OPTIONS = {
 def read_json_object(path: Path) -> dict[str, Any]:
     """A JSON file that must hold an object. Raises DataError."""
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(read_bytes(path))
     except OSError as error:
         raise DataError(f"{path} cannot be read ({error.strerror}); give the folder of a whole checkpoint") from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise DataError(f"{path} is not JSON ({error}); download it again") from error
     if not isinstance(content, dict):
         raise DataError(f"{path} does not hold a JSON object; download it again")

@@ -18,8 +18,8 @@ from mixpo.convert.weights import (
     write_weights,
 )
 from mixpo.errors import UserError
+from mixpo.models.weight_files import new_model
 from mixpo.progress import say
-from mixpo.text_files import staged
 
 UNKNOWN_TOKEN = -1
 """An image token id that no token has: a model that is used with it says so at the first image."""
@@ -51,7 +51,7 @@ def convert(source: Path, target: Path, image_token_id: int | None = None, shard
     parts = [config] if tokenizer is None else [config, make_processor(chat, tokenizer), stopping_at_turns(tokenizer)]
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
         raise UserError(f"{target} exists already; delete it or choose another target")
-    with staged(target) as folder:
+    with new_model(target) as folder:
         for part in parts:
             part.save_pretrained(folder)
         write_weights(moves, folder, shard_bytes)

@@ -17,10 +17,9 @@ from transformers import InternVLConfig, InternVLForConditionalGeneration
 from mixpo.convert.config import read_json_object
 from mixpo.convert.names import HEADS, Split, split_for, target_names
 from mixpo.errors import DataError, UserError
+from mixpo.models.weight_files import INDEX, WEIGHTS, open_weights
 from mixpo.text_files import write_text
 
-INDEX = "model.safetensors.index.json"
-WEIGHTS = "model.safetensors"
 SHARD_BYTES = 4 * 2**30
 DTYPES = {"F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16}
 
@@ -78,12 +77,10 @@ def _weight_files(source: Path) -> list[Path]:
 
 
 def _open(file: Path) -> Any:
-    from safetensors import SafetensorError, safe_open
-
     try:
-        return safe_open(file, framework="pt")
-    except (SafetensorError, OSError) as error:
-        raise DataError(f"{file} is torn or no safetensors file ({error}); download it again") from error
+        return open_weights(file)
+    except ValueError as error:
+        raise DataError(f"{file.parent}/{error}; download it again") from error
 
 
 def plan_moves(tensors: list[Stored], config: InternVLConfig, internlm2: bool) -> list[Move]:
@@ -153,13 +150,9 @@ def write_weights(moves: list[Move], folder: Path, shard_bytes: int = SHARD_BYTE
 
 def _write_shard(shard: list[Move], path: Path) -> None:
     """A function of its own: its tensors are gone before those of the next shard are read."""
-    from safetensors import SafetensorError
     from safetensors.torch import save_file
 
-    try:
-        save_file(dict(_load(shard)), path, metadata={"format": "pt"})
-    except SafetensorError as error:
-        raise UserError(f"{path} cannot be written ({error}); make room") from error
+    save_file(dict(_load(shard)), path, metadata={"format": "pt"})
 
 
 def _shards(moves: list[Move], shard_bytes: int) -> list[list[Move]]:

@@ -21,6 +21,7 @@ from mixpo.prompts import user_text
 from mixpo.references import Output, trained_by
 from mixpo.responses.backends.config import BackendName
 from mixpo.status import State, Status
+from mixpo.text_files import count_lines
 
 BYTES_A_TOKEN = 6
 """Of a response's record on disk: its text and its token ids."""
@@ -58,7 +59,7 @@ class Ahead:
         """Records of a section: those that are there, or those that it will make at most."""
         if (section, kind) not in self.made or self.is_done(section):
             folder = self.files.root / kind.folder / section
-            self.made[section, kind] = sum(path.read_bytes().count(b"\n") for path in folder.glob("part-*.jsonl"))
+            self.made[section, kind] = sum(map(count_lines, folder.glob("part-*.jsonl")))
         return self.made[section, kind]
 
     def is_done(self, section: str) -> bool:
@@ -79,10 +80,10 @@ class Ahead:
             model = config.model
         return self.files.model(model)
 
-    def shape(self, model: str) -> Any:
+    def shape(self, model: str, trust_remote_code: bool = False) -> Any:
         path = self.model(model)
         try:
-            return None if path is None else shape_on_paper(path)
+            return None if path is None else shape_on_paper(path, trust_remote_code)
         except UserError as error:
             self.warnings[f"time and memory of {model} are not known: {first_line(error)}"] = None
             return None
@@ -117,7 +118,7 @@ class Ahead:
         if backend.name == BackendName.OPENAI_SERVER:
             where = backend.server.base_url
             return Cost(work=f"{work}; up to {count:,} requests to {where}, paid there", seconds=None, disk=disk)
-        shape = None if backend.name == BackendName.SCRIPTED else self.shape(model)
+        shape = None if backend.name == BackendName.SCRIPTED else self.shape(model, config.trust_remote_code)
         if shape is None:
             return Cost(work=work, seconds=0.0 if backend.name == BackendName.SCRIPTED else None, disk=disk)
         encoder = Encoder(load_processor(self.model(model) or "", inputs=config.inputs))

@@ -139,7 +139,7 @@ def _image(image: str, entry: Entry, roots: ImageRoots) -> Any:
 def _train(ahead: Ahead, config: Any) -> Cost:
     kind = Output.DEMONSTRATIONS if config.demonstrations else Output.PAIRS
     section = config.demonstrations or config.pairs
-    records, shape = ahead.count(kind, section), ahead.shape(config.model)
+    records, shape = ahead.count(kind, section), ahead.shape(config.model, config.trust_remote_code)
     if config.max_records is not None and records is not None:
         records = min(records, config.max_records)
     if shape is None or not records:

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from statistics import stdev
 from typing import Any
 
-from mixpo import output
+from mixpo import notes, output
 from mixpo.evaluation.metrics import NOT_SCORED, Answered, Metric, decided, mean, resampled, sums_of
 from mixpo.evaluation.scores import RATES, Answers, BenchmarkQuestions, clusters
 from mixpo.evaluation.writing import WRITING
@@ -14,8 +14,7 @@ from mixpo.files import RunFiles
 from mixpo.output import TextTable
 from mixpo.prompts import Style
 from mixpo.records import Outcome
-from mixpo.tables import rows
-from mixpo.text_files import read_json, write_text
+from mixpo.text_files import write_text
 
 NAME = "ablation"
 """`ablation.json` in the run folder."""
@@ -127,7 +126,7 @@ def summarise(
         "results": [asdict(result) for result in found],
         "costs": [asdict(_cost(plan, variant, files)) for variant in plan.variants],
         "shared_seconds": sum(
-            (read_json(files.json(f"timings/{n}")) or {"seconds": 0})["seconds"] for n in plan.shared
+            (notes.read(files.json(f"timings/{name}"), notes.Timing) or notes.Timing()).seconds for name in plan.shared
         ),
     }
     write_text(files.json(NAME), json.dumps(content, indent=1) + "\n")
@@ -212,11 +211,12 @@ def _cost(plan: Plan, variant: str, files: RunFiles) -> TrainingCost:
     totals = dict.fromkeys(("seconds", "tokens", "flops", "pairs"), 0.0)
     for seed in plan.seeds:
         section = plan.sections[variant, seed]
-        totals["seconds"] += (read_json(files.json(f"timings/{section}")) or {"seconds": 0.0})["seconds"]
-        for _, _, row in rows(files.checkpoints(section) / "log.jsonl", strict=True):
+        totals["seconds"] += (notes.read(files.json(f"timings/{section}"), notes.Timing) or notes.Timing()).seconds
+        for row in notes.logged(files.checkpoints(section) / "log.jsonl"):
             totals["tokens"] += row.get("tokens", 0.0)
             totals["flops"] += row.get("total_flos", 0.0)
-        totals["pairs"] += (read_json(files.checkpoints(section) / "data.json") or {}).get("records", 0)
+        begun = notes.read(files.checkpoints(section) / "data.json", notes.TrainedOn)
+        totals["pairs"] += begun.records if begun else 0
     return TrainingCost(variant=variant, **{key: value / len(plan.seeds) for key, value in totals.items()})
 
 

@@ -8,11 +8,12 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
+from mixpo import notes
 from mixpo.config import build
 from mixpo.errors import UserError
 from mixpo.files import RunFiles
 from mixpo.responses.backend import SamplingParams
-from mixpo.text_files import read_json, write_text
+from mixpo.text_files import write_text
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,7 +55,7 @@ def refuse_other_answers(benchmark: str, now: Answering, more: Mapping[str, Any]
     """
     note, says = inner.json(f"benchmarks/{benchmark}"), {**asdict(now), **more}
     # Without a note they are of a version that knew greedy answers only.
-    before = (read_json(note) or {**asdict(Answering()), **more}) if begun else says
+    before = (notes.read(note, dict[str, Any]) or {**asdict(Answering()), **more}) if begun else says
     changed = next((name for name in {**says, **before} if before.get(name) != says.get(name)), None)
     if changed:
         old, new = before.get(changed), says.get(changed)

@@ -85,7 +85,7 @@ class Config(ModelInputs):
     backend: BackendConfig = field(default_factory=BackendConfig)
     """What runs the model, and how."""
     block: int = 1024
-    """Responses that are committed together: what a killed run does again at most."""
+    """Responses that are committed together: what a killed run does again at most; a server's are kept as they come."""
 
     def __post_init__(self) -> None:
         if self.n < 1:

@@ -32,6 +32,7 @@ from mixpo.evaluation.scores import Answers, BenchmarkQuestions, comparisons, nu
 from mixpo.evaluation.trained_on import trained_on
 from mixpo.files import RunFiles
 from mixpo.model_inputs import InputsOfSeveral, ModelInputs
+from mixpo.names import wrong_name
 from mixpo.progress import say
 from mixpo.prompts import Style, Template
 from mixpo.records import Dropped, DropReason
@@ -41,6 +42,7 @@ from mixpo.responses.backend import Backend
 from mixpo.responses.backends.config import BackendConfig
 from mixpo.responses.backends.make import make_backend
 from mixpo.text_files import write_text
+from mixpo.values import short
 from mixpo.verdicts import verify
 from mixpo.verdicts.llm_judge import LLMJudgeConfig
 
@@ -88,20 +90,22 @@ class Config(ModelInputs):
     compare: Compare = Compare.ALL
     """Every model with every other, or with the first alone (an ablation has many)."""
     block: int = 512
-    """Answers that are committed together: what a killed run does again at most."""
+    """Answers that are committed together: what a killed run does again at most; a server's are kept as they come."""
 
     def __post_init__(self) -> None:
         if not self.models or not self.benchmarks or not self.styles:
             raise ValueError("evaluate needs at least one of models, benchmarks and styles")
         for name in self.models:
-            if not name.replace("_", "").replace("-", "").isalnum():
-                raise ValueError(f"model name {name!r}: names are made of letters, digits, - and _")
+            if wrong := wrong_name(name, "a model"):
+                raise FieldError(("models",), f"{short(name)}: {wrong}")
         twice = [name for name, count in Counter(map(str, self.styles)).items() if count > 1]
         if twice:
             raise FieldError(("styles",), f"two of them are called {twice[0]!r}; give each template its own `name`")
         sections = [self.section(*parts) for parts in itertools.product(self.models, self.benchmarks, self.styles)]
         if len(set(sections)) < len(sections):
             raise ValueError("two of model-benchmark-style make the same name; rename a model or a benchmark")
+        if wrong := next(filter(None, (wrong_name(name, "a model-benchmark-style") for name in sections)), ""):
+            raise ValueError(wrong)
         for benchmark, values in self.benchmarks.items():
             answering(benchmark, values)
             source.check(benchmark, without(values), f"benchmarks.{benchmark}")
@@ -109,7 +113,7 @@ class Config(ModelInputs):
     @property
     def inputs(self) -> ModelInputs:
         """What a model has no meaning for is left out for this model, and said."""
-        return InputsOfSeveral(images=self.images, chat_template=self.chat_template)
+        return InputsOfSeveral(**vars(super().inputs))
 
     @property
     def idle(self) -> tuple[str, ...]:

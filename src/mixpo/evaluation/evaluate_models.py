@@ -5,8 +5,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from mixpo.config import build
 from mixpo.errors import RecipeError, UserError
 from mixpo.evaluation.benchmarks import source
@@ -17,6 +15,7 @@ from mixpo.files import RunFiles
 from mixpo.prompts import Style
 from mixpo.registry import chosen
 from mixpo.responses.backends.make import make_backend
+from mixpo.yaml_file import parse_value
 
 
 def evaluate_models(
@@ -54,7 +53,7 @@ def _models(models: Sequence[str]) -> dict[str, str]:
         name, equals, path = model.partition("=")
         if not equals:
             name, path = Path(model).name, model
-        name = "".join(c if c.isalnum() or c in "-_" else "-" for c in name)
+        name = "".join(c if c.isalnum() or c in "-_" else "-" for c in name).lstrip("-")
         if name in found:
             raise UserError(f"two models are called {name!r}; write --model NAME=PATH")
         found[name] = path
@@ -84,10 +83,7 @@ def _value(option: str, text: str) -> Any:
     """Numbers, mappings and lists; other text stays as it is: YAML would make false of `no`."""
     if text[:1] not in ("{", "["):
         return int(text) if text.isdecimal() else text
-    try:
-        return yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise RecipeError(f"option {option!r}: the value is not valid YAML") from error
+    return parse_value(text, f"option {option!r}")
 
 
 def _styles(prompts: str) -> list[str]:

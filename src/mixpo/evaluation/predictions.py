@@ -10,14 +10,16 @@ What they share is a row a response, with the benchmark's own columns beside it 
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from mixpo.errors import DataError
+from mixpo.errors import BadRow, DataError
+from mixpo.left_out import counted
+from mixpo.progress import say
 from mixpo.records import FinishReason
 from mixpo.tables import ENDINGS, ending, rows
-from mixpo.values import number
+from mixpo.values import encodable, number, refuse_half
 
 TEXTS = ("prediction", "response", "model_answer", "text")
 IDS = ("question_id", "index", "pid", "id", "questionId", "sample_index", "key")
@@ -47,15 +49,18 @@ class Prediction:
 def predictions(path: Path) -> Iterator[Prediction]:
     """Every response of a file; where some rows have one, a row without is a question that was not answered.
 
-    Raises DataError when the file cannot be read, or no row holds a response.
+    Half a surrogate pair in a response, no valid text, becomes "?"; how many have one is said at the end. Raises
+    DataError when the file cannot be read, or no row holds a response.
     """
     if ending(path) not in ENDINGS:
         raise DataError(f"{path}: responses come as {', '.join(ENDINGS)}; convert the file")
     missing: list[Prediction] = []
-    answered = False
+    answered, halves = False, 0
     texts = _texts(path)
     for _, line, row in rows(path, strict=True):
         found = _prediction(row, f"{path.name}:{line}", texts)
+        halves += found.text != (text := found.text and encodable(found.text))
+        found = replace(found, text=text)
         if found.text is None and not answered:
             missing.append(found)
             continue
@@ -68,6 +73,8 @@ def predictions(path: Path) -> Iterator[Prediction]:
             f"{missing[0].where}: none of the columns {', '.join(TEXTS)} holds a response, in any row; rename the one "
             "that does"
         )
+    if halves:
+        say(f"{path.name}: {counted(halves, 'response')} held half a character (no valid text), read as `?`")
 
 
 def _texts(path: Path) -> tuple[str, ...]:
@@ -87,6 +94,10 @@ def _prediction(row: Any, where: str, texts: tuple[str, ...]) -> Prediction:
         raise DataError(f"{where}: none of the columns {', '.join(IDS)} says which question was answered; add one")
     reason = FinishReason.LENGTH if row.get("finish_reason") == "length" else FinishReason.STOP
     model = str(row.get("source") or row.get("model") or "")
+    try:
+        refuse_half(model)
+    except BadRow as error:
+        raise DataError(f"{where}: the model's name: {error}; mend the row") from None
     return Prediction(
         where, None if column is None else str(row[column]), names, None, model, reason, row, column or ""
     )

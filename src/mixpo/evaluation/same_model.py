@@ -2,24 +2,34 @@
 
 import hashlib
 import json
+from dataclasses import dataclass
 from pathlib import Path
 
+from mixpo import notes
 from mixpo.errors import UserError
 from mixpo.files import RunFiles
-from mixpo.text_files import read_json, write_text
+from mixpo.text_files import write_text
 
 PROBE = 1 << 20
 """Bytes at either end of a model's file that tell it from another model's."""
+
+
+@dataclass(frozen=True, slots=True)
+class AnsweredBy:
+    """Whose answers they are (`models/<name>.json`)."""
+
+    model: str
+    fingerprint: str
 
 
 def refuse_changed_model(model: str, path: str, inner: RunFiles) -> None:
     """Raises UserError when the answers kept under this name were given by another model."""
     note = inner.json(f"models/{model}")
     now = {"model": path, "fingerprint": fingerprint(Path(path))}
-    before = read_json(note)
+    before = notes.read(note, AnsweredBy)
     if before is None:
         write_text(note, json.dumps(now) + "\n")
-    elif before["fingerprint"] != now["fingerprint"]:
+    elif before.fingerprint != now["fingerprint"]:
         raise UserError(
             f"{inner.root} holds answers of another model named {model!r}; delete that folder to evaluate anew, "
             "or give the model another name"

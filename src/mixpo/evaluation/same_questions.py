@@ -3,13 +3,24 @@
 import hashlib
 import json
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from mixpo import notes
 from mixpo.errors import UserError
 from mixpo.files import RunFiles
 from mixpo.questions.file import source_file
-from mixpo.text_files import read_json, write_text
+from mixpo.text_files import write_text
+
+
+@dataclass(frozen=True, slots=True)
+class AskedOf:
+    """What was read of the file (`sources/<benchmark>.json`)."""
+
+    path: str
+    size: int
+    digest: str
 
 
 def refuse_changed_questions(benchmark: str, values: Mapping[str, Any], inner: RunFiles) -> None:
@@ -20,11 +31,11 @@ def refuse_changed_questions(benchmark: str, values: Mapping[str, Any], inner: R
     path = source_file(str(values["path"]))
     note = inner.json(f"sources/{benchmark}")
     begun = any(True for _ in inner.questions(benchmark))
-    before = read_json(note) if begun else None
+    before = notes.read(note, AskedOf) if begun else None
     size = path.stat().st_size if path.is_file() else 0
-    if before is not None and before["path"] != str(path.resolve()):
-        raise _changed(f"questions of {before['path']}", benchmark, inner)
-    if before is not None and (size < before["size"] or _digest(path, before["size"]) != before["digest"]):
+    if before is not None and before.path != str(path.resolve()):
+        raise _changed(f"questions of {before.path}", benchmark, inner)
+    if before is not None and (size < before.size or _digest(path, before.size) != before.digest):
         raise _changed(f"questions of {path} as it was before it changed,", benchmark, inner)
     now = {"path": str(path.resolve()), "size": size, "digest": _digest(path, size)}
     write_text(note, json.dumps(now, ensure_ascii=False) + "\n")

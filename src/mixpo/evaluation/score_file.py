@@ -5,7 +5,9 @@ the file itself.
 """
 
 from collections.abc import Iterator
+from contextlib import nullcontext
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +21,9 @@ from mixpo.evaluation.doubts import doubts
 from mixpo.evaluation.predictions import IDS, Prediction, name_of, predictions
 from mixpo.evaluation.scores import Answers, BenchmarkQuestions, comparisons, numbered_answers, scores
 from mixpo.evaluation.table import show
-from mixpo.files import to_json
+from mixpo.json_lines import from_json, to_json
+from mixpo.lock import held_beside
+from mixpo.out_files import refuse_inputs, refuse_other
 from mixpo.progress import say
 from mixpo.questions import file
 from mixpo.questions.rows import ReadOptions, item
@@ -38,10 +42,15 @@ PICTURES = ("image", "images", "decoded_image", "image_path", "imgname", "imagen
 def score_file(
     path: Path, benchmark: str, *, data: Path | None = None, split: str = "", model: str = "", out: Path | None = None
 ) -> None:
-    """Prints the scores of every model in the file. Raises UserError when a response fits no question."""
-    found, compared, verdicts = score(path, benchmark, data=data, split=split, model=model)
-    if out is not None:
-        write_text(out, "".join(to_json(verdict) + "\n" for verdict in verdicts))
+    """Prints the scores of every model in the file. Raises UserError when a response fits no question, or when `out`
+    is read, too, or holds anything but verdicts."""
+    with held_beside(out) if out is not None else nullcontext():
+        if out is not None:
+            refuse_inputs(out, path, data, Path(benchmark.partition("=")[2] or path))
+            refuse_other(out, "verdicts", partial(from_json, Verdict))
+        found, compared, verdicts = score(path, benchmark, data=data, split=split, model=model)
+        if out is not None:
+            write_text(out, "".join(to_json(verdict) + "\n" for verdict in verdicts))
     show("score", found, compared, [*warning_signs.signs(found), *doubts(found, compared)])
     if out is not None:
         output.tell(f"verdicts: {out}")

@@ -6,18 +6,18 @@ Pictures are the same when their files are; a file is read only where one of the
 
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from mixpo import notes
 from mixpo.errors import ImageError
 from mixpo.evaluation.scores import BenchmarkQuestions
-from mixpo.files import RunFiles, Shards
+from mixpo.files import RunFiles
 from mixpo.ids import in_share
 from mixpo.images import ImageRoots
 from mixpo.records import Question
 from mixpo.references import trained_by
-from mixpo.text_files import read_json
 
 NAMED = 3
 """Models that a warning names; of more it tells the number."""
@@ -134,6 +134,24 @@ class Learned:
 
 
 @dataclass(frozen=True, slots=True)
+class LearnedFrom:
+    """Of the values of a section that trained, those that say from what; older versions did not say all."""
+
+    model: str | None = None
+    demonstrations: str | None = None
+    pairs: str | None = None
+    questions: str | None = None
+    held_out: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingValues:
+    """What is read of such a section's fingerprint."""
+
+    values: LearnedFrom = field(default_factory=LearnedFrom)
+
+
+@dataclass(frozen=True, slots=True)
 class TrainingSection:
     """The section of a run that trained a model."""
 
@@ -148,25 +166,25 @@ class TrainingSection:
             return None
         return cls(path.parents[2], path.parent.name)
 
-    def questions(self) -> Iterator[tuple[str, list[Path]]]:
-        """Words and pictures' files of every question that it learned from, and the sections that it started from."""
+    def questions(self, after: frozenset["TrainingSection"] = frozenset()) -> Iterator[tuple[str, list[Path]]]:
+        """Words and pictures' files of every question that it learned from, and the sections that it started from.
+
+        `after`: those that start from this one.
+        """
         files = RunFiles(self.run)
-        values = (read_json(files.fingerprint(self.name)) or {}).get("values", {})
-        start = str(values.get("model", ""))
+        values = (notes.read(files.fingerprint(self.name), TrainingValues) or TrainingValues()).values
+        start = values.model or ""
         section = trained_by(start)
         before = TrainingSection(self.run, section) if section else TrainingSection.of(start)
-        if before is not None and before != self:
-            yield from before.questions()
-        shards: Shards[Any] = (
-            files.demonstrations(name)
-            if (name := values.get("demonstrations"))
-            else files.pairs(values.get("pairs", "-"))
-        )
-        asked = values.get("questions", "-")
-        texts = {question.id: question.text for question in files.questions(asked)}
-        roots = ImageRoots.load(files.image_roots_file(asked))
+        after |= {self}
+        if before is not None and before not in after:
+            yield from before.questions(after)
+        shown, pairs, asked = values.demonstrations, values.pairs, values.questions
+        shards: Iterable[Any] = files.demonstrations(shown) if shown else files.pairs(pairs) if pairs else ()
+        texts = {question.id: question.text for question in files.questions(asked)} if asked else {}
+        roots = ImageRoots.load(files.image_roots_file(asked)) if asked else ImageRoots({})
         seen: set[str] = set()
         for record in shards:
-            if record.question_id not in seen and not in_share(record.question_id, values.get("held_out", 0.0)):
+            if record.question_id not in seen and not in_share(record.question_id, values.held_out):
                 yield texts.get(record.question_id, record.prompt), [_file(roots, image) for image in record.images]
             seen.add(record.question_id)

@@ -45,4 +45,7 @@ class Asker:
             )
 
     def _read(self, prompt: str) -> str:
-        return self.screen.input(prompt, markup=False).strip()
+        try:
+            return self.screen.input(prompt, markup=False).strip()
+        except EOFError:  # Ctrl-D
+            raise KeyboardInterrupt from None

@@ -17,6 +17,7 @@ from mixpo.questions.huggingface import Config as HuggingFaceConfig
 from mixpo.questions.huggingface import rows as stored_rows
 from mixpo.questions.preview import unsaid
 from mixpo.tables import ENDINGS, ending, rows
+from mixpo.text_files import read_bytes
 
 FIRST = 200
 """Rows that tell what a file is."""
@@ -96,8 +97,8 @@ def splits(path: Path) -> list[str]:
     """The names of a folder's splits; [""]: it has none of its own; []: it is no data set. Raises DataError."""
     if (path / "dataset_dict.json").is_file():
         try:
-            return list(json.loads((path / "dataset_dict.json").read_text(encoding="utf-8"))["splits"])
-        except (ValueError, KeyError, TypeError) as error:
+            return list(json.loads(read_bytes(path / "dataset_dict.json"))["splits"])
+        except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
             raise DataError(f"{path / 'dataset_dict.json'} is damaged; save the data set again") from error
     if (path / "state.json").is_file():
         return [""]
@@ -172,8 +173,8 @@ def is_data_set(folder: Path) -> bool:
 def is_model(folder: Path) -> bool:
     """Whether a folder has a model's configuration and weights."""
     try:
-        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        config = json.loads(read_bytes(folder / "config.json"))
+    except (OSError, ValueError, RecursionError):
         return False
     weights = (*folder.glob("*.safetensors"), *folder.glob("*.bin"))
     return isinstance(config, dict) and "model_type" in config and bool(weights)

@@ -10,7 +10,7 @@ from mixpo.batches.encode import Encoder
 from mixpo.config import build
 from mixpo.dry_run.costs import this_machine
 from mixpo.errors import UserError, first_line
-from mixpo.models.load import load_processor
+from mixpo.models.load import load_config, load_processor
 from mixpo.models.shape import Prompt, Shape
 from mixpo.plan.ahead import memory_of, training
 from mixpo.plan.changes import made_to_fit
@@ -117,9 +117,7 @@ def _written(found: Sizes, once: Writing, work: Work, machine: Machine) -> None:
 
 
 def _within_context(found: Sizes, path: str, longest: int) -> None:
-    from transformers import AutoConfig
-
-    context = getattr(AutoConfig.from_pretrained(path).get_text_config(), "max_position_embeddings", None)
+    context = getattr(load_config(path).get_text_config(), "max_position_embeddings", None)
     if context is None or longest + found.max_new_tokens <= context:
         return
     found.max_new_tokens = max(16, context - longest)

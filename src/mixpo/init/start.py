@@ -16,6 +16,7 @@ from mixpo.init.look import Data
 from mixpo.init.sizes import Sizes, Work, sizes
 from mixpo.init.survey import PairSurvey, Survey, examples, pair_examples, survey, survey_pairs
 from mixpo.init.write import Draft, recipe
+from mixpo.lock import held_beside
 from mixpo.pipeline import planned
 from mixpo.questions.numbering import AnswerIndex
 from mixpo.recipe import load_recipe
@@ -47,8 +48,7 @@ class Given:
 
 def init(given: Given) -> Path:
     """Writes the recipe, and returns where. Raises UserError, and writes nothing, where no recipe can be made."""
-    if given.out.exists():
-        raise UserError(f"{given.out} is there already, and is never overwritten; write another with --out other.yaml")
+    _refuse_existing(given.out)
     asker = Asker(given.yes)
     data_path, model = _chosen(given, asker)
     data = look.look(data_path)
@@ -63,9 +63,16 @@ def init(given: Given) -> Path:
     draft.sizes = sizes(model, path, work)
     for note in draft.sizes.notes:
         asker.tell(f"note: {note}")
-    write_text(given.out, recipe(draft))
+    with held_beside(given.out):
+        _refuse_existing(given.out)  # questions may have been asked for long
+        write_text(given.out, recipe(draft))
     _say_next(given.out, asker)
     return given.out
+
+
+def _refuse_existing(out: Path) -> None:
+    if out.exists():
+        raise UserError(f"{out} is there already, and is never overwritten; write another with --out other.yaml")
 
 
 def _chosen(given: Given, asker: Asker) -> tuple[Path, str]:
@@ -100,7 +107,8 @@ def _one_of(found: list[Path], folder: Path, asker: Asker) -> Path:
 
 
 def _size(path: Path) -> int:
-    return path.stat().st_size if path.is_file() else sum(file.stat().st_size for file in path.rglob("*.*"))
+    inside = [path] if path.is_file() else path.rglob("*.*")
+    return sum(file.stat().st_size for file in inside if file.is_file())
 
 
 def _columns(data: Data) -> list[str]:

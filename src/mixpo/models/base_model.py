@@ -23,10 +23,10 @@ from transformers import (
 
 from mixpo.errors import DataError
 from mixpo.files import RunFiles
+from mixpo.models.weight_files import new_model, refuse_damaged
 from mixpo.progress import say
 from mixpo.prompts import Style, instruction
 from mixpo.references import Demonstrations, Output
-from mixpo.text_files import staged
 
 IMAGE_TOKENS = {
     "start_image_token": "<img>",
@@ -193,6 +193,7 @@ def run(config: Config, files: RunFiles) -> None:
     """Writes a complete untrained checkpoint: weights, config, tokenizer, chat template, processor."""
     folder = files.checkpoints(config.name)
     if (folder / "model").exists():
+        refuse_damaged(folder / "model")
         say(f"{config.name}: there already ({folder / 'model'})")
         return
     records = list(islice(files.demonstrations(config.demonstrations), config.texts))
@@ -203,7 +204,7 @@ def run(config: Config, files: RunFiles) -> None:
     texts = [text for record in records for text in (record.prompt, record.text)] + instructions * 30
     tokenizer = make_tokenizer(texts, config.vocab_size)
     model = make_model(tokenizer, config.seed, config.shape)
-    with staged(folder / "model") as place:
+    with new_model(folder / "model") as place:
         model.save_pretrained(place)
         make_processor(tokenizer, config.shape).save_pretrained(place)
     say(f"{config.name}: {model.num_parameters():,} parameters, {len(tokenizer)} tokens")

@@ -11,7 +11,8 @@ from torch import Tensor
 from mixpo.errors import DataError, UserError
 from mixpo.messages import IMAGE, broken
 from mixpo.models.as_messages import as_messages, plain
-from mixpo.models.completions import CompletionTokenizer
+from mixpo.models.chat_sandbox import limit_templates
+from mixpo.models.completions import CompletionTokenizer, tokenizing
 from mixpo.models.picture_limits import limits_of
 from mixpo.prompts import opens_thought, without_thoughts
 from mixpo.videos import Frames
@@ -21,6 +22,8 @@ PROBE = "mixpo-end-of-turn-probe"
 REFUSALS = (ValueError, RuntimeError, ArithmeticError, TypeError, LookupError, TemplateError)
 """What processors and chat templates raise for what they do not take: an image of an extreme shape, a side of no pixels
 after resizing, another number of images than the text has places for, a role that they do not know."""
+NO_TEMPLATE = (*REFUSALS, AttributeError, MemoryError, SyntaxError)
+"""What a chat template raises that is none, or that nests too deeply to be compiled, besides."""
 
 
 class Chat:
@@ -34,6 +37,7 @@ class Chat:
             raise UserError(
                 f"{type(processor).__name__} has no chat template; set processor.chat_template to the model's own"
             )
+        limit_templates()
         self.processor = processor
         self.tokenizer = getattr(processor, "tokenizer", processor)
 
@@ -51,10 +55,7 @@ class Chat:
     def _rendered(self, messages: Sequence[Mapping[str, Any]], add_generation_prompt: bool = False) -> str:
         for part in (part for message in messages for part in message["content"] if part["type"] == "text"):
             part["text"] = broken(part["text"], self.framing)
-        try:
-            text = self._written(messages, add_generation_prompt)
-        except REFUSALS as error:
-            raise DataError(f"the model's chat template refuses the prompt: {error}") from error
+        text = self._written(messages, add_generation_prompt)
         self._look_for_all(messages, text)
         return text
 
@@ -84,9 +85,13 @@ class Chat:
                 after = after if message["role"] == "system" else at + len(words.strip())
 
     def _written(self, messages: Sequence[Mapping[str, Any]], add_generation_prompt: bool = False) -> str:
-        """What the template writes of messages, whose words are text where it takes no parts."""
+        """What the template writes of messages, whose words are text where it takes no parts. Raises DataError."""
         messages = [plain(one) if one["role"] in self.text_roles else one for one in messages]
-        return self.processor.apply_chat_template(messages, add_generation_prompt=add_generation_prompt, tokenize=False)
+        write = self.processor.apply_chat_template
+        try:
+            return write(messages, add_generation_prompt=add_generation_prompt, tokenize=False)
+        except NO_TEMPLATE as error:
+            raise DataError(f"the model's chat template refuses the prompt: {error}") from error
 
     @cached_property
     def text_roles(self) -> frozenset[str]:
@@ -103,7 +108,7 @@ class Chat:
         messages = [plain(message) if message["role"] in texts else message for message in chat]
         try:
             text = self.processor.apply_chat_template(messages, tokenize=False)
-        except (TypeError, TemplateError):  # it does with a list what only a text can, or it knows no such role
+        except NO_TEMPLATE:  # it does with a list what only a text can, or it knows no such role
             return False
         return "'type'" not in text  # a list written out is no words
 
@@ -113,11 +118,13 @@ class Chat:
         token = getattr(self.processor, "video_token", None)
         return token if isinstance(token, str) and getattr(self.processor, "video_processor", None) else ""
 
+    @tokenizing()
     def prompt_ids(self, text: str) -> list[int]:
         """Tokens of a rendered prompt; an image is the one token that the template writes for it."""
         (text,), options = self._begun([text])
         return self.tokenizer.encode(text, **options)
 
+    @tokenizing()
     def inputs(
         self, texts: Sequence[str], images: Sequence[Sequence[Any]], *, padding: bool = False, as_is: bool = False
     ) -> dict[str, Any]:
@@ -269,7 +276,7 @@ class Chat:
         ids = {named} if isinstance(named, int) else set(named or ())
         if self.tokenizer.eos_token_id is not None:
             ids.add(self.tokenizer.eos_token_id)
-        if not ids:
+        if not ids or not all(type(one) is int and one >= 0 for one in ids):
             raise UserError("the checkpoint names no end-of-turn token; set eos_token_id in its generation_config.json")
         return frozenset(ids)
 

@@ -1,9 +1,23 @@
 """Completion tokens to text and back: what was sampled is what is trained on."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
+from mixpo.errors import DataError, first_line
 from mixpo.messages import TOKENS
+
+
+@contextmanager
+def tokenizing() -> Iterator[None]:
+    """Raises DataError for a text on which a tokenizer fails in Rust's own way, which is no Exception of Python's: its
+    pattern goes back and forth on it without end (the library ends that after a second)."""
+    try:
+        yield
+    except BaseException as error:
+        if type(error).__name__ != "PanicException":
+            raise
+        raise DataError(f"the model's tokenizer fails on the text: {first_line(error)}") from error
 
 
 class CompletionTokenizer:
@@ -22,8 +36,9 @@ class CompletionTokenizer:
         written = [token for token in token_ids if token not in self.frame]
         return self.tokenizer.decode(written, skip_special_tokens=False, clean_up_tokenization_spaces=False)
 
+    @tokenizing()
     def encode(self, text: str) -> list[int]:
-        """The text's tokens, none added in front or behind."""
+        """The text's tokens, none added in front or behind. Raises DataError."""
         return self.tokenizer(text, add_special_tokens=False)["input_ids"]
 
     def gives_back(self, token_ids: Sequence[int], text: str) -> bool:

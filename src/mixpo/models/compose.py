@@ -16,11 +16,12 @@ from torch import nn
 
 from mixpo.errors import MissingExtra, UserError, first_line
 from mixpo.files import BASE_MODEL, RunFiles
+from mixpo.models.checked import refuse_crafted
 from mixpo.models.found import found
 from mixpo.models.load import load_config, load_model
+from mixpo.models.weight_files import new_model
 from mixpo.progress import say
 from mixpo.references import Model, Output
-from mixpo.text_files import staged
 
 GGUF = ".gguf"
 PARTS_AS_TEXT = (
@@ -106,7 +107,7 @@ def compose(language: str, vision: str, out: Path, seed: int = 0) -> None:
         raise UserError(f"vision {vision!r}: its tower is {kind}, which is none of {', '.join(JOINS)}")
     words, tokenizer = load_language(language, JOINS[kind].tokens)
     model, processor = joined(words, tokenizer, tower, seed)
-    with staged(out) as folder:
+    with new_model(out) as folder:
         model.save_pretrained(folder)
         processor.save_pretrained(folder)
     new, seen = (sum(weight.numel() for weight in part.parameters()) for part in (projector_of(model), tower.module))
@@ -149,6 +150,7 @@ def load_language(path: str, tokens: dict[str, str]) -> tuple[Any, Any]:
         place, given = str(file.parent), {"gguf_file": file.name}
     else:
         place = found(path)
+        refuse_crafted(place, trusted=False)
     try:
         model = AutoModelForCausalLM.from_pretrained(place, dtype=torch.float32, trust_remote_code=False, **given)
         tokenizer = AutoTokenizer.from_pretrained(place, extra_special_tokens=tokens, trust_remote_code=False, **given)

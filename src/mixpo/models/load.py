@@ -10,12 +10,12 @@ import torch
 from torch import nn
 from transformers import GenerationConfig
 
-from mixpo.errors import UserError, first_line
+from mixpo.errors import UserError
 from mixpo.model_inputs import AS_IS, ModelInputs
+from mixpo.models.checked import loading, reason_of, refuse_crafted, refuse_missing
 from mixpo.models.found import found
 from mixpo.models.picture_limits import limit
 from mixpo.models.template_options import set_options
-from mixpo.text_files import read_json
 
 log = logging.getLogger(__name__)
 
@@ -53,11 +53,11 @@ def load_model(
     quantize: str = Quantize.NONE,
     **more: Any,
 ) -> nn.Module:
-    """A vision-language model from a folder or by hub name, its weights in `dtype`; "checkpoint": in the checkpoint's.
-    `more`: what `from_pretrained` is told besides.
+    """A vision-language model from a folder or by hub name, its weights in `dtype`; "checkpoint": in the checkpoint's,
+    by its config, "auto": by its weights where that says none. `more`: what `from_pretrained` is told besides.
 
     Quantised weights (of linear layers but the head) are bitsandbytes', multiplied in `dtype`. The model has one
-    attribute more, `CHECKPOINT_DTYPE`. Raises UserError when it is none, or does not know the attention.
+    attribute more, `CHECKPOINT_DTYPE`. Raises UserError when it is none, is damaged, or does not know the attention.
     """
     from transformers import AutoModelForImageTextToText
 
@@ -66,17 +66,46 @@ def load_model(
     if attention not in (Attention.AUTO, Attention.FLEX):  # FlexAttention is `models.attention.prepare`'s
         given["attn_implementation"] = attention
     own = checkpoint_dtype(path, trust_remote_code, more.get("revision"))
-    numbers = own if dtype == "checkpoint" else getattr(torch, dtype)
-    try:
+    with loading(path):
+        numbers: Any = own if dtype == "checkpoint" else dtype if dtype == "auto" else getattr(torch, dtype)
         if quantize != Quantize.NONE:
             given["quantization_config"] = _bits(quantize, numbers)
-        model = AutoModelForImageTextToText.from_pretrained(path, dtype=numbers, **(given | more))
-    except (OSError, ValueError, ImportError, TypeError) as error:
-        raise _refused(path, error) from error
+        _refuse_lying(path, trust_remote_code)
+        model, told = AutoModelForImageTextToText.from_pretrained(
+            path, dtype=numbers, output_loading_info=True, **(given | more)
+        )
+    if missing := sorted(told["missing_keys"]):
+        raise UserError(
+            f"model {path!r} cannot be loaded: {len(missing)} of its weights are in none of its files (the first is "
+            f"{missing[0]}); download it again"
+        )
     for module in model.modules() if quantize == Quantize.FOUR else ():
         module.support_avx512bf16_for_cpu = False  # other products in eval mode, which some widths do not fit into
     setattr(model, CHECKPOINT_DTYPE, own)
     return model
+
+
+def _refuse_lying(path: str, trust_remote_code: bool) -> None:
+    """Raises UserError for a folder whose files hold far fewer weights than its config says (`refuse_missing`)."""
+    from transformers.integrations import is_deepspeed_zero3_enabled
+
+    # The hub's models are as it has them; and ZeRO-3 divides every model that is made, that on paper, too.
+    if not Path(path).is_dir() or is_deepspeed_zero3_enabled():
+        return
+    config = load_config(path, trust_remote_code)
+    model = model_on_paper(config, trust_remote_code)
+    quantized = getattr(config, "quantization_config", None) is not None
+    refuse_missing(sum(parameter.numel() for parameter in model.parameters()), path, quantized)
+
+
+def model_on_paper(config: Any, trust_remote_code: bool = False) -> nn.Module:
+    """The model of a config, its weights on torch's device "meta", which has no memory."""
+    from transformers import AutoModelForImageTextToText
+    from transformers.initialization import meta_device_safe_creation_ops
+
+    # As in `from_pretrained`: a model's own code may compute with numbers while it is made (stochastic depth).
+    with torch.device("meta"), meta_device_safe_creation_ops():
+        return AutoModelForImageTextToText.from_config(config, trust_remote_code=trust_remote_code)
 
 
 def checkpoint_dtype(path: str, trust_remote_code: bool = False, revision: str | None = None) -> torch.dtype:
@@ -90,11 +119,9 @@ def load_config(path: str, trust_remote_code: bool = False, revision: str | None
     from transformers import AutoConfig
 
     path = found(path)
-    try:
+    refuse_crafted(path, trust_remote_code)
+    with loading(path):
         return AutoConfig.from_pretrained(path, trust_remote_code=trust_remote_code, **_at(revision))
-    except (OSError, ValueError) as error:
-        refuse_adapter(path)
-        raise _refused(path, error) from error
 
 
 def context_of(config: Any) -> int | None:
@@ -112,22 +139,6 @@ def context_of(config: Any) -> int | None:
 
 def _at(revision: str | None) -> dict[str, str]:
     return {} if revision is None else {"revision": revision}
-
-
-def _refused(path: str, error: Exception) -> UserError:
-    return UserError(f"model {path!r} cannot be loaded as a vision-language model: {first_line(error)}")
-
-
-def refuse_adapter(path: str) -> None:
-    """Raises UserError for a folder that holds an adapter of peft's alone."""
-    told = Path(path) / "adapter_config.json"
-    if not told.is_file():
-        return
-    base = (read_json(told) or {}).get("base_model_name_or_path") or "its base model"
-    raise UserError(
-        f"model {path!r} is an adapter alone, of {base}: merge it into that (peft: PeftModel.from_pretrained, "
-        "merge_and_unload), save the model and its processor to a folder, and give that"
-    )
 
 
 def _bits(quantize: str, dtype: torch.dtype) -> Any:
@@ -173,6 +184,18 @@ def refuse_other_processor(config: Any, image_tokens: frozenset[int]) -> None:
         )
 
 
+def refuse_other_vocabulary(model: Any, processor: Any) -> None:
+    """Raises UserError for a tokenizer whose tokens go beyond the model's embeddings: some prompts would have no
+    meaning, and end a run in its middle."""
+    table = model.get_input_embeddings()
+    last = max(getattr(processor, "tokenizer", processor).get_vocab().values(), default=-1)
+    if isinstance(table, nn.Embedding) and last >= table.num_embeddings:
+        raise UserError(
+            f"the tokenizer is another model's: its last token is {last:,}, this model has {table.num_embeddings:,}; "
+            "take tokenizer.json and the weights from one place"
+        )
+
+
 class UncheckedGenerationConfig(GenerationConfig):
     """The checkpoint's own, saved with whatever it says."""
 
@@ -194,7 +217,8 @@ def keep_generation_config(model: Any) -> None:
 def load_processor(
     path: str, trust_remote_code: bool = False, inputs: ModelInputs = AS_IS, revision: str | None = None
 ) -> Any:
-    """Its processor: tokenizer, chat template and image preprocessing, with the limits and options of `inputs`.
+    """Its processor: tokenizer, chat template and image preprocessing, with the limits and options of `inputs`; code
+    that comes with the model is run where `trust_remote_code` or `inputs` say so.
 
     Raises UserError when there is none, or none with a chat template, and for what of `inputs` has no meaning for it;
     where those are for several models (`InputsOfSeveral`), that is a warning.
@@ -202,11 +226,13 @@ def load_processor(
     from transformers import AutoProcessor
 
     path = found(path)
+    trusted = trust_remote_code or inputs.trust_remote_code
+    refuse_crafted(path, trusted)
     try:
-        processor = AutoProcessor.from_pretrained(path, trust_remote_code=trust_remote_code, **_at(revision))
-    except (OSError, ValueError, AttributeError, TypeError, LookupError, ImportError) as error:
-        refuse_adapter(path)
-        reason = _lacking(Path(path)) or first_line(error)
+        with loading(path):
+            processor = AutoProcessor.from_pretrained(path, trust_remote_code=trusted, **_at(revision))
+    except UserError as error:
+        reason = _lacking(Path(path)) or reason_of(error.__cause__ or error)
         raise UserError(f"model {path!r}: its processor cannot be loaded ({reason}); {AS_PUBLISHED}") from error
     if not getattr(processor, "chat_template", None):
         raise UserError(

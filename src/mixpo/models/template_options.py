@@ -8,7 +8,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from mixpo.errors import UserError
+from mixpo.errors import UserError, first_line
 from mixpo.validation import closest
 
 ALWAYS_GIVEN = ("messages", "tools", "documents", "add_generation_prompt", "raise_exception", "strftime_now")
@@ -27,13 +27,16 @@ def with_options(template: str, options: Mapping[str, Any]) -> str:
 
 
 def known(template: str) -> tuple[str, ...]:
-    """The names that a template asks for, and that are not given anyway."""
-    from jinja2 import meta
+    """The names that a template asks for, and that are not given anyway. Raises UserError."""
+    from jinja2 import TemplateError, meta
     from jinja2.sandbox import ImmutableSandboxedEnvironment
 
     # As transformers reads it (its Jinja environment is private).
     environment = ImmutableSandboxedEnvironment(extensions=["jinja2.ext.loopcontrols"])
-    found = meta.find_undeclared_variables(environment.parse(GENERATION.sub("", template)))
+    try:
+        found = meta.find_undeclared_variables(environment.parse(GENERATION.sub("", template)))
+    except (TemplateError, RecursionError, SyntaxError) as error:
+        raise UserError(f"the model's chat template is no Jinja template: {first_line(error)}") from error
     given = {name for name in found if name in ALWAYS_GIVEN or name.rpartition("_")[2] in ("token", "tokens")}
     return tuple(sorted(found - given))
 

@@ -5,7 +5,6 @@ they lie in their files, give the same pairs.
 """
 
 import json
-import shutil
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -21,6 +20,7 @@ from mixpo.pairs.process import Chosen, StepJudge, Wanted
 from mixpo.progress import say, track
 from mixpo.records import Dropped, DropReason, Outcome, PassRate, PreferencePair, Question
 from mixpo.references import Continuations, Output, Questions, Responses, Verdicts
+from mixpo.removing import remove
 from mixpo.text_files import write_text
 
 WRITES = (Output.PAIRS,)
@@ -164,7 +164,7 @@ def run(config: Config, files: RunFiles) -> None:
     waiting = Shards(dropped.folder.with_name(f"{config.name}.new"), Dropped)
     rates = Shards(files.pass_rates(config.name).folder.with_name(f"{config.name}.new"), PassRate)
     for shards in (waiting, rates):
-        shutil.rmtree(shards.folder, ignore_errors=True)
+        remove(shards.folder)
     funnel = Funnel()
     grouped = groups(inputs, pairs.folder.with_name(f"{config.name}.buckets"))
     verified = config.chosen.steps is Wanted.VERIFIED
@@ -174,7 +174,7 @@ def run(config: Config, files: RunFiles) -> None:
     dropped.replace(waiting)
     files.pass_rates(config.name).replace(rates)
     for shards in (waiting, rates):
-        shutil.rmtree(shards.folder, ignore_errors=True)
+        remove(shards.folder)
     write_text(files.json(f"funnel/{config.name}"), funnel.as_json())
     if not count:
         why = in_words(funnel.dropped) or "nothing to make them of"

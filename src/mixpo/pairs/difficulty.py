@@ -4,6 +4,7 @@ Questions that are always or never answered right give no pairs; those that hard
 chosen response may be right by luck. Reinforcement learning wants the same middle.
 """
 
+import json
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -14,7 +15,9 @@ from mixpo import output
 from mixpo.errors import DataError
 from mixpo.files import RunFiles
 from mixpo.images import ImageRoots
+from mixpo.lock import held_beside
 from mixpo.messages import IMAGE, PICTURE
+from mixpo.out_files import refuse_other
 from mixpo.records import DropReason, Outcome, PassRate, Question, Verdict
 from mixpo.tables import write_jsonl
 from mixpo.text_files import staged
@@ -119,12 +122,20 @@ def _marked(question: Question) -> tuple[str, list[str]]:
 
 
 def export(files: RunFiles, out: Path, wanted: Range, pairs: str, questions: str) -> int:
-    """Writes the rows as JSON lines, whole or not at all; returns how many. Raises DataError without rates."""
+    """Writes the rows as JSON lines, whole or not at all; returns how many. Raises DataError without rates, UserError
+    when `out` holds anything but such rows."""
     rates = files.pass_rates(pairs)
     if not rates.paths():
         raise DataError(f"{rates.folder} holds no pass rates; run `mixpo pair` first, or name its section with --pairs")
     roots = ImageRoots.load(files.image_roots_file(questions))
-    with staged(out) as place:
+    with held_beside(out), staged(out) as place:
+        refuse_other(out, "questions with a pass rate", _is_row)
         count = write_jsonl(rows(files.questions(questions), rates, roots, wanted), place)
     output.tell(f"{out}: {count:,} questions with a pass rate from {wanted.low:g} to {wanted.high:g}")
     return count
+
+
+def _is_row(line: bytes) -> None:
+    row = json.loads(line)
+    if not isinstance(row, dict) or not {"id", "pass_rate", "responses"} <= row.keys():
+        raise ValueError("it has no pass_rate")

@@ -1,12 +1,10 @@
 """`mixpo export`: the pairs of a run in another program's format, complete with their images."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-
-import yaml
 
 from mixpo.errors import DataError, ImageError, Unsupported, UserError
 from mixpo.files import RunFiles, Shards
@@ -32,11 +30,19 @@ class Exported:
     left_out: list[Dropped] = field(default_factory=list)
 
 
-def export(files: RunFiles, form: Format, out: Path, pairs: str = "pair", questions: str = "") -> Exported:
+def export(
+    files: RunFiles,
+    form: Format,
+    out: Path,
+    pairs: str = "pair",
+    questions: str = "",
+    finish: Callable[[Exported, Path], None] = lambda done, place: None,
+) -> Exported:
     """Writes the section `pairs` into the new folder `out`, whole or not at all.
 
     `questions`: the section with the images; empty: what the run's recipe says. What the format cannot hold is
-    listed in `left_out.jsonl`. Raises UserError when `out` is not empty, DataError when there are no pairs.
+    listed in `left_out.jsonl`. `finish` adds to the folder before it takes the name `out`. Raises UserError when `out`
+    is not empty, DataError when there are no pairs.
     """
     shards = files.pairs(pairs)
     if not shards.paths():
@@ -48,6 +54,7 @@ def export(files: RunFiles, form: Format, out: Path, pairs: str = "pair", questi
     questions = questions or questions_of(files, pairs)
     with staged(out) as place:
         done = _write(files, WRITERS[form], place, shards, questions)
+        finish(done, place)
     reasons = Counter(record.reason for record in done.left_out)
     listed = ", ".join(f"{number:,} {reason}" for reason, number in sorted(reasons.items()))
     note = f"; left out: {listed}, see {LEFT_OUT}" if listed else ""
@@ -69,7 +76,7 @@ def _write(files: RunFiles, writer: FormatWriter, out: Path, pairs: Shards[Prefe
         if question.answer is not None
     }
     left_out: list[Dropped] = []
-    pictures = ExportPictures(roots, out)
+    pictures = ExportPictures(roots, files.root, out)
 
     def rows() -> Iterator[dict[str, Any]]:
         for pair in track(pairs, "export"):
@@ -83,10 +90,12 @@ def _write(files: RunFiles, writer: FormatWriter, out: Path, pairs: Shards[Prefe
                 left_out.append(Dropped(id=pair.id, step="export", reason=reason, detail=str(error)))
 
     count = writer.write(rows(), out)
+    pictures.elsewhere.tell("export")
     if left_out:
         (out / LEFT_OUT).write_text("".join(f"{to_json(record)}\n" for record in left_out), encoding="utf-8")
     if not count:
-        raise DataError(f"export: no pair could be written; the first was left out because: {left_out[0].detail}")
+        why = f"the first was left out because: {left_out[0].detail}" if left_out else f"{pairs.folder} holds none"
+        raise DataError(f"export: no pair could be written; {why}")
     return Exported(rows=count, left_out=left_out)
 
 
@@ -103,8 +112,7 @@ def _refuse_tokens(pair: PreferencePair) -> None:
 
 def questions_of(files: RunFiles, pairs: str) -> str:
     """The questions section that a pairs section's images lie under, by the run's recipe."""
-    saved = yaml.safe_load(files.recipe.read_text(encoding="utf-8")) if files.recipe.exists() else {}
-    named = read_of((saved or {}).get("steps", {}).get(pairs) or {}, Output.QUESTIONS)
+    named = read_of(files.saved_recipe().get("steps", {}).get(pairs, {}), Output.QUESTIONS)
     if named:
         return named
     return pairs if pairs in files.sections("questions") else "questions"

@@ -14,9 +14,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from mixpo.checksums import whole_lines
 from mixpo.files import Shards
 from mixpo.records import Continuation, Question, Response, Verdict
-from mixpo.text_files import read_lines
+from mixpo.removing import refuse_link
+from mixpo.text_files import size_of
 
 log = logging.getLogger(__name__)
 BUCKET_BYTES = 32_000_000
@@ -55,11 +57,12 @@ def groups(inputs: Inputs, folder: Path, bucket_bytes: int = BUCKET_BYTES) -> It
 
     The order depends on the records' order and number; what is in a group on neither.
     """
-    size = sum(path.stat().st_size for shards in inputs.all().values() for path in shards.paths())
+    size = sum(size_of(path) for shards in inputs.all().values() for path in shards.paths())
     buckets = min(MOST_BUCKETS, -(-size // bucket_bytes))
     if buckets <= 1:
         yield from _grouped(inputs)
         return
+    refuse_link(folder)
     shutil.rmtree(folder, ignore_errors=True)
     try:
         for name, shards in inputs.all().items():
@@ -82,17 +85,15 @@ def _split(shards: Shards[Any], key: str, folder: Path, name: str, buckets: int)
         for bucket in range(buckets):
             place = _place(folder, name, bucket)
             place.mkdir(parents=True)
-            files.append(stack.enter_context((place / "part-00000.jsonl").open("w", encoding="utf-8")))
+            files.append(stack.enter_context((place / "part-00000.jsonl").open("wb")))
         for path in shards.paths():
-            for number, line in enumerate(read_lines(path), 1):
-                if not line.endswith("\n"):
-                    break  # torn, as in `Shards`
+            for number, line in whole_lines(path):
                 try:
                     question_id = json.loads(line)[key]
                 except (ValueError, KeyError, TypeError):
                     log.warning("%s:%d cannot be read; it is left out", path, number)
                     continue
-                files[zlib.crc32(str(question_id).encode()) % buckets].write(line)
+                files[zlib.crc32(str(question_id).encode()) % buckets].write(line + b"\n")
 
 
 def _grouped(inputs: Inputs) -> Iterator[QuestionRecords]:

@@ -74,8 +74,7 @@ class StepJudge:
     def _score(self, question: Question, missing: Sequence[Response]) -> None:
         assert self.config.reward is not None
         answers = [(question, response) for response in missing]
-        for record in scores(answers, self.roots, self.endpoint, self.config.reward):
-            self.cache.append([record])
+        for record in scores(answers, self.roots, self.endpoint, self.config.reward, self.cache):
             self.known[record.id] = record
 
 

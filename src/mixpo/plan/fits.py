@@ -29,7 +29,7 @@ def refuse_what_cannot_fit(config: Any, model_path: str, processor: Any, rows: R
     if machine is None or machine.memory is None or config.trainer.get("use_cpu"):
         return None
     try:
-        shape = shape_on_paper(model_path)
+        shape = shape_on_paper(model_path, config.trust_remote_code)
         encoder = Encoder(processor, config.max_completion_length, needs_rejected=not config.demonstrations)
         groups = longest_rows(rows, config.pairs_per_group, config.micro_batch)
         lengths = list(encoded(rows, groups, encoder, shape.patch))

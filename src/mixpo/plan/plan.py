@@ -6,14 +6,12 @@ from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from mixpo.batches.encode import Encoder
-from mixpo.errors import UserError, first_line
+from mixpo.errors import UserError
 from mixpo.files import RunFiles
 from mixpo.images import ImageRoots
-from mixpo.models.found import found
-from mixpo.models.load import load_config, load_processor
+from mixpo.models.checked import loading
+from mixpo.models.load import load_config, load_processor, model_on_paper
 from mixpo.models.shape import Shape, shape_of
 from mixpo.output import TextTable
 from mixpo.plan.changes import Planned, gib, verdict
@@ -73,12 +71,12 @@ def _planned(config: Config, files: RunFiles, machine: Machine) -> tuple[dict[st
         raise UserError(
             f"{files.pairs(config.pairs).folder} holds no pairs; run the recipe's steps before {config.name!r}"
         )
-    shape = shape_on_paper(model_path)
+    shape = shape_on_paper(model_path, config.trust_remote_code)
     records = at_most(split_held_out(records, config.held_out)[0], config.max_records, config.seed)
     config = fitted(config, len(records), machine.devices)
     rows = RowDataset(records, ImageRoots.load(files.image_roots_file(config.questions)))
     encoder = Encoder(load_processor(model_path, inputs=config.inputs), config.max_completion_length)
-    encoder.fit(load_config(model_path))
+    encoder.fit(load_config(model_path, config.trust_remote_code))
     groups = list(encoded(rows, sampled(rows, config.pairs_per_group), encoder, shape.patch))
     planned = settled(config, shape, groups, machine)
     steps = config.epochs * len(records) / config.batch  # the last of an epoch may be smaller
@@ -168,13 +166,8 @@ def _cells(cost: dict[str, Any]) -> tuple[str, ...]:
     )  # fmt: skip
 
 
-def shape_on_paper(path: str) -> Shape:
-    """The shape of a checkpoint's model, from its config: no weight is read."""
-    from transformers import AutoConfig, AutoModelForImageTextToText
-
-    try:
-        config = AutoConfig.from_pretrained(found(path))
-        with torch.device("meta"):
-            return shape_of(AutoModelForImageTextToText.from_config(config))
-    except (OSError, ValueError) as error:
-        raise UserError(f"model {path!r} cannot be read as a vision-language model: {first_line(error)}") from error
+def shape_on_paper(path: str, trust_remote_code: bool = False) -> Shape:
+    """The shape of a checkpoint's model, from its config: no weight is read. Raises UserError."""
+    config = load_config(path, trust_remote_code)
+    with loading(path):
+        return shape_of(model_on_paper(config, trust_remote_code))

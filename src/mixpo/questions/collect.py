@@ -13,11 +13,13 @@ from dataclasses import dataclass, field, replace
 from types import ModuleType
 from typing import Any
 
+from mixpo import notes
 from mixpo.config import build
 from mixpo.errors import DataError, FieldError, ImageError
-from mixpo.files import RunFiles, divert, to_json
+from mixpo.files import RunFiles, Shards, divert
 from mixpo.left_out import LeftOut, counted, listed, source_of
 from mixpo.model_inputs import FRAMES, LIMITS, ImagesConfig
+from mixpo.names import wrong_name
 from mixpo.pictures import STORED
 from mixpo.pictures import store as store_pictures
 from mixpo.progress import say, track
@@ -26,7 +28,7 @@ from mixpo.questions.source import Item, left_out
 from mixpo.records import Dropped, DropReason, Question
 from mixpo.references import Output
 from mixpo.registry import module
-from mixpo.text_files import read_json, write_text
+from mixpo.text_files import write_text
 from mixpo.videos import FramesConfig
 
 LOADERS = {
@@ -85,8 +87,8 @@ def loader_of(
 
     Raises FieldError with the path from `where` on.
     """
-    if not source.replace("_", "").replace("-", "").isalnum():
-        raise FieldError([where], "a source's name is made of letters, digits, - and _")
+    if wrong := wrong_name(source, "a source"):
+        raise FieldError([where], wrong)
     loader = module(values.get("loader"), LOADERS, f"{where}.loader")
     own = {key: value for key, value in values.items() if key != "loader"}
     built = build(loader.Config, own, where)
@@ -115,16 +117,11 @@ def collect(config: Config, doubt: Doubt | None = None) -> Iterator[Item | Dropp
 
 
 def _check(entry: Item, seen: Counter[str], doubt: Doubt | None) -> Item | Dropped:
-    """Drops what repeats an id, what JSON lines cannot hold, and what nobody can answer."""
+    """Drops what repeats an id, and what nobody can answer."""
     own_id = entry.question.id
     seen[own_id] += 1
     if seen[own_id] > 1:
         return left_out(f"{own_id}#{seen[own_id]}", DropReason.DUPLICATE_ID, "an earlier question has this id")
-    try:
-        to_json(entry.question).encode()
-    except UnicodeEncodeError:
-        own_id = own_id.encode(errors="replace").decode()
-        return left_out(own_id, DropReason.BAD_ROW, "a text is not valid Unicode (half a surrogate pair)")
     if doubt is not None and (reason := doubt(entry.question)):
         return left_out(own_id, DropReason.BAD_ANSWER, reason)
     return entry
@@ -139,6 +136,8 @@ class Collected:
     """By source."""
     answered: int = 0
     pictured: int = 0
+    dropped: set[tuple[str, DropReason]] = field(default_factory=set)
+    """What was left out now, and why."""
 
     def count(self, question: Question) -> None:
         self.questions[source_of(question.id, self.left_out.sources)] += 1
@@ -169,16 +168,29 @@ def store(items: Iterable[Item | Dropped], roots: dict[str, str], name: str, fil
 
     What was left out is said on the screen, with the first row's reason. Raises DataError when there is no question.
     """
-    before = read_json(files.image_roots_file(name)) or {}
+    before = notes.read(files.image_roots_file(name), dict[str, str]) or {}
     known = {root: place for root, place in before.items() if root.removesuffix(STORED) in roots} | roots
     _write_roots(known, name, files)
     found = Collected(LeftOut(name, "row", roots, files.dropped(name).folder))
     missing = _missing(_rooted(items, known, name, files), name, files, found)
     files.questions(name).append(divert(missing, files.dropped(name)))
+    _forget(files.dropped(name), found)
     if not found.questions:
         raise found.left_out.nothing_left(f"{name}: there is no question")
     found.left_out.tell()
     return found
+
+
+def _forget(dropped: Shards[Dropped], found: Collected) -> None:
+    """Nothing says any more that a row is left out whose picture was away and is back."""
+    back = {
+        (record.id, record.reason)
+        for record in dropped
+        if record.step == "questions" and record.reason is DropReason.BAD_IMAGE
+    } - found.dropped
+    if back:
+        dropped.replace(record for record in dropped if (record.id, record.reason) not in back)
+        say(f"{found.left_out.section}: {counted(len(back), 'row')} left out before: the pictures are there now")
 
 
 def _write_roots(roots: dict[str, str], name: str, files: RunFiles) -> None:
@@ -217,6 +229,7 @@ def _missing(
             found.count(entry.question)
             continue
         found.left_out.drop(entry)
+        found.dropped.add((entry.id, entry.reason))
         if (entry.id, entry.reason) not in dropped:
             yield entry
 

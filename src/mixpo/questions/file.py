@@ -66,7 +66,7 @@ def folder(config: RowsConfig) -> Path:
 def reading(
     config: RowsConfig,
     name: str,
-    root: Path,
+    root: Path | None,
     *,
     store: bool | None = None,
     ids: Sequence[str] = ("id",),
@@ -75,8 +75,9 @@ def reading(
     """How the rows of a source are read; `store`: whether images by path are copied, None: as the config has it."""
     return ReadOptions(
         source=name, root=root, store=config.fetch_images if store is None else store, fields=config.fields,
-        fetch=config.fetch_images, ids=tuple(ids), numbering=Numbering(name, config.answer_index), unused={},
-        pictures=pictures, frames=config.images, answer_in=config.answer_in,
+        fetch=config.fetch_images, private=config.fetch_private, ids=tuple(ids), unused={},
+        numbering=Numbering(name, config.answer_index), pictures=pictures, frames=config.images,
+        answer_in=config.answer_in,
     )  # fmt: skip
 
 

@@ -16,6 +16,7 @@ from mixpo.questions.parts import parted
 from mixpo.questions.rows import ReadOptions, RowsConfig, item, numbered_answer
 from mixpo.questions.source import Item, data_path, first
 from mixpo.records import Dropped
+from mixpo.text_files import lies_in
 
 BATCH_ROWS = 64
 SURVEYED = 2_000
@@ -48,7 +49,7 @@ def load(config: Config, name: str, seed: int) -> Iterator[Item | Dropped]:
 
 def _items(config: Config, name: str) -> Iterator[Item | Dropped]:
     folder = _folder(config.path)
-    root = data_path(config.image_root) if config.image_root else folder or Path()
+    root = data_path(config.image_root) if config.image_root else folder
     options = reading(config, name, root, store=True)
     assert options.numbering is not None
     options.numbering.survey = lambda: _survey(config, name, folder, options)
@@ -113,10 +114,25 @@ def _open(config: Config, folder: Path | None) -> Any:
             raise ValueError(f"no split {config.split!r}; it has {', '.join(found)}")
         return found[config.split]
     # A folder by its whole path: "parquet" or "json" alone would be a reader of `datasets`.
-    return datasets.load_dataset(
-        str(folder.absolute() if folder else config.path), config.subset or None, split=config.split,
-        streaming=config.streaming, revision=config.revision or None,
-    )  # fmt: skip
+    path = str(folder.absolute() if folder else config.path)
+    builder = datasets.load_dataset_builder(path, config.subset or None, revision=config.revision or None)
+    for files in (builder.config.data_files or {}).values():
+        for file in files:
+            _refuse_elsewhere(str(file), folder, config.path)
+    if config.streaming:
+        return builder.as_streaming_dataset(split=config.split)
+    builder.download_and_prepare()
+    return builder.as_dataset(split=config.split)
+
+
+def _refuse_elsewhere(file: str, folder: Path | None, given: str) -> None:
+    """Raises DataError for a file of this machine outside the data set's folder: its README.md, which names its files,
+    does not choose what is read."""
+    place = file.rpartition("::")[2].removeprefix("file://")  # zip://rows.jsonl::/data/x.zip
+    if "://" in place:
+        return
+    if folder is None or not lies_in(Path(place), folder):
+        raise DataError(f"{given}: its README.md names {place}, which lies outside the data set; name the file itself")
 
 
 def _label(names: list[str], value: int | None) -> str | None:

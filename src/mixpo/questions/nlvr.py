@@ -15,11 +15,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mixpo.errors import DataError, ImageError
+from mixpo.errors import BadRow, DataError, ImageError
 from mixpo.images import inside
+from mixpo.json_lines import to_json
 from mixpo.questions.source import Item, data_path, first, left_out
 from mixpo.records import AnswerKind, Dropped, DropReason, Question
 from mixpo.tables import BadLine, json_lines, rows
+from mixpo.values import refuse_half
 
 PERMUTATIONS = ((0, 1, 2), (0, 2, 1), (1, 0, 2), (1, 2, 0), (2, 0, 1), (2, 1, 0))
 """Which box of `structured_rep` is shown left, in the middle and right in picture number k."""
@@ -138,6 +140,10 @@ def _item(row: NlvrRow, name: str, base: Path, describe: bool) -> Item | Dropped
         question = Question(text=DESCRIBE, kind=AnswerKind.FREE_FORM, domain="description", **own)
     else:
         question = Question(text=f'Is this true? "{row.sentence.strip()}"', answer=label, kind=AnswerKind.YES_NO, **own)
+    try:
+        refuse_half(to_json(question))
+    except BadRow as error:
+        return left_out(row.where, DropReason.BAD_ROW, str(error))
     return Item(question=question, pictures={} if row.content is None else {image: row.content})
 
 

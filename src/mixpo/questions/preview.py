@@ -16,12 +16,12 @@ def pictures_of(entry: Item, root: Path | None) -> list[Any]:
 
     `root`: where images lie that stay in place.
     """
-    return [_picture(image, entry, root or Path()) for image in entry.question.images]
+    return [_picture(image, entry, root) for image in entry.question.images]
 
 
-def _picture(image: str, entry: Item, root: Path) -> Any:
+def _picture(image: str, entry: Item, root: Path | None) -> Any:
     if image not in entry.pictures:
-        return ImageRoots({image.partition("/")[0]: root}).open(image)
+        return ImageRoots({} if root is None else {image.partition("/")[0]: root}).open(image)
     content = entry.pictures[image]
     if isinstance(content, str):
         raise ImageError(f"{content}: it is fetched when the questions are")

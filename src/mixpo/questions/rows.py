@@ -19,6 +19,7 @@ from typing import Any
 
 from mixpo.conversations import Conversation, conversation, history, is_conversation
 from mixpo.errors import BadRow, FieldError, ImageError, Unsupported
+from mixpo.json_lines import to_json
 from mixpo.pictures import Place, entries
 from mixpo.questions.columns import COLUMNS, column, columns_of, is_missing
 from mixpo.questions.marked import AnswerIn, marked
@@ -30,7 +31,7 @@ from mixpo.questions.suggestions import absent
 from mixpo.questions.videos import shown_of, videos_in
 from mixpo.records import LISTS, AnswerKind, Dropped, DropReason, Question
 from mixpo.tables import BadLine
-from mixpo.values import line, parsed, plain, short, whole
+from mixpo.values import line, parsed, plain, refuse_half, short, whole
 from mixpo.videos import FramesConfig
 
 
@@ -69,6 +70,8 @@ class RowsConfig:
     """Where in its column the answer stands: it is the `whole` of it, or `marked` within more text."""
     fetch_images: bool = False
     """Whether images named by http(s) addresses are fetched into the run; without it their rows are dropped."""
+    fetch_private: bool = False
+    """With `fetch_images`: whether addresses on this machine and in private networks are fetched from, too."""
     held_out: float = 0.0
     """With `part`: share of the questions that is held out, whole pictures."""
     part: QuestionPart = QuestionPart.ALL
@@ -108,6 +111,7 @@ def item(row: Any, number: int, where: str, options: ReadOptions) -> Item | Drop
         read |= {"text": _text("text", asked.text), "system": asked.system, "turns": asked.turns, **shown}
         read |= {name: READERS[name](name, value) for name, value in values.items()}
         question = Question(id=f"{options.source}-{own_id}", meta=meta, **read)
+        refuse_half(to_json(question))
     except Unsupported as error:
         return left_out(where, DropReason.UNSUPPORTED, str(error))
     except BadRow as error:

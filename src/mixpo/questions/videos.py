@@ -8,8 +8,9 @@ from dataclasses import dataclass, replace
 from pathlib import PurePath
 from typing import Any
 
+from mixpo.addresses import fetch
 from mixpo.errors import BadRow, ImageError, Unsupported
-from mixpo.images import fetch, is_url
+from mixpo.images import is_url
 from mixpo.pictures import EXTENSIONS, NOT_FETCHED, Place, find, images_of
 from mixpo.pictures import content as content_of
 from mixpo.records import Video
@@ -66,7 +67,7 @@ def clip(given: Any, place: Place) -> Clip:
     if content is None and is_url(str(name)):
         if not place.fetch:
             raise ImageError(f"{name}: {NOT_FETCHED}")
-        content = fetch(str(name))
+        content = fetch(str(name), place.private)
     found = frames_of(find(name, place)[0] if content is None else content, short(name or "a video"), config)
     return Clip(found.images, found.fps)
 
@@ -82,7 +83,7 @@ def _named(given: Mapping[str, Any]) -> tuple[Any, float | None]:
         raise Unsupported(f"a video with {', '.join(map(repr, others))}")
     try:
         fps = None if rate is None else float(rate)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise BadRow(f"the fps of a video must be a number, not {short(rate)}") from None
     if fps is not None and not 0 < fps < float("inf"):
         raise BadRow(f"the fps of a video must be above 0, not {short(rate)}")

@@ -1,10 +1,10 @@
 """What the report draws of the funnel and of a training."""
 
 import math
-from typing import Any
 
 from markupsafe import Markup
 
+from mixpo.notes import CountedQuestions
 from mixpo.records import Outcome
 from mixpo.report.collect import ReportData, Training
 from mixpo.report.figures import Bar, Series, bars, line_chart
@@ -33,10 +33,10 @@ def funnel(data: ReportData) -> list[tuple[str, Markup]]:
         stages.append((_title("Verdicts", section, len(data.outcomes)), _outcomes(outcomes)))
     for section, counted in data.funnels.items():
         title = _title("Questions answered", section, len(data.funnels))
-        stages.append((title, _questions(counted, data.paired[section])))
-        if rates := counted.get("pass_rates"):
+        stages.append((title, _questions(counted, data.paired.get(section, 0))))
+        if counted.pass_rates:
             title = _title("Questions by share of right responses", section, len(data.funnels))
-            stages.append((title, _pass_rates(rates)))
+            stages.append((title, _pass_rates(counted.pass_rates)))
     for section, origins in data.origins.items():
         title = _title("Pairs", section, len(data.origins))
         stages.append((title, _sections({str(origin): number for origin, number in sorted(origins.items())})))
@@ -52,10 +52,10 @@ def _sections(counts: dict[str, int]) -> list[Bar]:
     return [Bar(section, number, count(number)) for section, number in counts.items()]
 
 
-def _questions(counted: dict[str, Any], paired: int) -> list[Bar]:
+def _questions(counted: CountedQuestions, paired: int) -> list[Bar]:
     """Of the questions that were answered: those whose responses were all right or all wrong teach nothing."""
-    dropped = counted["dropped"]
-    rows = [("answered", counted["answered"], "t1")]
+    dropped = counted.dropped
+    rows = [("answered", counted.answered, "t1")]
     rows += [("all right", dropped.get("all_correct", 0), "t0"), ("none right", dropped.get("none_correct", 0), "t0")]
     rows += [("gave pairs", paired, "t1")]
     return [Bar(label, number, count(number), tone) for label, number, tone in rows]

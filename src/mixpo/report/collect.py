@@ -1,23 +1,32 @@
 """The files of a run folder -> one plain object, `ReportData`. A step that has not run is simply absent.
 
-Records are read one at a time; what is kept of them is counted, or a bounded number of examples.
+Records are read one at a time; what is kept of them is counted, or a bounded number of examples. A file that is damaged
+costs the part of the page that shows it, and is a sentence there.
 """
 
+import math
+import os
 from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
-import yaml
-
+from mixpo import notes
+from mixpo.errors import DataError, UserError, first_line
 from mixpo.files import RunFiles
+from mixpo.notes import CountedQuestions, Timing
 from mixpo.records import Comparison, Dropped, DropReason, Origin, Outcome, Score
+from mixpo.references import Output, read_of
 from mixpo.report.gallery import GalleryPair, gallery
 from mixpo.report.review_summary import Summary, summaries
 from mixpo.report.reviews import Reviews
 from mixpo.report.warning_signs import signs
-from mixpo.tables import json_lines
-from mixpo.text_files import read_json
+from mixpo.text_files import read_bytes
 
+MEANINGLESS = (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, AssertionError, RecursionError)
+"""What arises of values that each are what they should be, and do not belong together."""
 EXAMPLES = 3
 """Dropped records shown for each reason."""
 
@@ -99,7 +108,7 @@ class ReportData:
     """Section -> pairs of each origin."""
     paired: dict[str, int] = field(default_factory=dict)
     """Section -> questions that gave at least one pair."""
-    funnels: dict[str, dict[str, Any]] = field(default_factory=dict)
+    funnels: dict[str, CountedQuestions] = field(default_factory=dict)
     """Section -> the funnel that the step `pair` wrote."""
     trainings: list[Training] = field(default_factory=list)
     evaluations: list[Evaluation] = field(default_factory=list)
@@ -110,61 +119,109 @@ class ReportData:
     """What went wrong with the writing or the training, a sentence each."""
     people: list[Summary] = field(default_factory=list)
     """What reviewers said (`mixpo view`)."""
+    damaged: dict[str, list[str]] = field(default_factory=dict)
+    """Part of the page -> what could not be read of it, a sentence each."""
+
+    @contextmanager
+    def part(self, name: str) -> Iterator[None]:
+        """What cannot be read, or made of what was read, is said in this part of the page; the others go on."""
+        try:
+            yield
+        except UserError as error:
+            self.unread(name, str(error))
+        except MEANINGLESS as error:
+            why = f"{type(error).__name__}: {first_line(error)}"
+            self.unread(name, f"{name}: what the run's files say does not fit together ({why})")
+
+    def unread(self, name: str, sentence: str) -> None:
+        self.damaged.setdefault(name, []).append(sentence)
+
+    def made(self, name: str, make: Callable[[], Any], otherwise: Any) -> Any:
+        """What is made of the data for a part of the page."""
+        with self.part(name):
+            return make()
+        return otherwise
+
+
+def whole(data: ReportData) -> ReportData:
+    """The data when all of the run could be read. Raises DataError, the first sentence, else."""
+    for sentences in data.damaged.values():
+        raise DataError(sentences[0])
+    return data
 
 
 def collect(files: RunFiles, *, pairs_shown: int = 24, seed: int = 0) -> ReportData:
     """Reads the run folder; `seed` chooses the pairs shown."""
-    recipe = files.recipe.read_text(encoding="utf-8") if files.recipe.exists() else ""
-    resolved = yaml.safe_load(recipe) or {}
-    data = ReportData(
-        name=str(resolved.get("name") or files.root.name),
-        recipe=recipe,
-        versions=resolved.get("versions", {}),
-        steps=resolved.get("steps", {}),
-    )
+    data = ReportData(name=files.root.name)
+    with data.part("recipe"):
+        resolved = files.saved_recipe()
+        if os.path.lexists(files.recipe):
+            data.recipe = read_bytes(files.recipe).decode()
+        data.name, data.steps = str(resolved.get("name") or files.root.name), resolved.get("steps", {})
+        data.versions = dict(resolved.get("versions", {}))
     tokens: Counter[str] = Counter()
     _count(data, files, tokens)
-    data.trainings = [training_of(data, files, section, tokens) for section in _ordered(data, files, "checkpoints")]
-    data.trainings = [training for training in data.trainings if training.steps]
+    add_trainings(data, files, _ordered(data, files, "checkpoints"), tokens)
     for section in _ordered(data, files, "evaluation"):
         inner = files.evaluation(section)
-        rows = read_json(inner.json("comparisons")) or []
-        data.evaluations.append(Evaluation(section, list(inner.scores()), [Comparison(**row) for row in rows]))
-        for part in inner.sections("responses"):
-            tokens[section] += sum(response.completion_tokens for response in inner.responses(part))
-    data.gallery = gallery(files, list(data.origins), list(data.questions), pairs_shown, seed)
-    data.drops = _drops(data, files)
-    data.costs = _costs(data, files, tokens)
+        with data.part("evaluation"):
+            data.evaluations.append(evaluation_of(section, inner))
+        with data.part("costs"):
+            for part in inner.sections("responses"):
+                tokens[section] += sum(response.completion_tokens for response in inner.responses(part))
+    with data.part("pairs"):
+        data.gallery = gallery(files, list(data.origins), list(data.questions), pairs_shown, seed)
+    with data.part("left out"):
+        data.drops = _drops(data, files)
+    _add_costs(data, files, tokens)
     evaluated = [evaluation.name for evaluation in data.evaluations]
-    data.signs = signs(files, _ordered(data, files, "checkpoints"), evaluated)
-    data.people = summaries(Reviews(files.reviews).answers())
+    with data.part("training"):
+        data.signs = signs(files, _ordered(data, files, "checkpoints"), evaluated)
+    with data.part("reviews"):
+        data.people = summaries(Reviews(files.reviews).answers())
     return data
 
 
+def evaluation_of(section: str, inner: RunFiles) -> Evaluation:
+    """Raises DataError for files that are damaged."""
+    compared = notes.read(inner.json("comparisons"), list[Comparison]) or []
+    return Evaluation(section, list(inner.scores()), compared)
+
+
 def _count(data: ReportData, files: RunFiles, tokens: Counter[str]) -> None:
-    for section in _ordered(data, files, "questions"):
+    def questions(section: str) -> None:
         data.questions[section] = sum(1 for _ in files.questions(section))
-    for section in _ordered(data, files, "demonstrations"):
+
+    def demonstrations(section: str) -> None:
         data.demonstrations[section] = sum(1 for _ in files.demonstrations(section))
-    for section in _ordered(data, files, "responses"):
+
+    def responses(section: str) -> None:
         data.responses[section] = 0
         for response in files.responses(section):
             data.responses[section] += 1
             tokens[section] += response.completion_tokens
-    for section in _ordered(data, files, "continuations"):
+
+    def continuations(section: str) -> None:
         cost = _dropout_cost(files, section)
         data.dropout_costs[section], data.continuations[section] = cost, cost.pairs
         tokens[section] += cost.continuations
-    for section in _ordered(data, files, "verdicts"):
+
+    def verdicts(section: str) -> None:
         data.outcomes[section] = Counter(verdict.outcome for verdict in files.verdicts(section))
-    for section in _ordered(data, files, "pairs"):
+
+    def pairs(section: str) -> None:
         data.origins[section], asked = Counter(), set()
         for pair in files.pairs(section):
             data.origins[section][pair.origin] += 1
             asked.add(pair.question_id)
         data.paired[section] = len(asked)
-        if written_funnel := read_json(files.json(f"funnel/{section}")):
-            data.funnels[section] = written_funnel
+        if counted := notes.read(files.json(f"funnel/{section}"), CountedQuestions):
+            data.funnels[section] = counted
+
+    for one in (questions, demonstrations, responses, continuations, verdicts, pairs):
+        for section in _ordered(data, files, one.__name__):
+            with data.part("funnel"):
+                one(section)
 
 
 def _dropout_cost(files: RunFiles, section: str) -> DropoutCost:
@@ -182,23 +239,27 @@ def _ordered(data: ReportData, files: RunFiles, kind: str) -> list[str]:
     return sorted(files.sections(kind), key=lambda section: (order.get(section, len(order)), section))
 
 
-def training_of(data: ReportData, files: RunFiles, section: str, tokens: Counter[str]) -> Training:
+def add_trainings(data: ReportData, files: RunFiles, sections: Iterable[str], tokens: Counter[str]) -> None:
+    """Those of the sections that have logged something; their tokens are counted."""
+    for section in sections:
+        with data.part("training"):
+            training = _training(data, files, section, tokens)
+            if training.steps:
+                data.trainings.append(training)
+
+
+def _training(data: ReportData, files: RunFiles, section: str, tokens: Counter[str]) -> Training:
     folder = files.checkpoints(section)
     steps: dict[int, dict[str, float]] = {}
-    log = folder / "log.jsonl"
-    for _, _, row in json_lines(log) if log.exists() else ():
-        try:
-            numbers = {key: float(value) for key, value in row.items() if isinstance(value, int | float)}
-            steps.setdefault(int(row["step"]), {}).update(numbers)
-        except (ValueError, KeyError, TypeError, AttributeError):
-            # The line that was being written when the process was killed.
-            continue
-    tokens[section] += round(sum(row.get("tokens", 0) for row in steps.values()))
+    for row in notes.logged(folder / "log.jsonl", partial(data.unread, "training")):
+        if math.isfinite(row.get("step", math.nan)):
+            steps.setdefault(int(row["step"]), {}).update(row)
+    tokens[section] += round(sum(filter(math.isfinite, (row.get("tokens", 0) for row in steps.values()))))
     values = data.steps.get(section, {})
-    if values.get("demonstrations"):
-        offered = data.demonstrations.get(values["demonstrations"], 0)
+    if demonstrations := read_of(values, Output.DEMONSTRATIONS):
+        offered = data.demonstrations.get(demonstrations, 0)
     else:
-        offered = sum(data.origins.get(values.get("pairs", ""), Counter()).values())
+        offered = data.origins.get(read_of(values, Output.PAIRS), Counter()).total()
     return Training(section, [steps[step] for step in sorted(steps)], offered, (folder / "model").exists())
 
 
@@ -220,11 +281,9 @@ def _drops(data: ReportData, files: RunFiles) -> list[Drops]:
     return found
 
 
-def _costs(data: ReportData, files: RunFiles, tokens: Counter[str]) -> list[SectionCost]:
-    costs = []
+def _add_costs(data: ReportData, files: RunFiles, tokens: Counter[str]) -> None:
     for section, values in data.steps.items():
-        timing = read_json(files.json(f"timings/{section}"))
-        if timing:
-            step = str(values.get("uses", section))
-            costs.append(SectionCost(section, step, timing["seconds"], timing["runs"], tokens[section]))
-    return costs
+        with data.part("costs"):
+            if timing := notes.read(files.json(f"timings/{section}"), Timing):
+                step = str(values.get("uses", section))
+                data.costs.append(SectionCost(section, step, timing.seconds, timing.runs, tokens[section]))

@@ -11,6 +11,8 @@ from mixpo.report.numbers import tick, ticks
 WIDTH = 340
 """Units of a figure's width: about pixels on a telephone, so that its text stays readable there."""
 MAX_POINTS = 300
+MOST = 1e30
+"""Nothing that is beyond is drawn to scale, so that no scale is lost in it, or infinite."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,13 +46,13 @@ class Bar:
 def bars(title: str, rows: Sequence[Bar], maximum: float) -> Markup:
     """Horizontal bars from 0 to `maximum`, an interval over each that has one."""
     left, right, row_height = 116, 84, 24
-    scale = (WIDTH - left - right) / (maximum or 1)
+    scale = (WIDTH - left - right) / (min(maximum, MOST) or 1)
     parts = []
     bottom = 0
     for number, row in enumerate(rows):
         top = bottom + (10 if row.first and number else 4)
         bottom = top + row_height - 4
-        width = max(row.value * scale, 0)
+        width = min(max(row.value, 0), MOST) * scale
         label = Markup('<text class="label" x="{}" y="{}">{}</text>').format(left - 8, top + 13, _short(row.label))
         rect = Markup('<rect class="{}" x="{}" y="{}" width="{:.1f}" height="16" rx="2"/>')
         parts += [label, rect.format(row.tone, left, top, width)]
@@ -69,7 +71,7 @@ def bars(title: str, rows: Sequence[Bar], maximum: float) -> Markup:
 
 def line_chart(title: str, series: Sequence[Series], mark: tuple[float, float, str] | None = None) -> Markup:
     """Lines over optimizer steps; `mark` is a point to be ringed and its label. NaN and infinity leave a gap."""
-    shown = [(line, [p for p in line.points if math.isfinite(p[1])]) for line in series]
+    shown = [(line, [p for p in line.points if abs(p[1]) < MOST]) for line in series]
     points = [point for _, finite in shown for point in finite]
     if not points:
         return Markup('<p class="note">{}: no finite value was logged.</p>').format(title)

@@ -42,7 +42,7 @@ def gallery(
 ) -> list[GalleryPair]:
     """`number` pairs of the sections `pairs`, each origin as often as the others while it lasts: the first
     `INSTRUCTIVE` chosen, of different questions; the others drawn with the seed, a question once for each origin.
-    `questions`: the sections that may have their questions."""
+    `questions`: the sections that may have their questions, and can be read."""
     drawn: dict[Origin, list[PreferencePair]] = {}
     for section in pairs:
         for origin, some in sample(files.pairs(section), max(number, CANDIDATES), seed).items():
@@ -53,7 +53,7 @@ def gallery(
         for question in files.questions(section):
             if question.id in wanted:
                 asked.setdefault(question.id, (question, section))
-    unknown = (None, questions[0] if questions else "")
+    unknown = (None, next(iter(questions or files.sections("questions")), ""))
     rng = random.Random(seed)
     at_random = [rng.sample(some, len(some)) for _, some in sorted(drawn.items())]
     known = {id: question for id, (question, _) in asked.items()}

@@ -4,6 +4,9 @@ import math
 
 from mixpo.evaluation.metrics import NOT_SCORED
 
+CLOSE = 1e-12
+"""Of two numbers that differ by less, in proportion, no axis tells the one from the other."""
+
 
 def percent(share: float | None) -> str:
     """0.5521 -> 55.2 %; None, a score that there is not, -> not scored"""
@@ -44,8 +47,8 @@ def tick(value: float) -> str:
 
 def ticks(low: float, high: float, about: int = 4) -> list[float]:
     """Round numbers (1, 2 or 5 times a power of ten) from at or below `low` to at or above `high`."""
-    if not high > low:
-        low, high = low - 0.5 * (abs(low) or 1), high + 0.5 * (abs(high) or 1)
+    if not high - low > CLOSE * max(abs(low), abs(high), CLOSE):
+        low, high = (low + end * (abs(low) if abs(low) > CLOSE else 1) for end in (-0.5, 0.5))
     raw = (high - low) / about
     power = 10.0 ** math.floor(math.log10(raw))
     step = next(factor * power for factor in (1, 2, 5, 10) if factor * power >= raw * 0.999)

@@ -9,8 +9,9 @@ from markupsafe import Markup
 
 from mixpo.files import RunFiles
 from mixpo.messages import spoken
+from mixpo.progress import say
 from mixpo.references import Output
-from mixpo.report.accuracy import benchmarks, headline, summary
+from mixpo.report.accuracy import Table, benchmarks, headline, summary
 from mixpo.report.charts import broken_steps, curves, funnel
 from mixpo.report.collect import ReportData, collect
 from mixpo.report.difference import Piece, cut, marked
@@ -87,36 +88,44 @@ class Curves:
 def run(config: Config, files: RunFiles) -> None:
     """Writes `report.html`, whole or not at all."""
     data = collect(files, pairs_shown=config.pairs_shown, seed=config.seed)
-    write_text(files.report, page(data, PagePictures(files)))
+    pictures = PagePictures(files)
+    write_text(files.report, page(data, pictures))
+    pictures.elsewhere.tell("report")
+    for sentence in (sentence for sentences in data.damaged.values() for sentence in sentences):
+        say(f"{config.name}: {sentence}")
 
 
 def page(data: ReportData, pictures: PagePictures) -> str:
     """The page's HTML. Everything that a model or a data set wrote is escaped by the template engine."""
-    trainings = [
-        Curves(t.section, curves(t), t.finished, broken_steps(t), signs_of(t.section, data.signs))
-        for t in data.trainings
-    ]
+    made = data.made
+    trainings = []
+    for t in data.trainings:
+        with data.part("training"):
+            trainings.append(Curves(t.section, curves(t), t.finished, broken_steps(t), signs_of(t.section, data.signs)))
     html = (
         environment()
         .get_template("report.html.j2")
         .render(
             data=data,
-            headline=headline(data),
+            headline=made("evaluation", lambda: headline(data), ""),
             summary=summary(data),
-            benchmarks=benchmarks(data),
-            rounds=rounds(data),
-            funnel=funnel(data),
-            dropout_cost=dropout_cost(data),
+            benchmarks=made("evaluation", lambda: benchmarks(data), []),
+            rounds=made("rounds", lambda: rounds(data), NOTHING),
+            funnel=made("funnel", lambda: funnel(data), []),
+            dropout_cost=made("funnel", lambda: dropout_cost(data), NOTHING),
             trainings=trainings,
             signs=[sign for sign in data.signs if not any(sign in training.signs for training in trainings)],
             people=data.people,
-            gallery=[_card(shown, pictures) for shown in data.gallery],
+            gallery=made("pairs", lambda: [_card(shown, pictures) for shown in data.gallery], []),
             shown_open=INSTRUCTIVE,
             total_seconds=sum(cost.seconds for cost in data.costs),
         )
     )
     # A lone surrogate, which JSON can carry, cannot be written as UTF-8.
     return html.encode("utf-8", "replace").decode()
+
+
+NOTHING = Table("", [], [])
 
 
 def signs_of(section: str, signs: list[str]) -> list[str]:

@@ -4,9 +4,10 @@ import base64
 import io
 from dataclasses import dataclass
 
-from mixpo.errors import ImageError
+from mixpo.errors import UserError
 from mixpo.files import RunFiles
 from mixpo.images import ImageRoots
+from mixpo.pictures import Elsewhere
 
 LONGEST_SIDE = 480
 """Pixels; larger images are reduced."""
@@ -32,13 +33,17 @@ class PagePictures:
     def __init__(self, files: RunFiles):
         self.files = files
         self.roots: dict[str, ImageRoots] = {}
+        self.elsewhere = Elsewhere(files.root)
 
     def picture(self, image: str, section: str) -> Picture:
-        if section not in self.roots:
-            self.roots[section] = ImageRoots.load(self.files.image_roots_file(section))
+        if not section:
+            return Picture(image, "", "the run has no questions that say where it lies")
         try:
+            if section not in self.roots:
+                self.roots[section] = ImageRoots.load(self.files.image_roots_file(section))
             uri, width = data_uri(self.roots[section], image)
-        except ImageError as error:
+            self.elsewhere.note(self.roots[section].path(image))
+        except UserError as error:
             return Picture(image, "", str(error))
         return Picture(image, uri, width=width)
 

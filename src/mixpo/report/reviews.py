@@ -8,13 +8,14 @@ not shown. Every reviewer gets the items in the same order, so a second one judg
 import hashlib
 import sqlite3
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
+from typing import Any
 
-from mixpo.errors import UserError
+from mixpo.errors import DataError, UserError
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS items (
@@ -28,6 +29,10 @@ CREATE TABLE IF NOT EXISTS answers (
 );
 """
 NAME_LIMIT = 80
+LONGEST = 5.0
+"""Seconds that another process may hold the file, and that anything asked of it may take."""
+STEPS = 10_000
+"""Of SQLite's machine, after which it is asked whether the time is over."""
 
 
 class Preference(StrEnum):
@@ -90,19 +95,25 @@ class Reviews:
 
     @contextmanager
     def _open(self) -> Iterator[sqlite3.Connection]:
-        """Raises UserError when the file cannot be opened or is no such file."""
-        if self.path.is_symlink():
-            raise UserError(f"{self.path} is a link, which could lead out of the run; put a plain file there")
+        """Raises DataError when the file cannot be opened or is no such file."""
+        if self.path.is_symlink() or (self.path.exists() and not self.path.is_file()):
+            raise DataError(
+                f"{self.path} is a link, which could lead out of the run, or no file; put a plain file there"
+            )
         try:
-            connection = sqlite3.connect(self.path, timeout=10)
+            connection = sqlite3.connect(self.path, timeout=LONGEST)
             try:
+                # A file that somebody else made may hold a view that counts for ever.
+                end = time.monotonic() + LONGEST
+                connection.set_progress_handler(lambda: time.monotonic() > end, STEPS)
+                connection.execute("PRAGMA trusted_schema = OFF")
                 connection.executescript(SCHEMA)
                 with connection:
                     yield connection
             finally:
                 connection.close()
         except sqlite3.Error as error:
-            raise UserError(
+            raise DataError(
                 f"{self.path} cannot be used for reviews ({error}); move it away and start again"
             ) from error
 
@@ -174,14 +185,22 @@ class Reviews:
                 "SELECT item_id, contest, reviewer, choice, preferred, first_was_left, steps, grounded, readable "
                 "FROM answers JOIN items ON id = item_id ORDER BY place, at"
             ).fetchall()
-        return [
-            Answer(
-                item_id=row[0], contest=row[1], reviewer=row[2], choice=Preference(row[3]), preferred=row[4],
-                first_was_left=bool(row[5]), steps=Preference(row[6]), grounded=Preference(row[7]),
-                readable=Preference(row[8]),
-            )
-            for row in rows
-        ]  # fmt: skip
+        try:
+            return [self._answer(row) for row in rows]
+        except ValueError as error:
+            raise DataError(f"{self.path} holds what is no review ({error}); move it away") from error
+
+    @staticmethod
+    def _answer(row: Sequence[Any]) -> Answer:
+        """Raises ValueError for a row that another program wrote."""
+        item, contest, reviewer, choice, preferred, left, *rubric = row
+        if not all(isinstance(text, str) for text in (item, contest, reviewer, preferred)):
+            raise ValueError("a name that is no text")
+        steps, grounded, readable = map(Preference, rubric)
+        return Answer(
+            item_id=item, contest=contest, reviewer=reviewer, choice=Preference(choice), preferred=preferred,
+            first_was_left=bool(left), steps=steps, grounded=grounded, readable=readable,
+        )  # fmt: skip
 
 
 def first_is_left(item_id: str, reviewer: str) -> bool:

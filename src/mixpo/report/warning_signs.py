@@ -2,8 +2,9 @@
 
 from collections.abc import Iterable
 
+from mixpo import notes
 from mixpo.files import RunFiles
-from mixpo.text_files import read_json
+from mixpo.notes import Sign
 
 TRAINING = {
     "chosen_falls": "the chosen completions became less probable ({before:.1f} nats, {after:.1f} at the end); "
@@ -17,9 +18,10 @@ def signs(files: RunFiles, trainings: Iterable[str], evaluations: Iterable[str])
     """A sentence for each sign, in the order of the run's sections; [] when there is none."""
     found = []
     for section in trainings:
-        for sign in read_json(files.checkpoints(section) / "signatures.json") or []:
-            found.append(f"{section}: {TRAINING[sign['sign']].format(**sign)}")
+        for sign in notes.read(files.checkpoints(section) / "signatures.json", list[Sign]) or []:
+            if sign.sign in TRAINING:
+                found.append(f"{section}: {TRAINING[sign.sign].format(before=sign.before, after=sign.after)}")
     for section in evaluations:
-        for sign in read_json(files.evaluation(section).json("signatures")) or []:
-            found.append(f"{section}: {sign['text']}")
+        for sign in notes.read(files.evaluation(section).json("signatures"), list[Sign]) or []:
+            found.append(f"{section}: {sign.text}")
     return found

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from mixpo.messages import messages
 from mixpo.records import Dropped, DropReason, FinishReason, Turn
-from mixpo.videos import Frames, videos_among
+from mixpo.videos import Frames, pixels, videos_among
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -66,6 +66,11 @@ class Request:
     def videos(self) -> tuple[int, ...]:
         """Which of the images are videos, by their numbers."""
         return videos_among(self.images)
+
+    @property
+    def pixels(self) -> int:
+        """Of all pictures and frames: four bytes each, once they are decoded."""
+        return pixels(self.images)
 
 
 def no_videos(request: Request, what: str) -> Dropped:

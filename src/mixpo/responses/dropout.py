@@ -4,21 +4,22 @@ What the model writes when it no longer sees the picture is more often made up: 
 a pair whose chosen one is the response itself. For questions without a ground truth.
 """
 
+from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from mixpo.errors import DataError, ImageError
 from mixpo.files import RunFiles
 from mixpo.images import ImageRoots
-from mixpo.left_out import LeftOut
+from mixpo.left_out import LeftOut, counted
 from mixpo.progress import say, track
 from mixpo.records import Continuation, Dropped, DropReason, FinishReason, Question, Response
 from mixpo.references import Output, Responses
 from mixpo.responses.backend import Backend, Completion, Request
 from mixpo.responses.backends.make import is_spread, make_backend
 from mixpo.responses.ledger import Ledger, blocks
-from mixpo.responses.prefetch import read_ahead
-from mixpo.responses.sample import IMAGES_AHEAD
+from mixpo.responses.prefetch import opened_ahead
+from mixpo.responses.sample import may_open
 from mixpo.responses.sampling_config import SamplingConfig
 from mixpo.responses.written import WritingTally
 from mixpo.videos import opened
@@ -82,7 +83,7 @@ def dropout(
                 shown = work.question if config.with_image else None
                 images = tuple(opened(shown.images, shown.videos, image_roots)) if shown else ()
             except ImageError as error:
-                refused.append(_dropped(response, DropReason.BAD_IMAGE, str(error)))
+                refused.append(_dropped(response, DropReason.BAD_IMAGE, str(error), transient=error.transient))
                 continue
             kept = cut(response.token_ids, config.ratio, backend)
             asked[response.id] = response, kept
@@ -91,9 +92,10 @@ def dropout(
                 turns=work.question.turns, prefix_token_ids=kept,
             )  # fmt: skip
 
-    for completion in backend.complete(read_ahead(requests(), IMAGES_AHEAD), config.sampling()):
+    for completion in backend.complete(opened_ahead(requests()), config.sampling()):
         if isinstance(completion, Dropped):
-            yield _dropped(asked.pop(completion.id)[0], completion.reason, completion.detail)
+            cut_of = asked.pop(completion.id)[0]
+            yield _dropped(cut_of, completion.reason, completion.detail, transient=completion.transient)
         else:
             yield _continuation(*asked.pop(completion.request_id), completion, backend, config)
         while refused:
@@ -154,9 +156,11 @@ def unfit(response: str, kept: str, completion: Completion) -> tuple[DropReason,
     return None
 
 
-def _dropped(response: Response, reason: DropReason, detail: str, tokens: int = 0) -> Dropped:
+def _dropped(
+    response: Response, reason: DropReason, detail: str, tokens: int = 0, *, transient: bool = False
+) -> Dropped:
     spent = response.completion_tokens + tokens
-    return Dropped(id=response.id, step="dropout", reason=reason, detail=detail, tokens=spent)
+    return Dropped(id=response.id, step="dropout", reason=reason, detail=detail, tokens=spent, transient=transient)
 
 
 def selected(questions: Iterable[Question], responses: Iterable[Response], per_question: int) -> Iterator[Cut]:
@@ -194,21 +198,23 @@ def run(config: Config, files: RunFiles) -> None:
         return blocks(selected(questions, responses, config.per_question), config.block)
 
     ledger: Ledger[Cut, Continuation] = Ledger(
-        files.continuations(config.name), files.dropped(config.name), lambda work: [f"{work.id}/cut"]
-    )
+        files.continuations(config.name), files.dropped(config.name), lambda work: [f"{work.id}/cut"],
+        paid=not config.backend.redoes_blocks,
+    )  # fmt: skip
+    roots = ImageRoots.load(files.image_roots_file(config.questions))
+    shown_pictures = (lambda cut: may_open(cut.question, roots)) if config.with_image else (lambda cut: True)
+    if again := ledger.again(all_blocks(), shown_pictures):
+        say(f"{config.name}: {counted(again, 'response')} that could not be continued before: continued again")
     ledger.survey(all_blocks())
     written = WritingTally(files.continuations(config.name))
     if ledger.todo:
         backend = make_backend(config.backend, files.model(config.model), config.inputs)
-        roots = ImageRoots.load(files.image_roots_file(config.questions))
         commit = ledger.commit_in_one_stream if is_spread(backend) else ledger.commit
         work = commit(all_blocks(), lambda cuts: dropout(cuts, backend, roots, config))
         shown = track(work, config.name, total=ledger.total, done=ledger.finished)
-        for _ in written.watch(shown, ledger.written):
-            pass
+        deque(written.watch(shown, ledger.written), maxlen=0)
     left_out = LeftOut(config.name, "response", place=files.dropped(config.name).folder)
-    for record in files.dropped(config.name):
-        left_out.drop(record)
+    deque(left_out.watch(files.dropped(config.name)), maxlen=0)
     left_out.tell()
     said = written.summary("continuation", config.max_new_tokens)
     say(f"{config.name}: {said}; in {files.continuations(config.name).folder}")

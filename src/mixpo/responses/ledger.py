@@ -1,8 +1,9 @@
 """What of a step is done, in blocks: every record exactly once, and the same files however often it was killed.
 
 Blocks depend on the list of work alone. A block's records are appended, in order, when all of them are
-there; an unfinished block is done again as a whole and only what its files lack is appended. What is left
-out follows its block's records: a `Dropped` record also says that its work is done.
+there; an unfinished block is done again as a whole and only what its files lack is appended. Records that are paid
+for are not made again: until their block is whole they lie in a journal. What is left out follows its block's records:
+a `Dropped` record also says that its work is done, unless its cause may have passed.
 """
 
 from collections import deque
@@ -10,9 +11,9 @@ from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from itertools import islice
 from typing import Generic, Protocol, TypeVar
 
-from mixpo.errors import UserError
 from mixpo.files import Shards
-from mixpo.records import Dropped
+from mixpo.records import Dropped, DropReason
+from mixpo.responses.journal import Journal
 
 AHEAD = 32
 """Blocks of one stream that are begun at most while the first of them is not whole: what a kill can cost."""
@@ -70,27 +71,71 @@ class Progress(Generic[Work]):
 class Ledger(Progress[Work], Generic[Work, Made]):
     """The records a step has written so far, and those it still owes."""
 
-    def __init__(self, records: Shards[Made], dropped: Shards[Dropped], wanted: Callable[[Work], Sequence[str]]):
-        super().__init__(records.ids(), {record.id for record in dropped}, wanted)
-        self.records, self.dropped = records, dropped
+    def __init__(
+        self,
+        records: Shards[Made],
+        dropped: Shards[Dropped],
+        wanted: Callable[[Work], Sequence[str]],
+        *,
+        paid: bool = False,
+    ):
+        """`paid`: records are no more made again than they must be, and each is on disk as soon as it is there."""
+        records.append(())  # what a killed process has left is what one that was not killed has
+        dropped.append(())
+        self.left_out: set[str] = set()
+        super().__init__(records.ids(), self.left_out, wanted)
+        self.records, self.dropped, self.paid = records, dropped, paid
+        self.away: dict[str, set[DropReason]] = {}
+        """Work that was left out for causes that may have passed, and these causes."""
+        for record in dropped:
+            if record.transient:
+                self.away.setdefault(record.id, set()).add(record.reason)
+            else:
+                self.left_out.add(record.id)
+        self.journals = Journal(records.folder, records.record_type), Journal(dropped.folder, Dropped)
+        self.begun: dict[str, Made] = {record.id: record for record in self.journals[0].read()} if paid else {}
+        """Records of blocks that are not whole, by their ids; so are those that say that work is left out."""
+        left_out = self.journals[1].read() if paid else []
+        self.begun_left_out = {record.id: record for record in left_out if not record.transient}
+        self._over: set[tuple[str, DropReason]] = set()
+        """Records of work that was left out and is not any more."""
+
+    def again(self, all_blocks: Iterable[Sequence[Work]], is_back: Callable[[Work], bool]) -> int:
+        """Has work done again that was left out for a cause that has passed, as `is_back` says; returns how much.
+
+        Before `survey`.
+        """
+        back = 0
+        for block in all_blocks if self.away else ():
+            for work in block:
+                if work.id in self.away and self.is_done(work):
+                    self._overcome(work.id)
+                elif work.id in self.away and is_back(work):
+                    back += 1
+                elif work.id in self.away:
+                    self.left_out.add(work.id)
+        return back
 
     def commit(
         self, all_blocks: Iterable[Sequence[Work]], make: Callable[[Sequence[Work]], Iterator[Made | Dropped]]
     ) -> Iterator[Made | Dropped]:
         """Makes the blocks that `survey` found unfinished, yields records as they come, appends each whole block.
 
-        When a block ends early, by a UserError (a server that is down) or Ctrl-C, what it has made is kept.
+        Where records are paid for, only the work of a block that is not done is made, and what an unfinished block has
+        outlives everything; else it is made again.
         """
         for number, block in enumerate(all_blocks):
             if number not in self.todo:
                 continue
+            if self.paid:
+                block = [work for work in block if not self.is_done(work)]
             kept: Whole[Work, Made] = Whole(block, self.wanted)
-            try:
-                yield from kept.collect(make(block))
-            except (UserError, KeyboardInterrupt):
-                self.records.append(kept.records(self.written))
-                raise
+            with self.journals[0], self.journals[1]:
+                yield from kept.collect(self._paid_once(block, make) if self.paid else make(block))
             self._append(kept)
+            for journal in self.journals:
+                journal.clear()
+        self._forget()
 
     def commit_in_one_stream(
         self, all_blocks: Iterable[Sequence[Work]], make: Callable[[Iterable[Work]], Iterator[Made | Dropped]]
@@ -122,28 +167,72 @@ class Ledger(Progress[Work], Generic[Work, Made]):
                 begun.append(kept)
                 yield from block
 
-        try:
-            while more:
-                for record in make(some_work()):
-                    block = (block_of_work if isinstance(record, Dropped) else block_of)[record.id]
-                    block.add(record)
-                    yield record
-                    while begun and begun[0].is_whole():
-                        done = begun.popleft()
-                        self._append(done)
-                        for work in done.block:
-                            del block_of_work[work.id]
-                            for id in self.wanted(work):
-                                del block_of[id]
-                assert not begun, f"neither made nor dropped: {begun[0].lost()[:3]}"
-        except (UserError, KeyboardInterrupt):
-            for kept in tuple(begun):  # a thread may still begin another one
-                self.records.append(kept.records(self.written))
-            raise
+        while more:
+            for record in make(some_work()):
+                block = (block_of_work if isinstance(record, Dropped) else block_of)[record.id]
+                block.add(record)
+                yield record
+                while begun and begun[0].is_whole():
+                    done = begun.popleft()
+                    self._append(done)
+                    for work in done.block:
+                        del block_of_work[work.id]
+                        for id in self.wanted(work):
+                            del block_of[id]
+            assert not begun, f"neither made nor dropped: {begun[0].lost()[:3]}"
+        self._forget()
+
+    def survey(self, all_blocks: Iterable[Sequence[Work]]) -> None:
+        super().survey(all_blocks)
+        if not self.todo:  # a process that was killed may have had that left to do
+            for journal in self.journals:
+                journal.clear()
+            self._forget()
+
+    def _forget(self) -> None:
+        """Nothing says any more that work is left out that has been done since."""
+        if self._over:
+            over = self._over
+            self.dropped.replace(one for one in self.dropped if not (one.transient and (one.id, one.reason) in over))
+            self._over = set()
+
+    def _paid_once(
+        self, block: Sequence[Work], make: Callable[[Sequence[Work]], Iterator[Made | Dropped]]
+    ) -> Iterator[Made | Dropped]:
+        """What a block's work gives: from the journals where they have all of it, else made, and kept as it comes."""
+        owed = []
+        for work in block:
+            made = [self.begun[id] for id in self.wanted(work) if id in self.begun]
+            left_out = self.begun_left_out.get(work.id)
+            if left_out is None and len(made) < len(self.wanted(work)):
+                owed.append(work)
+                continue
+            yield from made
+            if left_out is not None:
+                yield left_out
+        records, drops = self.journals
+        for record in make(owed) if owed else ():
+            if isinstance(record, Dropped):
+                drops.keep(record)
+            elif record.id not in self.written and record.id not in self.begun:
+                records.keep(record)
+            yield record
 
     def _append(self, kept: "Whole[Work, Made]") -> None:
         self.records.append(kept.records(self.written))
-        self.dropped.append(kept.left_out(self.left_out))
+        self.dropped.append(record for record in kept.left_out(self.left_out) if not self._said(record))
+        for work in kept.block:
+            if work.id in self.away and work.id not in self.left_out:
+                self._overcome(work.id, kept.dropped.get(work.id))
+
+    def _said(self, record: Dropped) -> bool:
+        """Whether a record says the same of the work, for the same cause: it was tried in vain."""
+        return record.transient and record.reason in self.away.get(record.id, ())
+
+    def _overcome(self, id: str, now: Dropped | None = None) -> None:
+        """Earlier causes to leave out a piece of work hold no more; `now`: the one that does."""
+        said = now.reason if now is not None and now.transient else None
+        self._over |= {(id, reason) for reason in self.away[id] if reason != said}
 
 
 class Whole(Generic[Work, Made]):

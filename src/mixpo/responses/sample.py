@@ -5,14 +5,16 @@ in order when all of them are there; a rerun does an unfinished block again as a
 and with them the rounding of logits, are those of an uninterrupted run: the files come out the same.
 """
 
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from itertools import chain
 
 from mixpo.errors import ImageError
 from mixpo.files import RunFiles
 from mixpo.images import ImageRoots
-from mixpo.left_out import LeftOut
+from mixpo.left_out import LeftOut, counted
 from mixpo.progress import say, track
 from mixpo.prompts import Style, Template, resolve_style, system_text, user_text
 from mixpo.records import Dropped, DropReason, Question, Response
@@ -22,13 +24,10 @@ from mixpo.responses.backends.make import is_spread, make_backend
 from mixpo.responses.backends.response_cache import Remembered
 from mixpo.responses.balance import Balance, Judge, until_balanced
 from mixpo.responses.ledger import Ledger, blocks
-from mixpo.responses.prefetch import read_ahead
+from mixpo.responses.prefetch import opened_ahead
 from mixpo.responses.sampling_config import SamplingConfig
 from mixpo.responses.written import WritingTally
 from mixpo.videos import opened
-
-IMAGES_AHEAD = 32
-"""Questions whose images are opened before the backend asks for them."""
 
 
 class Which(StrEnum):
@@ -64,7 +63,7 @@ class Config(SamplingConfig):
     logps: bool = False
     """Whether responses carry their summed log-probability."""
     block: int = 2048
-    """Responses that are committed together: what a killed run does again at most."""
+    """Responses that are committed together: what a killed run does again at most; a server's are kept as they come."""
 
     def __post_init__(self) -> None:
         if self.n < 1:
@@ -105,7 +104,15 @@ def draw(
             try:
                 images = tuple(opened(question.images, question.videos, image_roots))
             except ImageError as error:
-                refused.append(Dropped(id=question.id, step="sample", reason=DropReason.BAD_IMAGE, detail=str(error)))
+                refused.append(
+                    Dropped(
+                        id=question.id,
+                        step="sample",
+                        reason=DropReason.BAD_IMAGE,
+                        detail=str(error),
+                        transient=error.transient,
+                    )
+                )
                 continue
             prompt = user_text(question, config.style)
             asked[question.id], left[question.id] = (question, prompt), len(numbers)
@@ -114,7 +121,7 @@ def draw(
                 turns=question.turns, samples=tuple(numbers),
             )  # fmt: skip
 
-    for completion in backend.complete(read_ahead(requests(), IMAGES_AHEAD), config.sampling(logps=config.logps)):
+    for completion in backend.complete(opened_ahead(requests()), config.sampling(logps=config.logps)):
         if isinstance(completion, Dropped):
             yield completion
             continue
@@ -166,7 +173,8 @@ def run(config: Config, files: RunFiles, judge: Judge | None = None) -> None:
     load = lambda: make_backend(config.backend, files.model(config.model), config.inputs)  # noqa: E731
     left_out = sample_into(config, files, load, judge, written)
     if not written.count and left_out.counts:
-        what = f"{config.name}: no question could be asked (mended, add `--redo {config.name}` to ask again)"
+        again = "the same command asks" if left_out.may_pass else f"add `--redo {config.name}` to ask"
+        what = f"{config.name}: no question could be asked (mended, {again} again)"
         raise left_out.nothing_left(what)
     left_out.tell()
     say(f"{config.name}: {written.summary('response', config.max_new_tokens)}; in {responses.folder}")
@@ -188,32 +196,38 @@ def sample_into(
         questions = (one for one in files.questions(config.questions) if is_selected(one, config.which))
         return blocks(questions, questions_per_block(config))
 
-    ledger: Ledger[Question, Response] = Ledger(
-        files.responses(config.name), files.dropped(config.name), wanted(config)
-    )
-    ledger.survey(all_blocks())
-    left_out = LeftOut(config.name, "question", place=files.dropped(config.name).folder)
-    for before in files.dropped(config.name):
-        left_out.drop(before)
-    if not ledger.todo:
-        return left_out
-    backend = load()
-    if not config.backend.redoes_blocks:
-        begun = {
-            question.id for number, block in enumerate(all_blocks()) if number in ledger.todo for question in block
-        }
-        backend = Remembered(backend, (r for r in files.responses(config.name) if r.question_id in begun))
+    dropped = files.dropped(config.name)
+    paid = not config.backend.redoes_blocks
+    ledger: Ledger[Question, Response] = Ledger(files.responses(config.name), dropped, wanted(config), paid=paid)
     roots = ImageRoots.load(files.image_roots_file(config.questions))
-    if is_spread(backend) and config.stop_when_balanced is None:
-        numbers = range(config.n)
-        work = ledger.commit_in_one_stream(all_blocks(), lambda asked: draw(asked, numbers, backend, roots, config))
-    else:
-        work = ledger.commit(all_blocks(), lambda block: sample(block, backend, roots, config, judge))
-    shown = track(work, config.name, total=ledger.total, done=ledger.finished)
-    for record in (written or WritingTally()).watch(shown, ledger.written):
-        if isinstance(record, Dropped) and record.id not in ledger.left_out:
-            left_out.drop(record)
+    if again := ledger.again(all_blocks(), lambda question: may_open(question, roots)):
+        say(f"{config.name}: {counted(again, 'question')} that could not be asked before: asked again")
+    ledger.survey(all_blocks())
+    if ledger.todo:
+        backend = load()
+        if paid:
+            owing = {question.id for block in all_blocks() for question in block if not ledger.is_done(question)}
+            there = (response for response in files.responses(config.name) if response.question_id in owing)
+            backend = Remembered(backend, chain(there, ledger.begun.values()))
+        if is_spread(backend) and config.stop_when_balanced is None:
+            numbers = range(config.n)
+            work = ledger.commit_in_one_stream(all_blocks(), lambda asked: draw(asked, numbers, backend, roots, config))
+        else:
+            work = ledger.commit(all_blocks(), lambda block: sample(block, backend, roots, config, judge))
+        shown = track(work, config.name, total=ledger.total, done=ledger.finished)
+        deque((written or WritingTally()).watch(shown, ledger.written), maxlen=0)
+    left_out = LeftOut(config.name, "question", place=dropped.folder)
+    deque(left_out.watch(dropped), maxlen=0)
     return left_out
+
+
+def may_open(question: Question, roots: ImageRoots) -> bool:
+    """Whether a question's pictures are there to be looked at, whatever may be wrong with them."""
+    try:
+        opened(question.images, question.videos, roots)
+    except ImageError as error:
+        return not error.transient
+    return True
 
 
 def questions_per_block(config: Config) -> int:

@@ -79,6 +79,8 @@ def merged_quantized(policy: Any) -> nn.Module:
     own precision, with what was learned."""
     from peft import get_peft_model, get_peft_model_state_dict, set_peft_model_state_dict
 
-    whole = get_peft_model(load_model(policy.name_or_path, "checkpoint"), copy.deepcopy(policy.active_peft_config))
+    own_code = not type(policy.get_base_model()).__module__.startswith("transformers.")  # which has run already
+    whole = load_model(policy.name_or_path, "checkpoint", own_code)
+    whole = get_peft_model(whole, copy.deepcopy(policy.active_peft_config))
     set_peft_model_state_dict(whole, get_peft_model_state_dict(policy))
     return whole.merge_and_unload()

@@ -7,8 +7,8 @@ from typing import Any
 
 from transformers import TrainerCallback
 
-from mixpo.progress import LABEL, bar
-from mixpo.text_files import write_text
+from mixpo.progress import LABEL, bar, clean
+from mixpo.text_files import appended, write_text, writing
 
 SAID = (
     ("loss", "loss", 1, ".3f"),
@@ -30,8 +30,8 @@ class LogFile(TrainerCallback):
 
     def on_log(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         if state.is_world_process_zero:
-            with self.path.open("a", encoding="utf-8") as file:
-                file.write(json.dumps(state.log_history[-1]) + "\n")
+            with writing(self.path), appended(self.path) as file:
+                file.write(f"{json.dumps(state.log_history[-1])}\n".encode())
 
 
 def course(log: Sequence[Mapping[str, float]]) -> str:
@@ -58,7 +58,7 @@ class ProgressBar(TrainerCallback):
         if not state.is_world_process_zero:
             return
         self.bar = bar("{task.fields[loss]}")
-        name = self.name.ljust(LABEL)
+        name = clean(self.name).ljust(LABEL)
         self.task = self.bar.add_task(name, total=state.max_steps, completed=state.global_step, loss="")
         self.bar.start()
 

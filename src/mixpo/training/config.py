@@ -15,6 +15,7 @@ from mixpo.batches.layout import Layout
 from mixpo.errors import DataError, UserError
 from mixpo.losses.objective import Objective
 from mixpo.models.load import Attention
+from mixpo.text_files import read_bytes
 from mixpo.training.older_names import understands_older_names
 from mixpo.training.trl_arguments import DPOFields, as_ours, translate
 
@@ -150,8 +151,8 @@ def _deepspeed_section(given: Any, name: str) -> dict[str, Any]:
     """A section of DeepSpeed's configuration, given as a dictionary or as a JSON file; empty where there is none."""
     if isinstance(given, str):
         try:
-            given = json.loads(Path(given).read_text(encoding="utf-8"))
-        except (OSError, ValueError):
+            given = json.loads(read_bytes(Path(given)))
+        except (OSError, ValueError, RecursionError):
             return {}  # TrainingArguments says it
     found = given.get(name) if isinstance(given, dict) else None
     return found if isinstance(found, dict) else {}

@@ -6,8 +6,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from mixpo import notes
 from mixpo.left_out import counted
-from mixpo.text_files import read_json
 
 FEWEST = 8
 """Optimizer steps that a training has at least, if its records allow and its recipe says no batch of its own."""
@@ -34,8 +34,8 @@ def fitted(config: Any, records: int, processes: int = 1) -> Any:
 def used(config: Any, records: int, processes: int, folder: Path) -> Any:
     """As `fitted`; a training that was begun with its batch as it stands (its folder says so, or names none) goes on
     with that."""
-    begun = read_json(folder / "data.json") if any(folder.glob("checkpoint-*")) else None
-    as_it_stands = begun is not None and begun.get("batch", config.batch) == config.batch
+    begun = notes.read(folder / "data.json", notes.TrainedOn) if any(folder.glob("checkpoint-*")) else None
+    as_it_stands = begun is not None and begun.batch in (None, config.batch)
     return config if as_it_stands else fitted(config, records, processes)
 
 

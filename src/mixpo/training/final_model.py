@@ -1,6 +1,5 @@
 """The trained model on its way to disk: whole, its adapter merged, in the precision of the checkpoint it came from."""
 
-import shutil
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +8,7 @@ from torch import nn
 
 from mixpo.errors import UserError
 from mixpo.models.load import CHECKPOINT_DTYPE, keep_generation_config
+from mixpo.models.weight_files import new_model
 from mixpo.training.adapters import merged_quantized
 from mixpo.training.checkpoints import drop_checkpoints
 from mixpo.training.sharding import Sharding, skeleton
@@ -75,12 +75,10 @@ def _quantized(model: Any) -> bool:
 
 def save_model(trainer: Any, folder: Path) -> None:
     """The final model appears whole or not at all; the checkpoints for resuming are then deleted."""
-    staged = folder / "model.staged"
     model = trainer.final.of(trainer.model, trainer.sharding)
     if model is not None:
-        shutil.rmtree(staged, ignore_errors=True)
-        trainer.final.merged(model).save_pretrained(staged)
-        trainer.processing_class.save_pretrained(staged)
-        staged.rename(folder / "model")
+        with new_model(folder / "model") as place:
+            trainer.final.merged(model).save_pretrained(place)
+            trainer.processing_class.save_pretrained(place)
         drop_checkpoints(folder)
     trainer.accelerator.wait_for_everyone()

@@ -12,7 +12,7 @@ from mixpo.batches.layout import Layout
 from mixpo.errors import UserError
 from mixpo.models.attention import prepare
 from mixpo.models.cpu_model import speed_up
-from mixpo.models.load import Attention, load_model, load_processor
+from mixpo.models.load import Attention, load_model, load_processor, refuse_other_vocabulary
 from mixpo.models.vision import take_single_tokens
 from mixpo.training.choose_layout import refuse_without_flex
 from mixpo.training.config import MPOConfig
@@ -116,6 +116,7 @@ def encoder_for(model: nn.Module, args: MPOConfig, processor: Any) -> Encoder:
     encoder = Encoder(
         processor, args.max_completion_length, args.truncate_completions, args.needs_rejected, args.max_length
     )
+    refuse_other_vocabulary(model, processor)
     encoder.fit(model.config)
     return encoder
 

@@ -20,13 +20,13 @@ from mixpo.devices import CPU, VARIABLE, visible
 from mixpo.errors import FieldError, UserError
 from mixpo.files import RunFiles
 from mixpo.progress import be_silent, say, show_warnings
+from mixpo.signals import ENDING, Interrupted
 from mixpo.training import train
 
 AFTERMATH = 3.0
 """Seconds that a process waits before it tells its error: that another one has died must be seen first."""
 AGENT = "TORCHELASTIC_USE_AGENT_STORE"
 """Says that torchrun's agent keeps the store in which processes meet; one that begins a group of its own keeps it."""
-STOPPED = (signal.SIGINT, signal.SIGTERM)
 
 
 def run(config: train.Config, files: RunFiles, fits: train.Fits | None = None) -> None:
@@ -70,7 +70,7 @@ def launched(config: train.Config, files: RunFiles, devices: Sequence[str], fits
     """Trains in a process for each device (names of `visible`, or `cpu`), and waits for them.
 
     Raises UserError with what a process says that refuses, or when one dies; RuntimeError with the traceback of one
-    that fails; KeyboardInterrupt on SIGINT and SIGTERM. In any case no process is left.
+    that fails; Interrupted on SIGINT, SIGTERM and SIGHUP. In any case no process is left.
     """
     from torch.distributed.elastic.multiprocessing import SignalException
     from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
@@ -84,12 +84,12 @@ def launched(config: train.Config, files: RunFiles, devices: Sequence[str], fits
         told = Path(folder) / "error.json"
         try:
             elastic_launch(how, process)((config, files, fits), list(devices), told)
-        except SignalException:
-            raise KeyboardInterrupt from None
+        except SignalException as error:
+            raise Interrupted(error.sigval) from None
         except ChildFailedError as error:
             rank, failure = next(iter(error.failures.items()))
-            if -failure.exitcode in STOPPED:
-                raise KeyboardInterrupt from None
+            if -failure.exitcode in ENDING:
+                raise Interrupted(-failure.exitcode) from None
             if told.exists():
                 raise _error(json.loads(told.read_text(encoding="utf-8"))) from None
             raise UserError(
@@ -108,7 +108,7 @@ def _error(told: dict[str, str]) -> Exception:
 def _own_handlers() -> Iterator[None]:
     """torch's own handlers of signals, and its messages on how processes end, for as long as it is at work."""
     logger = logging.getLogger("torch.distributed.elastic")
-    before = {number: signal.getsignal(number) for number in (*STOPPED, signal.SIGHUP, signal.SIGQUIT)}
+    before = {number: signal.getsignal(number) for number in (*ENDING, signal.SIGQUIT)}
     quiet, logger.propagate = logger.propagate, False
     logger.addHandler(nowhere := logging.NullHandler())
     try:

@@ -25,9 +25,10 @@ def load_policy(path: str, words: Words, args: MPOConfig) -> nn.Module:
     below an adapter, the matrices of frozen parts. Raises UserError for a part to freeze that the model does not have.
     """
     numbers = DTYPES.get(args.mixed_precision, "float32")
-    halved = numbers == "bfloat16" and checkpoint_dtype(path) == torch.bfloat16
+    halved = numbers == "bfloat16" and checkpoint_dtype(path, args.trust_remote_code) == torch.bfloat16
     whole = words.quantize != Quantize.NONE or (halved and words.lora is not None)
-    model = load_model(path, numbers if whole else "float32", attention=words.attention, quantize=words.quantize)
+    kept = numbers if whole else "float32"
+    model = load_model(path, kept, args.trust_remote_code, attention=words.attention, quantize=words.quantize)
     freeze(model, words.freeze)
     if halved and not whole:
         halve_frozen(model)

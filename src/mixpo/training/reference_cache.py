@@ -2,7 +2,8 @@
 
 A folder holds `cache.json` (what they were computed with) and one `logps-<rank>.bin` a process: records of 12 bytes,
 the digest of a completion with its prompt and images (8) and its log-probability (float32). A record is written whole
-or, after a kill, cut off at the end of the file and dropped when the cache is opened again.
+or, after a kill, cut off at the end of the file and dropped when the cache is opened again. Once a process has had all
+of its rows, `complete-<rank>-of-<n>.json` says so, and how its file begins: one that differs is deleted and made again.
 """
 
 import hashlib
@@ -18,12 +19,14 @@ from accelerate.utils import broadcast_object_list
 from torch import Tensor
 from torch.utils.data import ConcatDataset
 
+from mixpo import notes
 from mixpo.batches.layout import Batch
 from mixpo.errors import DataError, UserError
 from mixpo.model_inputs import AS_IS
 from mixpo.models.picture_limits import limits_of
-from mixpo.progress import track
-from mixpo.text_files import read_json, write_text
+from mixpo.progress import say, track
+from mixpo.removing import refuse_link
+from mixpo.text_files import appended, damaged, opened, read_json, sync, write_text, writing
 from mixpo.training.sharding import Sharding
 
 RECORD = np.dtype([("key", "<u8"), ("logps", "<f4")])
@@ -41,16 +44,18 @@ class ReferenceCache:
         self.rank = rank
         self.path = folder / f"logps-{rank}.bin"
         about = folder / "cache.json"
-        before = read_json(about)
+        before = notes.read(about, dict[str, Any])
         changed = [name for name in made_with if before is not None and before.get(name) != made_with[name]]
         if changed:
             raise UserError(
                 f"the cached reference log-probabilities in {folder} were computed with another "
                 f"{' and '.join(changed)}; delete the folder or name another one"
             )
-        folder.mkdir(parents=True, exist_ok=True)
+        with writing(folder):
+            folder.mkdir(parents=True, exist_ok=True)
         if before is None and rank == 0:  # two processes would write it under the same name for the moment
             write_text(about, json.dumps(made_with, indent=1))
+        refuse_link(self.path)
         torn = self.path.stat().st_size % RECORD.itemsize if self.path.exists() else 0
         if torn:
             os.truncate(self.path, self.path.stat().st_size - torn)
@@ -58,7 +63,7 @@ class ReferenceCache:
 
     def load(self) -> None:
         """Reads what all processes have written."""
-        parts = [np.fromfile(path, RECORD) for path in sorted(self.folder.glob("logps-*.bin"))]
+        parts = [_records(path) for path in sorted(self.folder.glob("logps-*.bin"))]
         records = np.concatenate([np.empty(0, RECORD), *parts])
         _, first = np.unique(records["key"], return_index=True)
         self._keys, self._logps = records["key"][first], records["logps"][first]
@@ -76,7 +81,7 @@ class ReferenceCache:
         records = np.empty(len(scored), RECORD)
         records["key"] = np.array(batch.keys, dtype=np.uint64)[scored]
         records["logps"] = logps.float().cpu().numpy()[scored]
-        with self.path.open("ab") as file:
+        with writing(self.path), appended(self.path) as file:
             file.write(records.tobytes())
 
     def place(self, sharding: Sharding) -> None:
@@ -128,6 +133,14 @@ class Scorer:
         return self.reference(batch, self.trainer.args.score_chunk)
 
 
+def _records(path: Path) -> Any:
+    try:
+        with opened(path) as file:
+            return np.fromfile(file, RECORD)
+    except OSError as error:
+        raise damaged(path, error) from error
+
+
 def fill(cache: ReferenceCache, datasets: Sequence[Any], scorer: Scorer) -> None:
     """Computes what the cache does not have yet, each process its share of the rows.
 
@@ -137,7 +150,7 @@ def fill(cache: ReferenceCache, datasets: Sequence[Any], scorer: Scorer) -> None
     rows: Any = ConcatDataset(parts)
     data = [[len(part), str(getattr(part, "_fingerprint", ""))] for part in parts]
     done = cache.folder / f"complete-{cache.rank}-of-{scorer.processes}.json"
-    if not scorer.any(read_json(done) != {"data": data}):
+    if not scorer.any((read_json(done) or {}).get("data") != data):
         return
     mine = range(cache.rank, len(rows), scorer.processes)
     first = range(0 if scorer.together else cache.rank, len(rows), scorer.processes)  # no process has more rows
@@ -146,12 +159,53 @@ def fill(cache: ReferenceCache, datasets: Sequence[Any], scorer: Scorer) -> None
         for batch in scorer.batches([rows[index] for index in mine[start : start + scorer.size]]):
             if scorer.any(not cache.has(batch)):
                 cache.append(batch, scorer.logps(batch))
-    write_text(done, json.dumps({"data": data}))
+    cache.path.touch()  # all of its rows may be another's, too
+    with writing(cache.path):
+        sync(cache.path)
+    size = cache.path.stat().st_size
+    write_text(done, json.dumps({"data": data, "bytes": size, "sha256": _beginning(cache.path, size)}))
+
+
+def drop_damaged(folder: Path) -> None:
+    """Before a cache is opened: deletes files that are not what was written, and says so; they are made again."""
+    complete = {path: _told(path) for path in sorted(folder.glob("complete-*-of-*.json"))}
+    parts = sorted(folder.glob("logps-*.bin"))
+    damaged = [path for path, told in complete.items() if not told]
+    if not _told(folder / "cache.json"):  # it is not known what they were computed with
+        damaged += [*parts, *filter(Path.exists, [folder / "cache.json"])]
+    for path, told in complete.items():
+        part = folder / f"logps-{path.name.split('-')[1]}.bin"
+        if told and "sha256" in told and told["sha256"] != _beginning(part, told.get("bytes")):
+            damaged.append(part)
+    if not damaged:
+        return
+    say(f"note: {', '.join(path.name for path in dict.fromkeys(damaged))} in {folder} is damaged; it is computed again")
+    # Whoever had all rows may have found them in a file that goes. What tells that a file is damaged goes after it.
+    for path in sorted({*damaged, *complete}, key=lambda path: path.suffix != ".bin"):
+        path.unlink(missing_ok=True)
+
+
+def _told(path: Path) -> dict[str, Any]:
+    """Empty for what is missing or no JSON object."""
+    try:
+        told = read_json(path)
+    except DataError:
+        return {}
+    return told if isinstance(told, dict) else {}
+
+
+def _beginning(path: Path, size: Any) -> str | None:
+    """SHA-256 of a file's first bytes; None where there are fewer."""
+    content = path.read_bytes()[:size] if path.is_file() and isinstance(size, int) else b""
+    return hashlib.sha256(content).hexdigest() if len(content) == size else None
 
 
 def cached(trainer: Any, live: Any, made: dict[str, str]) -> ReferenceCache:
     """The live reference's log-probabilities of all rows, computed now as far as they are not on disk yet."""
     args = trainer.args
+    if args.should_save:
+        drop_damaged(Path(args.reference_cache))
+    trainer.accelerator.wait_for_everyone()
     cache = ReferenceCache(Path(args.reference_cache), made, args.process_index)
     fill(cache, [trainer.train_dataset, trainer.eval_dataset], Scorer(trainer, live))
     trainer.accelerator.wait_for_everyone()

@@ -1,13 +1,17 @@
 """A Trainer whose resumed run equals the uninterrupted one, step by step, killed at any moment."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from accelerate.utils import broadcast_object_list, gather_object
 from torch import nn
 from transformers import Trainer
 from transformers.integrations.deepspeed import deepspeed_load_checkpoint
-from transformers.trainer_utils import rotate_checkpoints
 
+from mixpo.errors import UserError
+from mixpo.models.weight_files import saving
+from mixpo.progress import say
 from mixpo.training import checkpoints
 from mixpo.training.final_model import FinalModel
 from mixpo.training.moved import checksums, refuse_unmoved
@@ -21,6 +25,8 @@ class ResumableTrainer(Trainer):
     final: FinalModel
     begun_with: list[int]
     """`checksums` of what is trained, before anything is: at the first call of `train`."""
+    whole: Path | None = None
+    """The checkpoint that holds the training as it is at its step: the one that it went on from, or wrote last."""
 
     def own_state(self, checkpoint: Path) -> dict[str, Any]:
         """What a subclass must have back on resume (JSON); it may write files of its own to the checkpoint's folder."""
@@ -37,24 +43,59 @@ class ResumableTrainer(Trainer):
         super().create_model_card(model_name=model_name, tags=tags, **more)
 
     def train(self, resume_from_checkpoint: str | bool | None = None, **kwargs: Any) -> Any:
-        """As Trainer's; True means the last complete checkpoint, if there is one (torn ones are removed).
+        """As Trainer's; True means the newest whole checkpoint, or to begin anew where there is none, and what was left
+        is said; a path means that one.
 
-        Raises UserError when no weight has changed, unless the learning rate is 0, which says so.
+        Raises UserError for a path to a damaged one, and when no weight has changed, unless the learning rate is 0,
+        which says so.
         """
         if resume_from_checkpoint is True:
-            if self.is_world_process_zero():
-                checkpoints.remove_torn(Path(self.args.output_dir))
-            self.accelerator.wait_for_everyone()
-            resume_from_checkpoint = checkpoints.last_complete(Path(self.args.output_dir))
-        if resume_from_checkpoint:
-            checkpoint = Path(resume_from_checkpoint)
-            self.load_own_state(checkpoints.load_state(checkpoint), checkpoint)
+            resume_from_checkpoint = self._newest_whole()
+        elif resume_from_checkpoint and (why := self._anywhere(checkpoints.fault, Path(resume_from_checkpoint))):
+            raise UserError(
+                f"{resume_from_checkpoint} is no whole checkpoint of an MPO training: {why}; choose another, or let "
+                "resume_from_checkpoint=True take the newest whole one"
+            )
+        self.whole = Path(resume_from_checkpoint).resolve() if resume_from_checkpoint else None
+        if self.whole is not None:
+            self._load_own(self.whole)
         if not self.sharding.engine:
             self._remember()
         result = super().train(resume_from_checkpoint=resume_from_checkpoint or None, **kwargs)
         if self.args.learning_rate:
             refuse_unmoved(self, self.begun_with)
         return result
+
+    def _newest_whole(self) -> str | None:
+        """The same on all processes; also deletes what a killed process was writing."""
+        folder = Path(self.args.output_dir)
+        found: list[Path] = broadcast_object_list([checkpoints.numbered(folder)])[0]
+        left: list[tuple[Path, str]] = []
+        chosen = None
+        for checkpoint in found:
+            if not (why := self._anywhere(checkpoints.fault, checkpoint)):
+                chosen = checkpoint
+                break
+            left.append((checkpoint, why))
+        if left and self.is_world_process_zero():
+            say(checkpoints.told(left, chosen))
+        if self.args.should_save:
+            checkpoints.remove_unfinished(folder)
+        self.accelerator.wait_for_everyone()
+        return str(chosen) if chosen else None
+
+    def _anywhere(self, look: Callable[[Path], str], checkpoint: Path) -> str:
+        """What any of the processes that write checkpoints finds wrong with one; all processes ask together."""
+        return next(filter(None, gather_object([look(checkpoint) if self.args.should_save else ""])), "")
+
+    def _load_own(self, checkpoint: Path) -> None:
+        try:
+            self.load_own_state(checkpoints.load_state(checkpoint), checkpoint)
+        except (LookupError, TypeError, ValueError) as error:
+            raise UserError(
+                f"{checkpoint / checkpoints.STATE_FILE} does not fit this training ({error}); delete {checkpoint} to "
+                "go on from the one before, or train in another folder"
+            ) from error
 
     def _remember(self) -> None:
         if not hasattr(self, "begun_with"):
@@ -118,8 +159,12 @@ class ResumableTrainer(Trainer):
             super()._load_from_checkpoint(resume_from_checkpoint, model)
 
     def _load_best_model(self) -> None:
+        """Raises UserError where the best checkpoint is damaged."""
+        best = Path(self.state.best_model_checkpoint)
+        if why := self._anywhere(checkpoints.damage, best):
+            raise UserError(f"{best}, the best one, is damaged: {why}; load_best_model_at_end=False keeps the last")
         if self._has_plain_weights(self.model):
-            checkpoints.load_weights(self.model, self.state.best_model_checkpoint)
+            checkpoints.load_weights(self.model, str(best))
         else:
             super()._load_best_model()
 
@@ -128,7 +173,23 @@ class ResumableTrainer(Trainer):
 
     def _save_checkpoint(self, model: nn.Module, trial: Any) -> None:
         """As Trainer's, then the own state, whose presence says that the checkpoint is whole; only then are older
-        ones deleted."""
+        ones deleted. Raises UserError when the disk is full: older ones stay, and what was written of this one goes."""
+        folder = Path(self._get_output_dir(trial)) / f"checkpoint-{self.state.global_step}"
+        if folder.resolve() == self.whole:
+            return
+        try:
+            with saving(folder):
+                self._write_checkpoint(model, trial, folder)
+        except UserError:
+            if self.args.should_save and checkpoints.is_ours(folder):
+                checkpoints.discard(folder)
+            raise
+        self.whole = folder.resolve()
+
+    def _write_checkpoint(self, model: nn.Module, trial: Any, folder: Path) -> None:
+        if self.args.should_save:
+            checkpoints.begin(folder)
+        self.accelerator.wait_for_everyone()
         limit, self.args.save_total_limit = self.args.save_total_limit, None
         try:
             super()._save_checkpoint(model, trial)
@@ -136,11 +197,5 @@ class ResumableTrainer(Trainer):
             self.args.save_total_limit = limit
         self.accelerator.wait_for_everyone()
         if self.args.should_save:
-            folder = Path(self._get_output_dir(trial)) / f"checkpoint-{self.state.global_step}"
-            checkpoints.save_state(folder, self.own_state(folder))
-            rotate_checkpoints(
-                output_dir=str(folder.parent),
-                save_total_limit=limit,
-                best_model_checkpoint=self.state.best_model_checkpoint,
-                use_mtime=False,
-            )
+            checkpoints.seal(folder, self.own_state(folder))
+            checkpoints.rotate(folder, limit, self.state.best_model_checkpoint)

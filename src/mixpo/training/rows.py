@@ -1,5 +1,6 @@
 """Preference pairs and demonstrations as the rows that a trainer takes."""
 
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from torch.utils.data import Dataset
@@ -30,6 +31,11 @@ class RowDataset(Dataset):
 
     def __len__(self) -> int:
         return len(self.records)
+
+    def __getitems__(self, indices: Sequence[int]) -> Iterator[dict[str, Any]]:
+        """The rows of a micro-batch as torch's loader asks for them: one by one, so that the images of one alone are
+        decoded at a time."""
+        return (self[index] for index in indices)
 
     def __getitem__(self, index: int) -> dict[str, Any]:
         record = self.records[index]

@@ -10,6 +10,7 @@ from transformers import SchedulerType
 
 from mixpo.batches.layout import Layout
 from mixpo.errors import FieldError
+from mixpo.keys import refuse_keys
 from mixpo.losses.objective import Objective
 from mixpo.model_inputs import ModelInputs
 from mixpo.models.load import Attention
@@ -103,6 +104,7 @@ class Config(ModelInputs, Words, Learning):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        refuse_keys(self.trainer, ("trainer",))
         for name in ("batch", "micro_batch", "save_steps", "logging_steps", "max_completion_length"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1")

@@ -9,6 +9,7 @@ from typing import Any
 
 from transformers import IntervalStrategy, PrinterCallback
 
+from mixpo import notes
 from mixpo.batches.encode import Encoder
 from mixpo.errors import DataError, FieldError, UserError
 from mixpo.files import RunFiles, Shards
@@ -16,11 +17,11 @@ from mixpo.images import ImageRoots
 from mixpo.left_out import LeftOut, counted
 from mixpo.models.load import load_config, load_processor
 from mixpo.models.picture_limits import same_tiles
+from mixpo.models.weight_files import refuse_damaged
 from mixpo.progress import say, track
 from mixpo.records import Dropped
 from mixpo.references import Output
-from mixpo.tables import json_lines
-from mixpo.text_files import read_json, write_text
+from mixpo.text_files import damaged, opened, write_text
 from mixpo.training import few_records
 from mixpo.training.adapters import lora_config, refuse_absent
 from mixpo.training.arguments import CHECKPOINTING
@@ -63,8 +64,7 @@ def run(config: Config, files: RunFiles, fits: Fits | None = None) -> None:
     fingerprint = _fingerprint(source.paths())
     if (folder / "model").exists():
         _refuse_changed_data(folder, fingerprint, source.folder)
-        drop_checkpoints(folder)
-        _say_done(config, folder)
+        _leave_done(config, folder)
         return
     begin_alone(config)
     args = _arguments(config, files)
@@ -77,7 +77,7 @@ def run(config: Config, files: RunFiles, fits: Fits | None = None) -> None:
     dropped: list[Dropped] = []
     roots = ImageRoots.load(files.image_roots_file(config.questions))
     encoder = Encoder(processor, config.max_completion_length)
-    encoder.fit(load_config(model_path))
+    encoder.fit(load_config(model_path, config.trust_remote_code))
     records = usable(track(source, f"{config.name}: check"), encoder, roots, config.name, dropped)
     if first:
         files.dropped(config.name).replace(dropped)
@@ -112,9 +112,10 @@ def run(config: Config, files: RunFiles, fits: Fits | None = None) -> None:
     say(f"{config.name}: {done}{course(trainer.state.log_history)}; model in {folder / 'model'}")
 
 
-def _say_done(config: Config, folder: Path) -> None:
-    log = folder / "log.jsonl"
-    lines = [row for _, _, row in json_lines(log) if isinstance(row, dict)] if log.exists() else []
+def _leave_done(config: Config, folder: Path) -> None:
+    refuse_damaged(folder / "model")
+    drop_checkpoints(folder)
+    lines = list(notes.logged(folder / "log.jsonl"))
     say(f"{config.name}: trained already{course(lines)}; model in {folder / 'model'}")
 
 
@@ -156,6 +157,7 @@ def _arguments(config: Config, files: RunFiles) -> MPOConfig:
         args = arguments(config, files.checkpoints(config.name), files.reference(config.model) if cached else None)
     except FieldError as error:
         raise FieldError((config.name, *error.path), error.sentence) from error
+    args.trust_remote_code = config.trust_remote_code
     if cached:
         args.reference_cache = str(_cache(config, files, args))
     return args
@@ -174,13 +176,18 @@ def _cache(config: Config, files: RunFiles, args: MPOConfig) -> Path:
 def _fingerprint(paths: list[Path]) -> str:
     digest = hashlib.sha256()
     for path in paths:
-        digest.update(path.read_bytes())
+        try:
+            with opened(path) as file:
+                while block := file.read(1 << 20):
+                    digest.update(block)
+        except OSError as error:
+            raise damaged(path, error) from error
     return digest.hexdigest()
 
 
 def _refuse_changed_data(folder: Path, fingerprint: str, source: Path) -> None:
-    before = read_json(folder / "data.json")
-    if before is not None and before["sha256"] != fingerprint:
+    before = notes.read(folder / "data.json", notes.TrainedOn)
+    if before is not None and before.sha256 != fingerprint:
         raise UserError(
             f"{source} has changed since {folder} was trained on it; delete {folder} or use another run folder"
         )

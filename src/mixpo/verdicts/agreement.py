@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from mixpo.errors import DataError
+from mixpo.left_out import counted
 from mixpo.records import AnswerKind, FinishReason, Outcome, Question, Response, Verdict
 from mixpo.tables import Row, rows
+from mixpo.values import encodable, refuse_half
 from mixpo.verdicts.verify import verify
 
 KINDS = {"integer": AnswerKind.INTEGER, "float": AnswerKind.DECIMAL, "list": AnswerKind.LIST}
@@ -31,6 +33,8 @@ class Judged:
     seconds: float
     limit: float | None
     row: dict[str, Any]
+    whole: bool = True
+    """Whether its response held no half of a surrogate pair, which is replaced."""
 
     @property
     def said(self) -> bool:
@@ -68,6 +72,8 @@ def judge_check(path: Path) -> tuple[dict[str, Any], str]:
         ],
     }  # fmt: skip
     lines = [f"{path.name}: {_scores(judged)}"]
+    if halves := sum(not item.whole for item in judged):
+        lines.append(f"{counted(halves, 'response')} held half a character (no valid text), read as `?`")
     if len(firm) < len(judged):
         lines.append(f"not hard, not soft: {_scores(firm)}")
     lines.append(
@@ -102,16 +108,20 @@ def _judged(found: Row, path: Path) -> Judged:
             f"{path}:{line}: a row needs `response`, `answer` and a true or false `correct`; add what is missing"
         )
     try:
+        refuse_half({name: value for name, value in row.items() if name != "response"})
         question = question_of(row, str(number))
     except (TypeError, ValueError) as error:
         raise DataError(f"{path}:{line}: {error}; mend the row") from None
     finish = FinishReason(row.get("finish_reason") or "stop")
-    response = Response(id=f"{number}/0", question_id=question.id, sample=0, text=row["response"], finish_reason=finish)
+    text = encodable(row["response"])
+    response = Response(id=f"{number}/0", question_id=question.id, sample=0, text=text, finish_reason=finish)
     started = time.perf_counter()
     verdict = verify(question, response)
     limit = row.get("max_seconds")
     name = str(row.get("id") or row.get("pid") or number)
-    return Judged(name, expected, verdict, time.perf_counter() - started, float(limit) if limit else None, row)
+    seconds = time.perf_counter() - started
+    whole = text == row["response"]
+    return Judged(name, expected, verdict, seconds, float(limit) if limit else None, {**row, "response": text}, whole)
 
 
 def label_of(value: Any) -> bool | None:

@@ -6,14 +6,13 @@ Only what strings cannot tell is sent: free-form questions with a ground truth, 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from queue import SimpleQueue
 
-from mixpo.endpoint import FAILURES_IN_A_ROW, Endpoint, EndpointConfig, GaveUp
+from mixpo.endpoint import FAILURES_IN_A_ROW, Endpoint, EndpointConfig, GaveUp, Refused
 from mixpo.errors import UserError
 from mixpo.files import Shards
 from mixpo.records import AnswerKind, FinishReason, Outcome, Question, Response, Verdict
+from mixpo.shards import appending
 from mixpo.verdicts.llm_prompt import PROMPT_VERSION, cache_key, messages, score_of
 
 WORDS_KEPT = 200
@@ -91,12 +90,13 @@ def decide(
                     f"{config.base_url}: {failures} requests in a row got no reply ({error}); what was judged is "
                     "kept: see to the endpoint, then run again"
                 ) from error
-            return _verdict(verdict, config, Outcome.UNDECIDED, str(error))
+            undecided = _verdict(verdict, config, Outcome.UNDECIDED, str(error))
+            return replace(undecided, transient=not isinstance(error, Refused))
         failures = 0
         return decided
 
     ask = _requester(endpoint, config)
-    with _appending(cache) as keep, ThreadPoolExecutor(config.concurrency) as pool:
+    with appending(cache) as keep, ThreadPoolExecutor(config.concurrency) as pool:
         calls = _Calls(config, {reply.id: reply for reply in cache}, pool, lambda *asked: keep(ask(*asked)))
         try:
             for verdict in verdicts:
@@ -168,26 +168,6 @@ def _verdict(
     words = " ".join(words.split())
     cut = words if len(words) <= WORDS_KEPT else words[: WORDS_KEPT - 1] + "…"
     return replace(verdict, outcome=outcome, rule=f"llm:{config.model}", reason=f"{PROMPT_VERSION}: {cut}", score=score)
-
-
-@contextmanager
-def _appending(cache: Shards[JudgeReply]) -> Iterator[Callable[[JudgeReply], JudgeReply]]:
-    """A function that writes a reply to the cache from any thread. Raises UserError when the disk is full."""
-    replies: SimpleQueue[JudgeReply | None] = SimpleQueue()
-    with ThreadPoolExecutor(1) as disk:
-        writing = disk.submit(cache.append, iter(replies.get, None))
-
-        def keep(reply: JudgeReply) -> JudgeReply:
-            if writing.done():
-                writing.result()  # raises what ended it: nothing more is paid for that cannot be kept
-            replies.put(reply)
-            return reply
-
-        try:
-            yield keep
-        finally:
-            replies.put(None)
-        writing.result()
 
 
 def _requester(endpoint: Endpoint, config: LLMJudgeConfig) -> Callable[[Question, str, str], JudgeReply]:

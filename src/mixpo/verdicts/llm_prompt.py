@@ -5,6 +5,7 @@ import json
 
 from mixpo.messages import transcript
 from mixpo.records import Question
+from mixpo.values import encodable
 
 PROMPT_VERSION = "free-form-1"
 """Part of every cache key and verdict: change it with the wording below."""
@@ -77,8 +78,3 @@ def score_of(reply: str) -> float | None:
     if isinstance(score, bool) or not isinstance(score, int | float) or not 0 <= score <= 1:
         return None
     return float(score)
-
-
-def encodable(text: str) -> str:
-    """The text with lone surrogates, which UTF-8 cannot carry, replaced."""
-    return text.encode("utf-8", "replace").decode()

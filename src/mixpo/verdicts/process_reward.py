@@ -7,8 +7,9 @@ section 3). Scores are kept: a rerun asks only for what is missing.
 """
 
 import math
+from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,6 +20,8 @@ from mixpo.images import ImageRoots, data_url
 from mixpo.messages import transcript
 from mixpo.progress import track
 from mixpo.records import Question, Response
+from mixpo.replies import logp
+from mixpo.shards import appending
 
 INSTRUCTION = "Is the last step right? Answer + if it is and - if it is not."
 
@@ -70,17 +73,31 @@ def rewards(
     roots = ImageRoots.load(files.image_roots_file(section))
     missing = [(question, response) for question, response in answers if response.id not in known]
     if missing:
-        asked = track(scores(missing, roots, Endpoint(config), config), "process reward", total=len(missing))
-        cache.append(asked)
+        asked = scores(missing, roots, Endpoint(config), config, cache)
+        deque(track(asked, "process reward", total=len(missing)), maxlen=0)
     return {record.id: record.value for record in cache}
 
 
 def scores(
-    answers: Sequence[tuple[Question, Response]], roots: ImageRoots, endpoint: Endpoint, config: RewardConfig
+    answers: Sequence[tuple[Question, Response]],
+    roots: ImageRoots,
+    endpoint: Endpoint,
+    config: RewardConfig,
+    cache: Shards[Steps],
 ) -> Iterator[Steps]:
-    """The steps' scores of each response, in order. Raises UserError for an endpoint that does not answer."""
-    with ThreadPoolExecutor(config.concurrency) as pool:
-        yield from pool.map(lambda pair: _score(pair[0], pair[1], roots, endpoint, config), answers)
+    """The scores in the order they come, each in the cache by then: one that takes its time holds none back.
+
+    Raises UserError for an endpoint that does not answer as it should.
+    """
+    with appending(cache) as keep, ThreadPoolExecutor(config.concurrency) as pool:
+        score = lambda question, response: keep(_score(question, response, roots, endpoint, config))  # noqa: E731
+        try:
+            for done in as_completed([pool.submit(score, *pair) for pair in answers]):
+                yield done.result()
+        except BaseException:
+            endpoint.stop.set()
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
 
 
 def _score(
@@ -108,7 +125,7 @@ def _good(reply: Any, config: RewardConfig) -> float:
     """P(good) / (P(good) + P(bad)) of the first token. Raises UserError where the reply tells neither."""
     try:
         offered = reply["choices"][0]["logprobs"]["content"][0]["top_logprobs"]
-        found = {entry["token"].strip(): math.exp(entry["logprob"]) for entry in reversed(offered)}
+        found = {entry["token"].strip(): math.exp(logp(entry["logprob"])) for entry in reversed(offered)}
     except (AttributeError, LookupError, TypeError) as error:
         raise UserError(f"{config.base_url} gives no log-probabilities; start it with logprobs") from error
     good, bad = found.get(config.good, 0.0), found.get(config.bad, 0.0)

@@ -16,7 +16,7 @@ from enum import StrEnum
 from typing import ClassVar
 
 from mixpo import output
-from mixpo.errors import DataError
+from mixpo.errors import DataError, UserError
 from mixpo.files import RunFiles, divert
 from mixpo.left_out import counted
 from mixpo.progress import track
@@ -121,6 +121,8 @@ def _cut(text: str | None) -> str:
 
 def run(config: Config, files: RunFiles) -> None:
     """Judges all pairs anew; writes those that are not doubted, the others to `dropped/`, and the counts."""
+    if config.pairs == config.name:
+        raise UserError(f"{config.name}: its own pairs would be replaced by those that are left; name another section")
     source = files.pairs(config.pairs)
     if not source.paths():
         raise DataError(f"{config.name}: there are no pairs in {source.folder}; run that section first")

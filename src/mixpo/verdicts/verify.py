@@ -13,10 +13,12 @@ from mixpo.progress import say, track
 from mixpo.prompts import THOUGHTS
 from mixpo.records import AnswerKind, FinishReason, Outcome, Question, Response, Verdict
 from mixpo.references import Output, Questions, Responses
+from mixpo.values import encodable
 from mixpo.verdicts.aftermath import withdrawn
 from mixpo.verdicts.body import Body, body_of
 from mixpo.verdicts.extract import KINDS, Extraction, extract
 from mixpo.verdicts.infer import infer_kind
+from mixpo.verdicts.limits import beyond
 from mixpo.verdicts.llm_judge import JudgeReply, LLMJudgeConfig, decide
 from mixpo.verdicts.mathematics.symbolic import start_clock
 from mixpo.verdicts.parallel import in_parallel
@@ -79,6 +81,8 @@ def _verified(question: Question, response: Response, thoughts: tuple[str, ...])
         return _verdict(
             question, response, Outcome.UNDECIDED, kind, reason="free-form answers are not judged by string"
         )
+    if unread := beyond(question, kind):
+        return _verdict(question, response, Outcome.UNDECIDED, kind, reason=unread)
     try:
         return _judged(question, response, kind, thoughts)
     except Undecided as reason:
@@ -144,7 +148,7 @@ def _verdict(
         id=response.id,
         question_id=question.id,
         outcome=outcome,
-        extracted=response.text[slice(*span)].encode(errors="replace").decode() if span else None,
+        extracted=encodable(response.text[slice(*span)]) if span else None,
         span=span,
         rule=found.rule if found else "",
         kind=kind,
@@ -187,10 +191,18 @@ def verify_into(config: Config, files: RunFiles, *, passing: bool = False) -> Ve
     questions = {question.id: question for question in small}
     roots = ImageRoots.load(files.image_roots_file(config.questions)).roots
     judged = VerdictTally((name for name, question in questions.items() if question.answer is None), roots)
-    verdicts, done = files.verdicts(config.name), Ids()
+    verdicts, done, again, still = files.verdicts(config.name), Ids(), Ids(), Ids()
     for verdict in verdicts:
-        done.add(verdict.id)
-        judged.add(verdict)
+        if verdict.transient:
+            again.add(verdict.id)
+        else:
+            done.add(verdict.id)
+            judged.add(verdict)
+
+    def changes(verdict: Verdict) -> bool:
+        """Whether it is not what was said before: asked again in vain."""
+        return not (verdict.transient and verdict.id in again and still.add(verdict.id))
+
     total = sum(1 for _ in files.responses(config.responses))
 
     def unjudged() -> Iterator[Response]:
@@ -204,5 +216,8 @@ def verify_into(config: Config, files: RunFiles, *, passing: bool = False) -> Ve
     if config.llm_judge is not None:
         by_id = {response.id: response for response in files.responses(config.responses) if response.id not in done}
         new = decide(new, questions, by_id, config.llm_judge, files.judge_replies(config.name, JudgeReply))
-    verdicts.append(track(judged.watch(new), config.name, total=total, done=len(done), passing=passing))
+    shown = track(judged.watch(new), config.name, total=total, done=len(done), passing=passing)
+    verdicts.append(filter(changes, shown))
+    if len(still) < len(again):
+        verdicts.replace(one for one in verdicts if not one.transient or one.id in still or one.id not in again)
     return judged

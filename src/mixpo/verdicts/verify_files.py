@@ -9,20 +9,24 @@ in `<out>.dropped.jsonl`; the first reason and the columns that were not used ar
 """
 
 import json
+import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
-from mixpo.errors import DataError, UserError
+from mixpo.errors import DataError
 from mixpo.ids import Ids
 from mixpo.json_lines import from_json, from_row, to_json
 from mixpo.left_out import counted
+from mixpo.lock import held_beside
+from mixpo.out_files import refuse_inputs, refuse_other, unended
 from mixpo.progress import say, track
 from mixpo.records import LISTS, Dropped, DropReason, Outcome, Question, Response, Verdict
 from mixpo.tables import BadLine, Row, rows
-from mixpo.text_files import write_text
+from mixpo.text_files import write_text, writing
 from mixpo.verdicts.parallel import in_parallel
 from mixpo.verdicts.summary import VerdictTally, ending
 from mixpo.verdicts.verify import Config, verify
@@ -55,12 +59,20 @@ IGNORED = frozenset(
 )
 """Fields of our own records that judging does not need: not worth a word."""
 
+VERDICTS = "verdicts"
+"""What the file that is written holds."""
+BEGINS = b'{"id": "'
+TORN = re.compile(rb'\{"id": "(?:[^"\\]|\\.)*", "question_id": "(?:[^"\\]|\\.)*", "outcome": "')
+"""How a verdict's line begins: behind other verdicts, and where nothing else tells that the file is one of verdicts."""
+
 
 @dataclass
 class _Reading:
     """What was left out of the files, and which of their columns were not used."""
 
     dropped: list[Dropped] = field(default_factory=list)
+    halves: int = 0
+    """Responses of whose text half a surrogate pair, which is no valid text, was replaced."""
     unused: dict[str, set[str]] = field(default_factory=dict)
 
     def drop(self, name: str, path: Path, line: int, why: str, reason: DropReason = DropReason.BAD_ROW) -> None:
@@ -68,12 +80,30 @@ class _Reading:
 
 
 def verify_files(questions: Path, responses: Path, out: Path) -> None:
-    """Judges every response that has no verdict in `out` yet, over all cores. Raises DataError and UserError."""
+    """Judges every response that has no verdict in `out` yet, over all cores. Raises DataError, and UserError when
+    `out` holds anything but verdicts, is one of the files that are read, or is being written by another process."""
     reading, judged = _Reading(), VerdictTally()
-    done = _done(out, judged)
-    known = _questions(questions, reading)
-    if not known:
-        raise DataError(f"{questions} holds no question that can be used ({_first(reading)}); mend it")
+    aside = out.with_name(f"{out.name}.dropped.jsonl")
+    for written in (out, aside):
+        refuse_inputs(written, questions, responses)
+    refuse_other(aside, "lines left out", partial(from_json, Dropped))
+    with held_beside(out):
+        done = _done(out, judged)
+        known = _questions(questions, reading)
+        if not known:
+            raise DataError(f"{questions} holds no question that can be used ({_first(reading)}); mend it")
+        _append(known, responses, out, done, reading, judged)
+        if reading.dropped or aside.exists():
+            write_text(aside, "".join(to_json(record) + "\n" for record in reading.dropped))
+    _tell(reading, judged, out, aside)
+    if judged.unparsed:
+        texts = (one.text for one in _responses(responses, known, _Reading()) if one.id == judged.unparsed)
+        say(f"verify: no answer was found in {judged.unparsed}, which ends: {ending(next(texts, ''))}")
+
+
+def _append(
+    known: dict[str, Question], responses: Path, out: Path, done: Ids, reading: _Reading, judged: VerdictTally
+) -> None:
     total = sum(1 for _ in rows(responses))
     new = (
         (known[response.question_id], response)
@@ -81,28 +111,23 @@ def verify_files(questions: Path, responses: Path, out: Path) -> None:
         if response.id not in done
     )
     config = Config()
-    try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        with out.open("a", encoding="utf-8") as file:
-            made = in_parallel(_judged, new, config.workers, config.time_limit)
-            for id, question, outcome, line in track(made, "verify", total=total, done=len(done)):
-                file.write(line)
-                judged.new += 1
-                judged.count(id, question, Outcome(outcome))
-        aside = out.with_name(f"{out.name}.dropped.jsonl")
-        if reading.dropped or aside.exists():
-            write_text(aside, "".join(to_json(record) + "\n" for record in reading.dropped))
-    except OSError as error:
-        raise UserError(f"{out} cannot be written ({error.strerror}); choose another file, then run again") from error
+    with writing(out), out.open("a", encoding="utf-8") as file:
+        made = in_parallel(_judged, new, config.workers, config.time_limit)
+        for id, question, outcome, line in track(made, "verify", total=total, done=len(done)):
+            file.write(line)
+            judged.new += 1
+            judged.count(id, question, Outcome(outcome))
+
+
+def _tell(reading: _Reading, judged: VerdictTally, out: Path, aside: Path) -> None:
     for name, columns in sorted(reading.unused.items()):
         say(f"{name}: columns not used: {', '.join(sorted(columns))}")
     if reading.dropped:
         say(f"{counted(len(reading.dropped), 'line')} left out ({aside}), the first: {_first(reading)}")
+    if reading.halves:
+        say(f"verify: {counted(reading.halves, 'response')} held half a character (no valid text), read as `?`")
     for sentence in judged.sentences(out):
         say(f"verify: {sentence}")
-    if judged.unparsed:
-        texts = (one.text for one in _responses(responses, known, _Reading()) if one.id == judged.unparsed)
-        say(f"verify: no answer was found in {judged.unparsed}, which ends: {ending(next(texts, ''))}")
 
 
 def _first(reading: _Reading) -> str:
@@ -155,14 +180,11 @@ def _record(record_type: type[T], found: Row, defaults: dict[str, Any], path: Pa
         if not isinstance(row, dict):
             raise ValueError("not a row of columns")
         fields = _fields(record_type, row, name, path, reading)
-        # A model may write half a character; whoever names questions may not.
-        own = {key: value for key, value in fields.items() if record_type is Question or key != "text"}
-        json.dumps(own, ensure_ascii=False).encode()
-        return from_row(record_type, {**defaults, **fields})
+        record = from_row(record_type, {**defaults, **fields})
+        reading.halves += record.text != fields.get("text", record.text)
+        return record
     except (ValueError, RecursionError) as error:
-        reason = "a text is not valid Unicode" if isinstance(error, UnicodeError) else str(error)
-        what = record_type.__name__.lower()
-        reading.drop(name, path, found.line, f"not a {what} ({reason})")
+        reading.drop(name, path, found.line, f"not a {record_type.__name__.lower()} ({error})")
         return None
 
 
@@ -217,26 +239,31 @@ def _plain(own: str, value: Any) -> Any:
 
 
 def _done(out: Path, judged: VerdictTally) -> Ids:
-    """Ids that have a verdict, which `judged` counts. A line torn by a kill is cut off, to be made again; another kind
-    of file is refused."""
+    """Ids that have a verdict, which `judged` counts. Only then is a line that a kill tore cut off, to be made again;
+    another kind of file is refused, and left as it is."""
     done = Ids()
-    if not out.exists():
-        return done
-    try:
-        content = out.read_bytes()
-        whole = content[: content.rfind(b"\n") + 1]
-        for line in whole.decode(errors="replace").splitlines():
-            verdict = from_json(Verdict, line)
-            if done.add(verdict.id):
-                judged.add(verdict)
-        torn = content[len(whole) :]
-        if torn and not torn.startswith(b'{"id"'):
-            raise ValueError("its last line is none")
-        if torn:
-            with out.open("rb+") as file:
-                file.truncate(len(whole))
-    except OSError as error:
-        raise UserError(f"{out} cannot be written ({error.strerror}); choose another file, then run again") from error
-    except ValueError as error:
-        raise DataError(f"{out}: not a file of verdicts ({error}); choose another file for the verdicts") from None
+
+    def count(line: bytes) -> None:
+        verdict = from_json(Verdict, line)
+        if done.add(verdict.id):
+            judged.add(verdict)
+
+    rest = unended(out, VERDICTS, count)
+    if rest:
+        torn = TORN.match(rest) if not len(done) else rest.startswith(BEGINS[: len(rest)])
+        with writing(out), out.open("rb+") as file:
+            if not torn or _is_json(rest):  # somebody's editor has left the last newline out, or it is no verdict
+                refuse_other(out, VERDICTS, count)
+                file.seek(0, os.SEEK_END)
+                file.write(b"\n")
+            else:
+                file.truncate(out.stat().st_size - len(rest))
     return done
+
+
+def _is_json(line: bytes) -> bool:
+    try:
+        json.loads(line)
+    except (ValueError, RecursionError):
+        return False
+    return True

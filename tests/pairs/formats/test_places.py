@@ -83,6 +83,6 @@ def test_an_image_that_is_fetched_or_refused(tmp_path, imported, lines):
     )
     _, dropped, _ = imported(Format.TRL, path)
     assert "fetch_images" in dropped[0].detail
-    _, _, files = imported(Format.TRL, path, fetch_images=True, name="fetched")
+    _, _, files = imported(Format.TRL, path, fetch_images=True, fetch_private=True, name="fetched")
     (dropped,) = files.dropped("fetched")
     assert (dropped.reason, "cannot be fetched" in dropped.detail) == (DropReason.BAD_IMAGE, True)

@@ -8,6 +8,7 @@ from mixpo.images import ImageRoots
 from mixpo.messages import PICTURE
 from mixpo.pairs.import_pairs import Format
 from mixpo.records import DropReason
+from mixpo.text_files import lies_in
 
 SAID = {"question": "What is shown?", "chosen": "A cat.", "rejected": "A dog."}
 READ = ("What is shown?", "A cat.", "A dog.", 1)
@@ -176,3 +177,18 @@ def test_the_small_case_of_mmpr(case, imported):
     assert [record.id for record in dropped] == ["set_a:7", "set_a:8", "set_a:9", "set_a:11", "c"]
     assert [pair.id for pair in pairs if pair.id.startswith(("b", "c"))][:2] == ["b-1", "b-1~2"]
     assert len(pairs) == 14
+
+
+def test_a_data_set_in_the_hubs_cache_is_links_to_blobs_beside_it(tmp_path, imported):
+    """Whatever else a link leads to is not read."""
+    folder, blobs = tmp_path / "snapshots" / "1", tmp_path / "blobs"
+    for place in (folder, blobs):
+        place.mkdir(parents=True)
+    (folder / "meta.json").write_text(json.dumps({"a": {"root": ".", "annotation": "rows.jsonl"}}))
+    for place in (blobs / "rows", tmp_path / "rows"):
+        place.write_text(json.dumps(SAID) + "\n")
+    (folder / "rows.jsonl").symlink_to(blobs / "rows")
+    (folder / "own.jsonl").symlink_to(tmp_path / "rows")
+    pairs, _, _ = imported(Format.MMPR, folder)
+    assert [pair.chosen for pair in pairs] == ["A cat."]
+    assert not lies_in(folder / "own.jsonl", folder)

@@ -14,8 +14,9 @@ from PIL import Image
 
 from mixpo.cli import main
 from mixpo.errors import DataError, ImageError, MissingExtra, UserError
-from mixpo.files import RunFiles, to_json
+from mixpo.files import RunFiles
 from mixpo.images import ImageRoots
+from mixpo.json_lines import to_json
 from mixpo.records import AnswerKind, Question
 from mixpo.responses import sample
 from mixpo.responses.backends.config import BackendConfig

@@ -1,5 +1,8 @@
 """SymPy in its own process: right, stopped or killed at the limit, replaced, usable from threads."""
 
+import signal
+import subprocess
+import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 
@@ -80,3 +83,15 @@ def test_from_threads():
     with ThreadPoolExecutor(2) as threads:
         results = list(threads.map(equal, ["x+x", "x+x", "2z", "y"], ["2x", "3x", "z+z", "y"]))
     assert results == [True, False, True, True]
+
+
+def test_a_worker_that_nobody_kills_ends_by_itself():
+    """Who asked is gone, and a single long operation in C hears no alarm and does not see that its input is closed."""
+    program = (
+        "import sys, unittest.mock as m; sys.modules['sympy'] = m.MagicMock()\n"
+        "from mixpo.verdicts.mathematics import symbolic_worker as w\n"
+        "w.ORPHANED, w.QUESTIONS['long'] = 0.1, lambda: sum(range(10 ** 12))\n"
+        "w.main()\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], input=b'[0.1, "long"]\n', check=False, timeout=30)
+    assert done.returncode == -signal.SIGPROF

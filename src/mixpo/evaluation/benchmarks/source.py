@@ -21,6 +21,7 @@ from mixpo.evaluation.benchmarks.own_files import only_its_own, unrepeated
 from mixpo.evaluation.benchmarks.published import hub_rows, local_rows
 from mixpo.files import RunFiles
 from mixpo.model_inputs import AS_IS, ImagesConfig
+from mixpo.names import wrong_name
 from mixpo.questions import collect
 from mixpo.questions.rows import ReadOptions, item
 from mixpo.questions.source import Item, data_path, first, left_out
@@ -85,8 +86,8 @@ def named(text: str, where: str) -> tuple[str, str, str]:
     if not path:
         known = f"none of {', '.join(BENCHMARKS)}"
         raise RecipeError(f"{where}: {name!r} is {known}; for questions of your own write {name}=PATH")
-    if not name.replace("_", "").replace("-", "").isalnum():
-        raise RecipeError(f"{where} {text}: a benchmark's name is made of letters, digits, - and _")
+    if wrong := wrong_name(name, "a benchmark"):
+        raise RecipeError(f"{where} {text}: {wrong}")
     return name, OWN, path
 
 
@@ -143,12 +144,13 @@ def load(found: Benchmark, config: Config, name: str) -> Iterator[Item | Dropped
 
 def _items(found: Benchmark, config: Config, name: str) -> Iterator[Item | Dropped]:
     split = config.split or found.split
+    root = data_path(config.image_root) if config.image_root else None
     if config.path:
         path = data_path(config.path)
-        root = data_path(config.image_root) if config.image_root else path if path.is_dir() else path.parent
+        root = root or (path if path.is_dir() else path.parent)
         rows = (found.read or local_rows)(path, split)
     else:
-        root, rows = Path(), hub_rows(found.hub, found.subset, split)
+        rows = hub_rows(found.hub, found.subset, split)
     options = ReadOptions(source=name, root=root, store=True)
     read = (
         (where, row, question_of(found, row, number, f"{name}/{where}", options, config.wording))
@@ -188,6 +190,6 @@ def _values(values: dict[str, Any]) -> dict[str, Any]:
 
 
 def _config(name: str, values: dict[str, Any], where: str) -> Config:
-    if not name.replace("_", "").replace("-", "").isalnum():
-        raise FieldError([where], "a benchmark's name is made of letters, digits, - and _")
+    if wrong := wrong_name(name, "a benchmark"):
+        raise FieldError([where], wrong)
     return build(Config, {key: value for key, value in values.items() if key != "loader"}, where)

@@ -1,37 +1,51 @@
 """The images of an export: copied beside its rows, or put into them."""
 
-import shutil
 from pathlib import Path
 from typing import Any
 
-from mixpo.errors import ImageError
-from mixpo.images import ImageRoots
+from mixpo.errors import ImageError, MissingImage
+from mixpo.images import MAX_BYTES, ImageRoots, decode, inside
 from mixpo.pairs.formats.places import IMAGES
+from mixpo.pictures import Elsewhere
 
 
 class ExportPictures:
-    """Opens no image: bytes are copied as they are. Raises ImageError for what is not there or leaves its root."""
+    """Bytes are copied as they are, once they have been decoded: nothing but pictures leaves a run.
 
-    def __init__(self, roots: ImageRoots, out: Path):
+    Raises ImageError for what is not there, leaves its root, or is no whole picture.
+    """
+
+    def __init__(self, roots: ImageRoots, run: Path, out: Path):
         self.roots = roots
         self.out = out
+        self.elsewhere = Elsewhere(run)
+        self._decoded: set[str] = set()
 
     def copied(self, image: str) -> str:
         """The path, from the export's folder, of a copy."""
-        source = self._file(image)
-        relative = f"{IMAGES}/{image}"
-        target = self.out / relative
+        target = inside(self.out / IMAGES, image)
         if not target.exists():
+            content = self._content(image)
             target.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(source, target)
-        return relative
+            target.write_bytes(content)
+        return f"{IMAGES}/{image}"
 
     def embedded(self, image: str) -> dict[str, Any]:
         """As `datasets` has an image in a table: its bytes and its path."""
-        return {"bytes": self._file(image).read_bytes(), "path": image}
+        return {"bytes": self._content(image), "path": image}
 
-    def _file(self, image: str) -> Path:
+    def _content(self, image: str) -> bytes:
         path = self.roots.path(image)
-        if not path.is_file():
-            raise ImageError(f"{image}: there is no such file under its root")
-        return path
+        try:
+            if not path.is_file():
+                raise MissingImage(f"{image}: there is no such file under its root")
+            if path.stat().st_size > MAX_BYTES:
+                raise ImageError(f"{image}: the file is above the limit of {MAX_BYTES:,} bytes")
+            content = path.read_bytes()
+        except OSError as error:
+            raise ImageError(f"{image}: cannot be read ({error.strerror})") from error
+        if image not in self._decoded:
+            decode(content, image)
+            self._decoded.add(image)
+            self.elsewhere.note(path)
+        return content

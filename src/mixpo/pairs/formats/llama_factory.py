@@ -18,6 +18,7 @@ from typing import Any
 
 from mixpo.conversations import Conversation, conversation, history, refuse_more, written
 from mixpo.errors import BadRow, DataError, Unsupported
+from mixpo.names import is_folder_name
 from mixpo.pairs.formats.export_pictures import ExportPictures
 from mixpo.pairs.formats.row import (
     Content,
@@ -34,6 +35,7 @@ from mixpo.progress import say
 from mixpo.records import Dropped, PreferencePair, Role
 from mixpo.registry import chosen as chosen_name
 from mixpo.tables import ENDINGS, Row, ending, rows, write_jsonl
+from mixpo.text_files import lies_in, read_bytes
 from mixpo.values import parsed, short, whole
 
 FILE = "mixpo_pairs.jsonl"
@@ -100,9 +102,9 @@ class Declared:
 def declared(path: Path, dataset: str) -> Declared:
     """The entry that is meant: `dataset`, or the only one of preferences. Raises DataError, FieldError."""
     try:
-        info = json.loads(path.read_text(encoding="utf-8-sig"))
+        info = json.loads(read_bytes(path).decode("utf-8-sig"))
         ranking = [name for name, entry in info.items() if entry.get("ranking")]
-    except (OSError, ValueError, AttributeError) as error:
+    except (OSError, ValueError, AttributeError, RecursionError) as error:
         raise DataError(f"{path} is no {INFO} ({type(error).__name__}); it maps names to entries") from error
     if not dataset and len(ranking) != 1:
         found = f"several of preferences: {', '.join(ranking)}; name one in `dataset`" if ranking else (
@@ -115,6 +117,8 @@ def declared(path: Path, dataset: str) -> Declared:
     if key := next((key for key in ELSEWHERE if entry.get(key)), None):
         raise DataError(f"{path}: {name} lies elsewhere ({key}: {entry[key]}); download it, and import its file")
     place = path.parent / str(entry.get("file_name"))
+    if not is_folder_name(str(place)) or not lies_in(place, path.parent):
+        raise DataError(f"{path}: {name} names {place}, which lies outside its folder; import that file itself")
     inside = sorted(file for file in place.iterdir() if ending(file) in ENDINGS) if place.is_dir() else [place]
     if not inside or not inside[0].exists():
         raise DataError(f"{path}: {name} names {place}, which is not there; put it there")

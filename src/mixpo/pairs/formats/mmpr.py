@@ -24,6 +24,7 @@ from mixpo.pairs.formats.row import ONE_QUESTION, Content, Entry, PairSource, dr
 from mixpo.pictures import listed_images
 from mixpo.records import Dropped, PreferencePair
 from mixpo.tables import Row, rows, write_jsonl
+from mixpo.text_files import lies_in, read_bytes
 from mixpo.values import short
 
 ANNOTATION = "annotations/mixpo.jsonl"
@@ -75,12 +76,12 @@ def data_sets(path: Path, image_root: Path | None) -> Iterator[DataSet]:
     Raises DataError for a file that is no meta.json or names files that are not there.
     """
     try:
-        meta = json.loads(path.read_text(encoding="utf-8"))
+        meta = json.loads(read_bytes(path))
         entries = {
             str(name): (entry["annotation"], entry["root"], entry.get("repeat_time", 1)) for name, entry in meta.items()
         }
         repeats = {name: float(times) for name, (_, _, times) in entries.items()}
-    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+    except (OSError, ValueError, TypeError, LookupError, AttributeError, ArithmeticError, RecursionError) as error:
         raise DataError(
             f"{path} is no meta.json ({type(error).__name__}: {error}); it maps names to root, annotation, repeat_time"
         ) from error
@@ -89,8 +90,8 @@ def data_sets(path: Path, image_root: Path | None) -> Iterator[DataSet]:
         if not math.isfinite(repeats[name]) or repeats[name] < 0:
             raise DataError(f"{path}: {name}: repeat_time must be a number from 0 up, not {repeats[name]}")
         own = _unused(re.sub(r"\W+", "_", name).strip("_") or "data", used)
-        folder = image_root or found(root, path.parent)
-        yield DataSet(name=own, annotation=found(annotation, path.parent), root=folder, repeat=repeats[name])
+        folder = _images(root, path, image_root)
+        yield DataSet(name=own, annotation=found(annotation, path, image_root), root=folder, repeat=repeats[name])
 
 
 def _unused(name: str, used: set[str]) -> str:
@@ -102,21 +103,54 @@ def _unused(name: str, used: set[str]) -> str:
     return free
 
 
-def found(given: str, folder: Path) -> Path:
+def found(given: str, meta: Path, named: Path | None = None) -> Path:
     """The file or folder that a meta.json names: as it stands, or where its longest ending lies beside the file.
 
-    The published meta.json names its authors' own folders (`/mnt/…/MMPR/annotations/x.jsonl`).
+    The published meta.json names its authors' own folders (`/mnt/…/MMPR/annotations/x.jsonl`). Whoever wrote it does
+    not choose what is read: that lies in its folder, links followed, or in the one that the user `named` as
+    `image_root`. Raises DataError for anything else.
     """
+    there = _there(given, meta.parent)
+    place = _under(there, meta.parent) or (None if named is None else _under(there, named))
+    if place is None and there:
+        raise DataError(
+            f"{meta} names {there[0]}, which leads out of its folder; if you mean it, put it there, or say "
+            "`image_root`: the folder that it is in, or one above it"
+        )
+    if place is None:
+        raise DataError(f"{meta} names {given!r}, which is not there; put it beside the file")
+    return place
+
+
+def _images(given: str, meta: Path, image_root: Path | None) -> Path:
+    """Where a data set's images lie: where `image_root` says, or below it where the meta.json's own folder is there."""
+    if image_root is None:
+        return found(given, meta)
+    there = _there(given, meta.parent)
+    return image_root if _under(there, meta.parent) else _under(there, image_root) or image_root
+
+
+def _there(given: str, folder: Path) -> list[Path]:
+    """What may be meant, and is there."""
     parts = Path(str(given)).parts
     if not parts:
-        return folder  # "." or nothing
+        return [folder]  # "." or nothing
     places = [Path(str(given))] if Path(str(given)).is_absolute() else []
     places += [base / Path(*parts[start:]) for start in range(len(parts)) for base in (folder, folder.parent)
                if not Path(*parts[start:]).is_absolute()]  # fmt: skip
-    place = next((place for place in places if place.exists()), None)
-    if place is None:
-        raise DataError(f"{folder / 'meta.json'} names {given!r}, which is not there; put it beside the file")
-    return place
+    return [place for place in places if _exists(place)]
+
+
+def _under(places: Iterable[Path], root: Path) -> Path | None:
+    """The first that lies in a folder, links followed."""
+    return next((place for place in places if lies_in(place, root)), None)
+
+
+def _exists(place: Path) -> bool:
+    try:
+        return place.exists()
+    except (OSError, ValueError):  # a name that the system cannot hold
+        return False
 
 
 def read(data: DataSet, source: PairSource, seed: int) -> Iterator[Entry | Dropped]:

@@ -1,13 +1,12 @@
 """Where the images lie that a preference file's rows name or carry, and how many of them are there."""
 
-import io
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from mixpo.errors import DataError, ImageError, MissingImage, first_line
-from mixpo.images import BROKEN, inside
+from mixpo.errors import DataError, ImageError, MissingImage
+from mixpo.images import inside, size_of
 from mixpo.pictures import Place, content, find, images_of
 
 IMAGES = "images"
@@ -19,9 +18,11 @@ LOST = 20
 class PairPlace:
     """The images of one source. Nothing is decoded; what a row names must be there."""
 
-    def __init__(self, name: str, root: Path, *, exported: str = IMAGES, fetch: bool = False):
-        """`root`: where paths start; `exported`: the folder under it that an export of ours has its images in."""
-        self.place = Place(source=name, root=root, store=False, fetch=fetch)
+    def __init__(self, name: str, root: Path, *, exported: str = IMAGES, fetch: bool = False, private: bool = False):
+        """`root`: where paths start; `exported`: the folder under it that an export of ours has its images in; `fetch`,
+        `private`: as in `Place`."""
+        self.place = Place(source=name, root=root, store=False, fetch=fetch, private=private)
+        self.root = root
         self.exported = exported
         self.roots: dict[str, Path] = {}
         """Image roots that the pairs' paths begin with, by name, as they are met."""
@@ -39,6 +40,8 @@ class PairPlace:
         pictures: dict[str, bytes | str] = {}
         for entry in given:
             path, stored = self._image(entry, own)
+            if pictures.get(path, stored.get(path)) != stored.get(path):
+                raise ImageError(f"{path}: two images of the row have this name")
             paths.append(path)
             pictures |= stored
         return tuple(paths), pictures
@@ -51,7 +54,7 @@ class PairPlace:
             path = entry.get("path") if own and isinstance(entry, dict) else None
             if data and isinstance(path, str) and "/" in path:
                 path = _plain(path)
-                inside(self.place.root, path)
+                inside(self.root, path)
                 return path, {path: data}
             (path,), pictures = images_of([data], self.place)
             return path, pictures
@@ -67,21 +70,19 @@ class PairPlace:
         relative = path.removeprefix(f"{self.place.source}/")
         first, _, rest = relative.removeprefix(f"{self.exported}/").partition("/")
         if own and rest and (not self.exported or relative.startswith(f"{self.exported}/")):
-            self.roots[first] = self.place.root / self.exported / first
+            self._rooted(first, self.root / self.exported / first)
             return f"{first}/{rest}", {}
-        self.roots[self.place.source] = self.place.root
+        self._rooted(self.place.source, self.root)
         return path, {}
+
+    def _rooted(self, name: str, folder: Path) -> None:
+        if self.roots.setdefault(name, folder) != folder:
+            raise ImageError(f"{name}: images under this name lie in two different folders; import each alone")
 
     def size(self, entry: Any) -> tuple[int, int]:
         """Width and height in pixels, upright or not, of an image that a row names or carries. Raises ImageError."""
-        from PIL import Image
-
         data, name = content(entry)
-        try:
-            with Image.open(io.BytesIO(data) if data is not None else find(_plain(name), self.place)[0]) as image:
-                return image.size
-        except BROKEN as error:
-            raise ImageError(f"the image cannot be decoded ({first_line(error)})") from error
+        return size_of(find(_plain(name), self.place)[0] if data is None else data, "the image")
 
     def check(self) -> None:
         """Raises DataError where none of so many images is there."""

@@ -49,6 +49,8 @@ class Entry:
     """The ground truth, where the row has one, and others that are as right."""
     pictures: dict[str, bytes | str] = field(default_factory=dict)
     """Images that come as bytes, or their addresses, by the path that the pair has for them."""
+    own: bool = False
+    """Whether `mixpo export` wrote the row, and its names are those of another run."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -134,7 +136,7 @@ class PairSource:
             )  # fmt: skip
             answers = _answers(row)
             "".join([to_json(pair), *answers]).encode()
-            return Entry(pair=pair, answers=answers, pictures=pictures)
+            return Entry(pair=pair, answers=answers, pictures=pictures, own=own)
         except UnicodeEncodeError:
             error: Exception = BadRow("a text is not valid Unicode (half a surrogate pair)")
         except (BadRow, ImageError) as found:

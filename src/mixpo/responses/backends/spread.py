@@ -228,7 +228,7 @@ class SpreadBackend:
         from mixpo.models.chat import Chat
         from mixpo.models.load import load_processor
 
-        return Chat(load_processor(self.model)).completions
+        return Chat(load_processor(self.model, self.load[2].trust_remote_code)).completions
 
     def decode(self, token_ids: Sequence[int]) -> str:
         """The tokens' text (`mixpo.models.completions`)."""

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from mixpo.errors import DataError, MissingExtra, UserError, first_line
+from mixpo.keys import refuse_keys
 from mixpo.model_inputs import AS_IS, ModelInputs
 from mixpo.models.chat import Chat
 from mixpo.models.picture_limits import PINPOINTS, limits_of
@@ -50,6 +51,7 @@ class VLLMConfig:
     def __post_init__(self) -> None:
         if min(self.max_num_seqs, self.tensor_parallel_size, self.images) < 1:
             raise ValueError("max_num_seqs, tensor_parallel_size and images must be at least 1")
+        refuse_keys(self.extra, ("extra",))
 
     @property
     def gpus(self) -> int:
@@ -93,6 +95,7 @@ class VLLMBackend:
                 gpu_memory_utilization=config.gpu_memory_utilization,
                 tensor_parallel_size=config.tensor_parallel_size,
                 limit_mm_per_prompt={"image": config.images},
+                trust_remote_code=inputs.trust_remote_code,
                 **{"enable_prefix_caching": True, "disable_log_stats": True, **limited(chat.processor, config.extra)},
             )
         except (OSError, ValueError) as error:

@@ -11,7 +11,9 @@ import hashlib
 import json
 import logging
 import os
+import signal
 import socket
+import threading
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
@@ -38,6 +40,7 @@ from mixpo.responses.cluster.storage import (
 )
 from mixpo.responses.ledger import Progress, Whole, blocks
 from mixpo.responses.sample import Config, is_selected, questions_per_block, sample, wanted
+from mixpo.signals import ENDING
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -210,6 +213,7 @@ def _connected(ray: Any, address: str) -> Iterator[None]:
     options = {"logging_level": logging.ERROR, "log_to_driver": False}
     # Only numbers and names pass through the object store; its default takes a third of the machine's memory.
     own = {"include_dashboard": False, "object_store_memory": 2**27}
+    before = {number: signal.getsignal(number) for number in ENDING}
     try:
         if address == "auto":
             with contextlib.suppress(ConnectionError):
@@ -221,6 +225,9 @@ def _connected(ray: Any, address: str) -> Iterator[None]:
     except (ConnectionError, RuntimeError, ValueError) as error:
         reason = first_line(error)
         raise UserError(f"no Ray cluster at {address!r} ({reason}); check the address, or use --ray auto") from error
+    if threading.current_thread() is threading.main_thread():  # Ray's own handler ends the process with status 15
+        for number, handler in before.items():
+            signal.signal(number, handler)
     try:
         yield
     finally:

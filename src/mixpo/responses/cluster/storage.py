@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
+from mixpo.checksums import beside, seal
 from mixpo.errors import DataError, ImageError, UserError
 from mixpo.ids import Ids
 from mixpo.images import ImageRoots, decode
@@ -67,7 +68,7 @@ def _json_rows(address: str, at: int) -> Iterator[tuple[int, str]]:
         file.seek(at)
         while (line := file.readline()).endswith(b"\n"):
             if line.strip():
-                yield at, line.decode("utf-8", errors="replace")
+                yield at, line.decode(errors="surrogateescape")  # a line that is not UTF-8 makes no record
             at += len(line)
 
 
@@ -102,7 +103,7 @@ def written_ids(place: str) -> Ids:
     for name in sorted(system.glob(f"{path}/part-*.jsonl")):
         for _, line in _json_rows(system.unstrip_protocol(name), 0):
             try:
-                ids.add(json.loads(line)["id"])
+                ids.add(json.loads(line.encode())["id"])
             except (ValueError, KeyError, TypeError):
                 log.warning("%s: a line cannot be read; its record is made again", name)
     return ids
@@ -122,7 +123,12 @@ def write_shard(place: str, name: str, records: Iterable[Any]) -> int:
         staged = f"{path}/.{name}.{uuid.uuid4().hex}"
         with system.open(staged, "wb") as file:
             file.write("".join(lines).encode())
+        local = Path(path) / name if "file" in (system.protocol, *system.protocol) else None
+        if local is not None:  # the checksums of the same block, done before
+            beside(local).unlink(missing_ok=True)
         system.mv(staged, f"{path}/{name}")
+        if local is not None:
+            seal(local)
     except OSError as error:
         raise UserError(f"{place} cannot be written ({error}); make room or choose another place") from error
     return len(lines)
@@ -140,7 +146,10 @@ def image_roots(place: str) -> ImageRoots:
         return RemoteImages({})
     roots = json.loads(system.cat_file(f"{folder}/image_roots.json"))
     base = system.unstrip_protocol(folder)
-    return RemoteImages({name: root if "://" in root else f"{base}/{root}" for name, root in roots.items()})
+    addresses = {name: root if "://" in root else f"{base}/{root}" for name, root in roots.items()}
+    # Of the same store: whoever wrote the file does not choose that a worker reads its own disk, or asks its network.
+    store = base.partition("://")[0]
+    return RemoteImages({name: each for name, each in addresses.items() if each.partition("://")[0] == store})
 
 
 class RemoteImages(ImageRoots):

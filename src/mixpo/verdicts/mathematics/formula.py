@@ -24,8 +24,8 @@ TOKEN = re.compile(
     rf"|(?P<command>\\[A-Za-z]+)|(?P<letters>[A-Za-z]+|[{''.join(GREEK_LETTERS)}])"
     r"|(?P<sign>[-+*/^_(){}\[\]|!'°%,π∞√∠△…]))"
 )
-REPEATING = re.compile(r"(\d*)\.(\d*)(?:\\(?:overline|dot|bar) ?\{(\d+)\}|\((\d+)\))")
-MINUTES = re.compile(r"(\d+)° ?(\d+(?:\.\d+)?)'(?: ?(\d+(?:\.\d+)?)(?:''|\"))?")
+REPEATING = re.compile(r"(?<!\d)(\d*)\.(\d*)(?:\\(?:overline|dot|bar) ?\{(\d+)\}|\((\d+)\))")
+MINUTES = re.compile(r"(?<!\d)(\d+)° ?(\d+(?:\.\d+)?)'(?: ?(\d+(?:\.\d+)?)(?:''|\"))?")
 
 
 @lru_cache(maxsize=65536)

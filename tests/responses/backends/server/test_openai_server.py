@@ -16,13 +16,14 @@ from transformers import AutoTokenizer
 from mixpo.errors import UserError
 from mixpo.files import BASE_MODEL, RunFiles
 from mixpo.model_inputs import ImagesConfig, InputsOfSeveral, ModelInputs
-from mixpo.records import Dropped, DropReason, FinishReason, Question
+from mixpo.records import Dropped, DropReason, FinishReason, Question, Response
 from mixpo.responses import sample
 from mixpo.responses.backend import Completion, Request, SamplingParams, consecutive, engine_seed
 from mixpo.responses.backends.config import BackendConfig
 from mixpo.responses.backends.make import make_backend
 from mixpo.responses.backends.server.capabilities import FIELDS, TOKEN_IDS, Dialect
 from mixpo.responses.backends.server.openai_server import OpenAIServerBackend, ServerConfig, asked_with, share
+from mixpo.shards import read_records
 from mixpo.videos import Frames
 
 DRAWN = SamplingParams(temperature=1.0, top_k=20, max_new_tokens=40)
@@ -204,6 +205,8 @@ def test_a_request_that_always_fails_is_dropped_once_and_the_others_go_on(server
     (dropped,) = [record for record in found if isinstance(record, Dropped)]
     assert (dropped.id, dropped.reason) == ("q-3", DropReason.REFUSED)
     assert f"HTTP {status}" in dropped.detail
+    assert dropped.transient == (status == 500), "what the server fails on it may answer another day"
+    assert ("not on others" in dropped.detail) == (status == 500)
     done = {(record.request_id, record.sample) for record in found if isinstance(record, Completion)}
     assert done == {(f"q-{n}", sample) for n in (0, 1, 2, 4, 5) for sample in range(4)}
 
@@ -213,7 +216,16 @@ def test_an_answer_that_a_filter_cuts_is_dropped_with_what_the_server_says(serve
     server.finish = lambda body, reason: "content_filter" if "many, 0?" in str(body) else reason
     dropped, *found = sorted(backend.complete(questions(2), DRAWN), key=lambda record: isinstance(record, Completion))
     assert "'content_filter'" in dropped.detail
+    assert not dropped.transient
     assert len(found) == 4
+
+
+def test_a_server_that_failed_on_all_is_not_said_to_have_answered_others(server):
+    """Short questions, by which it is seen to be alive, are no others."""
+    backend = load(server, attempts=1)
+    server.broken = lambda body: 500 if "many" in str(body["messages"]) else 0
+    found = list(backend.complete(questions(2, (0,)), DRAWN))
+    assert {record.detail for record in found} == {"the server failed on it 3 times: HTTP 500"}
 
 
 def dies_after(replies: int):
@@ -319,7 +331,8 @@ def test_a_server_is_needed():
 
 
 def test_a_rerun_pays_only_for_what_is_missing(server, tmp_path):
-    """The server dies in the middle of a block: what is finished is on disk, and is not asked for again."""
+    """The server dies in the middle of a block: what came is on disk, and is not asked for again; the block's records
+    are in order all the same."""
     files = RunFiles(tmp_path)
     files.questions("questions").append(Question(id=f"q-{n}", text=f"How many, {n}?") for n in range(12))
 
@@ -331,13 +344,16 @@ def test_a_rerun_pays_only_for_what_is_missing(server, tmp_path):
     server.broken = dies_after(15)
     with pytest.raises(UserError, match="what was sampled is kept"):
         sample.run(step(1), files)
-    kept = list(files.responses("sample"))
+    journal = files.responses("sample").folder / "begun.jsonl"
+    kept = list(read_records(journal, Response))
     assert 10 < len(kept) < 48
+    journal.write_bytes(journal.read_bytes() + b'{"id": "q-0/')  # as a kill leaves it
     server.broken = lambda body: 0
     sample.run(step(2), files)
     whole = list(files.responses("sample"))
-    assert whole[: len(kept)] == kept
-    assert sorted(r.id for r in whole) == sorted(f"q-{n}/{s}" for n in range(12) for s in range(4))
+    assert all(record in whole for record in kept)
+    assert [r.id for r in whole] == [f"q-{n}/{s}" for n in range(12) for s in range(4)]
+    assert not journal.exists()
     # Requests of the first run that were in flight when it ended may come even now.
     asked = [body for body in server.bodies if body["run"] == 2 and "How many" in str(body["messages"])]
     assert sum(body.get("n", 1) for body in asked) == 48 - len(kept)

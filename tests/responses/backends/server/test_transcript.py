@@ -7,8 +7,8 @@ from dataclasses import replace
 import pytest
 from transformers import AutoTokenizer
 
-from mixpo.endpoint import Choice, read_reply
 from mixpo.files import BASE_MODEL
+from mixpo.replies import Choice, read_reply
 from mixpo.responses.backend import Request, SamplingParams
 from mixpo.responses.backends.config import BackendConfig
 from mixpo.responses.backends.make import make_backend

@@ -12,7 +12,7 @@ from mixpo.models.chat import REFUSALS, Chat, tokenwise
 from mixpo.records import Dropped, DropReason
 from mixpo.responses.backend import Request, reserved_token
 from mixpo.responses.backends.embedded.prefill import Encoded
-from mixpo.responses.prefetch import read_ahead
+from mixpo.responses.prefetch import PIXELS_AHEAD, read_ahead
 
 PROMPTS = 16
 """Most prompts in one forward pass."""
@@ -51,7 +51,7 @@ def encoded_batches(
     requests: Iterable[Request], encoder: RequestEncoder, context: int, most: int = PROMPTS
 ) -> Iterator[Encoded | Dropped]:
     """Batches of requests, in their order; a prompt as long as the model's context is dropped."""
-    return read_ahead(_batches(iter(requests), encoder, context, most), 2)
+    return read_ahead(_batches(iter(requests), encoder, context, most), 2, _pixels, PIXELS_AHEAD)
 
 
 def _batches(
@@ -59,13 +59,27 @@ def _batches(
 ) -> Iterator[Encoded | Dropped]:
     size = 1
     for _, same in itertools.groupby(requests, key=_kinds):
-        while batch := tuple(itertools.islice(same, size)):
+        while batch := tuple(_next(same, size)):
             longest = 1
             for encoded in encode(batch, encoder, context):
                 yield encoded
                 if isinstance(encoded, Encoded):
                     longest = max(longest, *encoded.lengths)
             size = max(1, min(most, TOKENS // longest))
+
+
+def _pixels(batch: Encoded | Dropped) -> int:
+    return sum(request.pixels for request in batch.requests) if isinstance(batch, Encoded) else 0
+
+
+def _next(requests: Iterator[Request], most: int) -> Iterator[Request]:
+    """At most so many requests, and fewer where their pictures are large."""
+    pixels = 0
+    for request in itertools.islice(requests, most):
+        yield request
+        pixels += request.pixels
+        if pixels > PIXELS_AHEAD:
+            return
 
 
 def _kinds(request: Request) -> tuple[bool, bool]:

@@ -6,7 +6,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Literal
 
 import torch
-from transformers import AutoModelForImageTextToText
 from transformers.utils.logging import disable_progress_bar
 
 from mixpo.errors import UserError, first_line
@@ -14,8 +13,7 @@ from mixpo.model_inputs import AS_IS, ModelInputs
 from mixpo.models.completions import CompletionTokenizer
 from mixpo.models.cpu_memory import return_freed_memory
 from mixpo.models.cpu_model import speed_up
-from mixpo.models.found import found
-from mixpo.models.load import context_of, load_processor, refuse_other_kinds
+from mixpo.models.load import context_of, load_model, load_processor, refuse_other_kinds, refuse_other_vocabulary
 from mixpo.models.picture_limits import same_tiles
 from mixpo.models.vision import take_single_tokens
 from mixpo.records import Dropped
@@ -76,11 +74,8 @@ class TransformersBackend:
         # A bar for each load would stand among the steps' own.
         disable_progress_bar()
         processor = load_processor(model, inputs=inputs)
-        try:
-            weights = AutoModelForImageTextToText.from_pretrained(found(model), dtype=dtype)
-        except (OSError, ValueError) as error:
-            reason = first_line(error)
-            raise UserError(f"model {model!r} cannot be loaded ({reason}); check the path") from error
+        weights = load_model(model, dtype, inputs.trust_remote_code)
+        refuse_other_vocabulary(weights, processor)
         same_tiles(weights, processor)
         weights.to(device)
         backend = cls(weights, processor, config.token_budget, cuda_graphs=config.cuda_graphs)

@@ -11,8 +11,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from mixpo.endpoint import Endpoint, GaveUp, Refused, Reply
+from mixpo.endpoint import Endpoint, GaveUp, Refused
 from mixpo.errors import UserError
+from mixpo.replies import Reply
 from mixpo.responses.backend import PLAIN, SamplingParams
 
 HELLO = [{"role": "user", "content": "Hello"}]

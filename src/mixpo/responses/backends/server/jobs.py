@@ -62,6 +62,8 @@ class Jobs:
         self.dropped: set[str] = set()
         self.failures = 0
         """Requests given up since one was answered."""
+        self.answered = False
+        """Whether any was."""
 
     def next(self) -> Job | None:
         """The next job; new requests come before those that are asked again."""
@@ -84,18 +86,18 @@ class Jobs:
         else:
             self.waiting.appendleft(job)
 
-    def retry(self, job: Job, why: str) -> Iterator[Dropped]:
-        """Asked again later; dropped when that was in vain too often."""
+    def retry(self, job: Job, why: str, *, transient: bool) -> Iterator[Dropped]:
+        """Asked again later; dropped when that was in vain too often. `transient`: it may be answered another day."""
         if job.round + 1 < ROUNDS:
             self.again(replace(job, round=job.round + 1))
         else:
-            yield from self.drop(
-                job, DropReason.REFUSED, f"the server failed on it {ROUNDS} times, not on others: {why}"
-            )
+            others = ", not on others" if self.answered else ""
+            detail = f"the server failed on it {ROUNDS} times{others}: {why}"
+            yield from self.drop(job, DropReason.REFUSED, detail, transient=transient)
 
-    def drop(self, job: Job, reason: DropReason, detail: str) -> Iterator[Dropped]:
+    def drop(self, job: Job, reason: DropReason, detail: str, *, transient: bool = False) -> Iterator[Dropped]:
         """One record for a request, however many of its jobs fail."""
         own_id = job.asked.request.id
         if own_id not in self.dropped:
             self.dropped.add(own_id)
-            yield Dropped(id=own_id, step="sample", reason=reason, detail=detail)
+            yield Dropped(id=own_id, step="sample", reason=reason, detail=detail, transient=transient)

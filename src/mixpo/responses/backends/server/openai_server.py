@@ -13,12 +13,15 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from mixpo.endpoint import FAILURES_IN_A_ROW, Endpoint, EndpointConfig, GaveUp, Refused, Reply
-from mixpo.errors import UserError, first_line
+from mixpo.endpoint import FAILURES_IN_A_ROW, Endpoint, EndpointConfig, GaveUp, Refused
+from mixpo.errors import UserError
+from mixpo.keys import refuse_keys
 from mixpo.model_inputs import AS_IS, ModelInputs
+from mixpo.models.checked import loading, reason_of, refuse_crafted
 from mixpo.models.found import found
 from mixpo.models.template_options import refuse_unknown
 from mixpo.records import Dropped, DropReason, FinishReason
+from mixpo.replies import Reply
 from mixpo.responses.backend import Completion, Request, SamplingParams, engine_seed, no_videos
 from mixpo.responses.backends import canaries
 from mixpo.responses.backends.server.capabilities import HELLO, TOKEN_IDS, Dialect, learn
@@ -61,6 +64,7 @@ class ServerConfig(EndpointConfig):
         super().__post_init__()
         if self.choices < 1:
             raise ValueError("choices must be at least 1")
+        refuse_keys(self.extra, ("extra",))
 
 
 class OpenAIServerBackend:
@@ -84,7 +88,8 @@ class OpenAIServerBackend:
         what of `inputs` cannot be said to it."""
         endpoint = Endpoint(config)
         name = config.model or served_name(model, endpoint)
-        tokenizer = load_tokenizer(config.tokenizer or (model if Path(model).is_dir() else ""))
+        own = config.tokenizer or (model if Path(model).is_dir() else "")
+        tokenizer = load_tokenizer(own, inputs.trust_remote_code)
         config = asked_with(inputs, config, tokenizer)
         dialect = learn(endpoint, name, config.extra)
         if tokenizer is None:
@@ -153,7 +158,7 @@ class OpenAIServerBackend:
 
     def _settle(self, job: Job, reply: Reply, jobs: Jobs, params: SamplingParams) -> Iterator[Completion | Dropped]:
         """Completions for as many samples as there are whole choices; the other samples are asked for again."""
-        jobs.failures = 0
+        jobs.failures, jobs.answered = 0, True
         whole = [choice for choice in reply.choices if choice.finish_reason in FINISHES][: len(job.samples)]
         with self.lock:
             read = [self.reader.read(one, job.asked.prefix, job.asked.request.prefix_token_ids) for one in whole]
@@ -178,7 +183,7 @@ class OpenAIServerBackend:
             jobs.again(replace(job, samples=missing, round=0))
         elif missing:
             words = ", ".join(sorted({repr(choice.finish_reason) for choice in reply.choices}))
-            yield from jobs.retry(job, f"it ended the completion with {words}")
+            yield from jobs.retry(job, f"it ended the completion with {words}", transient=False)
 
     def _settle_failure(self, job: Job, error: GaveUp, jobs: Jobs) -> Iterator[Dropped]:
         if isinstance(error, Refused):
@@ -190,7 +195,7 @@ class OpenAIServerBackend:
                 f"{self.config.base_url}: {jobs.failures} requests in a row got no reply ({error}); what was sampled "
                 "is kept: see to the server (or give it more time: server.timeout), then run again"
             ) from error
-        yield from jobs.retry(job, str(error))
+        yield from jobs.retry(job, str(error), transient=True)
 
     def _answers(self) -> bool:
         """Whether the server still answers anything: if so, what it fails on is the requests' own fault."""
@@ -227,16 +232,19 @@ def served_name(model: str, endpoint: Endpoint) -> str:
     )
 
 
-def load_tokenizer(name: str) -> Any:
+def load_tokenizer(name: str, trust_remote_code: bool = False) -> Any:
     """The tokenizer of a folder or hub name; None for an empty name. Raises UserError when it cannot be loaded."""
     if not name:
         return None
     from transformers import AutoTokenizer
 
     try:
-        return AutoTokenizer.from_pretrained(found(name))
-    except (OSError, ValueError, UserError) as error:
-        reason = first_line(error)
+        path = found(name)
+        refuse_crafted(path, trust_remote_code)
+        with loading(path):
+            return AutoTokenizer.from_pretrained(path, trust_remote_code=trust_remote_code)
+    except UserError as error:
+        reason = reason_of(error.__cause__ or error)
         raise UserError(f"tokenizer {name!r} cannot be loaded ({reason}); check server.tokenizer") from error
 
 

@@ -5,10 +5,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from mixpo.endpoint import Choice
 from mixpo.errors import UserError
+from mixpo.models.chat_sandbox import limit_templates
 from mixpo.models.completions import CompletionTokenizer
 from mixpo.prompts import END_OF_TURN, is_thinking, opens_thought, thought_tags
+from mixpo.replies import Choice
 
 END = re.compile(rf"{END_OF_TURN}\s*\Z")
 
@@ -29,6 +30,7 @@ class Reader:
     def __init__(self, tokenizer: Any, template_kwargs: Mapping[str, Any]):
         """`tokenizer`: the model's, or None; `template_kwargs`: what the server is told for the chat template."""
         self.tokenizer = None if tokenizer is None else CompletionTokenizer(tokenizer)
+        limit_templates()
         template = getattr(tokenizer, "chat_template", None)
         self.tags = thought_tags(str(template or ""))
         self.thought_open = bool(template) and opens_thought(_prompt(tokenizer, template_kwargs))
