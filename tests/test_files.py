@@ -25,7 +25,7 @@ from mixpo.records import (
     Response,
     Verdict,
 )
-from mixpo.text_files import STAGED, staged, write_text
+from mixpo.text_files import STAGED, lies_in, staged, write_text
 
 RECORDS = [
     Question(id="q-1", text="How many?", images=("s/1.png",), answer="3", kind=AnswerKind.INTEGER, meta={"steps": 2}),
@@ -324,3 +324,10 @@ def test_a_pipe_in_a_shards_place_is_not_waited_for(tmp_path):
     os.mkfifo(tmp_path / "part-00000.jsonl")
     with pytest.raises(UserError, match="cannot be written"):
         Shards(tmp_path, Question).append(questions(range(1)))
+
+
+def test_links_in_a_circle_lie_where_the_first_is(tmp_path):
+    """Opening it then says what it is."""
+    (tmp_path / "a").symlink_to("a")
+    assert lies_in(tmp_path / "a", tmp_path)
+    assert not lies_in(tmp_path / "a", tmp_path / "b")

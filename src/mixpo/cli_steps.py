@@ -178,7 +178,8 @@ def import_(
             key: parse_value(value, f"option {key!r}")
             for key, _, value in (each.partition("=") for each in option or ())
         }
-        config = build(Config, {**more, "format": format, "path": str(path), "image_root": image_root}, "")
+        given = {"format": format, "path": str(path), **({"image_root": image_root} if image_root else {})}
+        config = build(Config, {**more, **given}, "")
         files = RunFiles(out)
         with held(files.lock):
             new = not files.pairs(config.name).paths()

@@ -37,7 +37,7 @@ def refuse_inputs(out: Path, *inputs: Path | None) -> None:
             raise UserError(f"{out} is the same file as {path}, which is read; write to another one")
 
 
-def refuse_other(out: Path, what: str, is_one: IsOne) -> None:
+def refuse_other_lines(out: Path, what: str, is_one: IsOne) -> None:
     """Raises UserError when `out` is there and holds a line that is none of `what` (empty files are anybody's)."""
     rest = unended(out, what, is_one)
     if rest:
@@ -45,7 +45,7 @@ def refuse_other(out: Path, what: str, is_one: IsOne) -> None:
 
 
 def unended(out: Path, what: str, is_one: IsOne) -> bytes:
-    """What stands behind the last newline of `out`; the lines before it are checked as `refuse_other` does."""
+    """What stands behind the last newline of `out`; the lines before it are checked as `refuse_other_lines` does."""
     if not out.exists():
         return b""
     if not out.is_file():

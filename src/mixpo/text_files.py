@@ -78,9 +78,10 @@ def count_lines(path: Path) -> int:
 def lies_in(path: Path, folder: Path) -> bool:
     """Whether a file lies in a folder, links followed. In the hub's cache a data set's files are links to `blobs`,
     which lie beside the folder of its `snapshots`: these count, too."""
-    root = folder.resolve()
+    # realpath: of links in a circle it is the first, which opening then says.
+    root, real = Path(os.path.realpath(folder)), Path(os.path.realpath(path))
     blobs = [one.parents[1] / "blobs" for one in (root, *root.parents) if one.parent.name == "snapshots"]
-    return any(path.resolve().is_relative_to(one) for one in (root, *blobs))
+    return any(real.is_relative_to(one) for one in (root, *blobs))
 
 
 STAGED = ".mixpo-staged"

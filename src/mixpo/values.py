@@ -46,6 +46,14 @@ def whole(value: Any) -> int | None:
     return int(float(text)) if WHOLE.fullmatch(text) and len(text) < 16 else None
 
 
+def whole_if_any(value: Any) -> int | None:
+    """As `whole`, None where nothing is said. Raises ValueError for anything else."""
+    found = whole(value)
+    if found is None and value not in (None, ""):
+        raise ValueError(f"{short(value)} is no whole number")
+    return found
+
+
 def parsed(value: Any) -> Any:
     """What a list or a mapping written as JSON's, Python's or NumPy's text says; anything else as it stands.
 

@@ -3,6 +3,7 @@
 import json
 import shutil
 import socket
+import threading
 import time
 import urllib.parse
 
@@ -15,6 +16,8 @@ from mixpo.files import RunFiles
 from mixpo.records import Question
 
 pytest.importorskip("duckdb", reason="the app's libraries are not installed: pip install 'mixpo[app]'")
+
+import uvicorn
 
 from mixpo.app import browse, server, store
 from mixpo.app.store import Store
@@ -180,6 +183,31 @@ def test_who_sends_no_end_is_not_waited_for(full, monkeypatch):
             each.close()
         assert time.monotonic() < ends
         assert site.get("/")[0] == 200
+
+
+def test_a_page_that_is_fetched_slowly_is_sent_to_its_end(monkeypatch):
+    """Half a megabyte, read in pieces, takes five times as long as a connection may be silent."""
+    monkeypatch.setattr(server, "REQUEST_SECONDS", 0.1)
+
+    async def large(scope, receive, send):
+        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"16000000")]})
+        await send({"type": "http.response.body", "body": b"x" * 16_000_000})
+
+    listening = server.listen(0)
+    running = uvicorn.Server(server.server_config(large))
+    thread = threading.Thread(target=running.run, kwargs={"sockets": [listening]}, daemon=True)
+    thread.start()
+    with socket.create_connection(("127.0.0.1", listening.getsockname()[1]), timeout=10) as slow:
+        slow.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        got = 0
+        while piece := slow.recv(1_600_000, socket.MSG_WAITALL):
+            got += len(piece)
+            if got > 16_000_000:
+                break
+            time.sleep(0.05)
+    running.should_exit = True
+    thread.join(10)
+    assert got > 16_000_000
 
 
 def test_more_connections_than_people(full, monkeypatch):

@@ -5,6 +5,7 @@ import os
 import resource
 import shutil
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 import torch
@@ -189,6 +190,31 @@ def test_what_a_kill_left_is_deleted_and_what_others_wrote_stays(folder, chosen)
     assert {path.name for path in folder.iterdir()} == {"checkpoint-4", "checkpoint-8", "checkpoint-mine"}
     checkpoints.drop_checkpoints(folder)
     assert {path.name for path in folder.iterdir()} == {"checkpoint-8", "checkpoint-mine"}
+
+
+@pytest.mark.parametrize("files", range(4))
+def test_a_checkpoint_that_was_half_deleted_is_still_ours(tmp_path, monkeypatch, files):
+    """A kill after so many of its files are gone: the next run deletes the rest."""
+    checkpoint, unlink, left = tmp_path / "checkpoint-1", Path.unlink, files
+    checkpoints.begin(checkpoint)
+    for name in ("a", "b", "z"):
+        (checkpoint / name).write_text("weights")
+    checkpoints.seal(checkpoint, {})
+
+    def killed(path, **how):
+        nonlocal left
+        if not left:
+            raise KeyboardInterrupt
+        left -= 1
+        unlink(path, **how)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "unlink", killed)
+        with pytest.raises(KeyboardInterrupt):
+            checkpoints.discard(checkpoint)
+    assert checkpoints.is_ours(checkpoint)
+    checkpoints.drop_checkpoints(tmp_path)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_rotation_keeps_the_newest_and_the_best(tmp_path):

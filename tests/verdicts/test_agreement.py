@@ -39,6 +39,13 @@ def test_report(tmp_path, name):
     assert [row["label"] for row in numbers["disagreements"]] == [False, True]
 
 
+@pytest.mark.parametrize("precision", ["1e999", "two", 1.5, True])
+def test_a_precision_that_is_no_whole_number(tmp_path, precision):
+    bad = write(tmp_path / "bad.jsonl", [{"response": "6", "correct": True, "precision": precision}])
+    with pytest.raises(DataError, match=r"bad\.jsonl:1: .* is no whole number"):
+        judge_check(bad)
+
+
 def test_half_a_surrogate_pair(tmp_path):
     """In a response it is replaced, and counted; anywhere else the row has to be mended. What comes out can be
     written."""

@@ -136,8 +136,8 @@ def server_config(app: Any) -> Any:
     from uvicorn.protocols.http.h11_impl import H11Protocol
 
     class PatientProtocol(H11Protocol):
-        """Closes a connection on which nothing has begun for a while: headers or a body that never end, a page that is
-        never fetched."""
+        """Closes a connection on which nothing happens for a while: headers or a body that never end, a page that is
+        never fetched. A page that is, however slowly, is sent to its end."""
 
         def connection_made(self, transport: Any) -> None:
             super().connection_made(transport)
@@ -146,10 +146,11 @@ def server_config(app: Any) -> Any:
         def look(self, before: Any) -> None:
             if self.transport.is_closing():
                 return
-            if self.cycle is before:
+            now = self.cycle, self.transport.get_write_buffer_size()
+            if before in (now, (self.cycle, None)):
                 self.transport.abort()
             else:
-                self.loop.call_later(REQUEST_SECONDS, self.look, self.cycle)
+                self.loop.call_later(REQUEST_SECONDS, self.look, now)
 
     return uvicorn.Config(
         app, log_level="error", http=PatientProtocol, ws="none", lifespan="off", limit_concurrency=CONNECTIONS

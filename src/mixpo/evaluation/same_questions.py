@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,11 +34,11 @@ def refuse_changed_questions(benchmark: str, values: Mapping[str, Any], inner: R
     begun = any(True for _ in inner.questions(benchmark))
     before = notes.read(note, AskedOf) if begun else None
     size = path.stat().st_size if path.is_file() else 0
-    if before is not None and before.path != str(path.resolve()):
+    if before is not None and before.path != os.path.realpath(path):
         raise _changed(f"questions of {before.path}", benchmark, inner)
     if before is not None and (size < before.size or _digest(path, before.size) != before.digest):
         raise _changed(f"questions of {path} as it was before it changed,", benchmark, inner)
-    now = {"path": str(path.resolve()), "size": size, "digest": _digest(path, size)}
+    now = {"path": os.path.realpath(path), "size": size, "digest": _digest(path, size)}
     write_text(note, json.dumps(now, ensure_ascii=False) + "\n")
 
 

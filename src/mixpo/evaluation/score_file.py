@@ -23,7 +23,7 @@ from mixpo.evaluation.scores import Answers, BenchmarkQuestions, comparisons, nu
 from mixpo.evaluation.table import show
 from mixpo.json_lines import from_json, to_json
 from mixpo.lock import held_beside
-from mixpo.out_files import refuse_inputs, refuse_other
+from mixpo.out_files import refuse_inputs, refuse_other_lines
 from mixpo.progress import say
 from mixpo.questions import file
 from mixpo.questions.rows import ReadOptions, item
@@ -47,7 +47,7 @@ def score_file(
     with held_beside(out) if out is not None else nullcontext():
         if out is not None:
             refuse_inputs(out, path, data, Path(benchmark.partition("=")[2] or path))
-            refuse_other(out, "verdicts", partial(from_json, Verdict))
+            refuse_other_lines(out, "verdicts", partial(from_json, Verdict))
         found, compared, verdicts = score(path, benchmark, data=data, split=split, model=model)
         if out is not None:
             write_text(out, "".join(to_json(verdict) + "\n" for verdict in verdicts))

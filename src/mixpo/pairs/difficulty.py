@@ -17,7 +17,7 @@ from mixpo.files import RunFiles
 from mixpo.images import ImageRoots
 from mixpo.lock import held_beside
 from mixpo.messages import IMAGE, PICTURE
-from mixpo.out_files import refuse_other
+from mixpo.out_files import refuse_other_lines
 from mixpo.records import DropReason, Outcome, PassRate, Question, Verdict
 from mixpo.tables import write_jsonl
 from mixpo.text_files import staged
@@ -129,7 +129,7 @@ def export(files: RunFiles, out: Path, wanted: Range, pairs: str, questions: str
         raise DataError(f"{rates.folder} holds no pass rates; run `mixpo pair` first, or name its section with --pairs")
     roots = ImageRoots.load(files.image_roots_file(questions))
     with held_beside(out), staged(out) as place:
-        refuse_other(out, "questions with a pass rate", _is_row)
+        refuse_other_lines(out, "questions with a pass rate", _is_row)
         count = write_jsonl(rows(files.questions(questions), rates, roots, wanted), place)
     output.tell(f"{out}: {count:,} questions with a pass rate from {wanted.low:g} to {wanted.high:g}")
     return count

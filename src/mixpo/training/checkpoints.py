@@ -160,7 +160,7 @@ def begin(checkpoint: Path) -> None:
     program has there is moved aside."""
     if is_ours(checkpoint):
         discard(checkpoint)
-    elif os.path.lexists(checkpoint):
+    elif checkpoint.is_symlink() or checkpoint.is_file() or (checkpoint.is_dir() and any(checkpoint.iterdir())):
         aside = checkpoint.with_name(f"other-{checkpoint.name}")
         while os.path.lexists(aside):
             aside = aside.with_name(f"other-{aside.name}")
@@ -199,10 +199,15 @@ def _unfinished(checkpoint: Path) -> bool:
 
 
 def discard(checkpoint: Path) -> None:
-    """Deletes it; killed in the middle, what is left is no whole checkpoint."""
+    """Deletes it; killed in the middle, what is left is no whole checkpoint, and still ours."""
     with suppress(OSError):  # a full disk
         (checkpoint / UNFINISHED).touch()
     (checkpoint / STATE_FILE).unlink(missing_ok=True)
+    for path in checkpoint.iterdir():  # the mark is the last to go
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path, ignore_errors=True)
+        elif path.name != UNFINISHED:
+            path.unlink(missing_ok=True)
     shutil.rmtree(checkpoint, ignore_errors=True)
 
 

@@ -11,7 +11,7 @@ from mixpo.errors import DataError
 from mixpo.left_out import counted
 from mixpo.records import AnswerKind, FinishReason, Outcome, Question, Response, Verdict
 from mixpo.tables import Row, rows
-from mixpo.values import encodable, refuse_half
+from mixpo.values import encodable, refuse_half, whole_if_any
 from mixpo.verdicts.verify import verify
 
 KINDS = {"integer": AnswerKind.INTEGER, "float": AnswerKind.DECIMAL, "list": AnswerKind.LIST}
@@ -139,14 +139,13 @@ def question_of(row: dict[str, Any], name: str) -> Question:
         kind = AnswerKind.CHOICE
     else:
         kind = KINDS.get(str(row.get("answer_type")))
-    precision = row.get("precision")
     return Question(
         id=name,
         text=str(row.get("question") or ""),
         answer=str(row["answer"]),
         kind=kind,
         choices=choices,
-        precision=None if precision in (None, "") else int(float(precision)),
+        precision=whole_if_any(row.get("precision")),
         unit=row.get("unit") or None,
     )
 

@@ -22,7 +22,7 @@ from mixpo.ids import Ids
 from mixpo.json_lines import from_json, from_row, to_json
 from mixpo.left_out import counted
 from mixpo.lock import held_beside
-from mixpo.out_files import refuse_inputs, refuse_other, unended
+from mixpo.out_files import refuse_inputs, refuse_other_lines, unended
 from mixpo.progress import say, track
 from mixpo.records import LISTS, Dropped, DropReason, Outcome, Question, Response, Verdict
 from mixpo.tables import BadLine, Row, rows
@@ -86,7 +86,7 @@ def verify_files(questions: Path, responses: Path, out: Path) -> None:
     aside = out.with_name(f"{out.name}.dropped.jsonl")
     for written in (out, aside):
         refuse_inputs(written, questions, responses)
-    refuse_other(aside, "lines left out", partial(from_json, Dropped))
+    refuse_other_lines(aside, "lines left out", partial(from_json, Dropped))
     with held_beside(out):
         done = _done(out, judged)
         known = _questions(questions, reading)
@@ -253,7 +253,7 @@ def _done(out: Path, judged: VerdictTally) -> Ids:
         torn = TORN.match(rest) if not len(done) else rest.startswith(BEGINS[: len(rest)])
         with writing(out), out.open("rb+") as file:
             if not torn or _is_json(rest):  # somebody's editor has left the last newline out, or it is no verdict
-                refuse_other(out, VERDICTS, count)
+                refuse_other_lines(out, VERDICTS, count)
                 file.seek(0, os.SEEK_END)
                 file.write(b"\n")
             else:

@@ -4,6 +4,7 @@ from typing import Any
 
 from mixpo.evaluation.benchmarks.benchmark import Benchmark, Row
 from mixpo.evaluation.benchmarks.fields import lettered, lines, listed, needed, split_options, truth
+from mixpo.values import whole_if_any
 from mixpo.verdicts.agreement import KINDS
 
 QUESTION = "Question: "
@@ -22,7 +23,6 @@ def mathvista(row: Row) -> dict[str, Any]:
     metadata = row.get("metadata") or {}
     text = str(needed(row, "question", "query"))
     query = row.get("query") or (text if text.startswith("Hint:") else None)
-    precision = row.get("precision")
     picture = row.get("decoded_image")
     return {
         "id": needed(row, "pid", "index", "key"),
@@ -31,7 +31,7 @@ def mathvista(row: Row) -> dict[str, Any]:
         "answer": truth(row.get("answer")),
         "kind": "choice" if needed(row, "question_type") == "multi_choice" else KINDS.get(str(row.get("answer_type"))),
         "choices": choices,
-        "precision": None if precision in (None, "") else int(float(precision)),
+        "precision": whole_if_any(row.get("precision")),
         "unit": row.get("unit") or None,
         "domain": "math",
         "category": metadata.get("task") or row.get("task") or "",
