@@ -5,6 +5,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from mixpo.values import encodable
+
 MOST = 2**53
 """Counts, places and tokens are below it: whole numbers up to here are exact in every program."""
 LONGEST_REASON = 100
@@ -82,7 +84,7 @@ def _text(value: Any) -> str:
         return ""
     if not isinstance(value, str):
         raise ValueError(f"text is no {type(value).__name__}")
-    return value.encode(errors="replace").decode()
+    return encodable(value)
 
 
 def _count(value: Any) -> int:
