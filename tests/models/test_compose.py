@@ -11,37 +11,24 @@ from transformers import (
     CLIPImageProcessor,
     CLIPVisionConfig,
     CLIPVisionModel,
-    LlamaConfig,
     LlamaForCausalLM,
     SiglipImageProcessor,
     SiglipVisionConfig,
     SiglipVisionModel,
 )
 
+from fixtures.languages import tiny_language
 from mixpo.errors import UserError
-from mixpo.models.base_model import make_tokenizer
 from mixpo.models.chat import Chat
 from mixpo.models.compose import compose
 
-TEMPLATE = (
-    "{% for message in messages %}{{ '<|im_start|>' + message['role'] + '\n' + message['content'] + '<|im_end|>\n' }}"
-    "{% endfor %}{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}"
-)
 SMALL = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 64}
 
 
 @pytest.fixture(scope="module")
 def language(tmp_path_factory):
-    """A tiny language model whose template takes texts alone; its embeddings are its head's."""
-    folder = tmp_path_factory.mktemp("language")
-    tokenizer = make_tokenizer(["How many dogs are there? There are two dogs."], 300)
-    tokenizer.chat_template = TEMPLATE
-    torch.manual_seed(1)
-    shape = {**SMALL, "num_key_value_heads": 1, "vocab_size": len(tokenizer), "tie_word_embeddings": True}
-    config = LlamaConfig(**shape, eos_token_id=tokenizer.eos_token_id, pad_token_id=tokenizer.pad_token_id)
-    LlamaForCausalLM(config).save_pretrained(folder)
-    tokenizer.save_pretrained(folder)
-    return folder
+    """A tiny language model whose template takes texts alone."""
+    return tiny_language(tmp_path_factory.mktemp("language"), ["How many dogs are there? There are two dogs."])
 
 
 @pytest.fixture(scope="module")
