@@ -4,7 +4,7 @@ python benchmarks/plan_memory.py     about 3 minutes, gcc and nvidia-cuda-runtim
 
 Whole optimizer steps of published models (`published.py`, no weights), a question with 8 tiles (2,048 image tokens) and
 4 pairs of 300 and 350 tokens a micro-batch unless a row says otherwise. Writes results/plan_memory.json and prints the
-table of docs/results.md. On several devices it is one of them, under FSDP2.
+table of benchmarks/results/plan_memory.md. On several devices it is one of them, under FSDP2.
 """
 
 import json
