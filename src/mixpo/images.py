@@ -75,19 +75,23 @@ class ImageRoots:
 def open_file(path: Path, name: str) -> "Image":
     """The image in a file, RGB, upright. Raises ImageError, which calls it `name`, when it cannot be opened safely;
     MissingImage where there is no file."""
+    return decode(content_of(path, name), name)
+
+
+def content_of(path: Path, name: str) -> bytes:
+    """The bytes of an image file, as they are. Raises as `open_file`, but for what the bytes are."""
     try:
         if path.exists() and not path.is_file():
             raise ImageError(f"{name}: cannot be read (it is no file)")
         if path.stat().st_size > MAX_BYTES:
             raise ImageError(f"{name}: the file is above the limit of {MAX_BYTES:,} bytes")
-        content = path.read_bytes()
+        return path.read_bytes()
     except FileNotFoundError as error:
         raise MissingImage(f"{name}: there is no file {path}") from error
     except (OSError, ValueError) as error:  # ValueError: a name with a null byte
         away = isinstance(error, OSError) and error.errno != errno.ENAMETOOLONG
         kind = AwayImage if away else ImageError
         raise kind(f"{name}: cannot be read ({getattr(error, 'strerror', None) or error})") from error
-    return decode(content, name)
 
 
 def inside(root: Path, relative: str) -> Path:

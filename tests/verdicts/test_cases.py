@@ -1,6 +1,7 @@
 """Agreement with cases of our own, in `cases/`: each file was written without looking at the judge, and measured once
-before anything was mended for it (benchmarks/results/judge.md has both figures). `attack` holds what was found by attacking it,
-faults that are still open among them. Labels may be corrected only where they are wrong; figures may only get better.
+before anything was mended for it (benchmarks/results/judge.md has both figures). `attack` holds what was found by
+attacking it, faults that are still open among them. Labels may be corrected only where they are wrong; figures may only
+get better.
 """
 
 import re

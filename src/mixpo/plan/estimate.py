@@ -50,10 +50,6 @@ class Writing:
     def responses(self) -> int:
         return self.questions * self.each
 
-    @property
-    def most_tokens(self) -> int:
-        return self.responses * self.tokens
-
     def seconds(self, machine: Machine) -> float | None:
         """If every response were as long as it may be. None: the machine's peak is not known."""
         peak = machine.peak(_precision(machine))

@@ -3,8 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from mixpo.errors import ImageError, MissingImage
-from mixpo.images import MAX_BYTES, ImageRoots, decode, inside
+from mixpo.images import ImageRoots, content_of, decode, inside
 from mixpo.pairs.formats.places import IMAGES
 from mixpo.pictures import Elsewhere
 
@@ -36,14 +35,7 @@ class ExportPictures:
 
     def _content(self, image: str) -> bytes:
         path = self.roots.path(image)
-        try:
-            if not path.is_file():
-                raise MissingImage(f"{image}: there is no such file under its root")
-            if path.stat().st_size > MAX_BYTES:
-                raise ImageError(f"{image}: the file is above the limit of {MAX_BYTES:,} bytes")
-            content = path.read_bytes()
-        except OSError as error:
-            raise ImageError(f"{image}: cannot be read ({error.strerror})") from error
+        content = content_of(path, image)
         if image not in self._decoded:
             decode(content, image)
             self._decoded.add(image)
