@@ -107,7 +107,7 @@ def test_a_model_of_the_data_is_trained_once_unless_its_pairs_are_those_of_a_see
     assert sections["evaluate"].values["models"]["base"] == "step:start"
 
 
-@pytest.mark.parametrize("name", ["ablation.yaml", "ablation-small.yaml"])
+@pytest.mark.parametrize("name", ["ablation.yaml", "ablation-small.yaml", "verified.yaml", "smol_study.yaml"])
 def test_the_studies_that_ship_resolve(name, monkeypatch, tmp_path):
     """Every section of the expanded recipe builds its step's configuration."""
     from mixpo.pipeline import resolve

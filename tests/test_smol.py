@@ -14,8 +14,8 @@ from mixpo.pipeline import run_recipe
 from mixpo.recipe import load_recipe
 
 ROOT = Path(__file__).parent.parent
-TRAININGS = {"tower": "1.0e-3", "projector": "1.0e-3", "sft": "3.0e-3", "train": "1.0e-3"}
-BATCH = {"tower": 16, "projector": 16, "sft": 16, "train": 4}
+TRAININGS = {"tower": "1.0e-3", "sharper": "1.0e-3", "projector": "1.0e-3", "sft": "3.0e-3", "train": "1.0e-3"}
+BATCH = {"tower": 16, "sharper": 16, "projector": 16, "sft": 16, "train": 4}
 
 
 @pytest.fixture(scope="module")
@@ -24,7 +24,8 @@ def made(tmp_path_factory):
     place = tmp_path_factory.mktemp("smol")
     language = tiny_language(place / "language", [f"Ann is 7.\nBen is 3.\n{FINAL_ANSWER} yes"] * 2, 300, 64)
     overrides = [
-        f"run={place / 'run'}", "see_questions.sources.see.count=96", "projector.max_records=32",
+        f"run={place / 'run'}", "see_questions.sources.see.count=96",
+        "more_questions.sources.more.count=64", "projector.max_records=32",
         "base_model.shape={tile: 56, tiles: 1, patch: 14, vision_width: 32, vision_layers: 1, width: 32, layers: 1}",
         "sft_questions.sources.sft.count=640", 'sft_questions.sources.sft.families=["chart compare"]',
         "sft_answers.describe=0.0", "sft_answers.direct=0.5",
@@ -68,7 +69,7 @@ def test_the_whole_loop_from_a_language_model_to_a_report(made):
 
 def test_the_projector_alone_is_trained_first(made):
     files, _ = made
-    tower, composed, first, sft = (weights(files, name) for name in ("tower", "smol", "projector", "sft"))
+    tower, composed, first, sft = (weights(files, name) for name in ("sharper", "smol", "projector", "sft"))
     changed = {name for name in composed if not torch.equal(composed[name], first[name])}
     assert changed == {name for name in composed if "multi_modal_projector" in name}
     assert all(torch.equal(tower[name], first[name]) for name in tower if "vision_tower" in name)
