@@ -5,7 +5,6 @@ their weights; what lies between them is random, and is trained first (`freeze:`
 checkpoint is the language model.
 """
 
-import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +13,7 @@ from typing import Any, cast
 import torch
 from torch import nn
 
-from mixpo.errors import MissingExtra, UserError
+from mixpo.errors import UserError
 from mixpo.files import BASE_MODEL, RunFiles
 from mixpo.models.checked import reason_of, refuse_crafted
 from mixpo.models.composable import (
@@ -24,13 +23,12 @@ from mixpo.models.composable import (
     refuse_other_parts,
     refuse_other_pictures,
 )
-from mixpo.models.found import found
+from mixpo.models.found import GGUF, found, found_language
 from mixpo.models.load import load_config, load_model
 from mixpo.models.weight_files import new_model
 from mixpo.progress import say
 from mixpo.references import Model, Output
 
-GGUF = ".gguf"
 PARTS_AS_TEXT = (
     "{%- set all = namespace(messages=[]) -%}{%- for message in messages -%}"
     "{%- set said = namespace(text='') -%}"
@@ -92,10 +90,7 @@ def run(config: Config, files: RunFiles) -> None:
     if folder.exists():
         say(f"{config.name}: there already ({folder})")
         return
-    language = os.path.expandvars(config.language)
-    if "$" in language:
-        raise UserError(f"language: {config.language}: the environment variable is not set; set it, or write the path")
-    compose(language, files.model(config.model), folder, config.seed)
+    compose(found_language(config.language), files.model(config.model), folder, config.seed)
 
 
 def compose(language: str, vision: str, out: Path, seed: int = 0) -> None:
@@ -151,14 +146,10 @@ def load_language(path: str, tokens: dict[str, str]) -> tuple[Any, Any]:
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
     given: dict[str, Any] = {}
-    place = path
-    if path.endswith(GGUF):
-        file = Path(path).expanduser()
-        if not file.is_file():
-            raise UserError(f"language {path!r}: there is no such file")
-        place, given = str(file.parent), {"gguf_file": file.name}
+    place = found_language(path)
+    if place.endswith(GGUF):
+        place, given = str(Path(place).parent), {"gguf_file": Path(place).name}
     else:
-        place = found(path)
         refuse_crafted(place, trusted=False)
     try:
         model, told = AutoModelForCausalLM.from_pretrained(
@@ -166,8 +157,6 @@ def load_language(path: str, tokens: dict[str, str]) -> tuple[Any, Any]:
         )
         tokenizer = AutoTokenizer.from_pretrained(place, extra_special_tokens=tokens, trust_remote_code=False, **given)
     except Exception as error:  # a torn file, other sizes than the config's: of each library's own kind
-        if given and isinstance(error, ImportError):
-            raise MissingExtra("gguf", "gguf") from error
         raise UserError(f"language {path!r} cannot be loaded as a language model: {reason_of(error)}") from error
     refuse_missing(f"language {path!r}", told)
     if given and hasattr(model.config, "quantization_config"):
