@@ -11,6 +11,7 @@ from mixpo.config import build
 from mixpo.errors import RecipeError
 from mixpo.questions.demonstrations import Config as Mixture
 from mixpo.questions.demonstrations import demonstrate
+from mixpo.questions.figures import charts
 from mixpo.questions.figures.canvas import Canvas, make_look
 from mixpo.questions.figures.clocks import ClockFace
 from mixpo.questions.figures.source import FAMILIES, KEPT, Config, load
@@ -102,6 +103,12 @@ def test_splits_share_no_figure_and_kept_words_are_not_trained_on():
     kept = {re.sub(r"\d+", "#", question.text) for question in questions(families=("clock *",), new_words=True)}
     assert asked
     assert not asked & kept
+
+
+def test_no_picture_of_a_line_chart_is_drawn_by_two_figures():
+    for seed in range(100):
+        figure = charts.make(random.Random(seed), "read", held_out=False).figure
+        assert not figure.lines or len(set(figure.colours)) == 1
 
 
 def test_the_same_seed_draws_the_same_bytes_and_dark_ones_are_dark():
