@@ -195,8 +195,8 @@ def _advice(funnel: Funnel, verified: bool) -> str:
         return f"{more}, or ask questions that have a ground truth"
     if verified and right:
         return (
-            f"{right:,} of {judged:,} judged responses are right, and a pair needs one by steps that hold (chosen.steps): "
-            f"sample with `style: cot`, name a process reward model (chosen.reward), or {more}"
+            f"{right:,} of {judged:,} judged responses are right, and a pair needs one by steps that hold "
+            f"(chosen.steps): sample with `style: cot`, name a process reward model (chosen.reward), or {more}"
         )
     other = "harder questions" if right * 2 > judged else "easier questions, or a stronger model"
     return (
