@@ -55,7 +55,8 @@ def _claim(name: str, value: str, true: Mapping[str, str]) -> Iterator[bool]:
     """Nothing for a name that no figure has, and for words where a number is known: prose says more than claims."""
     number = NUMBER.fullmatch(value)
     if name not in true:
-        if name not in RESULTS and any(_alike(name, other, bool(number), true[other]) for other in true):
+        result = RESULTS.intersection(name.split())
+        if not result and any(_alike(name, other, bool(number), value) for other, value in true.items()):
             yield False  # a thing that is not there, or another limit than the one that is asked for
     elif not NUMBER.fullmatch(true[name]):
         yield _listed(value) == _listed(true[name])
@@ -69,9 +70,7 @@ def _alike(name: str, other: str, numbered: bool, value: str) -> bool:
     if re.sub(r"\d+", "#", name) == re.sub(r"\d+", "#", other):
         return True
     words, known = name.split(), other.split()
-    if not numbered or not NUMBER.fullmatch(value) or len(words) != len(known) or "the" in (words[0], known[0]):
-        return False
-    return len(words) == 1 or bool(set(words) & set(known))
+    return numbered and bool(NUMBER.fullmatch(value)) and len(words) == len(known) and "the" not in (words[0], known[0])
 
 
 def _listed(value: str) -> str:
