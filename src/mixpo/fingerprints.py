@@ -210,9 +210,9 @@ def _user_files(config: Any) -> Iterator[tuple[str, Path, bool]]:
             if path.name in ("meta.json", "dataset_info.json"):  # the rows lie in the files that these name
                 yield f"{name}: annotations", path.parent, False
     models = [getattr(config, "model", ""), *(getattr(config, "models", None) or {}).values()]
-    for model in dict.fromkeys(models):
-        path = BASE_MODEL if model == "base" else Path(model)
-        if model and path.is_dir():
+    for model in dict.fromkeys([*models, getattr(config, "language", "")]):
+        path = BASE_MODEL if model == "base" else Path(os.path.expanduser(os.path.expandvars(model)))
+        if model and (path.is_dir() or (path.suffix == ".gguf" and path.is_file())):
             yield model, path, True
 
 
@@ -234,6 +234,12 @@ def named_models(values: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     for place, model in models.items():
         if isinstance(model, str) and model != "base" and trained_by(model) is None:
             yield place, model
+
+
+def named_languages(values: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """The same of a language model that `compose` joins."""
+    if isinstance(language := values.get("language"), str):
+        yield "language", language
 
 
 FOREIGN = ("extra", "trainer", "meta", "chat_template")

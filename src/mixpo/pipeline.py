@@ -21,7 +21,7 @@ from mixpo.config import plain
 from mixpo.devices import limited
 from mixpo.errors import FieldError, NoPairs, RecipeError, UserError
 from mixpo.files import RunFiles
-from mixpo.fingerprints import load, named_files, named_models, save
+from mixpo.fingerprints import load, named_files, named_languages, named_models, save
 from mixpo.lock import held
 from mixpo.out_files import refuse_others_in
 from mixpo.progress import be_silent, say
@@ -168,12 +168,16 @@ def _refuse_uneven(recipe: Recipe, trainings: dict[str, Any], gpus: int) -> None
 
 def _refuse_absent(recipe: Recipe, name: str, config: Any) -> None:
     """Raises RecipeError for a file or a model that the section names and that is not there."""
-    from mixpo.models.found import found
+    from mixpo.models.found import found, found_language
     from mixpo.questions.source import data_path
 
     values = plain(config)
     looks: list[tuple[Callable[[str], Any], Iterator[tuple[str, str]]]]
-    looks = [(data_path, named_files(values)), (found, named_models(values))]
+    looks = [
+        (data_path, named_files(values)),
+        (found, named_models(values)),
+        (found_language, named_languages(values)),
+    ]
     for look, place, given in ((look, *each) for look, named in looks for each in named):
         try:
             look(given)

@@ -1,5 +1,6 @@
 """Composing: what is text stays the language model's to the bit, and pictures reach it."""
 
+import json
 import shutil
 
 import pytest
@@ -11,13 +12,15 @@ from transformers import (
     CLIPImageProcessor,
     CLIPVisionConfig,
     CLIPVisionModel,
+    GraniteConfig,
+    GraniteForCausalLM,
     LlamaForCausalLM,
     SiglipImageProcessor,
     SiglipVisionConfig,
     SiglipVisionModel,
 )
 
-from fixtures.languages import tiny_language
+from fixtures.languages import TEMPLATE, tiny_language
 from mixpo.errors import UserError
 from mixpo.models.chat import Chat
 from mixpo.models.compose import compose
@@ -85,6 +88,48 @@ def test_what_cannot_be_joined_is_one_sentence_and_nothing_is_written(language, 
     with pytest.raises(UserError, match="exists already"):
         compose(str(language), "base", tmp_path / "mine")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["mine", "plain"]
+
+
+def changed(language, folder, name, change):
+    """A copy of the language model whose config says something else."""
+    shutil.copytree(language, folder / name)
+    file = folder / name / "config.json"
+    file.write_text(json.dumps({**json.loads(file.read_text()), **change}))
+    return folder / name
+
+
+def test_a_language_model_that_would_be_another_one_is_refused(language, towers, tmp_path):
+    """Torn, or weights that are made up; logits scaled behind the head; a tower whose pictures are others."""
+    torn = changed(language, tmp_path, "torn", {})
+    (torn / "model.safetensors").write_bytes((torn / "model.safetensors").read_bytes()[:5000])
+    scaled = tmp_path / "scaled"
+    shutil.copytree(language, scaled)
+    GraniteForCausalLM(
+        GraniteConfig(**SMALL, num_key_value_heads=1, vocab_size=300, logits_scaling=8.0)
+    ).save_pretrained(scaled)
+    other = tmp_path / "other"
+    shutil.copytree(towers["clip"], other)
+    CLIPImageProcessor(size={"shortest_edge": 56}, crop_size={"height": 56, "width": 56}).save_pretrained(other)
+    for words, tower, said in (
+        (torn, "base", "cannot be loaded"),
+        (changed(language, tmp_path, "head", {"tie_word_embeddings": False}), "base", "lm_head.weight"),
+        (changed(language, tmp_path, "wide", {"hidden_size": 64}), "base", "cannot be loaded"),
+        (scaled, "base", "scales or caps"),
+        (language, str(other), "doesn't match model"),
+    ):
+        with pytest.raises(UserError, match=said):
+            compose(str(words), tower, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_of_several_chat_templates_the_default_is_taken(language, tmp_path):
+    several = changed(language, tmp_path, "several", {})
+    (several / "chat_template.jinja").rename(several / "default.jinja")
+    file = several / "tokenizer_config.json"
+    templates = [{"name": "default", "template": TEMPLATE}, {"name": "tool_use", "template": "{{ tools }}"}]
+    file.write_text(json.dumps({**json.loads(file.read_text()), "chat_template": templates}))
+    compose(str(several), "base", tmp_path / "vlm")
+    assert Chat(AutoProcessor.from_pretrained(tmp_path / "vlm")).render("How?").startswith("<|im_start|>user\nHow?")
 
 
 def test_the_same_seed_composes_the_same_weights(language, tmp_path):

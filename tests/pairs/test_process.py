@@ -99,6 +99,8 @@ def test_a_reward_model_scores_the_steps_that_no_truth_is_known_of(tmp_path, rew
         pairs = {(pair.chosen_id, pair.rejected_id, pair.origin) for pair in files.pairs("pair")}
         assert pairs == {("q/good", "q/bad", Origin.PROCESS), ("q/good", "q/wrong", Origin.CORRECTNESS)}
     assert len(Rewarder.asked) == 4
+    keyed = replace(reward, api_key_env="NO_KEY_IS_SET")  # of what is known nothing is asked
+    build.run(replace(config, chosen=replace(config.chosen, reward=keyed)), files)
     high = replace(config, name="strict", chosen=replace(config.chosen, threshold=0.95))
     with pytest.raises(NoPairs, match="no pair could be made"):
         build.run(high, files)

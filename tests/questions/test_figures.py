@@ -11,6 +11,7 @@ from mixpo.config import build
 from mixpo.errors import RecipeError
 from mixpo.questions.demonstrations import Config as Mixture
 from mixpo.questions.demonstrations import demonstrate
+from mixpo.questions.figures import charts
 from mixpo.questions.figures.canvas import Canvas, make_look
 from mixpo.questions.figures.clocks import ClockFace
 from mixpo.questions.figures.source import FAMILIES, KEPT, Config, load
@@ -73,6 +74,16 @@ def test_a_wrong_number_in_any_step_is_seen(every):
         ("Before the red ball: blue box.", [True]),
         ("Before the red ball: none.", [False]),
         ("So the answer is 7.", []),
+        ("The final answer is 7.", []),
+        ("The difference is 3.", []),  # a sum has said it
+        ("There is one bar for Mia.", []),
+        ("Mia is higher than the others.", []),
+        ("Mia is 7 apples.", [True]),
+        ("So Mia is 7.", [True]),
+        ("1. Mia is 8.", [False]),
+        ("- Mia is 8.", [False]),
+        ("Mia is 7 and Tom is 2.", [True, False]),
+        ("Before the red ball: a blue box.", [True]),
         ("Final answer: 7", []),
         ("Let me look.", []),
     ],
@@ -92,6 +103,12 @@ def test_splits_share_no_figure_and_kept_words_are_not_trained_on():
     kept = {re.sub(r"\d+", "#", question.text) for question in questions(families=("clock *",), new_words=True)}
     assert asked
     assert not asked & kept
+
+
+def test_no_picture_of_a_line_chart_is_drawn_by_two_figures():
+    for seed in range(100):
+        figure = charts.make(random.Random(seed), "read", held_out=False).figure
+        assert not figure.lines or len(set(figure.colours)) == 1
 
 
 def test_the_same_seed_draws_the_same_bytes_and_dark_ones_are_dark():

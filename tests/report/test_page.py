@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from mixpo.records import Comparison, Origin, PreferencePair, Score, Video
-from mixpo.report.page import Config, run
+from mixpo.report.page import ORIGINS, Config, run
 from mixpo.text_files import read_json, write_text
 
 VOID = {"meta", "img", "br", "link", "input", "hr", "rect", "path", "circle"}
@@ -253,3 +253,7 @@ def test_what_a_training_shows_stands_with_it_and_not_above_the_result(full):
     assert "Look at this: evaluate: it loops." in header
     assert "less probable" not in header
     assert "train: the chosen completions became less probable" in html.partition("<h2>Training: train</h2>")[2]
+
+
+def test_every_origin_of_a_pair_has_its_words():
+    assert set(ORIGINS) == set(Origin)

@@ -120,8 +120,9 @@ def review_sides(item: ReviewItem, reviewer: str) -> tuple[Text, Text]:
 
 
 def item_of_pair(row: dict[str, Any], contest: str) -> ReviewItem:
-    """A preference pair as an item; of a correctness pair the verifier holds the chosen one for better."""
-    preferred = "first" if row["origin"] in ("correctness", "format") else ""
+    """A preference pair as an item; of a correctness pair the verifier holds the chosen one for better, of a process
+    pair its steps."""
+    preferred = "first" if row["origin"] in ("correctness", "format", "process") else ""
     return ReviewItem(
         id=f"{contest}/{row['id']}", contest=contest, question_id=row["question_id"] or "", prompt=row["prompt"] or "",
         first=row["chosen"] or "", second=row["rejected"] or "", preferred=preferred,

@@ -47,7 +47,7 @@ CHAT_TEMPLATE = (
 VISION_HEAD = 32
 """Width of a head of the vision tower."""
 HEADS = 8
-"""Attention heads of the language model."""
+"""Attention heads of the language model, whose width is even: positions turn pairs of numbers."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,12 +70,13 @@ class BaseShape:
     """Of the language model."""
 
     def __post_init__(self) -> None:
+        sizes = (self.tile, self.patch, self.tiles, self.vision_width, self.vision_layers, self.width, self.layers)
+        if min(sizes) < 1:
+            raise ValueError("tile, patch, tiles, widths and layers must be at least 1")
         if self.tile % (2 * self.patch):
             raise ValueError(f"tile must be a multiple of {2 * self.patch} pixels, two patches")
-        if self.vision_width % VISION_HEAD or self.width % HEADS:
-            raise ValueError(f"vision_width must be a multiple of {VISION_HEAD}, width of {HEADS}")
-        if min(self.tile, self.patch, self.tiles, self.vision_layers, self.layers) < 1:
-            raise ValueError("tile, patch, tiles, vision_layers and layers must be at least 1")
+        if self.vision_width % VISION_HEAD or self.width % (2 * HEADS):
+            raise ValueError(f"vision_width must be a multiple of {VISION_HEAD}, width of {2 * HEADS}")
 
     @property
     def tokens(self) -> int:

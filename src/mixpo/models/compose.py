@@ -5,7 +5,6 @@ their weights; what lies between them is random, and is trained first (`freeze:`
 checkpoint is the language model.
 """
 
-import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,16 +13,22 @@ from typing import Any, cast
 import torch
 from torch import nn
 
-from mixpo.errors import MissingExtra, UserError, first_line
+from mixpo.errors import UserError
 from mixpo.files import BASE_MODEL, RunFiles
-from mixpo.models.checked import refuse_crafted
-from mixpo.models.found import found
+from mixpo.models.checked import reason_of, refuse_crafted
+from mixpo.models.composable import (
+    one_template,
+    refuse_missing,
+    refuse_other_logits,
+    refuse_other_parts,
+    refuse_other_pictures,
+)
+from mixpo.models.found import GGUF, found, found_language
 from mixpo.models.load import load_config, load_model
 from mixpo.models.weight_files import new_model
 from mixpo.progress import say
 from mixpo.references import Model, Output
 
-GGUF = ".gguf"
 PARTS_AS_TEXT = (
     "{%- set all = namespace(messages=[]) -%}{%- for message in messages -%}"
     "{%- set said = namespace(text='') -%}"
@@ -85,10 +90,7 @@ def run(config: Config, files: RunFiles) -> None:
     if folder.exists():
         say(f"{config.name}: there already ({folder})")
         return
-    language = os.path.expandvars(config.language)
-    if "$" in language:
-        raise UserError(f"language: {config.language}: the environment variable is not set; set it, or write the path")
-    compose(language, files.model(config.model), folder, config.seed)
+    compose(found_language(config.language), files.model(config.model), folder, config.seed)
 
 
 def compose(language: str, vision: str, out: Path, seed: int = 0) -> None:
@@ -107,6 +109,8 @@ def compose(language: str, vision: str, out: Path, seed: int = 0) -> None:
         raise UserError(f"vision {vision!r}: its tower is {kind}, which is none of {', '.join(JOINS)}")
     words, tokenizer = load_language(language, JOINS[kind].tokens)
     model, processor = joined(words, tokenizer, tower, seed)
+    refuse_other_logits(model, words, language)
+    refuse_other_pictures(model, tower.image_processor, vision)
     with new_model(out) as folder:
         model.save_pretrained(folder)
         processor.save_pretrained(folder)
@@ -142,28 +146,23 @@ def load_language(path: str, tokens: dict[str, str]) -> tuple[Any, Any]:
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
     given: dict[str, Any] = {}
-    place = path
-    if path.endswith(GGUF):
-        file = Path(path).expanduser()
-        if not file.is_file():
-            raise UserError(f"language {path!r}: there is no such file")
-        place, given = str(file.parent), {"gguf_file": file.name}
+    place = found_language(path)
+    if place.endswith(GGUF):
+        place, given = str(Path(place).parent), {"gguf_file": Path(place).name}
     else:
-        place = found(path)
         refuse_crafted(place, trusted=False)
     try:
-        model = AutoModelForCausalLM.from_pretrained(place, dtype=torch.float32, trust_remote_code=False, **given)
+        model, told = AutoModelForCausalLM.from_pretrained(
+            place, dtype=torch.float32, trust_remote_code=False, output_loading_info=True, **given
+        )
         tokenizer = AutoTokenizer.from_pretrained(place, extra_special_tokens=tokens, trust_remote_code=False, **given)
-    except ImportError as error:
-        raise MissingExtra("gguf", "gguf") from error
-    except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
-        raise UserError(f"language {path!r} cannot be loaded as a language model: {first_line(error)}") from error
-    if not (hasattr(model, "model") and hasattr(model, "lm_head")):
-        raise UserError(f"language {path!r}: {type(model).__name__} has not the parts of a decoder (model, lm_head)")
-    if not tokenizer.chat_template:
-        raise UserError(f"language {path!r} has no chat template; take a model that was trained to chat (Instruct)")
-    if hasattr(model.config, "quantization_config"):
-        del model.config.quantization_config  # a file's weights are numbers now
+    except Exception as error:  # a torn file, other sizes than the config's: of each library's own kind
+        raise UserError(f"language {path!r} cannot be loaded as a language model: {reason_of(error)}") from error
+    refuse_missing(f"language {path!r}", told)
+    if given and hasattr(model.config, "quantization_config"):
+        del model.config.quantization_config  # the file's weights are numbers now
+    refuse_other_parts(model, path)
+    tokenizer.chat_template = one_template(tokenizer.chat_template, path)
     return model, tokenizer
 
 
@@ -180,10 +179,16 @@ def load_tower(path: str) -> Tower:
         if type(config) in MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING:
             module = cast(Any, load_model(path)).get_encoder(modality="image")
         else:
-            module = MODEL_MAPPING[type(inner)].from_pretrained(found(path), dtype=torch.float32)
-        return Tower(module, inner, AutoImageProcessor.from_pretrained(found(path), trust_remote_code=False))
-    except (OSError, ValueError, LookupError, AttributeError, TypeError) as error:
-        raise UserError(f"vision {path!r} holds no vision tower that can be taken: {first_line(error)}") from error
+            module, told = MODEL_MAPPING[type(inner)].from_pretrained(
+                found(path), dtype=torch.float32, output_loading_info=True
+            )
+            refuse_missing(f"vision {path!r}", told)
+        tower = Tower(module, inner, AutoImageProcessor.from_pretrained(found(path), trust_remote_code=False))
+    except UserError:
+        raise
+    except Exception as error:  # as in load_language
+        raise UserError(f"vision {path!r} holds no vision tower that can be taken: {reason_of(error)}") from error
+    return tower
 
 
 def _internvl(tower: Tower, text: Any, image_token: int) -> Any:

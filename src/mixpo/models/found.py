@@ -7,10 +7,11 @@ transformers asks for every file, five times over, and waits in between.
 import os
 import re
 from functools import cache
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from mixpo.errors import UserError, first_line
+from mixpo.errors import MissingExtra, UserError, first_line
 from mixpo.progress import say
 from mixpo.text_files import like
 
@@ -51,6 +52,26 @@ def found(name: str) -> str:
         raise UserError(f"model {name!r} cannot be loaded: nothing lies there ({folder.absolute()}); {hint}")
     _ask(name)
     return name
+
+
+GGUF = ".gguf"
+
+
+def found_language(name: str) -> str:
+    """The folder, hub name or `.gguf` file of a language model, `~` and `$NAME` filled in, which can be loaded then.
+
+    Raises UserError for a variable that is not set, MissingExtra without gguf, and as `found`.
+    """
+    path = os.path.expanduser(os.path.expandvars(name))
+    if "$" in path:
+        raise UserError(f"{name}: the environment variable is not set; set it, or write the path")
+    if not path.endswith(GGUF):
+        return found(path)
+    if not Path(path).is_file():
+        raise UserError(f"language {path!r}: there is no such file; {like(Path(path)) or 'check the path'}")
+    if find_spec("gguf") is None:
+        raise MissingExtra("gguf", "gguf")
+    return path
 
 
 def _inside(folder: Path) -> str:

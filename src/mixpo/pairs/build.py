@@ -178,14 +178,14 @@ def run(config: Config, files: RunFiles) -> None:
     write_text(files.json(f"funnel/{config.name}"), funnel.as_json())
     if not count:
         why = in_words(funnel.dropped) or "nothing to make them of"
-        raise NoPairs(f"{config.name}: no pair could be made ({why}); {_advice(funnel)}")
+        raise NoPairs(f"{config.name}: no pair could be made ({why}); {_advice(funnel, verified)}")
     origin = f"{funnel.responses:,} responses to {funnel.answered:,} questions"
     say(f"{config.name}: {counted(count, 'pair')} ({listed(funnel.pairs)}) from {origin}; in {pairs.folder}")
     if funnel.dropped:
         say(f"{config.name}: left out: {in_words(funnel.dropped)}")
 
 
-def _advice(funnel: Funnel) -> str:
+def _advice(funnel: Funnel, verified: bool) -> str:
     """What was right of the responses, and what to do so that a question has right and wrong ones."""
     judged, right = sum(funnel.outcomes.values()), funnel.outcomes[Outcome.CORRECT]
     more = "sample more responses a question, at a higher temperature (sample.n, sample.temperature)"
@@ -193,6 +193,11 @@ def _advice(funnel: Funnel) -> str:
         return f"most responses were cut by the token limit: raise sample.max_new_tokens, or {more}"
     if not judged:
         return f"{more}, or ask questions that have a ground truth"
+    if verified and right:
+        return (
+            f"{right:,} of {judged:,} judged responses are right, and a pair needs one by steps that hold "
+            f"(chosen.steps): sample with `style: cot`, name a process reward model (chosen.reward), or {more}"
+        )
     other = "harder questions" if right * 2 > judged else "easier questions, or a stronger model"
     return (
         f"{right:,} of {judged:,} judged responses are right, and a pair needs a right and a wrong one to a question: "

@@ -8,6 +8,7 @@ of other questions by a process reward model at an endpoint (VisualPRM, arXiv 25
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import cached_property
 
 from mixpo.endpoint import Endpoint
 from mixpo.files import RunFiles, Shards
@@ -46,22 +47,18 @@ class StepJudge:
     """Tells right responses with right steps from the others."""
 
     def __init__(self, config: Chosen, files: RunFiles, section: str, questions: str):
-        """`section`: where the scores of a reward model are kept; `questions`: the section with the pictures.
-
-        Raises MissingExtra and UserError as `Endpoint`.
-        """
+        """`section`: where the scores of a reward model are kept; `questions`: the section with the pictures."""
         self.config = config
         self.cache: Shards[Steps] = files.judge_replies(section, Steps)
         self.known: dict[str, Steps] = {}
         if config.reward is not None:
             self.known = {record.id: record for record in self.cache}
-            self.endpoint = Endpoint(config.reward)
             self.roots = ImageRoots.load(files.image_roots_file(questions))
 
     def judge(self, question: Question, right: Sequence[Response]) -> Mapping[str, bool | None]:
         """By the id of each right response, whether all of its steps hold; None: none of them can be checked.
 
-        Raises UserError where the reward model does not answer.
+        Raises MissingExtra and UserError as `Endpoint`, and where the reward model does not answer.
         """
         found = {response.id: _all(steps_of(question, response.text)) for response in right}
         rest = [response for response in right if found[response.id] is None]
@@ -71,9 +68,17 @@ class StepJudge:
             found |= {id: _all([score >= self.config.threshold for score in steps]) for id, steps in scored.items()}
         return found
 
+    @cached_property
+    def endpoint(self) -> Endpoint:
+        """Where the reward model answers."""
+        assert self.config.reward is not None
+        return Endpoint(self.config.reward)
+
     def _score(self, question: Question, missing: Sequence[Response]) -> None:
         assert self.config.reward is not None
         answers = [(question, response) for response in missing]
+        if not answers:
+            return  # all is known: no key is needed
         for record in scores(answers, self.roots, self.endpoint, self.config.reward, self.cache):
             self.known[record.id] = record
 

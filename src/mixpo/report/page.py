@@ -27,6 +27,7 @@ TEMPLATES = Path(__file__).parent / "templates"
 ORIGINS = {
     "correctness": "right answer against wrong answer",
     "format": "right answer against one without a readable answer",
+    "process": "right answer by right steps against one by a wrong step",
     "dropout_ntp": "response against its first part continued without the image",
     "imported": "from an imported preference file",
 }

@@ -144,7 +144,9 @@ def make(rng: random.Random, family: str, held_out: bool) -> Problem:
     if family in ("most", "range") and sorted(values).count(max(values)) > 1:
         return make(rng, family, held_out)
     lines = rng.random() < 0.3
-    chart = SingleChart(labels, values, tuple(rng.choices(list(COLOURS), k=len(labels))), lines)
+    colours = tuple(rng.choices(list(COLOURS), k=len(labels)))
+    # A line has one colour: others, that nobody sees, would put the same picture into two splits.
+    chart = SingleChart(labels, values, colours[:1] * len(labels) if lines else colours, lines)
     a, b = sorted(rng.sample(range(len(labels)), 2), key=lambda place: -values[place])
     if family == "difference" and values[a] == values[b]:
         return make(rng, family, held_out)
