@@ -1,6 +1,7 @@
 """`chosen: {steps: verified}`: right answers by wrong steps are rejected, those nobody can check are left out."""
 
 from dataclasses import replace
+from threading import Barrier
 
 import pytest
 
@@ -104,3 +105,27 @@ def test_a_reward_model_scores_the_steps_that_no_truth_is_known_of(tmp_path, rew
     high = replace(config, name="strict", chosen=replace(config.chosen, threshold=0.95))
     with pytest.raises(NoPairs, match="no pair could be made"):
         build.run(high, files)
+
+
+def test_the_reward_model_is_asked_about_many_questions_at_once_and_of_each_text_once(tmp_path, rewarder, monkeypatch):
+    both = Barrier(2, timeout=20)
+    monkeypatch.setattr(Rewarder, "before", staticmethod(lambda step: both.wait()))
+    reward = RewardConfig(base_url=rewarder, model="prm", api_key_env="", concurrency=4)
+    files = RunFiles(tmp_path)
+    for number in range(2):
+        id = f"q{number}"
+        said = [
+            ("a", "4 are there", Outcome.CORRECT),
+            ("b", "4 are there", Outcome.CORRECT),
+            ("c", "3", Outcome.INCORRECT),
+        ]
+        files.questions("questions").append([Question(id=id, text="How many?", answer="4")])
+        for sample, (name, text, outcome) in enumerate(said):
+            response = Response(
+                id=f"{id}/{name}", question_id=id, sample=sample, text=text, finish_reason=FinishReason.STOP
+            )
+            files.responses("sample").append([response])
+            files.verdicts("verify").append([Verdict(id=response.id, question_id=id, outcome=outcome)])
+    build.run(build.Config(chosen=Chosen(steps=Wanted.VERIFIED, reward=reward)), files)
+    assert {pair.chosen_id for pair in files.pairs("pair")} == {"q0/a", "q1/a"}
+    assert len(Rewarder.asked) == 2

@@ -8,11 +8,12 @@ import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import islice
 
 from mixpo.errors import DataError, NoPairs
 from mixpo.files import RunFiles, Shards, divert
 from mixpo.left_out import counted, listed
-from mixpo.pairs.correctness import STEP, Judged, PairLimits, correctness_pairs
+from mixpo.pairs.correctness import STEP, Judged, PairLimits, correctness_pairs, right_of, sifted
 from mixpo.pairs.difficulty import Range, bin_of, pass_rate
 from mixpo.pairs.dropout_ntp import dropout_pair
 from mixpo.pairs.grouping import Inputs, QuestionRecords, groups
@@ -90,7 +91,7 @@ def build(
     groups: Iterable[QuestionRecords], config: Config, funnel: Funnel, steps: StepJudge | None = None
 ) -> Iterator[PreferencePair | PassRate | Dropped]:
     """Every question's pairs, its pass rate and what was left out, counted in `funnel` on the way."""
-    for group in groups:
+    for group in _scored(groups, config, steps) if steps else groups:
         funnel.count(group)
         for record in _of_question(group, config, steps):
             if isinstance(record, PreferencePair):
@@ -100,6 +101,36 @@ def build(
             else:
                 funnel.dropped[record.reason] += record.count
             yield record
+
+
+AT_ONCE = 64
+"""Questions whose responses a reward model is asked about together, so that it has enough to do."""
+
+
+def _scored(groups: Iterable[QuestionRecords], config: Config, steps: StepJudge) -> Iterator[QuestionRecords]:
+    """The groups, their right responses scored by then, where a reward model scores them."""
+    groups = iter(groups)
+    while waiting := list(islice(groups, AT_ONCE)):
+        steps.score(
+            (group.question, response)
+            for group in waiting
+            if group.question is not None and group.question.answer is not None
+            and _refusal(group.question, judged := _judged(group), config) is None
+            for response in right_of(sifted(group.question, judged)[0])
+        )  # fmt: skip
+        yield from waiting
+
+
+def _judged(group: QuestionRecords) -> list[Judged]:
+    """The group's responses that have a verdict, each with it."""
+    responses = {response.id: response for response in group.responses}
+    return [(responses[verdict.id], verdict) for verdict in group.verdicts if verdict.id in responses]
+
+
+def _refusal(question: Question, judged: list[Judged], config: Config) -> tuple[DropReason, str] | None:
+    """Why a question with a ground truth is too hard or too easy."""
+    rate = pass_rate(question, (verdict for _, verdict in judged))
+    return None if rate is None else Range.of(config.difficulty).refusal(rate)
 
 
 def _of_question(
@@ -117,8 +148,7 @@ def _of_question(
     if question is None or not responses:
         return  # a question that was never answered was left out by an earlier step
     if config.verdicts and (question.answer is not None or not group.continuations):
-        judged = [(responses[verdict.id], verdict) for verdict in group.verdicts if verdict.id in responses]
-        yield from _correctness(question, judged, config, steps)
+        yield from _correctness(question, _judged(group), config, steps)
     for continuation in sorted(group.continuations, key=lambda record: record.id):
         if continuation.response_id in responses:
             yield dropout_pair(question, responses[continuation.response_id], continuation)
@@ -128,24 +158,13 @@ def _correctness(
     question: Question, judged: list[Judged], config: Config, steps: StepJudge | None
 ) -> Iterator[PreferencePair | PassRate | Dropped]:
     """The pairs of right and wrong responses, unless the question is too hard or too easy."""
-    rate = pass_rate(question, (verdict for _, verdict in judged)) if question.answer is not None else None
     refusal = None
-    if rate is not None:
-        yield rate
-        refusal = Range.of(config.difficulty).refusal(rate)
+    if question.answer is not None:
+        if rate := pass_rate(question, (verdict for _, verdict in judged)):
+            yield rate
+        refusal = _refusal(question, judged, config)
     if refusal is None:
-        sound = (
-            steps.judge(question, [one for one, verdict in judged if verdict.outcome is Outcome.CORRECT])
-            if steps
-            else {}
-        )
-        flawed = {id for id, holds in sound.items() if holds is False}
-        known = [one for one in judged if sound.get(one[0].id, True) is not None]
-        if len(known) < len(judged):
-            detail = "right responses none of whose steps can be checked"
-            count = len(judged) - len(known)
-            yield Dropped(id=question.id, step=STEP, reason=DropReason.UNVERIFIED, detail=detail, count=count)
-        yield from correctness_pairs(question, known, config, config.seed, flawed)
+        yield from correctness_pairs(question, judged, config, config.seed, steps)
     else:
         yield Dropped(id=question.id, step=STEP, reason=refusal[0], detail=refusal[1])
 

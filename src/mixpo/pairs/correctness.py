@@ -11,6 +11,7 @@ from collections.abc import Container, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from itertools import chain, islice, zip_longest
 
+from mixpo.pairs.process import StepJudge
 from mixpo.records import (
     Dropped,
     DropReason,
@@ -63,39 +64,60 @@ class Pool:
 
 
 def correctness_pairs(
-    question: Question, judged: Iterable[Judged], limits: PairLimits, seed: int, flawed: Container[str] = ()
+    question: Question, judged: Iterable[Judged], limits: PairLimits, seed: int, steps: StepJudge | None = None
 ) -> Iterator[PreferencePair | Dropped]:
     """The question's pairs and what was left out. Neither depends on the order of `judged`.
 
-    `flawed`: the ids of right responses that are rejected for a wrong step.
+    `steps`: right responses by a wrong step are rejected, too, and none is chosen whose steps nobody can check.
 
     A question without pairs gives one of NO_GROUND_TRUTH, UNDECIDED, NONE_CORRECT, ALL_CORRECT; responses
-    left out (EMPTY, SAME_TEXT, TRUNCATED) and pairs left out (OVER_CAP) give one record with their count.
+    left out (EMPTY, SAME_TEXT, TRUNCATED, UNVERIFIED) and pairs left out (OVER_CAP) give one record with their count.
     """
     if question.answer is None:
         yield _dropped(question, DropReason.NO_GROUND_TRUTH, "the question has no answer to judge by")
         return
-    judged = sorted(judged, key=lambda one: (one[0].sample, one[0].id))
-    decided = [one for one in judged if one[1].outcome is not Outcome.UNDECIDED]
-    if not decided:
-        yield _dropped(question, DropReason.UNDECIDED, "no response has a decided verdict")
+    usable, left_out = sifted(question, judged)
+    yield from left_out
+    if any(record.reason is DropReason.UNDECIDED for record in left_out):
         return
-    written = [one for one in decided if one[0].text.strip()]
-    if len(written) < len(decided):
-        yield _dropped(question, DropReason.EMPTY, "responses without text", len(decided) - len(written))
-    unique = _each_text_once(written)
-    if len(unique) < len(written):
-        count = len(written) - len(unique)
-        yield _dropped(question, DropReason.SAME_TEXT, "responses that repeat another's text", count)
-    whole = [one for one in unique if not _is_cut(*one)]
-    if len(whole) < len(unique):
-        detail = "right responses that the token limit cut: chosen, they would teach not to stop"
-        yield _dropped(question, DropReason.TRUNCATED, detail, len(unique) - len(whole))
-    pools = _pools(whole, random.Random(f"pairs/{seed}/{question.id}"), flawed)
+    sound = steps.judge(question, right_of(usable)) if steps else {}
+    known = [one for one in usable if sound.get(one[0].id, True) is not None]
+    if len(known) < len(usable):
+        detail = "right responses none of whose steps can be checked"
+        yield _dropped(question, DropReason.UNVERIFIED, detail, len(usable) - len(known))
+    flawed = {id for id, holds in sound.items() if holds is False}
+    pools = _pools(known, random.Random(f"pairs/{seed}/{question.id}"), flawed)
     for record in _pairs(question, pools, limits):
         if isinstance(record, PreferencePair) and record.rejected_id in flawed:
             record = replace(record, origin=Origin.PROCESS)
         yield record
+
+
+def right_of(judged: Iterable[Judged]) -> list[Response]:
+    """The responses that are CORRECT."""
+    return [response for response, verdict in judged if verdict.outcome is Outcome.CORRECT]
+
+
+def sifted(question: Question, judged: Iterable[Judged]) -> tuple[list[Judged], list[Dropped]]:
+    """The responses that a pair can have, and what was left out before: empty ones, repetitions, right ones that
+    were cut, or all, where none has a decided verdict."""
+    judged = sorted(judged, key=lambda one: (one[0].sample, one[0].id))
+    decided = [one for one in judged if one[1].outcome is not Outcome.UNDECIDED]
+    if not decided:
+        return [], [_dropped(question, DropReason.UNDECIDED, "no response has a decided verdict")]
+    left_out = []
+    written = [one for one in decided if one[0].text.strip()]
+    if len(written) < len(decided):
+        left_out.append(_dropped(question, DropReason.EMPTY, "responses without text", len(decided) - len(written)))
+    unique = _each_text_once(written)
+    if len(unique) < len(written):
+        count = len(written) - len(unique)
+        left_out.append(_dropped(question, DropReason.SAME_TEXT, "responses that repeat another's text", count))
+    whole = [one for one in unique if not _is_cut(*one)]
+    if len(whole) < len(unique):
+        detail = "right responses that the token limit cut: chosen, they would teach not to stop"
+        left_out.append(_dropped(question, DropReason.TRUNCATED, detail, len(unique) - len(whole)))
+    return whole, left_out
 
 
 def _is_cut(response: Response, verdict: Verdict) -> bool:

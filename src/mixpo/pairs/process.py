@@ -5,7 +5,7 @@ is a rejected one. Steps about drawn scenes and figures are checked against thei
 of other questions by a process reward model at an endpoint (VisualPRM, arXiv 2503.10291).
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cached_property
@@ -13,7 +13,7 @@ from functools import cached_property
 from mixpo.endpoint import Endpoint
 from mixpo.files import RunFiles, Shards
 from mixpo.images import ImageRoots
-from mixpo.questions.steps import steps_of
+from mixpo.questions.steps import steps_of, truth_is_known
 from mixpo.records import Question, Response
 from mixpo.verdicts.process_reward import RewardConfig, Steps, scores
 
@@ -60,27 +60,28 @@ class StepJudge:
 
         Raises MissingExtra and UserError as `Endpoint`, and where the reward model does not answer.
         """
-        found = {response.id: _all(steps_of(question, response.text)) for response in right}
-        rest = [response for response in right if found[response.id] is None]
-        if self.config.reward is not None and rest and not any(found[one.id] is not None for one in right):
-            self._score(question, [response for response in rest if response.id not in self.known])
-            scored = {response.id: self.known[response.id].scores for response in rest}
-            found |= {id: _all([score >= self.config.threshold for score in steps]) for id, steps in scored.items()}
-        return found
+        if self.config.reward is None or truth_is_known(question):
+            return {response.id: _all(steps_of(question, response.text)) for response in right}
+        self.score((question, response) for response in right)
+        return {
+            response.id: _all([score >= self.config.threshold for score in self.known[response.id].scores])
+            for response in right
+        }
+
+    def score(self, answers: Iterable[tuple[Question, Response]]) -> None:
+        """Asks the reward model for what it has to score and has not yet, several at a time. Raises as `judge`."""
+        if self.config.reward is None:
+            return
+        missing = [one for one in answers if one[1].id not in self.known and not truth_is_known(one[0])]
+        if missing:  # where all is known no key is needed
+            for record in scores(missing, self.roots, self.endpoint, self.config.reward, self.cache):
+                self.known[record.id] = record
 
     @cached_property
     def endpoint(self) -> Endpoint:
         """Where the reward model answers."""
         assert self.config.reward is not None
         return Endpoint(self.config.reward)
-
-    def _score(self, question: Question, missing: Sequence[Response]) -> None:
-        assert self.config.reward is not None
-        answers = [(question, response) for response in missing]
-        if not answers:
-            return  # all is known: no key is needed
-        for record in scores(answers, self.roots, self.endpoint, self.config.reward, self.cache):
-            self.known[record.id] = record
 
 
 def _all(steps: Sequence[bool]) -> bool | None:

@@ -7,6 +7,12 @@ from mixpo.questions.scenes.scene import from_state
 from mixpo.records import Question
 
 
+def truth_is_known(question: Question) -> bool:
+    """Whether the question's own truth tells which steps are true."""
+    meta = question.meta
+    return ("scene" in meta and "task" in meta) or ("facts" in meta and "chain" in meta)
+
+
 def steps_of(question: Question, text: str) -> list[bool]:
     """Whether each step of an answer is true; [] for other questions and for answers without steps."""
     meta = question.meta

@@ -92,7 +92,7 @@ WAYS = {
         "What is the difference between the largest and the smallest value?",
         "How far apart are the highest and the lowest?",
         "By how many {things} does the best differ from the worst?",
-        "The first and the last in {things}: how many lie between them?",
+        "How many {things} lie between the largest and the smallest value?",
     ),
 }
 
