@@ -200,7 +200,7 @@ def test_an_empty_source_is_one_sentence_and_loses_nothing(tmp_path, sources, wr
     [
         (
             {"mine": {"loader": "jsonlines"}},
-            r"sources\.mine\.loader: 'jsonlines' is none of scenes, file, jsonl, parquet",
+            r"sources\.mine\.loader: 'jsonlines' is none of scenes, figures, file, jsonl, parquet",
         ),
         ({"mine": {"path": "x"}}, r"sources\.mine\.loader: None is none of"),
         ({"mine": {"loader": "jsonl", "pth": "x"}}, r"sources\.mine\.pth: unknown key; did you mean 'path'\?"),

@@ -15,6 +15,7 @@ from torch import nn
 
 from mixpo.errors import UserError
 from mixpo.files import BASE_MODEL, RunFiles
+from mixpo.models.base_model import IMAGE_TOKENS
 from mixpo.models.checked import reason_of, refuse_crafted
 from mixpo.models.composable import (
     one_template,
@@ -258,12 +259,7 @@ def _llava_processor(tower: Tower, tokenizer: Any, template: str) -> Any:
 
 
 INTERNVL = Join(
-    {
-        "start_image_token": "<img>",
-        "end_image_token": "</img>",
-        "context_image_token": "<IMG_CONTEXT>",
-        "video_token": "<video>",
-    },
+    IMAGE_TOKENS,
     "<IMG_CONTEXT>",
     _internvl,
     _internvl_processor,

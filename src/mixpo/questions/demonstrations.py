@@ -18,6 +18,7 @@ from mixpo.questions.figures.problem import DESCRIBE, said
 from mixpo.questions.scenes import chains
 from mixpo.questions.scenes.ask import Task, task_from_state
 from mixpo.questions.scenes.scene import Scene, from_state
+from mixpo.questions.steps import truth_is_known
 from mixpo.records import Demonstration, Question
 from mixpo.references import Output, Questions
 
@@ -71,7 +72,7 @@ def demonstrate(questions: Iterable[Question], config: Config) -> Iterator[Demon
         if "scene" in question.meta:
             rng = random.Random(f"demonstrations/{config.seed}/{question.id}")
             shown = [_scene_demonstration(question, config, rng)]
-        elif "facts" in question.meta and "caption" in question.meta:
+        elif "caption" in question.meta and (question.answer is None or truth_is_known(question)):
             rng = random.Random(f"demonstrations/{config.seed}/{question.id}")
             shown = [_figure_demonstration(question, config, rng)]
         else:

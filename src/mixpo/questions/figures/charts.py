@@ -14,7 +14,7 @@ LABELS = {
     "child": ("Ann", "Ben", "Eva", "Leo", "Mia"),
     "town": ("Bonn", "Lyon", "Oslo", "Rome", "Turin"),
 }
-THINGS = ("apples", "books", "cups", "letters", "visits", "goals", "fish", "tickets")
+THINGS = ("apples", "books", "cups", "letters", "coins", "stamps", "fish", "tickets")
 FAMILIES = ("read", "sum", "difference", "compare", "most", "total", "above", "range")
 """`range` is the one that a training leaves out."""
 WAYS = {

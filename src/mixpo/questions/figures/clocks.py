@@ -19,7 +19,7 @@ WAYS = {
         "A child looks up at this clock. What time is it?",
         "What is the time on the clock?",
         "Say what time the hands show.",
-        "The clock on the wall looks like this. How late is it?",
+        "The clock on the wall looks like this. What does it say the time is?",
         "Where do the hands stand: what time is that?",
     ),
     "minute": (

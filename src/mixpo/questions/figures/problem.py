@@ -55,7 +55,7 @@ ASIDES = (
     "Their teacher asked them about it on Thursday.",
     "Nobody else took part.",
     "The picture was made last spring.",
-    "There were 25 children in the class.",
+    "The book that it comes from has 25 pages.",
     "It took them two afternoons.",
     "A friend of theirs, who is 11, drew it.",
 )
