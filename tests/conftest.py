@@ -43,6 +43,16 @@ def generous_limit(monkeypatch):
     symbolic.start_clock()
 
 
+@pytest.fixture(autouse=True)
+def _launched_by_nobody():
+    """accelerate writes what it is told into the environment (DeepSpeed's stage …), which the next test would read."""
+    kept = dict(os.environ)
+    yield
+    for name in [name for name in os.environ if name.startswith(("ACCELERATE_", "FSDP_"))]:
+        del os.environ[name]
+    os.environ.update({name: value for name, value in kept.items() if name.startswith(("ACCELERATE_", "FSDP_"))})
+
+
 @pytest.fixture(scope="session")
 def internvl():
     """The architecture of the base model: (model, processor)."""
