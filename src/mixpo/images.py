@@ -6,7 +6,7 @@ import io
 import math
 import struct
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
@@ -70,6 +70,10 @@ class ImageRoots:
                 f"{image}: the file is not there; put it back, or say with `image_root` where the pictures of "
                 f"{image.partition('/')[0]!r} lie now"
             ) from error
+
+
+Given = bytes | str | Callable[[], bytes]
+"""A picture's encoded bytes, the http(s) address to fetch them from, or what draws it."""
 
 
 def open_file(path: Path, name: str) -> "Image":

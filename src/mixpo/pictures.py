@@ -15,7 +15,7 @@ from typing import Any
 
 from mixpo.addresses import Address, fetch_image
 from mixpo.errors import BadRow, ImageError, MissingImage
-from mixpo.images import inside, is_picture, is_url, loaded
+from mixpo.images import Given, inside, is_picture, is_url, loaded
 from mixpo.names import MOST_BYTES
 from mixpo.progress import say
 from mixpo.tables import Row
@@ -93,12 +93,12 @@ def images_of(given: Any, place: Place) -> tuple[tuple[str, ...], dict[str, byte
     return tuple(paths), pictures
 
 
-def store(pictures: Mapping[str, bytes | str], folder: Path) -> None:
+def store(pictures: Mapping[str, Given], folder: Path) -> None:
     """Writes those that are not in the folder yet. Raises ImageError for one that cannot be fetched."""
     for path, given in pictures.items():
         file = place_in(folder, path)
         if not file.exists():
-            write_bytes(file, given if isinstance(given, bytes) else fetch_image(given))
+            write_bytes(file, fetch_image(given) if isinstance(given, str) else given() if callable(given) else given)
 
 
 def place_in(folder: Path, path: str) -> Path:

@@ -9,6 +9,8 @@ from PIL import Image
 
 from mixpo.config import build
 from mixpo.errors import RecipeError
+from mixpo.files import RunFiles
+from mixpo.questions import collect
 from mixpo.questions.demonstrations import Config as Mixture
 from mixpo.questions.demonstrations import demonstrate
 from mixpo.questions.figures import charts
@@ -113,7 +115,7 @@ def test_no_picture_of_a_line_chart_is_drawn_by_two_figures():
 
 def test_the_same_seed_draws_the_same_bytes_and_dark_ones_are_dark():
     one, same, dark = (
-        [item.pictures[item.question.images[0]] for item in load(Config(count=4, dark=dark), "f", 1)]
+        [item.pictures[item.question.images[0]]() for item in load(Config(count=4, dark=dark), "f", 1)]
         for dark in (False, False, True)
     )
     assert one == same != dark
@@ -139,3 +141,14 @@ def test_descriptions_ask_nothing_and_bad_fields_are_one_sentence():
     for values, said in (({"families": ["charts"]}, "fits none"), ({"split": "all"}, "none of"), ({"size": 8}, "size")):
         with pytest.raises(RecipeError, match=said):
             build(Config, values, at=str)
+
+
+@pytest.mark.parametrize("loader", ["figures", "scenes"])
+def test_a_run_that_goes_on_draws_nothing_again(tmp_path, monkeypatch, loader):
+    config = collect.Config(sources={"drawn": {"loader": loader, "count": 6}})
+    files = RunFiles(tmp_path)
+    collect.run(config, files)
+    assert sum(1 for _ in files.pictures("questions").rglob("*.png")) == 6
+    monkeypatch.setattr(f"mixpo.questions.{loader}.source.draw", lambda *_: pytest.fail("drawn again"))
+    collect.run(config, files)
+    assert sum(1 for _ in files.questions("questions")) == 6

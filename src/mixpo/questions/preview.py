@@ -25,7 +25,7 @@ def _picture(image: str, entry: Item, root: Path | None) -> Any:
     content = entry.pictures[image]
     if isinstance(content, str):
         raise ImageError(f"{content}: it is fetched when the questions are")
-    return decode(content, image)
+    return decode(content() if callable(content) else content, image)
 
 
 @contextmanager

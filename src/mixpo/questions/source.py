@@ -11,11 +11,12 @@ A loader is a module of this package with
 
 import os
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from mixpo.errors import DataError, RecipeError
+from mixpo.images import Given
 from mixpo.records import Dropped, DropReason, Question
 
 
@@ -24,9 +25,9 @@ class Item:
     """One question and the images that come with it."""
 
     question: Question
-    pictures: dict[str, bytes | str] = field(default_factory=dict)
-    """Image path (as in `question.images`) -> encoded bytes to be stored in the run, or the http(s) address to fetch
-    them from; empty for images in place."""
+    pictures: Mapping[str, Given] = field(default_factory=dict)
+    """Image path (as in `question.images`) -> what is to be stored in the run; empty for images in place. What draws a
+    picture is called only where it is not there yet: a run that goes on draws nothing again."""
 
 
 def left_out(id: str, reason: DropReason, detail: str) -> Dropped:

@@ -9,12 +9,13 @@ import random
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from types import ModuleType
 
 from mixpo.questions.figures import charts, clocks, number_tables, paired_charts, plane, rooms
-from mixpo.questions.figures.canvas import Canvas, make_look
-from mixpo.questions.figures.problem import DESCRIBE, Problem, said, with_aside
+from mixpo.questions.figures.canvas import Canvas, Look, make_look
+from mixpo.questions.figures.problem import DESCRIBE, Figure, Problem, said, with_aside
 from mixpo.questions.figures.steps import truths
 from mixpo.questions.scenes.scene import SPLITS
 from mixpo.questions.source import Item
@@ -83,11 +84,17 @@ def load(config: Config, name: str, seed: int) -> Iterator[Item | Dropped]:
     for number in range(config.start, config.start + config.count):
         rng = random.Random(f"figures/{seed}/{config.split}/{config.describe}/{config.new_words}/{number}")
         problem = make_problem(rng, config)
-        canvas = Canvas(config.size, make_look(rng, config.dark))
-        problem.figure.draw(canvas)
+        drawn = partial(draw, problem.figure, config.size, make_look(rng, config.dark))
         path = f"{name}/{number}.png"
         question = ask(f"{name}-{number}", path, problem, rng, config)
-        yield Item(question=question, pictures={path: canvas.png()})
+        yield Item(question=question, pictures={path: drawn})
+
+
+def draw(figure: Figure, size: int, look: Look) -> bytes:
+    """A PNG of a figure, `size` pixels a side."""
+    canvas = Canvas(size, look)
+    figure.draw(canvas)
+    return canvas.png()
 
 
 def make_problem(rng: random.Random, config: Config) -> Problem:

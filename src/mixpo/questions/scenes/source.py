@@ -3,6 +3,7 @@
 import random
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from mixpo.questions.scenes.ask import (
@@ -90,7 +91,8 @@ def load(config: Config, name: str, seed: int) -> Iterator[Item | Dropped]:
             said = f"The picture shows:\n{describe(scene)}\n{question.text}"
             yield Item(question=replace(question, text=said, images=()))
             continue
-        yield Item(question=question, pictures={question.images[0]: draw(scene, f"{seed}/{config.split}/{number}")})
+        drawn = partial(draw, scene, f"{seed}/{config.split}/{number}")
+        yield Item(question=question, pictures={question.images[0]: drawn})
 
 
 def ask(question_id: str, picture: str, scene: Scene, task: Task) -> Question:
