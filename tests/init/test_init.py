@@ -163,7 +163,8 @@ def scenes(here):
     """Drawn scenes in a table, of the kind that the small base model knows."""
     rows = []
     for number, entry in enumerate(source.load(source.Config(count=6, charts=0.0), "scenes", 0)):
-        (here / "photos" / f"{number}.png").write_bytes(*entry.pictures.values())
+        (drawn,) = entry.pictures.values()
+        (here / "photos" / f"{number}.png").write_bytes(drawn())
         rows.append((f"{number}.png", entry.question.text, entry.question.answer))
     return rows
 
