@@ -186,8 +186,8 @@ def test_who_sends_no_end_is_not_waited_for(full, monkeypatch):
 
 
 def test_a_page_that_is_fetched_slowly_is_sent_to_its_end(monkeypatch):
-    """Half a megabyte, read in pieces, takes five times as long as a connection may be silent."""
-    monkeypatch.setattr(server, "REQUEST_SECONDS", 0.1)
+    """16 megabytes, read in pieces, take five times as long as a connection may be silent."""
+    monkeypatch.setattr(server, "REQUEST_SECONDS", 1.0)
 
     async def large(scope, receive, send):
         await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"16000000")]})
@@ -200,11 +200,11 @@ def test_a_page_that_is_fetched_slowly_is_sent_to_its_end(monkeypatch):
     with socket.create_connection(("127.0.0.1", listening.getsockname()[1]), timeout=10) as slow:
         slow.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
         got = 0
-        while piece := slow.recv(1_600_000, socket.MSG_WAITALL):
+        while piece := slow.recv(1_000_000, socket.MSG_WAITALL):
             got += len(piece)
             if got > 16_000_000:
                 break
-            time.sleep(0.05)
+            time.sleep(0.3)
     running.should_exit = True
     thread.join(10)
     assert got > 16_000_000
