@@ -115,8 +115,8 @@ def _scored(groups: Iterable[QuestionRecords], config: Config, steps: StepJudge)
             (group.question, response)
             for group in waiting
             if group.question is not None and group.question.answer is not None
-            and _refusal(group.question, judged := _judged(group), config) is None
-            for response in right_of(sifted(group.question, judged)[0])
+            and _refusal(_rate(group.question, _judged(group)), config) is None
+            for response in right_of(sifted(group.question, _judged(group))[0])
         )  # fmt: skip
         yield from waiting
 
@@ -127,9 +127,13 @@ def _judged(group: QuestionRecords) -> list[Judged]:
     return [(responses[verdict.id], verdict) for verdict in group.verdicts if verdict.id in responses]
 
 
-def _refusal(question: Question, judged: list[Judged], config: Config) -> tuple[DropReason, str] | None:
-    """Why a question with a ground truth is too hard or too easy."""
-    rate = pass_rate(question, (verdict for _, verdict in judged))
+def _rate(question: Question, judged: list[Judged]) -> PassRate | None:
+    """How often the question was answered right; None without a ground truth."""
+    return None if question.answer is None else pass_rate(question, (verdict for _, verdict in judged))
+
+
+def _refusal(rate: PassRate | None, config: Config) -> tuple[DropReason, str] | None:
+    """Why a question is too hard or too easy."""
     return None if rate is None else Range.of(config.difficulty).refusal(rate)
 
 
@@ -158,11 +162,10 @@ def _correctness(
     question: Question, judged: list[Judged], config: Config, steps: StepJudge | None
 ) -> Iterator[PreferencePair | PassRate | Dropped]:
     """The pairs of right and wrong responses, unless the question is too hard or too easy."""
-    refusal = None
-    if question.answer is not None:
-        if rate := pass_rate(question, (verdict for _, verdict in judged)):
-            yield rate
-        refusal = _refusal(question, judged, config)
+    rate = _rate(question, judged)
+    if rate is not None:
+        yield rate
+    refusal = _refusal(rate, config)
     if refusal is None:
         yield from correctness_pairs(question, judged, config, config.seed, steps)
     else:

@@ -6,20 +6,22 @@ from mixpo.questions.scenes.ask import task_from_state
 from mixpo.questions.scenes.scene import from_state
 from mixpo.records import Question
 
+SCENE, FIGURE = {"scene", "task"}, {"facts", "chain"}
+"""What the `meta` of a question holds whose steps can be checked."""
+
 
 def truth_is_known(question: Question) -> bool:
     """Whether the question's own truth tells which steps are true."""
-    meta = question.meta
-    return ("scene" in meta and "task" in meta) or ("facts" in meta and "chain" in meta)
+    return question.meta.keys() >= SCENE or question.meta.keys() >= FIGURE
 
 
 def steps_of(question: Question, text: str) -> list[bool]:
     """Whether each step of an answer is true; [] for other questions and for answers without steps."""
     meta = question.meta
     try:
-        if "scene" in meta and "task" in meta:
+        if meta.keys() >= SCENE:
             return scenes.steps(text, from_state(meta["scene"]), task_from_state(meta["task"]))
-        if "facts" in meta and "chain" in meta:
+        if meta.keys() >= FIGURE:
             return figures.checked(text, dict(meta["facts"]))
     except (LookupError, TypeError, ValueError):
         pass  # a user's own columns of these names

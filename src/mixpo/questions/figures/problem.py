@@ -1,6 +1,7 @@
 """A question about a drawn figure: its words, its truth, and the steps that lead there."""
 
 import random
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -11,16 +12,16 @@ HELD_OUT = 4
 """Of so many ways to say a thing, one is kept for tests (the last ones)."""
 
 
-class Figure:
+class Figure(ABC):
     """What is drawn; a subclass is a frozen dataclass of plain values, so that equal figures are equal."""
 
+    @abstractmethod
     def draw(self, canvas: Canvas) -> None:
         """Draws itself on a canvas of any size and look."""
-        raise NotImplementedError
 
+    @abstractmethod
     def facts(self) -> Mapping[str, str]:
         """What can be read off it, by name: what a step of a chain of thought may claim."""
-        raise NotImplementedError
 
     def caption(self) -> str:
         """All that is to be seen, a fact a line."""
