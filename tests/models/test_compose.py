@@ -7,6 +7,7 @@ import pytest
 import torch
 from PIL import Image
 from transformers import (
+    AutoConfig,
     AutoModelForImageTextToText,
     AutoProcessor,
     CLIPImageProcessor,
@@ -15,6 +16,7 @@ from transformers import (
     GraniteConfig,
     GraniteForCausalLM,
     LlamaForCausalLM,
+    LlavaForConditionalGeneration,
     SiglipImageProcessor,
     SiglipVisionConfig,
     SiglipVisionModel,
@@ -137,3 +139,14 @@ def test_the_same_seed_composes_the_same_weights(language, tmp_path):
         compose(str(language), "base", tmp_path / name, seed)
     one, same, other = ((tmp_path / name / "model.safetensors").read_bytes() for name in ("one", "same", "other"))
     assert one == same != other
+
+
+def test_the_new_projector_is_drawn_as_transformers_draws_it(language, towers, tmp_path):
+    compose(str(language), towers["clip"], tmp_path / "vlm")
+    config = AutoConfig.from_pretrained(tmp_path / "vlm")
+    torch.manual_seed(0)
+    drawn = LlavaForConditionalGeneration(config).model.multi_modal_projector
+    ours = AutoModelForImageTextToText.from_pretrained(tmp_path / "vlm").model.multi_modal_projector
+    for name, weight in drawn.named_parameters():
+        mine = ours.get_parameter(name)
+        assert mine.std().item() == pytest.approx(weight.std().item(), rel=0.1), name

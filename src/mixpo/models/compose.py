@@ -128,7 +128,9 @@ def joined(words: Any, tokenizer: Any, tower: Tower, seed: int) -> tuple[Any, An
     torch.manual_seed(seed)
     if len(tokenizer) > words.get_input_embeddings().num_embeddings:
         words.resize_token_embeddings(len(tokenizer))
-    model = join.model(tower, words.config, tokenizer.convert_tokens_to_ids(join.image))
+    with torch.device("meta"):  # a second language model of random weights would double the memory
+        model = join.model(tower, words.config, tokenizer.convert_tokens_to_ids(join.image))
+    projector_of(model).to_empty(device="cpu").apply(model._init_weights)
     model.model.vision_tower, model.model.language_model = tower.module, words.model
     model.lm_head = words.lm_head
     model.generation_config = words.generation_config
