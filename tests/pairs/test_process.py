@@ -72,6 +72,13 @@ def test_pairs_of_right_answers_alone_teach_steps(tmp_path):
     assert made(files) == {("walked", "lucky", Origin.PROCESS)}
 
 
+def test_a_question_answered_right_by_steps_that_nobody_can_check_was_not_never_answered_right(tmp_path):
+    with pytest.raises(NoPairs) as told:
+        run_with(tmp_path, {name: TEXTS[name] for name in ("bare", "wrong")}, chosen=VERIFIED)
+    assert "1 right responses whose steps nobody can check" in str(told.value)
+    assert "never" not in str(told.value)
+
+
 def test_a_reward_model_without_verified_steps_is_refused(tmp_path):
     from mixpo.config import build as config
 

@@ -70,8 +70,9 @@ def correctness_pairs(
 
     `steps`: right responses by a wrong step are rejected, too, and none is chosen whose steps nobody can check.
 
-    A question without pairs gives one of NO_GROUND_TRUTH, UNDECIDED, NONE_CORRECT, ALL_CORRECT; responses
-    left out (EMPTY, SAME_TEXT, TRUNCATED, UNVERIFIED) and pairs left out (OVER_CAP) give one record with their count.
+    A question without pairs gives one of NO_GROUND_TRUTH, UNDECIDED, NONE_CORRECT, ALL_CORRECT, unless all its right
+    responses are UNVERIFIED; responses left out (EMPTY, SAME_TEXT, TRUNCATED, UNVERIFIED) and pairs left out (OVER_CAP)
+    give one record with their count.
     """
     if question.answer is None:
         yield _dropped(question, DropReason.NO_GROUND_TRUTH, "the question has no answer to judge by")
@@ -85,6 +86,8 @@ def correctness_pairs(
     if len(known) < len(usable):
         detail = "right responses none of whose steps can be checked"
         yield _dropped(question, DropReason.UNVERIFIED, detail, len(usable) - len(known))
+        if not right_of(known):
+            return  # it was answered right: it is none of those that never were
     flawed = {id for id, holds in sound.items() if holds is False}
     pools = _pools(known, random.Random(f"pairs/{seed}/{question.id}"), flawed)
     for record in _pairs(question, pools, limits):
