@@ -1,5 +1,6 @@
 """Log-probabilities of a batch's completions under a model, without logits for any other position."""
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -21,6 +22,21 @@ def score(model: nn.Module, batch: Batch, head: Head, chunk: int) -> Tensor:
     (R, T, vocabulary) logits, so that everything still happens inside the wrapper's own forward, and inside the head's
     own call: an engine that shards the weights gathers the head's once a row, whatever the number of its chunks.
 
+    Raises UserError as `passed_through`.
+    """
+    own = head.module.forward
+
+    def logps(hidden: Tensor) -> Tensor:
+        flat = hidden.reshape(-1, hidden.shape[-1])[batch.positions]
+        head.module.forward = own  # the general path calls the module itself
+        return completion_logps(flat, batch.targets, batch.segments, len(batch.lengths), head, chunk)
+
+    return passed_through(model, batch, head, logps)
+
+
+def passed_through(model: nn.Module, batch: Batch, head: Head, scored: Callable[[Tensor], Tensor]) -> Tensor:
+    """What `scored` makes of the hidden states (R, T, width) that the model's head is given.
+
     Raises UserError for a row a completion, as the processor gives it, that the model refuses.
     """
     inputs = dict(batch.inputs)
@@ -30,17 +46,14 @@ def score(model: nn.Module, batch: Batch, head: Head, chunk: int) -> Tensor:
         inputs = {name: value.to(dtype) if value.is_floating_point() else value for name, value in inputs.items()}
     if batch.prefixes is not None:
         inputs["attention_mask"] = _mask(plain(model), batch, next(head.module.parameters()).dtype)
-    own = head.module.forward
-
-    def logps(hidden: Tensor) -> Tensor:
-        flat = hidden.reshape(-1, hidden.shape[-1])[batch.positions]
-        head.module.forward = own  # the general path calls the module itself
-        sums = completion_logps(flat, batch.targets, batch.segments, len(batch.lengths), head, chunk)
-        return sums * head.passing
 
     tiles = 0 if batch.tiles is None else len(batch.inputs["pixel_values"])
     once = each_image_once(plain(model), batch.tiles, tiles)
-    with head.replaced(logps), once, placed_on_host(plain(model), batch.host_ids):
+    with (
+        head.replaced(lambda hidden: scored(hidden) * head.passing),
+        once,
+        placed_on_host(plain(model), batch.host_ids),
+    ):
         try:
             return head.passed(model(**inputs, use_cache=False).logits)
         except (ValueError, TypeError) as error:

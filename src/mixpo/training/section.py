@@ -46,6 +46,10 @@ class Learning:
     """The section whose demonstrations are trained on (SFT: only the generation loss)."""
     questions: Questions = "questions"
     """The section whose images the records name."""
+    read: bool = False
+    """Demonstrations are descriptions, and the vision tower and the projector learn to spell them in the language
+    model's own embeddings (CTC), which then reads pictures as it reads text. It is not run, and an example costs what
+    the tower costs. Needs `freeze: [language]`; a picture has more visual tokens than its description has words."""
     max_records: int | None = None
     """Train on at most so many of the records, drawn with the seed; null: on all."""
     held_out: float = 0.0
@@ -124,6 +128,8 @@ class Config(ModelInputs, Words, Learning):
         if moves and (self.reference == "cached" or self.lora is not None):
             other = "lora" if self.lora is not None else "`reference: cached`"
             raise FieldError(["reference_update_steps"], f"needs a live copy of the whole model: no {other}")
+        if self.read and (not self.demonstrations or "language" not in self.freeze or processes() > 1):
+            raise FieldError(["read"], "needs `demonstrations`, `freeze: [language]` and a single process")
         if self.epochs <= 0 or self.learning_rate <= 0 or not 0 <= self.warmup < 1:
             raise ValueError("epochs and learning_rate must be above 0, warmup a share below 1")
         if self.schedule not in list(SchedulerType):
@@ -149,8 +155,8 @@ def arguments(config: Config, folder: Path, cache: Path | None = None, *, on_the
     if config.demonstrations:
         objective = replace(objective, preference_weight=0.0, quality_weight=0.0)
     layout = config.layout
-    if config.attention == Attention.FLASH:
-        layout = Layout.PAIRED  # a shared row needs a mask, which it does not take
+    if config.attention == Attention.FLASH or config.read:
+        layout = Layout.PAIRED  # a shared row needs a mask, which it does not take; what is read are rows
     own = {
         "output_dir": str(folder),
         "warmup_steps": config.warmup,

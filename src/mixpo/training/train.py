@@ -15,6 +15,8 @@ from mixpo.errors import DataError, FieldError, UserError
 from mixpo.files import RunFiles, Shards
 from mixpo.images import ImageRoots
 from mixpo.left_out import LeftOut, counted
+from mixpo.models.attention import cross_attends
+from mixpo.models.chat import Chat
 from mixpo.models.load import load_config, load_processor
 from mixpo.models.picture_limits import same_tiles
 from mixpo.models.weight_files import refuse_damaged
@@ -31,6 +33,7 @@ from mixpo.training.config import MPOConfig
 from mixpo.training.final_model import save_model
 from mixpo.training.machine import begin_alone, own_environment, refuse_optimizer
 from mixpo.training.policy import load_policy, modules_of
+from mixpo.training.reading import Speller
 from mixpo.training.rows import RowDataset
 from mixpo.training.section import Config, arguments, processes
 from mixpo.training.selection import at_most, split_held_out, usable
@@ -112,6 +115,17 @@ def run(config: Config, files: RunFiles, fits: Fits | None = None) -> None:
     say(f"{config.name}: {done}{course(trainer.state.log_history)}; model in {folder / 'model'}")
 
 
+def _speller(rows: RowDataset, processor: Any, model: Any) -> Speller:
+    picture = getattr(model.config, "image_token_id", None)
+    if picture is None or cross_attends(model):
+        raise UserError(
+            f"read: to {type(model).__name__} pictures are no tokens of the prompt; train it without `read`"
+        )
+    records: Any = rows.records
+    encode = Chat(processor).completions.encode
+    return Speller((encode(record.text) for record in records), picture)
+
+
 def _leave_done(config: Config, folder: Path) -> None:
     refuse_damaged(folder / "model")
     drop_checkpoints(folder)
@@ -146,6 +160,8 @@ def make_trainer(
         peft_config=adapter,
         callbacks=[LogFile(folder / "log.jsonl"), ProgressBar(config.name), Watch(config.name, folder)],
     )
+    if config.read:
+        trainer.scored_by = _speller(rows, processor, model)
     trainer.remove_callback(PrinterCallback)  # the bar shows the loss, the file holds every line
     return trainer
 

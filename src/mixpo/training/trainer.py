@@ -19,7 +19,8 @@ What happens in one optimizer step, in order (T: Trainer's own):
     _save_checkpoint        every `save_steps` (`ResumableTrainer`): weights, T's state, then `own_state`
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -101,6 +102,7 @@ class MPOTrainer(ResumableTrainer):
         self.shift = RewardShift(args.reward_shift, args.reward_shift_decay)
         self.layout = possible(Layout(args.layout), model)
         self.head = output_head(model)
+        self.scored_by: Callable[..., Tensor] = partial(score, chunk=args.score_chunk)
         make_ready(model, self.head, self.layout, args)
         self.continuation = PositionAssigner(model)
         self.processes = Processes(args, lambda video: self.continuation(encoder.filler(video)), cross_attends(model))
@@ -224,7 +226,7 @@ class MPOTrainer(ResumableTrainer):
         return (loss, logps) if return_outputs else loss
 
     def _score(self, model: nn.Module, batch: Batch) -> Tensor:
-        return score(model, batch.to(self.args.device), self.head, self.args.score_chunk)
+        return self.scored_by(model, batch.to(self.args.device), self.head)
 
     def _shift_rewards(self) -> None:
         """The step's rewards enter the shift only after its last micro-batch, once, from all ranks."""
@@ -271,8 +273,6 @@ class MPOTrainer(ResumableTrainer):
                 # Policy and reference are equal at the first step: what the loss must be is known.
                 logs.update(self.objective.expected_first_loss(logs.get("loss/generation", 0.0)))
         super().log(logs, start_time)
-
-    # -- start and checkpoints ---------------------------------------------------------------------------------------
 
     def _place(self, reference: Reference) -> None:
         if self.args.reference_cache:

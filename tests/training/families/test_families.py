@@ -24,6 +24,7 @@ from mixpo.training import recompute
 from mixpo.training.config import MPOConfig
 from mixpo.training.optimizer_step import terms_of
 from mixpo.training.policy import freeze, halve_frozen, parameters_of
+from mixpo.training.reading import Speller
 from mixpo.training.scoring import score
 from mixpo.training.selection import usable
 from mixpo.training.trainer import MPOTrainer
@@ -217,3 +218,23 @@ def test_a_part_that_is_frozen_stays_and_the_others_move(family, rows, tmp_path,
     assert still >= {names[one] for one in found[part]}
     moved = {part for part, members in found.items() if any(names[one] not in still for one in members)}
     assert moved == set(Part) - {part}
+
+
+def test_visual_tokens_are_read_without_the_language_model(family, rows):
+    """Vision tower and projector get a gradient, and afterwards the model is as it was."""
+    if family.name == "mllama":
+        pytest.skip("pictures are no tokens of the prompt")
+    model = copy.deepcopy(family.model)
+    freeze(model, ["language"])
+    examples = [replace(example, completions=[[65, 66], [67]]) for example in encoded(family, rows[:1])]
+    batch = lay_out(examples, Layout.PAIRED, 0)
+    before = score(model, batch, output_head(model), chunk=64)
+    speller = Speller([[65], [66], [67]], model.config.image_token_id)
+    logps = speller(model, batch, output_head(model))
+    assert logps.shape == (2,)
+    assert torch.isfinite(logps).all()
+    logps.sum().backward()
+    parts = parameters_of(model)
+    assert any(parameter.grad is not None for parameter in parts[Part.PROJECTOR])
+    assert any(parameter.grad is not None and parameter.grad.any() for parameter in parts[Part.VISION])
+    torch.testing.assert_close(score(model, batch, output_head(model), chunk=64), before, rtol=0, atol=0)
