@@ -100,7 +100,7 @@ def test_more_words_than_a_picture_has_tokens_is_one_sentence(run, monkeypatch):
         train.run(config(model, name="long"), files)
 
 
-@pytest.mark.parametrize("more", [{"freeze": []}, {"demonstrations": ""}])
+@pytest.mark.parametrize("more", [{"freeze": []}, {"demonstrations": ""}, {"lora": {}}])
 def test_what_it_needs_is_said(run, more):
     with pytest.raises(RecipeError, match=r"read: needs `demonstrations`, `freeze: \[language\]`"):
         config(run[1], **more)

@@ -74,7 +74,8 @@ def run(config: Config, files: RunFiles, fits: Fits | None = None) -> None:
     check_installed(args.report_to)
     refuse_optimizer(args)
     if args.layout != config.layout and first:
-        say(f"{config.name}: layout: {args.layout}, since {config.attention} takes no mask")
+        why = "what is read are rows" if config.read else f"{config.attention} takes no mask"
+        say(f"{config.name}: layout: {args.layout}, since {why}")
     model_path = files.model(config.model)
     processor = load_processor(model_path, inputs=config.inputs)
     dropped: list[Dropped] = []
