@@ -63,7 +63,7 @@ def test_every_field_of_a_section_becomes_an_argument(tmp_path):
     untold = {field.name for field in fields(Config)} - SECTION.keys()
     assert untold == {
         "name", "model", "pairs", "demonstrations", "questions", "max_records", "objective", "max_completion_length",
-        "reference", "lora", "trainer", "freeze", "quantize", "shard", "offload", "images", "chat_template",
+        "read", "reference", "lora", "trainer", "freeze", "quantize", "shard", "offload", "images", "chat_template",
         "trust_remote_code",
     }  # fmt: skip
 
