@@ -115,8 +115,8 @@ def _scored(groups: Iterable[QuestionRecords], config: Config, steps: StepJudge)
             (group.question, response)
             for group in waiting
             if group.question is not None and group.question.answer is not None
-            and _refusal(_rate(group.question, _judged(group)), config) is None
-            for response in right_of(sifted(group.question, _judged(group))[0])
+            and _refusal(_rate(group.question, judged := _judged(group)), config) is None
+            for response in right_of(sifted(group.question, judged)[0])
         )  # fmt: skip
         yield from waiting
 
