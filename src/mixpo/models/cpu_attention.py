@@ -61,10 +61,10 @@ def attention_function(
 
 def _fits(query: Tensor, key: Tensor, value: Tensor) -> bool:
     return (
-        available()
+        not torch.compiler.is_compiling()
+        and available()
         and torch.get_num_threads() <= FEW_CORES
         and not torch.is_autocast_enabled("cpu")
-        and not torch.compiler.is_compiling()
         and query.shape[-1] >= WIDTH
         and key.shape[-2] >= KEYS
         and key.shape[-2] >= query.shape[-2] > 0

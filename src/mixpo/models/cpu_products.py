@@ -57,11 +57,11 @@ def _requires_grad(tensor: Tensor | None) -> bool:
 
 def _fits(left: Tensor, right: Tensor) -> bool:
     return (
-        available()
+        not torch.compiler.is_compiling()
+        and available()
         and all(type(one) in OWN and one.dtype == torch.float32 and one.device.type == "cpu" for one in (left, right))
         and left.numel() > 0
         and right.numel() > 0
-        and not torch.compiler.is_compiling()
     )
 
 

@@ -86,14 +86,14 @@ def attends_everywhere(config: Any) -> bool:
 @contextmanager
 def measured(model: Any, device: torch.device) -> Iterator[None]:
     """Within it, `model` is in eval mode and computes in the type of its weights, also where accelerate has put
-    autocast into it."""
+    autocast into it; compiled layers run as they are written."""
     training, own = model.training, model.forward
     plain = model.__dict__.get("_original_forward")
     if plain is not None:
         model.forward = plain
     model.eval()
     try:
-        with torch.autocast(device.type, enabled=False):
+        with torch.autocast(device.type, enabled=False), torch.compiler.set_stance("force_eager"):
             yield
     finally:
         if plain is not None:

@@ -79,6 +79,10 @@ class MPOConfig(TrainingArguments, Objective, DPOFields):
         default="auto",
         metadata={"help": "How a model given by name attends: auto, sdpa, flash_attention_2, flex or eager."},
     )
+    compile: bool = field(
+        default=False,
+        metadata={"help": "Compile each layer by itself (torch.compile). See mixpo.training.compiled."},
+    )
     score_chunk: int = field(default=1024, metadata={"help": "Tokens per chunk of head and log-softmax."})
 
     def __post_init__(self) -> None:

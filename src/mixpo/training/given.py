@@ -15,6 +15,7 @@ from mixpo.models.cpu_model import speed_up
 from mixpo.models.load import Attention, load_model, load_processor, refuse_other_vocabulary
 from mixpo.models.vision import take_single_tokens
 from mixpo.training.choose_layout import refuse_without_flex
+from mixpo.training.compiled import compile_layers
 from mixpo.training.config import MPOConfig
 from mixpo.training.recompute import manage_memory
 
@@ -129,6 +130,8 @@ def make_ready(model: nn.Module, head: Any, layout: Layout, args: MPOConfig) -> 
         prepare(model, args.device, flex=args.attention != Attention.SDPA)
     refuse_without_flex(args.attention, model)
     manage_memory(model, args)
+    if args.compile:
+        compile_layers(model)
 
 
 def _options(args: MPOConfig) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from mixpo.child import share_of_cores
 from mixpo.errors import FieldError, MissingExtra, UserError
 from mixpo.models.load import Attention, Quantize
 from mixpo.training.arguments import CHECKPOINTING
+from mixpo.training.compiled import compiler
 from mixpo.training.config import MPOConfig
 from mixpo.training.words import Precision, Shard, Words
 
@@ -91,6 +92,8 @@ def refuse_on_this_machine(words: Words) -> None:
             raise FieldError(["attention"], "flash_attention_2 needs a GPU, and here is none: say auto")
         if words.precision == Precision.AUTO and not knows_bf16():
             raise FieldError(["attention"], "flash_attention_2 knows bf16 and fp16 alone: say `precision: fp16`")
+    if words.compile and not accelerator and not compiler():
+        raise FieldError(["compile"], "needs a C++ compiler on a CPU, and none is found: install g++, or say false")
     if words.quantize != Quantize.NONE and not _installed("bitsandbytes"):
         raise MissingExtra("quantize: bitsandbytes", "quantize")
     if words.lora is not None and not _installed("peft"):

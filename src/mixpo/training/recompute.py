@@ -41,8 +41,8 @@ def manage_memory(model: Any, args: MPOConfig) -> None:
 
 
 def worthwhile(model: Any, args: TrainingArguments) -> bool:
-    """On a CPU, with a model that is wide enough, whole on each process."""
-    alone = not (args.fsdp or args.deepspeed or args.torch_compile)
+    """On a CPU, with a model that is wide enough, whole on each process, and not compiled."""
+    alone = not (args.fsdp or args.deepspeed or args.torch_compile or args.compile)
     return args.device.type == "cpu" and alone and wide_enough(model.get_decoder().config.hidden_size)
 
 

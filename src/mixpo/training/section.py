@@ -22,7 +22,7 @@ from mixpo.training.words import AUTO, Words, said
 
 SAME = (
     "seed learning_rate max_grad_norm reference_update_steps reference_update_weight pairs_per_group "
-    "row_tokens save_steps logging_steps attention"
+    "row_tokens save_steps logging_steps attention compile"
 ).split()
 """Fields that the trainer's arguments have under the same name."""
 REENTRANT = "gradient_checkpointing_kwargs"
@@ -102,7 +102,7 @@ class Config(ModelInputs, Words, Learning):
 
     RUNTIME: ClassVar[tuple[str, ...]] = (
         "micro_batch", "layout", "row_tokens", "reference", "save_steps", "logging_steps", "report_to",
-        "gradient_checkpointing", "attention", "shard", "offload", "workers",
+        "gradient_checkpointing", "attention", "compile", "shard", "offload", "workers",
         *(f"trainer.{name}" for name in FREE),
     )  # fmt: skip
 

@@ -102,6 +102,9 @@ class Words:
     on a GPU where it does not fit without; on a CPU no, but what is cheap (`recompute`)."""
     attention: Attention = Attention.AUTO
     """How attention is computed. auto: sdpa; on a GPU flex for shared rows, where the model takes it."""
+    compile: bool = False
+    """Whether layers are compiled (torch.compile), which takes a minute or two and is worth it in long trainings; on a
+    CPU it needs a C++ compiler."""
     optimizer: str = AUTO
     """By the name that transformers has for it: adamw_torch_fused, adamw_8bit and paged_adamw_8bit (bitsandbytes),
     adafactor, sgd … auto: transformers' own choice, AdamW."""
@@ -211,6 +214,10 @@ def _refuse_contradictions(words: Words) -> None:
     if words.quantize != Quantize.NONE and words.shard != Shard.NONE:
         raise FieldError(["quantize"], f"what is trained on {words.quantize} weights under {words.shard} cannot be "
                          "gathered to be saved: say `shard: none`, which has them whole on every GPU")  # fmt: skip
+    if words.compile and words.shard != Shard.NONE:
+        raise FieldError(["compile"], f"has not been tried with `shard: {words.shard}`: leave one of them out")
+    if words.compile and words.trainer.get("torch_compile"):
+        raise FieldError(["compile"], "compiles each layer, `trainer: {torch_compile: true}` the whole model: say one")
     possible = {
         Shard.NONE: (Offload.NONE,),
         Shard.FSDP2: (Offload.NONE, Offload.ALL),
