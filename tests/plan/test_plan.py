@@ -1,15 +1,19 @@
 """`mixpo plan` on pairs of a run folder: the lengths are the data's own."""
 
+from types import SimpleNamespace
+
 import pytest
 from PIL import Image
 
 from mixpo.batches.encode import Encoder
+from mixpo.batches.layout import Layout
 from mixpo.errors import UserError
 from mixpo.files import BASE_MODEL
 from mixpo.models.load import load_processor
 from mixpo.models.shape import Prompt, paired
 from mixpo.output import text
 from mixpo.plan.cost import forward_flops, step_flops
+from mixpo.plan.estimate import step_cost
 from mixpo.plan.machines import machine_named
 from mixpo.plan.plan import plan, shape_on_paper
 
@@ -94,6 +98,22 @@ def test_checkpointing_costs_a_forward_pass_without_the_head(recipe, rows):
         row for row in numbers["train"]["objectives"] if (row["objective"], row["reference"]) == ("MPO", "cached")
     )
     assert mpo["flops_per_step"] == pytest.approx((4 * once.forward - once.head) * 2 / 3, rel=5e-3)
+
+
+def test_what_is_read_costs_the_tower_alone(rows):
+    prompt = next(prompts(rows))
+    shape = shape_on_paper(str(BASE_MODEL))
+    settled = SimpleNamespace(
+        shape=shape,
+        groups=[SimpleNamespace(chosen=prompt, count=1)],
+        config=SimpleNamespace(batch=2, layout=Layout.PAIRED, read=True),
+        setup=SimpleNamespace(lora=0, gradient_checkpointing=False),
+        sft=True,
+    )
+    _, flops = step_cost(settled, live=False)
+    once = forward_flops(shape, paired([prompt]))
+    assert flops == 2 * 3 * once.vision
+    assert 0 < once.vision < once.forward
 
 
 def test_hours_follow_the_precision(recipe):

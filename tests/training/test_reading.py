@@ -1,5 +1,6 @@
 """`read: true`: pictures learn to be the words that describe them, in the language model's own embeddings."""
 
+from dataclasses import replace
 from itertools import combinations, groupby, product
 from types import SimpleNamespace
 
@@ -9,10 +10,11 @@ from transformers import AutoModelForImageTextToText
 
 from fixtures.languages import tiny_language
 from mixpo.config import build
-from mixpo.errors import RecipeError, UserError
+from mixpo.errors import DataError, RecipeError, UserError
 from mixpo.files import RunFiles
 from mixpo.models.compose import compose
 from mixpo.questions import collect, demonstrations
+from mixpo.records import DropReason
 from mixpo.training import train
 from mixpo.training.reading import SHARPNESS, Speller
 
@@ -93,11 +95,25 @@ def test_tower_and_projector_learn_to_spell_and_the_language_model_stays(run):
     assert all("vision_tower" in name or "projector" in name for name in changed)
 
 
-def test_more_words_than_a_picture_has_tokens_is_one_sentence(run, monkeypatch):
+def test_descriptions_that_take_more_visual_tokens_than_there_are_are_left_out(run, capsys):
     files, model = run
-    monkeypatch.setattr("mixpo.training.reading.COMMON", 1.0)  # every byte of a description is a word then
-    with pytest.raises(UserError, match="more words than its picture has visual tokens"):
-        train.run(config(model, name="long"), files)
+    told = list(files.demonstrations("demonstrations"))
+    long = [replace(record, id=f"{record.id}-long", text=record.text * 9) for record in told[:3]]
+    files.demonstrations("mixed").replace([*told, *long])
+    train.run(config(model, name="fewer", demonstrations="mixed", epochs=0.2), files)
+    left_out = list(files.dropped("fewer"))
+    assert {entry.id for entry in left_out} == {record.id for record in long}
+    assert {entry.reason for entry in left_out} == {DropReason.COMPLETION_TOO_LONG}
+    assert "3 demonstrations left out" in capsys.readouterr().err
+    files.demonstrations("long").replace(long)
+    with pytest.raises(DataError, match=r"nothing to train on: .*takes \d+ visual tokens, and its pictures have 16"):
+        train.run(config(model, name="none", demonstrations="long"), files)
+
+
+def test_a_word_twice_in_a_row_takes_a_blank_between():
+    speller = Speller([[ANN], [BEN], [8]], PICTURE)
+    assert speller.tokens_needed([ANN, STOP, BEN]) == 2
+    assert speller.tokens_needed([ANN, STOP, ANN]) == 3  # what is not read does not part them
 
 
 @pytest.mark.parametrize("more", [{"freeze": []}, {"demonstrations": ""}, {"lora": {}}])

@@ -92,8 +92,10 @@ def step_cost(planned: Planned, live: bool) -> tuple[float, float]:
         prompts = paired(prompts)
     share = config.batch / sum(one.count for one in planned.groups)
     backward = 1 if setup.lora else BACKWARD  # no gradient of the matrices below an adapter
-    flops = share * step_flops(planned.shape, prompts, live, backward, setup.gradient_checkpointing)
-    return share * sum(prompt.length for prompt in prompts), flops
+    flops = step_flops(planned.shape, prompts, live, backward, setup.gradient_checkpointing)
+    if config.read:  # the language model is not run
+        flops = forward_flops(planned.shape, prompts).vision * (1 + BACKWARD)
+    return share * sum(prompt.length for prompt in prompts), share * flops
 
 
 def training_peak(planned: Planned, machine: Machine) -> float | None:

@@ -9,6 +9,7 @@ example costs what the tower costs.
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from itertools import pairwise
 from typing import Any
 
 import torch
@@ -39,8 +40,14 @@ class Speller:
         found = Counter(token for tokens in said for token in tokens)
         self.words = [picture, *sorted(token for token, times in found.items() if times <= COMMON * len(said))]
         """The blank, then the tokens that are read."""
+        self._read = set(self.words[1:])
         if len(self.words) == 1:
             raise UserError("read: all descriptions say the same; there is nothing to read off pictures")
+
+    def tokens_needed(self, completion: Sequence[int]) -> int:
+        """Fewest visual tokens that spell a description: one for each word read, a blank between two of the same."""
+        read = [token for token in completion if token in self._read]
+        return len(read) + sum(one == next_one for one, next_one in pairwise(read))
 
     def __call__(self, model: nn.Module, batch: Batch, head: Head) -> Tensor:
         """(C,) float32: log-probability that the visual tokens of each row of a paired batch spell its completion.

@@ -12,6 +12,7 @@ from mixpo.images import ImageRoots
 from mixpo.messages import PICTURE
 from mixpo.models.chat import REFUSALS
 from mixpo.records import Dropped, DropReason
+from mixpo.training.reading import Speller
 from mixpo.training.rows import RowDataset, columns
 from mixpo.videos import videos_among
 
@@ -132,6 +133,27 @@ class Trial:
         elif record.system or record.turns:
             self.chat.render(columns(record)["prompt"], images)
         self._tried |= {said, places}
+
+
+def spelled(
+    records: Sequence[Any], encoder: Encoder, roots: ImageRoots, picture: int, step: str, dropped: list[Dropped]
+) -> list[Any]:
+    """The records whose pictures have visual tokens (`picture`) enough to spell their descriptions; others go to
+    `dropped`. Raises UserError where all say the same."""
+    said = [encoder.completion_ids(*completion_of(columns(record), "chosen")) for record in records]
+    speller = Speller(said, picture)
+    seen: dict[Any, int] = {}
+    kept = []
+    for record, ids in zip(records, said, strict=True):
+        size = record.videos or tuple(roots.open(image).size for image in record.images)
+        if size not in seen:
+            seen[size] = list(encoder.prompt(RowDataset([record], roots)[0])["prompt_ids"]).count(picture)
+        if (needed := speller.tokens_needed(ids)) <= seen[size]:
+            kept.append(record)
+            continue
+        detail = f"read: to spell the description takes {needed} visual tokens, and its pictures have {seen[size]}"
+        dropped.append(Dropped(id=record.id, step=step, reason=DropReason.COMPLETION_TOO_LONG, detail=detail))
+    return kept
 
 
 def at_most(records: Sequence[T], most: int | None, seed: int) -> list[T]:

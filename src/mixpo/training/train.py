@@ -36,7 +36,7 @@ from mixpo.training.policy import load_policy, modules_of
 from mixpo.training.reading import Speller
 from mixpo.training.rows import RowDataset
 from mixpo.training.section import Config, arguments, processes
-from mixpo.training.selection import at_most, split_held_out, usable
+from mixpo.training.selection import at_most, spelled, split_held_out, usable
 from mixpo.training.setup import checkpoints, computed_as
 from mixpo.training.tracking import check_installed
 from mixpo.training.trainer import MPOTrainer
@@ -81,8 +81,10 @@ def run(config: Config, files: RunFiles, fits: Fits | None = None) -> None:
     dropped: list[Dropped] = []
     roots = ImageRoots.load(files.image_roots_file(config.questions))
     encoder = Encoder(processor, config.max_completion_length)
-    encoder.fit(load_config(model_path, config.trust_remote_code))
+    encoder.fit(model_config := load_config(model_path, config.trust_remote_code))
     records = usable(track(source, f"{config.name}: check"), encoder, roots, config.name, dropped)
+    if config.read and records and (picture := getattr(model_config, "image_token_id", None)) is not None:
+        records = spelled(records, encoder, roots, picture, config.name, dropped)
     if first:
         files.dropped(config.name).replace(dropped)
     what = "demonstration" if config.demonstrations else "pair"
