@@ -16,6 +16,7 @@ from mixpo.models.compose import compose
 from mixpo.questions import collect, demonstrations
 from mixpo.records import DropReason
 from mixpo.training import train
+from mixpo.training.launch import launched
 from mixpo.training.reading import SHARPNESS, Speller
 
 PICTURE, ANN, BEN, STOP = 9, 3, 5, 7
@@ -114,6 +115,21 @@ def test_a_word_twice_in_a_row_takes_a_blank_between():
     speller = Speller([[ANN], [BEN], [8]], PICTURE)
     assert speller.tokens_needed([ANN, STOP, BEN]) == 2
     assert speller.tokens_needed([ANN, STOP, ANN]) == 3  # what is not read does not part them
+
+
+def test_two_processes_learn_what_one_does(run):
+    files, model = run
+    asked = {"epochs": 0.5, "micro_batch": 4}
+    train.run(config(model, name="alone", **asked), files)
+    launched(config(model, name="both", **asked), files, ["cpu", "cpu"])
+    alone, both = (
+        AutoModelForImageTextToText.from_pretrained(files.checkpoints(name) / "model").state_dict()
+        for name in ("alone", "both")
+    )
+    start = AutoModelForImageTextToText.from_pretrained(model).state_dict()
+    for name, value in both.items():
+        learned, expected = value - start[name], alone[name] - start[name]
+        assert (learned - expected).norm() <= 0.02 * expected.norm() + 1e-6, name
 
 
 @pytest.mark.parametrize("more", [{"freeze": []}, {"demonstrations": ""}, {"lora": {}}])

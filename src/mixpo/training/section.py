@@ -128,9 +128,9 @@ class Config(ModelInputs, Words, Learning):
         if moves and (self.reference == "cached" or self.lora is not None):
             other = "lora" if self.lora is not None else "`reference: cached`"
             raise FieldError(["reference_update_steps"], f"needs a live copy of the whole model: no {other}")
-        alone = "language" in self.freeze and self.lora is None and processes() == 1
-        if self.read and not (self.demonstrations and alone):
-            raise FieldError(["read"], "needs `demonstrations`, `freeze: [language]`, a single process, and no `lora`")
+        apart = "language" in self.freeze and self.lora is None
+        if self.read and not (self.demonstrations and apart):
+            raise FieldError(["read"], "needs `demonstrations`, `freeze: [language]`, and no `lora`")
         if self.epochs <= 0 or self.learning_rate <= 0 or not 0 <= self.warmup < 1:
             raise ValueError("epochs and learning_rate must be above 0, warmup a share below 1")
         if self.schedule not in list(SchedulerType):
