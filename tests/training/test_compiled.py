@@ -17,9 +17,10 @@ FEW = {"batch": 4, "micro_batch": 2, "epochs": 0.5, "learning_rate": 1e-3, "warm
 
 
 @pytest.mark.skipif(not compiler(), reason="no C++ compiler here")
-def test_it_learns_the_same(tmp_path, checkpoint, processor, rows):
+@pytest.mark.parametrize("attention", ["sdpa", "eager"])
+def test_it_learns_the_same(tmp_path, checkpoint, processor, rows, attention):
     def trained(**said):
-        config = Config(**FEW, **said)
+        config = Config(**FEW, attention=attention, **said)
         folder = tmp_path / "-".join(["out", *said])
         trainer = make_trainer(config, arguments(config, folder), checkpoint, processor, copy.deepcopy(rows))
         trainer.train()

@@ -2,8 +2,12 @@
 
 import os
 import shutil
+import sys
+from collections.abc import Callable
 from typing import Any
 
+from torch import nn
+from transformers import AttentionInterface
 from transformers.modeling_layers import GradientCheckpointingLayer
 
 COMPILERS = ("g++", "clang++", "c++")
@@ -21,6 +25,15 @@ def compile_layers(model: Any) -> None:
     Layers share their code, so that one is compiled for all of a kind, when it is first met; rows of other sizes do not
     compile it again. What a layer's backward pass needs and is cheap is computed again, as `recompute` has it.
     """
+    # transformers has no entry for plain attention, looks for one all the same and catches the error, which no
+    # compiled code does: a layer would be compiled in five pieces.
+    AttentionInterface.register("eager", _plain_attention)
     for module in model.modules():
         if isinstance(module, GradientCheckpointingLayer):
             module.compile(dynamic=True)
+
+
+def _plain_attention(module: nn.Module, *given: Any, **options: Any) -> Any:
+    """`attention: eager`, as the family of the layer has it."""
+    family: dict[str, Callable[..., Any]] = sys.modules[type(module).__module__].__dict__
+    return family["eager_attention_forward"](module, *given, **options)
