@@ -41,7 +41,7 @@ SECTION = {
     "micro_batch": 3, "weight_decay": 0.5, "adam_beta2": 0.75, "max_grad_norm": 0.375, "layout": "paired",
     "pairs_per_group": 2, "row_tokens": 99, "held_out": 0.5, "save_steps": 6, "logging_steps": 2,
     "reference_update_steps": 5, "reference_update_weight": 0.875, "report_to": "tensorboard", "precision": "bf16",
-    "gradient_checkpointing": "true", "attention": "eager", "optimizer": "sgd", "workers": 2,
+    "gradient_checkpointing": "true", "attention": "eager", "compile": True, "optimizer": "sgd", "workers": 2,
 }  # fmt: skip
 ARGUMENTS = {
     "seed": 7, "learning_rate": 0.125, "warmup_steps": 0.25, "lr_scheduler_type": "linear", "num_train_epochs": 3.0,
@@ -49,7 +49,8 @@ ARGUMENTS = {
     "max_grad_norm": 0.375, "layout": "paired", "pairs_per_group": 2, "row_tokens": 99, "eval_strategy": "steps",
     "eval_steps": 6, "per_device_eval_batch_size": 3, "save_steps": 6, "logging_steps": 2,
     "reference_update_steps": 5, "reference_update_weight": 0.875, "report_to": ["tensorboard"], "bf16": True,
-    "gradient_checkpointing": True, "attention": "eager", "optim": "sgd", "dataloader_num_workers": 2,
+    "gradient_checkpointing": True, "attention": "eager", "compile": True, "optim": "sgd",
+    "dataloader_num_workers": 2,
 }  # fmt: skip
 
 
