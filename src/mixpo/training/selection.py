@@ -136,10 +136,13 @@ class Trial:
 
 
 def spelled(
-    records: Sequence[Any], encoder: Encoder, roots: ImageRoots, picture: int, step: str, dropped: list[Dropped]
+    records: Sequence[Any], encoder: Encoder, roots: ImageRoots, config: Any, step: str, dropped: list[Dropped]
 ) -> list[Any]:
-    """The records whose pictures have visual tokens (`picture`) enough to spell their descriptions; others go to
-    `dropped`. Raises UserError where all say the same."""
+    """The records whose pictures have visual tokens enough to spell their descriptions; others go to `dropped`. All,
+    where the model's `config` names no such token. Raises UserError where all say the same."""
+    picture = getattr(config, "image_token_id", None)
+    if picture is None or not records:
+        return list(records)
     said = [encoder.completion_ids(*completion_of(columns(record), "chosen")) for record in records]
     speller = Speller(said, picture)
     seen: dict[Any, int] = {}

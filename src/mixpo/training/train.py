@@ -83,14 +83,11 @@ def run(config: Config, files: RunFiles, fits: Fits | None = None) -> None:
     encoder = Encoder(processor, config.max_completion_length)
     encoder.fit(model_config := load_config(model_path, config.trust_remote_code))
     records = usable(track(source, f"{config.name}: check"), encoder, roots, config.name, dropped)
-    if config.read and records and (picture := getattr(model_config, "image_token_id", None)) is not None:
-        records = spelled(records, encoder, roots, picture, config.name, dropped)
+    records = spelled(records, encoder, roots, model_config, config.name, dropped) if config.read else records
     if first:
         files.dropped(config.name).replace(dropped)
     what = "demonstration" if config.demonstrations else "pair"
-    left_out = LeftOut(config.name, what, place=files.dropped(config.name).folder)
-    for entry in dropped:
-        left_out.drop(entry)
+    left_out = _left_out(config, what, dropped, files)
     if not records:
         raise left_out.nothing_left(f"{source.folder} holds nothing to train on")
     left_out.tell()
@@ -116,6 +113,13 @@ def run(config: Config, files: RunFiles, fits: Fits | None = None) -> None:
     save_model(trainer, folder)
     done = f"{counted(len(records), what)}, {counted(trainer.state.global_step, 'step')}"
     say(f"{config.name}: {done}{course(trainer.state.log_history)}; model in {folder / 'model'}")
+
+
+def _left_out(config: Config, what: str, dropped: list[Dropped], files: RunFiles) -> LeftOut:
+    left_out = LeftOut(config.name, what, place=files.dropped(config.name).folder)
+    for entry in dropped:
+        left_out.drop(entry)
+    return left_out
 
 
 def _speller(rows: RowDataset, processor: Any, model: Any) -> Speller:
