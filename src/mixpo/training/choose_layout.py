@@ -3,7 +3,7 @@
 import logging
 import math
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import torch
@@ -86,14 +86,14 @@ def attends_everywhere(config: Any) -> bool:
 @contextmanager
 def measured(model: Any, device: torch.device) -> Iterator[None]:
     """Within it, `model` is in eval mode and computes in the type of its weights, also where accelerate has put
-    autocast into it; compiled layers run as they are written."""
+    autocast into it."""
     training, own = model.training, model.forward
     plain = model.__dict__.get("_original_forward")
     if plain is not None:
         model.forward = plain
     model.eval()
     try:
-        with torch.autocast(device.type, enabled=False), torch.compiler.set_stance("force_eager"):
+        with torch.autocast(device.type, enabled=False):
             yield
     finally:
         if plain is not None:
@@ -124,7 +124,9 @@ def is_shared_exact(score: Callable[[Layout], Tensor], model: Any, processes: Pr
         return processes.total([own]) == [processes.args.world_size]
 
     device = processes.args.device
-    with measured(model, device):
+    # Layers that the section has compiled are not compiled for this as well.
+    stance = torch.compiler.set_stance("force_eager") if processes.args.compile else nullcontext()
+    with measured(model, device), stance:
         with MaskWatch(model) as watch:
             paired = score(Layout.PAIRED)
         if not agreed(watch.causal and attends_everywhere(model.config)):
