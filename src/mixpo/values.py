@@ -7,6 +7,7 @@ import math
 import re
 import tokenize
 from collections.abc import Mapping
+from itertools import chain
 from typing import Any
 
 from mixpo.errors import BadRow
@@ -18,6 +19,8 @@ LARGEST = 10_000
 """Bits of the largest whole number that is text, some 3,000 digits: Python itself refuses to write one of 4,300."""
 EXACT = 1e15
 """Below it a float is the whole number that was written."""
+DEEPEST = 100
+"""Levels of lists and mappings within each other; no data set has ten."""
 
 
 def line(name: str, value: Any) -> str:
@@ -118,3 +121,14 @@ def refuse_half(value: Any) -> None:
         text.encode()
     except UnicodeEncodeError:
         raise BadRow("a text is not valid Unicode (half a surrogate pair)") from None
+
+
+def refuse_deep(value: Any) -> None:
+    """Raises BadRow for lists and mappings in each other deeper than `DEEPEST`, which another process may be unable to
+    read. Not by recursion: its limit is another one once torch.compile has raised it."""
+    level = [value]
+    for _ in range(DEEPEST):
+        inside = [one.values() if isinstance(one, dict) else one for one in level if isinstance(one, dict | list)]
+        level = list(chain.from_iterable(inside))
+    if level:
+        raise BadRow("a value is nested too deeply")

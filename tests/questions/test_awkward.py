@@ -171,6 +171,7 @@ def test_lists_as_numpy_prints_them(text, meant):
          "two system prompts"),
         ({"text": "What?", "answer": [float("nan")]}, "answer must be"),
         ({"text": "What?", "more": json.loads("[" * 900 + "]" * 900)}, "nested too deeply"),
+        ({"text": "What?", "more": json.loads('[{"a": ' * 60 + "1" + "}]" * 60)}, "nested too deeply"),
     ],
 )  # fmt: skip
 def test_what_could_be_misread_is_left_out(tmp_path, png, row, reason):

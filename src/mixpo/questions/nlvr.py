@@ -21,7 +21,7 @@ from mixpo.json_lines import to_json
 from mixpo.questions.source import Item, data_path, first, left_out
 from mixpo.records import AnswerKind, Dropped, DropReason, Question
 from mixpo.tables import BadLine, json_lines, rows
-from mixpo.values import refuse_half
+from mixpo.values import refuse_deep, refuse_half
 
 PERMUTATIONS = ((0, 1, 2), (0, 2, 1), (1, 0, 2), (1, 2, 0), (2, 0, 1), (2, 1, 0))
 """Which box of `structured_rep` is shown left, in the middle and right in picture number k."""
@@ -141,6 +141,7 @@ def _item(row: NlvrRow, name: str, base: Path, describe: bool) -> Item | Dropped
     else:
         question = Question(text=f'Is this true? "{row.sentence.strip()}"', answer=label, kind=AnswerKind.YES_NO, **own)
     try:
+        refuse_deep(row.boxes)
         refuse_half(to_json(question))
     except BadRow as error:
         return left_out(row.where, DropReason.BAD_ROW, str(error))

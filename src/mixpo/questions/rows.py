@@ -31,7 +31,7 @@ from mixpo.questions.suggestions import absent
 from mixpo.questions.videos import shown_of, videos_in
 from mixpo.records import LISTS, AnswerKind, Dropped, DropReason, Question
 from mixpo.tables import BadLine
-from mixpo.values import line, parsed, plain, refuse_half, short, whole
+from mixpo.values import line, parsed, plain, refuse_deep, refuse_half, short, whole
 from mixpo.videos import FramesConfig
 
 
@@ -107,6 +107,7 @@ def item(row: Any, number: int, where: str, options: ReadOptions) -> Item | Drop
         asked = _asked(values, rest)
         asked, shown, pictures = _shown(values, asked, options)
         meta = {**rest, **_mapping(values.pop("meta", {}))}
+        refuse_deep(meta)
         read = _answered(values, where, options)
         read |= {"text": _text("text", asked.text), "system": asked.system, "turns": asked.turns, **shown}
         read |= {name: READERS[name](name, value) for name, value in values.items()}
