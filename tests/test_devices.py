@@ -7,7 +7,7 @@ import sys
 import pytest
 import torch
 
-from mixpo.devices import VARIABLE, grouped, limited, shared_out, visible
+from mixpo.devices import PROCESSES, VARIABLE, grouped, in_processes, limited, places, shared_out, visible
 from mixpo.errors import UserError
 
 
@@ -67,3 +67,19 @@ def test_groups_and_shares():
     assert shared_out(["0", "1", "2", "3"], 3) == ["0", "1", "2"]
     assert shared_out(["0", "1"], 3) == ["0", "1", "0"]
     assert shared_out([], 3) == []
+
+
+def test_processes_are_for_machines_without_a_gpu(four):
+    with pytest.raises(UserError, match="--processes is for machines without a GPU; --gpus says"), in_processes(2):
+        pass
+    assert places() == ["0", "1", "2", "3"]
+    four.setenv(VARIABLE, "")
+    assert places() == []
+    with in_processes(None):
+        assert places() == []
+    with in_processes(2):
+        assert places() == ["cpu", "cpu"]
+    assert PROCESSES not in os.environ
+    four.setenv("WORLD_SIZE", "2")
+    with pytest.raises(UserError, match="leave it out with torchrun and accelerate launch"), in_processes(2):
+        pass

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from mixpo.devices import in_processes, limited
 from mixpo.errors import UserError
 
 RecipePath = Annotated[Path, typer.Argument(help="A YAML recipe, or a run folder.")]
@@ -20,6 +21,12 @@ Force = Annotated[bool, typer.Option("--force", help="Train even where `mixpo pl
 Gpus = Annotated[
     int | None, typer.Option("--gpus", min=1, help="GPUs of this machine to use: a process on each; default: all.")
 ]
+Processes = Annotated[
+    int | None,
+    typer.Option(
+        "--processes", min=1, help="Without a GPU: processes that train and let models answer; they share the cores."
+    ),
+]
 
 
 def run(
@@ -28,6 +35,7 @@ def run(
     redo: Redo = False,
     gpus: Gpus = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be done, and what it costs.")] = False,
+    processes: Processes = None,
     force: Force = False,
 ) -> None:
     """Do all steps of a recipe; what is done is not done again."""
@@ -38,7 +46,8 @@ def run(
     if dry_run:
         _status(recipe, values, sections, costs=True)
     else:
-        _run(recipe, values, None, redo=sections, gpus=gpus)
+        with in_processes(processes):
+            _run(recipe, values, None, redo=sections, gpus=gpus)
 
 
 def status(
@@ -97,10 +106,17 @@ def _run(
         tell(f"report: {files.report}")
 
 
-def train(recipe: RecipePath, overrides: Overrides = None, gpus: Gpus = None, force: Force = False) -> None:
+def train(
+    recipe: RecipePath,
+    overrides: Overrides = None,
+    gpus: Gpus = None,
+    processes: Processes = None,
+    force: Force = False,
+) -> None:
     """Train on the pairs (MPO), or on demonstrations (SFT)."""
     _force(force)
-    _run(recipe, overrides, "train", gpus=gpus)
+    with in_processes(processes):
+        _run(recipe, overrides, "train", gpus=gpus)
 
 
 def _force(force: bool) -> None:
@@ -115,6 +131,7 @@ def sample(
     recipe: RecipePath,
     overrides: Overrides = None,
     gpus: Gpus = None,
+    processes: Processes = None,
     ray: Annotated[
         str, typer.Option(help="Sample on a Ray cluster: auto (the running one, or this machine), or its address.")
     ] = "",
@@ -126,10 +143,12 @@ def sample(
     if not ray:
         if workers or questions or out:
             raise UserError("--workers, --questions and --out need --ray, for example --ray auto")
-        _run(recipe, overrides, "sample", gpus=gpus)
+        with in_processes(processes):
+            _run(recipe, overrides, "sample", gpus=gpus)
         return
-    if gpus is not None:
-        raise UserError("--gpus is of this machine; with --ray, --workers says how many there are")
+    for option, count in (("--gpus", gpus), ("--processes", processes)):
+        if count is not None:
+            raise UserError(f"{option} is of this machine; with --ray, --workers says how many there are")
     from mixpo.responses.cluster.driver import Cluster
 
     _run(recipe, overrides, "sample", Cluster(address=ray, workers=workers, questions=questions, out=out))
@@ -220,12 +239,13 @@ def evaluate(
     max_new_tokens: Annotated[int | None, typer.Option(help="Longest answer.")] = None,
     out: Annotated[Path, typer.Option(help="Run folder.")] = Path("runs/evaluate"),
     gpus: Gpus = None,
+    processes: Processes = None,
 ) -> None:
     """Answer benchmarks; print scores with intervals. Those of a recipe, or of models given here."""
     if recipe is not None:
-        _run(recipe, overrides, "evaluate", gpus=gpus)
+        with in_processes(processes):
+            _run(recipe, overrides, "evaluate", gpus=gpus)
     elif model and benchmark:
-        from mixpo.devices import limited
         from mixpo.evaluation.evaluate_models import evaluate_models
         from mixpo.files import RunFiles
         from mixpo.lock import held
@@ -234,7 +254,7 @@ def evaluate(
         for one in model:  # said before the benchmarks are read
             if (name := one.partition("=")[2] or one) != "base":
                 found(name)
-        with limited(gpus), held(RunFiles(out).lock):
+        with limited(gpus), in_processes(processes), held(RunFiles(out).lock):
             evaluate_models(model, benchmark, prompt, out, option or (), max_new_tokens)
     else:
         raise UserError("evaluate needs a recipe, or --model and --benchmark")
@@ -260,10 +280,11 @@ def _step(name: str, does: str) -> Callable[..., None]:
     def command(recipe: RecipePath, overrides: Overrides = None) -> None:
         _run(recipe, overrides, name)
 
-    def on_gpus(recipe: RecipePath, overrides: Overrides = None, gpus: Gpus = None) -> None:
-        _run(recipe, overrides, name, gpus=gpus)
+    def spread(recipe: RecipePath, overrides: Overrides = None, gpus: Gpus = None, processes: Processes = None) -> None:
+        with in_processes(processes):
+            _run(recipe, overrides, name, gpus=gpus)
 
-    made = on_gpus if name in ("dropout", "best_of") else command
+    made = spread if name in ("dropout", "best_of") else command
     made.__name__, made.__doc__ = name, does
     return made
 

@@ -1,4 +1,5 @@
-"""The GPUs that a run uses: those that CUDA_VISIBLE_DEVICES names, which every process that it starts inherits."""
+"""Where a run computes: on the GPUs that CUDA_VISIBLE_DEVICES names, which every process that it starts inherits, or in
+processes on the processor."""
 
 import os
 from collections.abc import Iterator, Sequence
@@ -9,6 +10,8 @@ from mixpo.errors import UserError
 VARIABLE = "CUDA_VISIBLE_DEVICES"
 CPU = "cpu"
 """Stands among the names of GPUs for a process that computes on the processor."""
+PROCESSES = "MIXPO_PROCESSES"
+"""How many processes compute on the processor of a machine without a GPU; unset: this one alone."""
 
 
 def visible() -> list[str]:
@@ -18,6 +21,32 @@ def visible() -> list[str]:
     count = torch.cuda.device_count()
     names = os.environ.get(VARIABLE)
     return [str(number) for number in range(count)] if names is None else names.split(",")[:count]
+
+
+def places() -> list[str]:
+    """A place for each process that trains or lets a model write: the GPUs, or `CPU` as often as was asked for
+    (`in_processes`). None: this process alone, on the processor."""
+    return visible() or [CPU] * int(os.environ.get(PROCESSES, "0"))
+
+
+@contextmanager
+def in_processes(count: int | None) -> Iterator[None]:
+    """So many processes share the cores of a machine without a GPU; None: one has them all.
+
+    Raises UserError where there is a GPU, and in a process that torchrun or `accelerate launch` started.
+    """
+    if count is None:
+        yield
+        return
+    if "WORLD_SIZE" in os.environ:
+        raise UserError("--processes starts them itself: leave it out with torchrun and accelerate launch")
+    if visible():
+        raise UserError("--processes is for machines without a GPU; --gpus says on how many of them processes run")
+    os.environ[PROCESSES] = str(count)
+    try:
+        yield
+    finally:
+        del os.environ[PROCESSES]
 
 
 @contextmanager

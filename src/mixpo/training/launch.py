@@ -1,4 +1,5 @@
-"""The step `train` on the GPUs of this machine: a process for each, as torchrun starts them, with no other command."""
+"""The step `train` in several processes, as torchrun starts them, with no other command: one for each GPU of this
+machine, or, where it has none, as many as were asked for."""
 
 import json
 import logging
@@ -16,7 +17,7 @@ from typing import Any
 import torch
 
 from mixpo.child import begin, end, share_of_cores
-from mixpo.devices import CPU, VARIABLE, visible
+from mixpo.devices import CPU, VARIABLE, places
 from mixpo.errors import FieldError, UserError
 from mixpo.files import RunFiles
 from mixpo.progress import be_silent, say, show_warnings
@@ -30,11 +31,11 @@ AGENT = "TORCHELASTIC_USE_AGENT_STORE"
 
 
 def run(config: train.Config, files: RunFiles, fits: train.Fits | None = None) -> None:
-    """Trains on as many of the visible GPUs as divide the step's micro-batches; `train.run` where there is one process.
+    """Trains in as many processes (`devices.places`) as divide the step's micro-batches; `train.run` where it is one.
 
-    That is: on a processor or one GPU, and in a process that torchrun or `accelerate launch` has started.
+    So it is in a process that torchrun or `accelerate launch` has started, too.
     """
-    devices = [] if "WORLD_SIZE" in os.environ or config.trainer.get("use_cpu") else visible()
+    devices = [] if "WORLD_SIZE" in os.environ or config.trainer.get("use_cpu") else places()
     # With one of several, too: CUDA may have begun with all of them in this process, and Trainer would take them.
     alone = len(devices) < 2 and torch.cuda.device_count() < 2
     if not devices or alone or (files.checkpoints(config.name) / "model").exists():
@@ -42,9 +43,10 @@ def run(config: train.Config, files: RunFiles, fits: train.Fits | None = None) -
         return
     count = most(config, len(devices))
     if count < len(devices):
+        what = "processes" if devices[0] == CPU else "GPUs"
         say(
-            f"note: {config.name} runs on {count} of {len(devices)} GPUs: the {micro_batches(config)} micro-batches of "
-            "a step cannot be shared out evenly among more"
+            f"note: {config.name} runs on {count} of {len(devices)} {what}: the {micro_batches(config)} micro-batches "
+            "of a step cannot be shared out evenly among more"
         )
     launched(config, files, devices[:count], fits)
 

@@ -284,13 +284,18 @@ def test_the_gpus_of_an_actor_are_those_of_vllms_engine():
 
 
 @pytest.mark.parametrize(
-    ("word", "message"), [("--ray", "with --ray, --workers says"), ("", "no GPU that torch can use")]
+    ("option", "word", "message"),
+    [
+        ("--gpus", "--ray", "--gpus is of this machine; with --ray, --workers says"),
+        ("--processes", "--ray", "--processes is of this machine; with --ray, --workers says"),
+        ("--gpus", "", "no GPU that torch can use"),
+    ],
 )
-def test_gpus_are_of_this_machine(word, message, tmp_path, monkeypatch, capsys):
+def test_gpus_are_of_this_machine(option, word, message, tmp_path, monkeypatch, capsys):
     recipe = tmp_path / "r.yaml"
     recipe.write_text("steps: {questions: {sources: {a: {loader: scenes}}}, sample: {}}\n")
     monkeypatch.setattr("mixpo.devices.visible", list)
-    monkeypatch.setattr("sys.argv", ["mixpo", "sample", str(recipe), "--gpus", "2", *([word, "local"] if word else [])])
+    monkeypatch.setattr("sys.argv", ["mixpo", "sample", str(recipe), option, "2", *([word, "local"] if word else [])])
     with pytest.raises(SystemExit) as ended:
         main()
     assert ended.value.code == 2

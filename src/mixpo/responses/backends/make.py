@@ -1,6 +1,6 @@
 """A backend by name; its module, and the library behind it, is imported here and only then."""
 
-from mixpo.devices import grouped, visible
+from mixpo.devices import grouped, places, visible
 from mixpo.model_inputs import AS_IS, ModelInputs
 from mixpo.responses.backend import Backend
 from mixpo.responses.backends.config import BackendConfig, BackendName
@@ -25,7 +25,7 @@ def load_backend(config: BackendConfig, model: str, inputs: ModelInputs = AS_IS)
 
 
 def make_backend(config: BackendConfig, model: str, inputs: ModelInputs = AS_IS) -> Backend:
-    """The same, spread over this machine's GPUs where it is embedded and there are several."""
+    """The same, spread over this machine's GPUs, or processes, where it is embedded and there are several."""
     groups = _groups(config)
     if len(groups) < 2:
         return load_backend(config, model, inputs)
@@ -44,8 +44,8 @@ def is_spread(backend: Backend) -> bool:
 def _groups(config: BackendConfig) -> list[str]:
     """The GPUs of each process, as CUDA_VISIBLE_DEVICES names them: one, or as many as an engine of vLLM takes.
 
-    None for a backend that has no device of its own, or was told which.
+    `CPU` for one on the processor; none for a backend that has no device of its own, or was told which.
     """
     if config.name == BackendName.VLLM:
         return grouped(visible(), config.vllm.gpus)
-    return visible() if config.name == BackendName.TRANSFORMERS and config.device == "auto" else []
+    return places() if config.name == BackendName.TRANSFORMERS and config.device == "auto" else []
