@@ -233,7 +233,7 @@ MORE_PARAMETERS = {
     "models/attention.py:flex_attention",
     "models/cpu_attention.py:attention_function",
     "responses/backends/embedded/attention.py:_attention_function",
-    # typer makes an option of each parameter: an import, an evaluation without a recipe, a run, a sampling on a cluster.
+    # typer makes an option of each parameter: an import, evaluation without a recipe, a run, sampling on a cluster.
     "cli_steps.py:import_",
     "cli_steps.py:evaluate",
     "cli_steps.py:run",
