@@ -15,6 +15,7 @@ from mixpo.recipe import load_recipe
 
 ROOT = Path(__file__).parent.parent
 TRAININGS = {"read": "3.0e-3", "sft": "3.0e-3", "train": "1.0e-3"}
+BENCHMARKS = ("shown", "asked", "words", "dark", "range")
 BATCH = {"read": 16, "sft": 16, "train": 4}
 
 
@@ -28,12 +29,13 @@ def made(tmp_path_factory):
         "see_questions.sources.see.count=64", 'see_questions.sources.see.families=["clock *"]',  # few words
         "sft_questions.sources.sft.count=640", 'sft_questions.sources.sft.families=["chart compare"]',
         "sft_answers.describe=0.0", "sft_answers.direct=0.5",
-        "questions.sources.figures.count=24", 'questions.sources.figures.families=["chart compare"]',
+        "questions.sources.shown.count=16", 'questions.sources.shown.families=["chart compare"]',
+        "questions.sources.asked.count=8",
         "sample.max_new_tokens=24", "evaluate.max_new_tokens=24",
         f"text.benchmarks.text.path={ROOT}/recipes/text_questions.jsonl", "text.benchmarks.text.limit=6",
         "text.max_new_tokens=24", 'text.models={sft: "step:sft", mpo: "step:train"}',  # random, it never ends a turn
     ]  # fmt: skip
-    overrides += [f"evaluate.benchmarks.{name}.count=6" for name in ("figures", "words", "dark", "range")]
+    overrides += [f"evaluate.benchmarks.{name}.count=6" for name in BENCHMARKS]
     for name in ("best_sft", "best_mpo"):
         overrides += [f"{name}.benchmark.count=6", f"{name}.n=2", f"{name}.max_new_tokens=24"]
     for name, rate in TRAININGS.items():
@@ -61,7 +63,7 @@ def test_the_whole_loop_from_a_language_model_to_a_report(made):
         assert all(loss == loss for loss in losses)
     assert list(files.pairs("pair"))
     scores = {(score.benchmark, score.style, score.model) for score in files.evaluation("evaluate").scores()}
-    assert scores == set(product(("figures", "words", "dark", "range"), ("direct", "cot"), ("sft", "mpo")))
+    assert scores == set(product(BENCHMARKS, ("direct", "cot"), ("sft", "mpo")))
     scores = {(score.benchmark, score.style, score.model) for score in files.evaluation("text").scores()}
     assert scores == set(product(("text",), ("direct", "cot"), ("sft", "mpo")))
     report = files.report.read_text(encoding="utf-8")
