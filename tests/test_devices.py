@@ -7,7 +7,7 @@ import sys
 import pytest
 import torch
 
-from mixpo.devices import PROCESSES, VARIABLE, grouped, in_processes, limited, places, shared_out, visible
+from mixpo.devices import VARIABLE, grouped, in_processes, limited, places, shared_out, visible
 from mixpo.errors import UserError
 
 
@@ -78,8 +78,9 @@ def test_processes_are_for_machines_without_a_gpu(four):
     with in_processes(None):
         assert places() == []
     with in_processes(2):
-        assert places() == ["cpu", "cpu"]
-    assert PROCESSES not in os.environ
+        assert places() == places(on_processor=True) == ["cpu", "cpu"]
+    four.delenv(VARIABLE)
+    assert places(on_processor=True) == []
     four.setenv("WORLD_SIZE", "2")
     with pytest.raises(UserError, match="leave it out with torchrun and accelerate launch"), in_processes(2):
         pass

@@ -43,7 +43,7 @@ def files(tmp_path):
     ],
 )
 def test_what_the_model_does_not_know_is_refused(files, monkeypatch, step, config, processes):
-    monkeypatch.setattr(make, "visible", lambda: ["cpu"] * processes)
+    monkeypatch.setattr(make, "places", lambda on_processor: ["cpu"] * processes)
     with pytest.raises(UserError, match="does not ask for enable_thinking"):
         step.run(config, files)
 

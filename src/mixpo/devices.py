@@ -10,8 +10,8 @@ from mixpo.errors import UserError
 VARIABLE = "CUDA_VISIBLE_DEVICES"
 CPU = "cpu"
 """Stands among the names of GPUs for a process that computes on the processor."""
-PROCESSES = "MIXPO_PROCESSES"
-"""How many processes compute on the processor of a machine without a GPU; unset: this one alone."""
+_on_processor: list[str] = []
+"""`CPU` for each process that shares the processor (`in_processes`); empty: this one has it alone."""
 
 
 def visible() -> list[str]:
@@ -23,10 +23,10 @@ def visible() -> list[str]:
     return [str(number) for number in range(count)] if names is None else names.split(",")[:count]
 
 
-def places() -> list[str]:
-    """A place for each process that trains or lets a model write: the GPUs, or `CPU` as often as was asked for
-    (`in_processes`). None: this process alone, on the processor."""
-    return visible() or [CPU] * int(os.environ.get(PROCESSES, "0"))
+def places(on_processor: bool = False) -> list[str]:
+    """A place for each process that trains or lets a model write: the GPUs, unless it must be `on_processor`, or `CPU`
+    as often as was asked for (`in_processes`). None: this process alone, on the processor."""
+    return ([] if on_processor else visible()) or list(_on_processor)
 
 
 @contextmanager
@@ -42,11 +42,11 @@ def in_processes(count: int | None) -> Iterator[None]:
         raise UserError("--processes starts them itself: leave it out with torchrun and accelerate launch")
     if visible():
         raise UserError("--processes is for machines without a GPU; --gpus says on how many of them processes run")
-    os.environ[PROCESSES] = str(count)
+    _on_processor[:] = [CPU] * count
     try:
         yield
     finally:
-        del os.environ[PROCESSES]
+        _on_processor.clear()
 
 
 @contextmanager

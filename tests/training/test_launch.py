@@ -15,13 +15,13 @@ import pytest
 import torch
 import yaml
 
+from mixpo import devices
 from mixpo.cli import main
 from mixpo.devices import VARIABLE
 from mixpo.errors import RecipeError, UserError
 from mixpo.files import RunFiles
 from mixpo.models.base_model import make_model
 from mixpo.models.load import load_model
-from mixpo.responses.backends import spread
 from mixpo.training import launch, machine, train
 
 TWO = ["cpu", "cpu"]
@@ -78,19 +78,8 @@ def test_a_fault_keeps_its_traceback(run_folder):
         launch.launched(broken, run_folder, TWO)
 
 
-PRETENDED = """
-import sys
-import mixpo.training.launch
-devices = ["cpu"] * int(sys.argv.pop(1))
-mixpo.training.launch.visible = lambda: devices
-from mixpo.cli import main
-from mixpo.devices import VARIABLE
-main()
-"""
-
-
-def pretended(devices: int, recipe: Path, files: RunFiles) -> list[str]:
-    return [sys.executable, "-c", PRETENDED, str(devices), "run", str(recipe), f"run={files.root}"]
+def command(processes: int, recipe: Path, files: RunFiles) -> list[str]:
+    return [sys.executable, "-m", "mixpo", "run", str(recipe), f"run={files.root}", "--processes", str(processes)]
 
 
 def children(parent: int) -> list[int]:
@@ -125,7 +114,7 @@ def uninterrupted(tmp_path_factory, processor):
     content = {"model": str(tmp_path / "model"), "steps": steps}
     recipe.write_text(yaml.safe_dump(content, sort_keys=False))
     whole = RunFiles(tmp_path / "whole")
-    subprocess.run(pretended(1, recipe, whole), check=True)
+    subprocess.run(command(1, recipe, whole), check=True)
     return recipe, whole
 
 
@@ -135,7 +124,7 @@ def test_stopped_and_gone_on_with_in_one_process(tmp_path, uninterrupted, how):
     """No process is left, a sentence and no traceback; the losses are those of a training that was not stopped."""
     recipe, whole = uninterrupted
     broken = RunFiles(tmp_path / "broken")
-    process = subprocess.Popen(pretended(2, recipe, broken), stderr=subprocess.PIPE, start_new_session=True)
+    process = subprocess.Popen(command(2, recipe, broken), stderr=subprocess.PIPE, start_new_session=True)
     until = time.monotonic() + 300
     while (
         not (broken.checkpoints("train") / "checkpoint-4").exists()
@@ -160,7 +149,7 @@ def test_stopped_and_gone_on_with_in_one_process(tmp_path, uninterrupted, how):
     while any(Path(f"/proc/{pid}").exists() for pid in trained) and time.monotonic() < until:
         time.sleep(0.05)
     assert not any(Path(f"/proc/{pid}").exists() for pid in trained)
-    subprocess.run(pretended(1, recipe, broken), check=True)
+    subprocess.run(command(1, recipe, broken), check=True)
     assert_same_losses(broken, whole)
     assert len(log(whole)) == 20
 
@@ -176,13 +165,13 @@ def test_a_batch_that_the_gpus_cannot_share():
 def test_as_many_gpus_as_share_a_step_evenly(run_folder, monkeypatch, capsys):
     done = []
     monkeypatch.setattr(launch, "launched", lambda config, files, devices, fits: done.append(devices))
-    monkeypatch.setattr(launch, "places", lambda: ["0", "1", "2"])
+    monkeypatch.setattr(launch, "places", lambda on_processor: ["0", "1", "2"])
     launch.run(train.Config(batch=4, micro_batch=1), run_folder)
     assert "note: train runs on 2 of 3 GPUs: the 4 micro-batches of a step" in " ".join(capsys.readouterr().err.split())
     launch.run(train.Config(batch=6, micro_batch=1), run_folder)
     assert done == [["0", "1"], ["0", "1", "2"]]
     assert not capsys.readouterr().err
-    monkeypatch.setattr(launch, "places", lambda: TWO)
+    monkeypatch.setattr(launch, "places", lambda on_processor: TWO)
     launch.run(train.Config(batch=2, micro_batch=2), run_folder)
     assert "note: train runs on 1 of 2 processes: the 1 micro-batches" in " ".join(capsys.readouterr().err.split())
 
@@ -190,39 +179,11 @@ def test_as_many_gpus_as_share_a_step_evenly(run_folder, monkeypatch, capsys):
 def test_nothing_is_started_under_torchrun_or_for_the_processor(run_folder, monkeypatch):
     done = []
     monkeypatch.setattr(train, "run", lambda config, files, fits: done.append(config))
-    monkeypatch.setattr(launch, "places", lambda: ["0", "1", "2"])
+    monkeypatch.setattr(devices, "visible", lambda: ["0", "1", "2"])
     launch.run(train.Config(trainer={"use_cpu": True}), run_folder)
     monkeypatch.setenv("WORLD_SIZE", "2")
     launch.run(train.Config(), run_folder)
     assert len(done) == 2
-
-
-def test_processes_of_a_machine_without_a_gpu(tmp_path, monkeypatch):
-    """`--processes 2` samples and trains in two, and the records are those of one."""
-    recipe = tmp_path / "r.yaml"
-    recipe.write_text(
-        "steps:\n"
-        "  questions: {sources: {a: {loader: scenes, count: 4}}}\n"
-        "  demonstrations: {}\n"
-        "  train: {demonstrations: demonstrations, batch: 2, micro_batch: 1}\n"
-        "  sample: {model: base, n: 2, max_new_tokens: 12}\n"
-    )
-    started = []
-    for owner, name in ((launch, "launched"), (spread.SpreadBackend, "_start")):
-        own = getattr(owner, name)
-        monkeypatch.setattr(owner, name, lambda *given, own=own, name=name: started.append(name) or own(*given))
-    runs = {}
-    for run, option in (("one", []), ("two", ["--processes", "2"])):
-        monkeypatch.setattr("sys.argv", ["mixpo", "run", str(recipe), f"run={tmp_path / run}", *option])
-        with pytest.raises(SystemExit) as ended:
-            main()
-        assert not ended.value.code
-        runs[run] = RunFiles(tmp_path / run)
-    assert started == ["launched", "_start"]
-    assert_same_losses(runs["one"], runs["two"])
-    said = [{(one.id, one.text) for one in files.responses("sample")} for files in runs.values()]
-    assert said[0] == said[1]
-    assert len(said[0]) == 8
 
 
 def test_gpus_that_a_training_cannot_use_are_refused_before_anything_begins(tmp_path, monkeypatch, capsys):

@@ -35,7 +35,7 @@ def run(config: train.Config, files: RunFiles, fits: train.Fits | None = None) -
 
     So it is in a process that torchrun or `accelerate launch` has started, too.
     """
-    devices = [] if "WORLD_SIZE" in os.environ or config.trainer.get("use_cpu") else places()
+    devices = [] if "WORLD_SIZE" in os.environ else places(on_processor=bool(config.trainer.get("use_cpu")))
     # With one of several, too: CUDA may have begun with all of them in this process, and Trainer would take them.
     alone = len(devices) < 2 and torch.cuda.device_count() < 2
     if not devices or alone or (files.checkpoints(config.name) / "model").exists():

@@ -182,23 +182,12 @@ def workers_of(parent: int) -> set[int]:
     return found
 
 
-PRETENDED = """
-import sys
-import mixpo.devices
-count = int(sys.argv.pop(1))
-mixpo.devices.visible = lambda: ["cpu"] * count
-from mixpo.cli import main
-main()
-"""
-"""A machine with as many devices as the first argument says."""
-
-
 MANY = 120
 """Questions: so many that a run of them is not over before it is killed."""
 
 
-def pretended(devices: int, *words) -> list[str]:
-    return [sys.executable, "-c", PRETENDED, str(devices), *map(str, words)]
+def command(processes: int, *words) -> list[str]:
+    return [sys.executable, "-m", "mixpo", *map(str, words), "--processes", str(processes)]
 
 
 def write_recipe(path: Path, model: str, steps: dict) -> Path:
@@ -214,8 +203,8 @@ def test_killed_and_resumed_with_another_number(model, tmp_path, how):
     steps = {"questions": {"sources": {"scenes": {"loader": "scenes", "count": MANY}}}, "sample": drawn}
     recipe = write_recipe(tmp_path / "r.yaml", model, steps)
     run, whole = RunFiles(tmp_path / "run"), RunFiles(tmp_path / "whole")
-    subprocess.run(pretended(1, "run", recipe, f"run={whole.root}"), check=True)
-    process = subprocess.Popen(pretended(2, "run", recipe, f"run={run.root}"), stderr=subprocess.PIPE)
+    subprocess.run(command(1, "run", recipe, f"run={whole.root}"), check=True)
+    process = subprocess.Popen(command(2, "run", recipe, f"run={run.root}"), stderr=subprocess.PIPE)
     until = time.monotonic() + 120
     workers: set[int] = set()
     begun = lambda: any(path.stat().st_size for path in run.responses("sample").paths())  # noqa: E731
@@ -231,7 +220,7 @@ def test_killed_and_resumed_with_another_number(model, tmp_path, how):
         time.sleep(0.05)
     assert not any(Path(f"/proc/{pid}").exists() for pid in workers)
     assert 0 < len(run.responses("sample").ids()) < MANY * 4
-    subprocess.run(pretended(1 if how == signal.SIGKILL else 3, "run", recipe, f"run={run.root}"), check=True)
+    subprocess.run(command(1 if how == signal.SIGKILL else 3, "run", recipe, f"run={run.root}"), check=True)
     assert written(run) == written(whole)
 
 
@@ -250,7 +239,7 @@ def test_every_step_that_lets_a_model_write(tmp_path):
     }
     recipe = write_recipe(tmp_path / "r.yaml", "base", steps)
     for devices, name in ((1, "one"), (2, "two")):
-        subprocess.run(pretended(devices, "run", recipe, f"run={tmp_path / name}"), check=True)
+        subprocess.run(command(devices, "run", recipe, f"run={tmp_path / name}"), check=True)
     folders = ("responses", "dropped", "continuations", "evaluation")
     one, two = (written(RunFiles(tmp_path / name), *folders) for name in ("one", "two"))
     assert one == two
@@ -263,6 +252,7 @@ def test_every_step_that_lets_a_model_write(tmp_path):
     [
         ({}, ["0", "1", "2", "3", "4"]),
         ({"device": "cuda:1"}, []),
+        ({"device": "cpu"}, []),
         ({"name": "vllm"}, ["0", "1", "2", "3", "4"]),
         ({"name": "vllm", "vllm": VLLMConfig(tensor_parallel_size=2)}, ["0,1", "2,3"]),
         ({"name": "vllm", "vllm": VLLMConfig(extra={"pipeline_parallel_size": 4})}, ["0,1,2,3"]),
@@ -271,13 +261,14 @@ def test_every_step_that_lets_a_model_write(tmp_path):
 )
 def test_which_gpus_each_process_gets(monkeypatch, values, groups):
     """Servers and scripts have none, and a device that was named is heeded; vLLM: tensor x data parallel."""
+    monkeypatch.setattr("mixpo.devices.visible", lambda: ["0", "1", "2", "3", "4"])
     monkeypatch.setattr(make, "visible", lambda: ["0", "1", "2", "3", "4"])
     assert make._groups(BackendConfig(**values)) == groups
 
 
 def test_the_processes_of_a_model_end_before_those_of_the_next_begin(model, tmp_path, monkeypatch):
     """Both would not fit on a GPU; nobody waits for the garbage collector."""
-    monkeypatch.setattr(make, "visible", lambda: list(TWO))
+    monkeypatch.setattr(make, "places", lambda on_processor: list(TWO))
     begun, alive = [], []
     start = Worker.start
 

@@ -1,6 +1,6 @@
 """A backend by name; its module, and the library behind it, is imported here and only then."""
 
-from mixpo.devices import grouped, places, visible
+from mixpo.devices import CPU, grouped, places, visible
 from mixpo.model_inputs import AS_IS, ModelInputs
 from mixpo.responses.backend import Backend
 from mixpo.responses.backends.config import BackendConfig, BackendName
@@ -48,4 +48,6 @@ def _groups(config: BackendConfig) -> list[str]:
     """
     if config.name == BackendName.VLLM:
         return grouped(visible(), config.vllm.gpus)
-    return places() if config.name == BackendName.TRANSFORMERS and config.device == "auto" else []
+    if config.name != BackendName.TRANSFORMERS or config.device not in ("auto", CPU):
+        return []
+    return places(on_processor=config.device == CPU)
