@@ -7,6 +7,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from multiprocessing import resource_tracker
 from typing import Any
 
 
@@ -35,11 +36,41 @@ def undisturbed() -> Iterator[None]:
     if not hasattr(signal, "pthread_sigmask"):
         yield
         return
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
+    before = _block({signal.SIGINT, signal.SIGTERM})
     try:
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+@contextmanager
+def heard_here_alone() -> Iterator[None]:
+    """A process that is started inside does not hear SIGINT until it calls `hear`: while it is importing, it could
+    answer with a traceback only. This one hears it as before, in the time that a thread takes to pass it on."""
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    over = threading.Event()
+    threading.Thread(target=over.wait, daemon=True).start()  # begun before: it has the signal, and Python's main thread
+    before = _block({signal.SIGINT})  # then handles it as its own
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        over.set()
+
+
+def _block(signals: set[signal.Signals]) -> set[int | signal.Signals]:
+    """Has this thread, and what it starts, not hear them; what it heard before."""
+    resource_tracker.ensure_running()  # when it begins, multiprocessing unblocks them in the thread that needs it
+    return signal.pthread_sigmask(signal.SIG_BLOCK, signals)
+
+
+def hear() -> None:
+    """SIGINT ends this process at once and without a word, also one that came while it could not be heard."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    if hasattr(signal, "pthread_sigmask"):
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
 
 
 def end() -> None:

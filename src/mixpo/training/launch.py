@@ -1,6 +1,7 @@
 """The step `train` in several processes, as torchrun starts them, with no other command: one for each GPU of this
 machine, or, where it has none, as many as were asked for."""
 
+import gc
 import json
 import logging
 import os
@@ -16,7 +17,7 @@ from typing import Any
 
 import torch
 
-from mixpo.child import begin, end, share_of_cores
+from mixpo.child import begin, end, hear, heard_here_alone, share_of_cores
 from mixpo.devices import CPU, VARIABLE, places
 from mixpo.errors import FieldError, UserError
 from mixpo.files import RunFiles
@@ -82,22 +83,30 @@ def launched(config: train.Config, files: RunFiles, devices: Sequence[str], fits
         min_nodes=1, max_nodes=1, nproc_per_node=len(devices), run_id=uuid.uuid4().hex, max_restarts=0,
         rdzv_backend="c10d", rdzv_endpoint="127.0.0.1:0", local_addr="127.0.0.1", start_method="spawn",
     )  # fmt: skip
-    with tempfile.TemporaryDirectory(prefix="mixpo-") as folder, _own_handlers():
+    with tempfile.TemporaryDirectory(prefix="mixpo-") as folder, _own_handlers(), heard_here_alone():
         told = Path(folder) / "error.json"
         try:
             elastic_launch(how, process)((config, files, fits), list(devices), told)
+            return
         except SignalException as error:
-            raise Interrupted(error.sigval) from None
+            ended: BaseException = Interrupted(error.sigval)
         except ChildFailedError as error:
-            rank, failure = next(iter(error.failures.items()))
-            if -failure.exitcode in ENDING:
-                raise Interrupted(-failure.exitcode) from None
-            if told.exists():
-                raise _error(json.loads(told.read_text(encoding="utf-8"))) from None
-            raise UserError(
-                f"{config.name}: process {rank} of {len(devices)} died (exit status {failure.exitcode}: killed, or out "
-                "of memory); the same command goes on where this stopped"
-            ) from None
+            ended = _why(error, told, config.name, len(devices))
+    gc.collect()  # in this thread: the launcher's own, which keeps the group alive, cannot end itself
+    raise ended
+
+
+def _why(error: Any, told: Path, name: str, processes: int) -> BaseException:
+    """What to say of a process that failed."""
+    rank, failure = next(iter(error.failures.items()))
+    if -failure.exitcode in ENDING:
+        return Interrupted(-failure.exitcode)
+    if told.exists():
+        return _error(json.loads(told.read_text(encoding="utf-8")))
+    return UserError(
+        f"{name}: process {rank} of {processes} died (exit status {failure.exitcode}: killed, or out of "
+        "memory); the same command goes on where this stopped"
+    )
 
 
 def _error(told: dict[str, str]) -> Exception:
@@ -124,8 +133,7 @@ def _own_handlers() -> Iterator[None]:
 
 def process(work: tuple[Any, ...], devices: Sequence[str], told: Path) -> None:
     """What each process does: `train.run` with the arguments `work`; the first error of all goes to the file `told`."""
-    # The default action, not Python's: it ends a process that waits for the others, and leaves no traceback.
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    hear()  # not as Python does: it would wait for the others, and leave a traceback
     begin(None if len(devices) == 1 or "OMP_NUM_THREADS" in os.environ else share_of_cores(len(devices)))
     rank = os.environ["RANK"]
     if rank == "0":
