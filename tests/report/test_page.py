@@ -4,13 +4,14 @@ import base64
 import io
 import json
 import re
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from html.parser import HTMLParser
 
 import pytest
+import yaml
 from PIL import Image
 
-from mixpo.records import Comparison, Origin, PreferencePair, Score, Video
+from mixpo.records import Comparison, Origin, PreferencePair, Question, Score, Video
 from mixpo.report.page import ORIGINS, Config, run
 from mixpo.text_files import read_json, write_text
 
@@ -240,6 +241,29 @@ def test_the_headline_is_of_a_benchmark_with_right_answers(full):
     assert "mpo raises accuracy on scenes" in text
     assert "Accuracy on scenes" in text
     assert "Scores on descriptions" in text
+
+
+@pytest.mark.parametrize(("last", "named"), [("step:train", "scenes"), ("step:again", "text")])
+def test_the_headline_is_of_the_first_evaluation_of_the_last_model(full, last, named):
+    """A later one, of texts, is no reason to pass over what training was for; one of a later model is."""
+    recipe = yaml.safe_load(full.recipe.read_text())
+    steps = recipe["steps"]
+    steps["evaluate"]["models"] = {"base": "base", "mpo": "step:train"}
+    recipe["steps"] = {**steps, "text": {"uses": "evaluate", "models": {"before": "base", "mpo": last}}}
+    write_text(full.recipe, yaml.safe_dump(recipe, sort_keys=False))
+    inner, text = full.evaluation("evaluate"), full.evaluation("text")
+    text.scores().append([replace(score, benchmark="text") for score in inner.scores()])
+    rows = [row | {"benchmark": "text"} for row in read_json(inner.json("comparisons"))]
+    write_text(text.json("comparisons"), json.dumps(rows))
+    assert f"mpo raises accuracy on {named} by" in " ".join(page(full)[1].text.split())
+
+
+def test_only_questions_that_were_answered_are_counted(full):
+    recipe = yaml.safe_load(full.recipe.read_text())
+    recipe["steps"] = {"see": {"uses": "questions"}, **recipe["steps"]}
+    write_text(full.recipe, yaml.safe_dump(recipe, sort_keys=False))
+    full.questions("see").append(Question(id=f"see-{i}", text="?", kind="free_form") for i in range(5))
+    assert "4 responses to 2 questions, 2 preference pairs" in page(full)[1].text
 
 
 def test_what_a_training_shows_stands_with_it_and_not_above_the_result(full):

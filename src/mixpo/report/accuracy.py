@@ -108,12 +108,15 @@ def benchmarks(data: ReportData) -> list[BenchmarkSection]:
 
 
 def headline(data: ReportData) -> str:
-    """One sentence: what training changed with chains of thought, on the last evaluation's first benchmark that has
-    right answers."""
+    """One sentence: what training changed with chains of thought, on the first benchmark that has right answers and
+    that the model answered which is evaluated last."""
     compared = [evaluation for evaluation in data.evaluations if evaluation.scores]
     if not compared:
         return "Nothing has been evaluated in this run yet."
-    given = ((e, s) for e in reversed(compared) for s in e.scores if s.metric == "accuracy" and s.value is not None)
+    newest = _answerer(data, compared[-1])
+    first = next(evaluation for evaluation in compared if _answerer(data, evaluation) == newest)
+    ordered = [first, *reversed(compared)]
+    given = ((e, s) for e in ordered for s in e.scores if s.metric == "accuracy" and s.value is not None)
     evaluation, scored = next(given, (None, None))
     if evaluation is None or scored is None:
         return "No benchmark of this run has right answers that could be counted."
@@ -140,11 +143,18 @@ def headline(data: ReportData) -> str:
     )
 
 
+def _answerer(data: ReportData, evaluation: Evaluation) -> str:
+    """The last model of an evaluation, as the recipe says it; where it says none, the evaluation."""
+    return next(reversed(data.steps.get(evaluation.name, {}).get("models", {}).values()), evaluation.name)
+
+
 def summary(data: ReportData) -> str:
     """What the run did, in one sentence."""
     parts = []
     if data.responses:
-        asked, written = sum(data.questions.values()), sum(data.responses.values())
+        sampled = {data.steps.get(name, {}).get("questions", "questions") for name in data.responses}
+        asked = sum(number for name, number in data.questions.items() if name in sampled)
+        written = sum(data.responses.values())
         parts.append(f"{count(written)} responses to {count(asked)} questions")
     if data.origins:
         parts.append(f"{count(sum(sum(origins.values()) for origins in data.origins.values()))} preference pairs")
