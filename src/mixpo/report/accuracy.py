@@ -108,13 +108,14 @@ def benchmarks(data: ReportData) -> list[BenchmarkSection]:
 
 
 def headline(data: ReportData) -> str:
-    """One sentence: what training changed with chains of thought, on the first benchmark that has right answers and
-    that the model answered which is evaluated last."""
+    """One sentence: what training changed with chains of thought, on the first benchmark that has right answers,
+    of the first evaluation that compares the model which is evaluated last."""
     compared = [evaluation for evaluation in data.evaluations if evaluation.scores]
     if not compared:
         return "Nothing has been evaluated in this run yet."
-    newest = _answerer(data, compared[-1])
-    first = next(evaluation for evaluation in compared if _answerer(data, evaluation) == newest)
+    newest = _models(data, compared[-1])[-1:]
+    same = (e for e in compared if len(_models(data, e)) > 1 and _models(data, e)[-1:] == newest)
+    first = next(same, compared[-1])
     ordered = [first, *reversed(compared)]
     given = ((e, s) for e in ordered for s in e.scores if s.metric == "accuracy" and s.value is not None)
     evaluation, scored = next(given, (None, None))
@@ -143,9 +144,9 @@ def headline(data: ReportData) -> str:
     )
 
 
-def _answerer(data: ReportData, evaluation: Evaluation) -> str:
-    """The last model of an evaluation, as the recipe says it; where it says none, the evaluation."""
-    return next(reversed(data.steps.get(evaluation.name, {}).get("models", {}).values()), evaluation.name)
+def _models(data: ReportData, evaluation: Evaluation) -> list[str]:
+    """The models of an evaluation, as the recipe says them; none where it does not."""
+    return list(data.steps.get(evaluation.name, {}).get("models", {}).values())
 
 
 def summary(data: ReportData) -> str:
