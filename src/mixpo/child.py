@@ -51,8 +51,9 @@ def heard_here_alone() -> Iterator[None]:
         yield
         return
     over = threading.Event()
-    threading.Thread(target=over.wait, daemon=True).start()  # begun before: it has the signal, and Python's main thread
-    before = _block({signal.SIGINT})  # then handles it as its own
+    # Begun before it is blocked: this thread is given the signal, and Python has the main one handle it.
+    threading.Thread(target=over.wait, daemon=True).start()
+    before = _block({signal.SIGINT})
     try:
         yield
     finally:
