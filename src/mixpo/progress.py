@@ -4,6 +4,7 @@ import logging
 import os
 import sys
 import time
+import warnings
 from collections.abc import Iterable, Iterator
 from functools import cache
 from typing import Any, TypeVar
@@ -84,20 +85,23 @@ def _has_meaning(record: logging.LogRecord) -> bool:
     return not str(record.msg).startswith(MEANINGLESS[record.name])
 
 
+for _name in MEANINGLESS:  # here: a process that is spawned imports libraries before it can be told anything
+    logging.getLogger(_name).addFilter(_has_meaning)
+
+
 def show_warnings(level: int | str | None = None) -> None:
     """What is logged from this level on, one line each on standard error; None: warnings, or as `speak` was told."""
     handler = logging.StreamHandler()
     handler.setFormatter(CleanLines("%(levelname)s: %(message)s"))
     logging.basicConfig(handlers=[handler])
     logging.getLogger().setLevel(LEVELS.get(os.environ.get(VERBOSITY, ""), logging.WARNING) if level is None else level)
-    for name in MEANINGLESS:
-        logging.getLogger(name).addFilter(_has_meaning)
 
 
 def be_silent() -> None:
     """Neither bars nor notes nor warnings from this process: another one does the same and says it."""
     console().quiet = True
     show_warnings(logging.ERROR)
+    warnings.simplefilter("ignore")
 
 
 def hide_bars() -> None:

@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from fixtures.engines import ENGINES, given_by
+from fixtures.pairs_run import SMALL
 from fixtures.processes import two_processes
 from mixpo.errors import UserError
 from mixpo.models.base_model import make_model
@@ -113,7 +114,7 @@ def all_cases(folder, base, rows, engine):
 @pytest.fixture(scope="module")
 def base(tmp_path_factory, processor):
     folder = tmp_path_factory.mktemp("base")
-    model = make_model(processor.tokenizer, seed=0)
+    model = make_model(processor.tokenizer, seed=0, shape=SMALL)
     for name in ("untied", "tied"):
         model.save_pretrained(folder / name)
         processor.save_pretrained(folder / name)

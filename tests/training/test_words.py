@@ -123,7 +123,8 @@ def test_an_optimizer_by_its_name(trained, checkpoint, name):
     trainer = trained(checkpoint, optimizer=name)
     kind = {"sgd": "SGD", "adafactor": "Adafactor", "adamw_8bit": "AdamW"}[name]
     assert type(trainer.optimizer.optimizer).__name__ == kind
-    assert losses(trainer)[1] != losses(trained(checkpoint))[1]
+    usual = trained(checkpoint).model.state_dict()
+    assert not all(torch.equal(value, usual[key]) for key, value in trainer.model.state_dict().items())
     assert max(moved(trainer, checkpoint).values()) > 0.5
 
 

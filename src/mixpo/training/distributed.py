@@ -1,5 +1,6 @@
 """What the processes of a training do alike: sums over all of them, rows of their own, the same modules run."""
 
+import warnings
 from collections.abc import Callable, Sequence
 from functools import cache
 from typing import Any
@@ -33,6 +34,8 @@ class Processes:
             # Trainer says no where layers are checkpointed. Towers end before their last layer (LLaVA), or keep a
             # pooling head that nothing reads: DDP waits for their gradients, and fails at the second step.
             args.ddp_find_unused_parameters = True
+        # What DDP says of gradients that are laid out as the convolution of patches leaves them: it costs a copy.
+        warnings.filterwarnings("ignore", message="Grad strides do not match bucket view strides")
         self.args = args
         self.accelerator: Any = None
         """The trainer's, once it has one."""

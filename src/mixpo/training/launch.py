@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from transformers.utils.logging import disable_progress_bar
 
 from mixpo.child import begin, end, hear, heard_here_alone, share_of_cores
 from mixpo.devices import CPU, VARIABLE, places
@@ -83,6 +84,8 @@ def launched(config: train.Config, files: RunFiles, devices: Sequence[str], fits
         min_nodes=1, max_nodes=1, nproc_per_node=len(devices), run_id=uuid.uuid4().hex, max_restarts=0,
         rdzv_backend="c10d", rdzv_endpoint="127.0.0.1:0", local_addr="127.0.0.1", start_method="spawn",
     )  # fmt: skip
+    # DDP looks for weights that got no gradient, and would tell each time that this step had none.
+    os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")
     with tempfile.TemporaryDirectory(prefix="mixpo-") as folder, _own_handlers(), heard_here_alone():
         told = Path(folder) / "error.json"
         try:
@@ -140,6 +143,7 @@ def process(work: tuple[Any, ...], devices: Sequence[str], told: Path) -> None:
         show_warnings()
     else:
         be_silent()
+        disable_progress_bar()
     if devices[0] == CPU:
         os.environ["ACCELERATE_USE_CPU"] = "true"
     elif len(devices) == 1:
