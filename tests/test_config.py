@@ -159,6 +159,10 @@ LAUGHS = "steps:\n  a0: &a0 {k: 1}\n" + "".join(
         ),
         ("steps:\n  sample: {rate: true}", "sample.rate: must be a number, not True"),
         ("name: a\nstudy: {seeds: [0]}", "r.yaml:2: study: this is a study; run it with `mixpo ablate .*r.yaml`"),
+        (
+            "steps:\n  sample:\n    seed: 4294967296",
+            "r.yaml:3: steps.sample.seed: must be a whole number from 0 to 4294967295",
+        ),
         ("steps:\n  sample:\n    rate: .inf", "r.yaml:3: steps.sample.rate: must be a finite number, not inf"),
         ("steps: &a {sample: *a}", "r.yaml:1: not valid YAML .an anchor that stands in itself"),
         (

@@ -77,6 +77,8 @@ def test_processes_are_for_machines_without_a_gpu(four):
     assert places() == []
     with in_processes(None):
         assert places() == []
+    with pytest.raises(UserError, match="--processes 1000000000000000000: at most"), in_processes(10**18):
+        pass
     with in_processes(2):
         assert places() == places(on_processor=True) == ["cpu", "cpu"]
     four.delenv(VARIABLE)

@@ -43,10 +43,11 @@ def run(
 
     values, sections = parted(overrides, redo)
     _force(force)
-    if dry_run:
-        _status(recipe, values, sections, costs=True)
-    else:
-        with in_processes(processes):
+    with in_processes(processes):
+        if dry_run:
+            with limited(gpus):
+                _status(recipe, values, sections, costs=True)
+        else:
             _run(recipe, values, None, redo=sections, gpus=gpus)
 
 

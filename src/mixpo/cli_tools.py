@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from mixpo.config import SEEDS
 from mixpo.errors import UserError
 
 if TYPE_CHECKING:
@@ -85,7 +86,7 @@ def compose(
     vision: Annotated[
         str, typer.Option(help="base (ships with mixpo), or a CLIP, SigLIP or InternVL tower, alone or in a model.")
     ] = "base",
-    seed: Annotated[int, typer.Option(help="Of the projector's random weights.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, max=SEEDS - 1, help="Of the projector's random weights.")] = 0,
 ) -> None:
     """Join a language model and a vision tower by a new projector. The result begins to see when it is trained."""
     from mixpo.lock import held_beside

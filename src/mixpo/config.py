@@ -15,6 +15,7 @@ from mixpo.errors import FieldError, RecipeError
 from mixpo.validation import mistake, mistakes_in, unknown_key, validate
 
 T = TypeVar("T")
+SEEDS = 1 << 32
 
 
 def build(
@@ -32,7 +33,7 @@ def build(
     given = plain(values)
     while True:
         try:
-            _refuse_infinite(given)
+            _refuse_numbers(given)
             return validate(config_type, json.dumps(given, default=str))
         except ValidationError as error:
             mended = [_as_meant(given, found) for found in mistakes_in(config_type, error)]
@@ -45,13 +46,15 @@ def build(
         raise wrong if at is None else RecipeError(f"{at(wrong.place)}: {wrong.sentence}") from None
 
 
-def _refuse_infinite(value: Any, path: tuple[str | int, ...] = ()) -> None:
-    """Raises FieldError: .inf and .nan are numbers to YAML, and none that a field means."""
+def _refuse_numbers(value: Any, path: tuple[str | int, ...] = ()) -> None:
+    """Raises FieldError: .inf and .nan are numbers to YAML, and none that a field means; NumPy takes smaller seeds."""
+    if type(value) is int and (path[-1:] == ("seed",) or path[-2:-1] == ("seeds",)) and not 0 <= value < SEEDS:
+        raise FieldError(path, f"must be a whole number from 0 to {SEEDS - 1}, not {value}")
     if isinstance(value, float) and not math.isfinite(value):
         raise FieldError(path, f"must be a finite number, not {value!r}")
     items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
     for key, item in items:
-        _refuse_infinite(item, (*path, key))
+        _refuse_numbers(item, (*path, key))
 
 
 def _as_meant(values: Any, found: Mapping[str, Any]) -> bool:

@@ -9,6 +9,8 @@ from mixpo.errors import UserError
 
 VARIABLE = "CUDA_VISIBLE_DEVICES"
 CPU = "cpu"
+MOST = 8
+"""Processes that may be asked for, or as many as there are cores."""
 """Stands among the names of GPUs for a process that computes on the processor."""
 _on_processor: list[str] = []
 """`CPU` for each process that shares the processor (`in_processes`); empty: this one has it alone."""
@@ -40,6 +42,10 @@ def in_processes(count: int | None) -> Iterator[None]:
         return
     if "WORLD_SIZE" in os.environ:
         raise UserError("--processes starts them itself: leave it out with torchrun and accelerate launch")
+    if count > (most := max(MOST, os.cpu_count() or 1)):
+        raise UserError(
+            f"--processes {count}: at most {most} here; each holds the whole model, and they share the cores"
+        )
     if visible():
         raise UserError("--processes is for machines without a GPU; --gpus says on how many of them processes run")
     _on_processor[:] = [CPU] * count

@@ -109,7 +109,7 @@ def like(path: Path) -> str:
     while not missing.parent.exists():
         missing = missing.parent
     try:
-        beside = sorted(entry.name for entry in missing.parent.iterdir())
+        beside = sorted(entry.name for entry in missing.parent.iterdir() if entry.name != missing.name)
     except OSError:
         return ""
     close = difflib.get_close_matches(missing.name, beside, 1)

@@ -110,6 +110,18 @@ def test_what_is_written_over_and_over_loops(unit, copies):
         ("left of b2 is b3", [False]),
         ("Let me look closely.", []),
         ("It is a nice picture with 3 things.", []),
+        # Other ways to write, things that no scene has, and one word that is none.
+        ("**A1** Red Star: red shapes 1", [True, True]),
+        ("a1 purple star: purple stars 9", [False, False]),
+        ("b2 red hexagon", [False]),
+        ("red shapes 2, hexagons 1", [True, False]),
+        ("red shapes: 3 and circle: 2", [False, True]),
+        ("red things 2", [True]),
+        ("red ones 2, prizes 7", []),
+        ("left of a1 is a0", [False]),
+        ("right of a4 is a1", [False]),
+        ("2+1+1=5", [False]),
+        ("2 − 1 = 1", [True]),
     ],
 )
 def test_each_step_is_checked_against_the_scene(line, expected):

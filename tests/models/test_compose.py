@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from pathlib import Path
 
 import pytest
 import torch
@@ -10,6 +11,9 @@ from transformers import (
     AutoConfig,
     AutoModelForImageTextToText,
     AutoProcessor,
+    AutoTokenizer,
+    BartConfig,
+    BartForCausalLM,
     CLIPImageProcessor,
     CLIPVisionConfig,
     CLIPVisionModel,
@@ -77,11 +81,26 @@ def test_what_cannot_be_joined_is_one_sentence_and_nothing_is_written(language, 
     plain = tmp_path / "plain"
     shutil.copytree(language, plain)
     (plain / "chat_template.jinja").unlink()
+    torn, other = (Path(shutil.copytree(language, tmp_path / name)) for name in ("torn", "other"))
+    (torn / "chat_template.jinja").write_text("{% for message in messages %}{{ message['content'] ")
+    tokenizer = AutoTokenizer.from_pretrained(other)
+    tokenizer.add_tokens([f"word{number}" for number in range(50)])
+    tokenizer.save_pretrained(other)
+    (tmp_path / "model.bin").write_text("no model")
+    BartForCausalLM(
+        BartConfig(d_model=16, decoder_layers=1, decoder_attention_heads=2, decoder_ffn_dim=16, vocab_size=300)
+    ).save_pretrained(tmp_path / "bart")
+    for file in language.glob("tokenizer*"):
+        shutil.copy(file, tmp_path / "bart")
     for words, tower, said in (
         (str(plain), "base", "no chat template"),
-        (str(tmp_path / "nowhere.gguf"), "base", "no such file"),
+        (str(tmp_path / "nowhere.gguf"), "base", "no file of this name"),
         (str(language), str(language), "no vision tower"),
         (towers["clip"], "base", "language"),
+        (str(torn), "base", "its chat template refuses a question"),
+        (str(other), "base", "its tokenizer has more tokens than the 284 that"),
+        (str(tmp_path / "model.bin"), "base", "is a file; give the folder"),
+        (str(tmp_path / "bart"), "base", "BartForCausalLM is no plain decoder"),
     ):
         with pytest.raises(UserError, match=said):
             compose(words, tower, tmp_path / "out")
@@ -89,7 +108,10 @@ def test_what_cannot_be_joined_is_one_sentence_and_nothing_is_written(language, 
     (tmp_path / "mine" / "notes.txt").write_text("keep")
     with pytest.raises(UserError, match="exists already"):
         compose(str(language), "base", tmp_path / "mine")
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["mine", "plain"]
+    (tmp_path / "link").symlink_to(tmp_path / "nowhere")
+    with pytest.raises(UserError, match="exists already"):
+        compose(str(language), "base", tmp_path / "link")
+    assert not {"out", "nowhere"} & {path.name for path in tmp_path.iterdir()}
 
 
 def changed(language, folder, name, change):

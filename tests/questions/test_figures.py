@@ -18,8 +18,8 @@ from mixpo.questions.figures.canvas import Canvas, make_look
 from mixpo.questions.figures.clocks import ClockFace
 from mixpo.questions.figures.source import FAMILIES, KEPT, Config, load
 from mixpo.questions.figures.steps import checked
-from mixpo.questions.steps import steps_of
-from mixpo.records import AnswerKind, FinishReason, Outcome, Response
+from mixpo.questions.steps import steps_of, truth_is_known
+from mixpo.records import AnswerKind, FinishReason, Outcome, Question, Response
 from mixpo.verdicts.verify import verify
 
 
@@ -92,6 +92,80 @@ def test_a_wrong_number_in_any_step_is_seen(every):
 )
 def test_claims(line, held):
     assert checked(line, {"mia": "7", "before the red ball": "blue box"}) == held
+
+
+TRUE = {
+    "chart": {"ann": "7", "mon": "3", "the largest": "7", "above 5": "ann, leo"},
+    "table": {"ann's cats": "3", "ann's pens": "4"},
+    "room": {"from left to right": "red ball, blue box", "of them box": "blue box"},
+    "triangle": {"the left": "50", "the right": "70", "the top": "x"},
+    "clock": {"the clock": "3:20", "the long hand": "4"},
+}
+
+
+@pytest.mark.parametrize(
+    ("of", "line", "held"),
+    [
+        # One line says several things.
+        ("chart", "Ann is 7. Mon is 3. 7 - 3 = 5.", [True, True, False]),
+        ("chart", "Ann: 7, Mon: 4", [True, False]),
+        ("table", "Ann's cats: 3; Ann's pens: 4", [True, True]),
+        ("chart", "Ann is 7 but Mon has 4.", [True, False]),
+        ("room", "From left to right: red ball, blue box. Of them boxes: red ball.", [True, False]),
+        # The same number, written in other ways, with a remark.
+        ("chart", "**Ann** is 8", [False]),
+        ("chart", "*Ann*: 8", [False]),
+        ("chart", "(1) Ann = 8", [False]),
+        ("chart", "Ann:8", [False]),
+        ("chart", "Ann is eight.", [False]),
+        ("chart", "Ann's bar is  8", [False]),
+        ("chart", "Ann is -7", [False]),
+        ("chart", "Ann is 7, the highest.", [True]),
+        ("chart", "Ann is 7 (the tallest)!", [True]),
+        ("chart", "Monday is 3.0", [True]),
+        ("triangle", "Left angle: 50°.", [True]),
+        ("clock", "The time is 3:20 p.m.", [True]),
+        ("clock", "Minute hand: 9", [False]),
+        # Comparisons, results and what nobody can read off claim nothing.
+        ("chart", "Ann is 7 more than Mon.", []),
+        ("chart", "Ann is 7 minus 2", []),
+        ("clock", "The clock is 20 minutes past 3", []),
+        ("chart", "Together: 10", []),
+        ("triangle", "The top is 60.", []),
+        # Lists are sets, but from left to right.
+        ("chart", "Above 5: Leo and Ann (7).", [True]),
+        ("chart", "Above 5: Leo.", [False]),
+        ("chart", "Above 5: nobody", [False]),
+        ("chart", "Above 5: 2", []),
+        ("room", "From left to right: a red ball -> then one blue box", [True]),
+        ("room", "From left to right: blue box, red ball", [False]),
+        # Sums.
+        ("chart", "7+3=12", [False]),
+        ("chart", "7 × 3 = 21 apples", [True]),
+        ("chart", "7 − 3 = 5", [False]),
+        ("chart", "(7 + 3) = 10", [True]),
+        ("chart", "Sum: 6 / 3 = 5", [False]),
+        ("chart", "6 / 0 = 5", [False]),
+        ("chart", f"{'9' * 5000} + 1 = 2", []),
+    ],
+)
+def test_claims_in_other_words(of, line, held):
+    assert checked(line, TRUE[of]) == held
+
+
+@pytest.mark.parametrize(
+    "own",
+    [
+        {"scene": "kitchen", "task": "count"},
+        {"facts": {"ann": 7}, "chain": "x"},
+        {"facts": "none", "chain": []},
+    ],
+)
+def test_columns_of_ones_own_are_no_truth(own):
+    question = Question(id="q", text="How many?", answer="4", meta=own)
+    assert not truth_is_known(question)
+    assert steps_of(question, "1 + 1 = 3") == []
+    assert list(demonstrate([question], Mixture())) == []
 
 
 def test_splits_share_no_figure_and_kept_words_are_not_trained_on():

@@ -41,6 +41,26 @@ def one_template(template: Any, path: str) -> str:
     return one
 
 
+def refuse_other_tokens(model: Any, tokens: int, path: str) -> None:
+    """Raises UserError where the tokenizer has more tokens than the model has embeddings: it is another model's."""
+    if tokens > (rows := model.get_input_embeddings().num_embeddings):
+        raise UserError(
+            f"language {path!r}: its tokenizer has more tokens than the {rows:,} that the model has embeddings of: "
+            "it is another model's; put this one's beside the weights"
+        )
+
+
+def refuse_template(processor: Any, path: str) -> None:
+    """Raises UserError for a chat template that cannot render a question about a picture."""
+    parts = [{"type": "image"}, {"type": "text", "text": "What is it?"}]
+    try:
+        processor.apply_chat_template([{"role": "user", "content": parts}], add_generation_prompt=True)
+    except Exception as error:  # whatever a template raises
+        raise UserError(
+            f"language {path!r}: its chat template refuses a question: {reason_of(error)}; mend chat_template.jinja"
+        ) from error
+
+
 def refuse_other_logits(model: Any, words: Any, path: str) -> None:
     """Raises UserError for a language model that does more to its head's output than the joined one will: a cap, a
     scale (Gemma 2, Granite, Cohere)."""

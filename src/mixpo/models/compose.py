@@ -23,6 +23,8 @@ from mixpo.models.composable import (
     refuse_other_logits,
     refuse_other_parts,
     refuse_other_pictures,
+    refuse_other_tokens,
+    refuse_template,
 )
 from mixpo.models.found import GGUF, found, found_language
 from mixpo.models.load import load_config, load_model
@@ -102,7 +104,7 @@ def compose(language: str, vision: str, out: Path, seed: int = 0) -> None:
     a vision-language model. `seed` fixes the projector and the new tokens' embeddings. Raises UserError for what
     cannot be joined, and when `out` is there already.
     """
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+    if out.is_symlink() or (out.exists() and (not out.is_dir() or any(out.iterdir()))):
         raise UserError(f"{out} exists already; delete it or choose another folder")
     tower = load_tower(str(BASE_MODEL) if vision == "base" else vision)
     kind = tower.config.model_type
@@ -110,6 +112,7 @@ def compose(language: str, vision: str, out: Path, seed: int = 0) -> None:
         raise UserError(f"vision {vision!r}: its tower is {kind}, which is none of {', '.join(JOINS)}")
     words, tokenizer = load_language(language, JOINS[kind].tokens)
     model, processor = joined(words, tokenizer, tower, seed)
+    refuse_template(processor, language)
     refuse_other_logits(model, words, language)
     refuse_other_pictures(model, tower.image_processor, vision)
     with new_model(out) as folder:
@@ -161,10 +164,11 @@ def load_language(path: str, tokens: dict[str, str]) -> tuple[Any, Any]:
         tokenizer = AutoTokenizer.from_pretrained(place, extra_special_tokens=tokens, trust_remote_code=False, **given)
     except Exception as error:  # a torn file, other sizes than the config's: of each library's own kind
         raise UserError(f"language {path!r} cannot be loaded as a language model: {reason_of(error)}") from error
-    refuse_missing(f"language {path!r}", told)
     if given and hasattr(model.config, "quantization_config"):
         del model.config.quantization_config  # the file's weights are numbers now
     refuse_other_parts(model, path)
+    refuse_missing(f"language {path!r}", told)
+    refuse_other_tokens(model, len(tokenizer) - len(tokens), path)
     tokenizer.chat_template = one_template(tokenizer.chat_template, path)
     return model, tokenizer
 

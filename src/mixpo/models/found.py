@@ -46,6 +46,8 @@ def found(name: str) -> str:
         if not any((folder / file).is_file() for file in OF_A_MODEL):
             raise UserError(f"model {name!r} cannot be loaded: the folder has no config.json; {_inside(folder)}")
         return str(folder) if name.startswith("~") else name
+    if folder.is_file():
+        raise UserError(f"model {name!r} is a file; give the folder that it lies in, with its config.json beside it")
     # No owner on the hub has a folder here.
     if not HUB.fullmatch(name) or ("/" in name and Path(name).parent.is_dir()):
         hint = like(folder) or "check the path"
@@ -68,7 +70,7 @@ def found_language(name: str) -> str:
     if not path.endswith(GGUF):
         return found(path)
     if not Path(path).is_file():
-        raise UserError(f"language {path!r}: there is no such file; {like(Path(path)) or 'check the path'}")
+        raise UserError(f"language {path!r}: there is no file of this name; {like(Path(path)) or 'check the path'}")
     if find_spec("gguf") is None:
         raise MissingExtra("gguf", "gguf")
     return path

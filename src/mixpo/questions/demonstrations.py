@@ -18,7 +18,7 @@ from mixpo.questions.figures.problem import DESCRIBE, said
 from mixpo.questions.scenes import chains
 from mixpo.questions.scenes.ask import Task, task_from_state
 from mixpo.questions.scenes.scene import Scene, from_state
-from mixpo.questions.steps import truth_is_known
+from mixpo.questions.steps import of_scene, truth_is_known
 from mixpo.records import Demonstration, Question
 from mixpo.references import Output, Questions
 
@@ -69,7 +69,7 @@ class Config:
 def demonstrate(questions: Iterable[Question], config: Config) -> Iterator[Demonstration]:
     """One demonstration per question about a scene or a figure, one per style for an NLVR statement."""
     for question in questions:
-        if "scene" in question.meta:
+        if of_scene(question):
             rng = random.Random(f"demonstrations/{config.seed}/{question.id}")
             shown = [_scene_demonstration(question, config, rng)]
         elif "caption" in question.meta and (question.answer is None or truth_is_known(question)):

@@ -76,7 +76,9 @@ class VerdictTally:
         )
         said += f", {wrong:,} with none right"
         if not both:
-            said += ": no pairs; sample more responses, at a higher temperature, or ask easier or harder questions"
+            said += (
+                ": no pairs of both; sample more responses, at a higher temperature, or ask easier or harder questions"
+            )
         return said
 
 

@@ -4,64 +4,90 @@ A step is one claim of a line:
 
     Mia is 7.    Above 5: Ann, Leo.     what is read off, or found, under a name
     7 + 4 = 11.  7 > 4.                 arithmetic
+
+What a claim says must be clear: words that may mean something else ("Mia is 4 more than Leo") claim nothing.
 """
 
-import operator
 import re
 from collections.abc import Iterator, Mapping
 
-NAMED = re.compile(r"(?P<name>[^\d\W][\w' ]*?)(?: is|:) (?P<value>.+)")
-SUM = re.compile(r"(-?\d+(?: [+*-] -?\d+)*) = (-?\d+)")
-ORDER = re.compile(r"(-?\d+) ([<>=]) (-?\d+)")
-ORDERS = {"<": operator.lt, ">": operator.gt, "=": operator.eq}
-LEAD = re.compile(r"^(?:(?:so|thus|then|hence|therefore|and|now|first|next),? |step \d+[:.)]? |\d+[.)] |[-*•] )+")
-"""What may stand before a claim: it says nothing of its own."""
-PARTS = re.compile(r"(?:,? and|[,;]) (?=[^,;:]+ is )")
+from mixpo.questions.claims import UNIT, arithmetic, plain
+
+NAMED = re.compile(r"(?P<name>[^\d\W][\w' ]*?)(?: is | has | = |: ?)(?P<value>\S.*)")
+NUMBER = re.compile(rf"(-?\d{{1,9}}(?::\d{{1,2}})?)(?:\.0+)?{UNIT}(?: ?[,(!].*)?")
+"""A number or a time, perhaps with what it counts, and a remark."""
+SENTENCES = re.compile(r"(?<=\w|[)°!])(?:[.;!] +| (?:->|=>|[→⇒]) )(?=(?:[^,;:]+(?: is | has |: ?| = ))|-?\(?\d)")
+PARTS = re.compile(r"(?:,? (?:and|but|while)|,) (?=[^\W\d][^,;:]*(?: is | has |: ?| = ))")
 """Between the claims of a line: "Ann is 7 and Ben is 3"."""
-NUMBER = re.compile(r"0*(\d+(?::\d\d)?)(?: [a-z]+)*")
-"""A number or a time, perhaps with what it counts."""
-RESULTS = frozenset({"it", "that", "this", "answer", "total", "sum", "difference", "result", "count", "product", "x"})
+DIGITS = dict(
+    zip("zero one two three four five six seven eight nine ten eleven twelve".split(), range(13), strict=True)
+)
+RESULTS = frozenset(
+    "it that this there answer total sum difference result count product x gap number value solution both together all "
+    "largest smallest highest lowest maximum minimum biggest row column bar bars chart table picture figure legend "
+    "room".split()
+)
 """Words that name no thing of a figure: what they say is the answer, or what a sum has said already."""
+SAME = {"minute hand": "long hand", "time": "clock"}
+OF_IT = re.compile(r"(?:'s)? (?:bar|angle|side)$")
+DAY = re.compile(r"^(mon|tue|wed|thu|fri|sat|sun)(?:s|nes|rs|ur)?day")
+NOBODY = frozenset({"nobody", "nothing", "no one", "none of them"})
+ITEM = re.compile(r"[a-z]+(?: [a-z]+){0,2}")
 
 
-def named(line: str) -> tuple[str, str] | None:
-    """What a line says of what: lower case, without its full stop and what leads up to it."""
-    match = NAMED.fullmatch(LEAD.sub("", line.strip().removesuffix(".").lower(), count=1))
+def named(claim: str) -> tuple[str, str] | None:
+    """What a plain claim says of what."""
+    match = NAMED.fullmatch(claim)
     return None if match is None else (match["name"], match["value"])
 
 
 def truths(facts: Mapping[str, str], chain: tuple[str, ...]) -> dict[str, str]:
     """What may be claimed, by name: a figure's facts, and what a true chain finds."""
-    return {name.lower(): value.lower() for name, value in facts.items()} | dict(filter(None, map(named, chain)))
+    found = dict(filter(None, (named(plain(step)) for step in chain)))
+    return {name.lower(): value.lower() for name, value in facts.items()} | found
 
 
 def checked(text: str, true: Mapping[str, str]) -> list[bool]:
     """Whether each claim is true, in order; lines that claim nothing are passed over."""
-    return [found for line in text.splitlines() for found in _line(line, true)]
+    sentences = (one for line in text.splitlines() for one in SENTENCES.split(plain(line)))
+    return [found for sentence in sentences for found in _sentence(plain(sentence), true)]
 
 
-def _line(line: str, true: Mapping[str, str]) -> Iterator[bool]:
-    plain = LEAD.sub("", line.strip().removesuffix(".").lower(), count=1)
-    if match := SUM.fullmatch(plain):
-        yield _value(match[1]) == int(match[2])
-    elif match := ORDER.fullmatch(plain):
-        yield ORDERS[match[2]](int(match[1]), int(match[3]))
-    else:
-        for claim in filter(None, map(named, PARTS.split(plain))):
-            yield from _claim(*claim, true)
+def _sentence(sentence: str, true: Mapping[str, str]) -> Iterator[bool]:
+    if (held := arithmetic(sentence)) is not None:
+        yield held
+        return
+    for name, value in filter(None, map(named, PARTS.split(sentence))):
+        held = arithmetic(value)
+        yield from _claim(name, value, true) if held is None else (held,)
 
 
 def _claim(name: str, value: str, true: Mapping[str, str]) -> Iterator[bool]:
     """Nothing for a name that no figure has, and for words where a number is known: prose says more than claims."""
-    number = NUMBER.fullmatch(value)
-    if name not in true:
+    number, known = _number(value), _known(name, true)
+    if known is None:
         result = RESULTS.intersection(name.split())
-        if not result and any(_alike(name, other, bool(number), value) for other, value in true.items()):
+        if not result and any(_alike(name, other, number is not None, is_) for other, is_ in true.items()):
             yield False  # a thing that is not there, or another limit than the one that is asked for
-    elif not NUMBER.fullmatch(true[name]):
-        yield _listed(value) == _listed(true[name])
-    elif value[0].isdigit():
-        yield number is not None and number[1] == true[name]
+    elif (is_ := _number(true[known])) is not None:
+        if number is not None:
+            yield number == is_
+    elif true[known] != "x":
+        claimed, there = _items(value), _items(true[known])
+        if "left to right" not in known:
+            claimed, there = sorted(claimed), sorted(there)
+        if claimed == there:
+            yield True
+        elif all(map(ITEM.fullmatch, claimed)):
+            yield False
+
+
+def _known(name: str, true: Mapping[str, str]) -> str | None:
+    """The name under which a figure has what a claim names."""
+    bare = OF_IT.sub("", DAY.sub(r"\1", name.removeprefix("the ")))
+    bare = SAME.get(bare, bare)
+    names = (name, bare, f"the {bare}", re.sub(r"(?<=x)es$|s$", "", bare))
+    return next((one for one in names if one in true), None)
 
 
 def _alike(name: str, other: str, numbered: bool, value: str) -> bool:
@@ -70,23 +96,18 @@ def _alike(name: str, other: str, numbered: bool, value: str) -> bool:
     if re.sub(r"\d+", "#", name) == re.sub(r"\d+", "#", other):
         return True
     words, known = name.split(), other.split()
-    return numbered and bool(NUMBER.fullmatch(value)) and len(words) == len(known) and "the" not in (words[0], known[0])
+    alike = len(words) == len(known) and "the" not in (words[0], known[0])
+    return numbered and alike and _number(value) is not None
 
 
-def _listed(value: str) -> str:
-    return re.sub(r"\b(?:an?|the) ", "", value.replace(", and ", ", ").replace(" and ", ", "))
+def _number(value: str) -> str | None:
+    """The number or time that a value is, without leading zeros; None: it is another thing, or says more than that."""
+    first, blank, rest = value.partition(" ")
+    match = NUMBER.fullmatch(f"{DIGITS.get(first, first)}{blank}{rest}")
+    return None if match is None else re.sub(r"^(-?)0+(?=\d)", r"\1", match[1])
 
 
-def _value(terms: str) -> int:
-    """A sum of products, from left to right."""
-    total, sign = 0, 1
-    product: int | None = None
-    for part in terms.split(" "):
-        if part == "*":
-            continue
-        if part in "+-" and product is not None:
-            total += sign * product
-            sign, product = (1 if part == "+" else -1), None
-        else:
-            product = int(part) if product is None else product * int(part)
-    return total + sign * (product or 0)
+def _items(value: str) -> list[str]:
+    """What a list names, without articles and remarks."""
+    value = re.sub(r" ?\([^)]*\)|\b(?:an?|the|one|then|only) ", "", value)
+    return ["none" if item in NOBODY else item for item in re.split(r",? (?:and|&) |, | ?(?:->|→) ?", value)]

@@ -13,43 +13,43 @@ A step is one claim of a line:
 import re
 from collections.abc import Iterator
 
+from mixpo.questions.claims import arithmetic, plain
 from mixpo.questions.scenes.ask import SIDES, Task, Term, anchor_of, is_on_side, values_of
-from mixpo.questions.scenes.scene import COLOURS, SHAPES, Chart, Grid, Scene, Thing
+from mixpo.questions.scenes.scene import COLOURS, SHAPES, Grid, Scene, Thing
 
-COLOUR, SHAPE = "|".join(COLOURS), "|".join(SHAPES)
-CELL = re.compile(rf"([a-d])([1-4]) (?:((?:{COLOUR}) (?:{SHAPE}))|(nothing))(?:: (.+))?")
-TALLY = re.compile(rf"(?:({COLOUR}) )?({SHAPE}|shape)s (\d+)")
-BAR = re.compile(rf"({COLOUR}) bar (\d+)")
-SUM = re.compile(r"(-?\d+) ([+-]) (\d+) = (-?\d+)")
-ORDER = re.compile(r"(\d+) ([<>=]) (\d+)")
-MOST = re.compile(r"most is (\d+)")
-SIDE = re.compile(rf"({'|'.join(SIDES)}) ([a-d])([1-4]) is ([a-d])([1-4])")
-PREFIX = re.compile(r"^(?:At a glance:|\d+[.)]|[-*]\s)\s*")
+ANY = frozenset({"shape", "thing", "object"})
+"""Words for a thing of whatever shape."""
+COLOUR_WORDS = frozenset({*COLOURS, *"purple orange pink black white brown grey gray".split()})
+SHAPE_WORDS = frozenset({*SHAPES, *"hexagon pentagon rectangle diamond heart cross oval arrow bar".split()})
+"""Those that scenes have, and others that a model may see there."""
+CELL = re.compile(r"([a-d])([1-4]):? (?:is |has )?(?:an? )?(?:([a-z]+ [a-z]+)|nothing|empty)(?:: (.+))?")
+TALLY = re.compile(r"(?:([a-z]+) )?([a-z]+?)s?:? (\d{1,9})")
+BAR = re.compile(r"(?:the )?([a-z]+) bar(?:: | is | )(\d{1,9})")
+MOST = re.compile(r"(?:the )?most is (\d{1,9})")
+SIDE = re.compile(rf"({'|'.join(SIDES)}) ([a-d])([1-4]) is ([a-d])(\d)")
+PARTS = re.compile(r", (?:and )?| and ")
+PREFIX = re.compile(r"^at a glance: ")
 
 
 def steps(text: str, scene: Scene, task: Task) -> list[bool]:
     """Whether each step that can be checked is true, in order; lines that claim nothing of the kind are passed over."""
     found: list[bool] = []
     for line in text.splitlines():
-        found += _line(PREFIX.sub("", line.strip()).rstrip(" ."), scene, task)
+        found += _line(PREFIX.sub("", plain(line)), scene, task)
     return found
 
 
 def _line(line: str, scene: Scene, task: Task) -> Iterator[bool]:
     if match := CELL.fullmatch(line):
         yield from _cell(match, scene, task)
-    elif match := SUM.fullmatch(line):
-        left, sign, right, result = match.groups()
-        yield int(left) + (int(right) if sign == "+" else -int(right)) == int(result)
-    elif match := ORDER.fullmatch(line):
-        left, right = int(match[1]), int(match[3])
-        yield {"<": left < right, ">": left > right, "=": left == right}[match[2]]
+    elif (held := arithmetic(line)) is not None:
+        yield held
     elif match := MOST.fullmatch(line):
         yield bool(task.terms) and int(match[1]) == max(values_of(task, scene))
     elif match := SIDE.fullmatch(line):
         rows, columns = SIDES[match[1]]
         there = ("abcd".index(match[2]) + rows, int(match[3]) + columns)
-        yield there == ("abcd".index(match[4]), int(match[5]))
+        yield there == ("abcd".index(match[4]), int(match[5])) and 1 <= there[1] <= 4
     else:
         yield from _values(line, scene, task)
 
@@ -57,33 +57,31 @@ def _line(line: str, scene: Scene, task: Task) -> Iterator[bool]:
 def _cell(match: re.Match, scene: Scene, task: Task) -> Iterator[bool]:
     row, column = "abcd".index(match[1]), int(match[2]) - 1
     there = scene.at(row, column) if isinstance(scene, Grid) else None
-    yield isinstance(scene, Grid) and (there.name if there else None) == match[3]
-    if not isinstance(scene, Grid) or not match[5]:
+    colour, _, shape = (match[3] or "").partition(" ")
+    if match[3] and not (colour in COLOUR_WORDS and shape in SHAPE_WORDS):
         return
-    for part in match[5].split(", "):
-        tally = TALLY.fullmatch(part)
-        if tally:
-            seen = [thing for thing in scene.things if (thing.row, thing.column) <= (row, column)]
-            yield int(tally[3]) == _count(_term(tally), seen, scene, task)
+    yield isinstance(scene, Grid) and (there.name if there else None) == match[3]
+    if isinstance(scene, Grid) and match[4]:
+        seen = [thing for thing in scene.things if (thing.row, thing.column) <= (row, column)]
+        yield from _tallies(match[4], seen, scene, task)
 
 
 def _values(line: str, scene: Scene, task: Task) -> Iterator[bool]:
-    """`red stars 2, circles 3` or `red bar 5`: yields nothing unless the whole line is of this form."""
-    parts = line.split(", ")
-    if isinstance(scene, Chart):
-        bars = [BAR.fullmatch(part) for part in parts]
-        if all(bars):
-            heights = dict(scene.bars)
-            yield from (heights.get(bar[1]) == int(bar[2]) for bar in bars if bar)
+    """`red stars 2, circles 3` or `red bar 5`."""
+    if isinstance(scene, Grid):
+        yield from _tallies(line, list(scene.things), scene, task)
         return
-    tallies = [TALLY.fullmatch(part) for part in parts]
-    if all(tallies):
-        things = list(scene.things)
-        yield from (int(tally[3]) == _count(_term(tally), things, scene, task) for tally in tallies if tally)
+    heights = dict(scene.bars)
+    for bar in filter(None, map(BAR.fullmatch, PARTS.split(line))):
+        if bar[1] in COLOUR_WORDS:
+            yield heights.get(bar[1]) == int(bar[2])
 
 
-def _term(tally: re.Match) -> Term:
-    return Term(tally[1], None if tally[2] == "shape" else tally[2])
+def _tallies(line: str, things: list[Thing], scene: Grid, task: Task) -> Iterator[bool]:
+    for tally in filter(None, map(TALLY.fullmatch, PARTS.split(line))):
+        colour, shape = tally[1], tally[2]
+        if (colour is None or colour in COLOUR_WORDS) and shape in SHAPE_WORDS | ANY:
+            yield int(tally[3]) == _count(Term(colour, None if shape in ANY else shape), things, scene, task)
 
 
 def _count(term: Term, things: list[Thing], scene: Grid, task: Task) -> int:
