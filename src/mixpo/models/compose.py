@@ -5,13 +5,15 @@ their weights; what lies between them is random, and is trained first (`freeze:`
 checkpoint is the language model.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
 import torch
 from torch import nn
+from transformers.utils import logging
 
 from mixpo.errors import UserError
 from mixpo.files import BASE_MODEL, RunFiles
@@ -158,9 +160,10 @@ def load_language(path: str, tokens: dict[str, str]) -> tuple[Any, Any]:
     else:
         refuse_crafted(place, trusted=False)
     try:
-        model, told = AutoModelForCausalLM.from_pretrained(
-            place, dtype=torch.float32, trust_remote_code=False, output_loading_info=True, **given
-        )
+        with quietly():
+            model, told = AutoModelForCausalLM.from_pretrained(
+                place, dtype=torch.float32, trust_remote_code=False, output_loading_info=True, **given
+            )
         tokenizer = AutoTokenizer.from_pretrained(place, extra_special_tokens=tokens, trust_remote_code=False, **given)
     except Exception as error:  # a torn file, other sizes than the config's: of each library's own kind
         raise UserError(f"language {path!r} cannot be loaded as a language model: {reason_of(error)}") from error
@@ -171,6 +174,17 @@ def load_language(path: str, tokens: dict[str, str]) -> tuple[Any, Any]:
     refuse_other_tokens(model, len(tokenizer) - len(tokens), path)
     tokenizer.chat_template = one_template(tokenizer.chat_template, path)
     return model, tokenizer
+
+
+@contextmanager
+def quietly() -> Iterator[None]:
+    """Without transformers' table of weights that are not there or not wanted: what matters is refused (`told`)."""
+    before = logging.get_verbosity()
+    logging.set_verbosity_error()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(before)
 
 
 def load_tower(path: str) -> Tower:
@@ -186,9 +200,10 @@ def load_tower(path: str) -> Tower:
         if type(config) in MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING:
             module = cast(Any, load_model(path)).get_encoder(modality="image")
         else:
-            module, told = MODEL_MAPPING[type(inner)].from_pretrained(
-                found(path), dtype=torch.float32, output_loading_info=True
-            )
+            with quietly():
+                module, told = MODEL_MAPPING[type(inner)].from_pretrained(
+                    found(path), dtype=torch.float32, output_loading_info=True
+                )
             refuse_missing(f"vision {path!r}", told)
         tower = Tower(module, inner, AutoImageProcessor.from_pretrained(found(path), trust_remote_code=False))
     except UserError:

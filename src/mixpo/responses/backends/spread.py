@@ -21,7 +21,7 @@ from typing import Any
 
 from mixpo.child import share_of_cores
 from mixpo.devices import CPU, VARIABLE
-from mixpo.errors import UserError
+from mixpo.errors import UserError, first_line
 from mixpo.model_inputs import AS_IS, ModelInputs
 from mixpo.records import Dropped
 from mixpo.responses.backend import Completion, Request, SamplingParams
@@ -141,14 +141,19 @@ class SpreadBackend:
 
     def _start(self) -> None:
         threads = share_of_cores(len(self.devices))
-        for number, device in enumerate(self.devices):
-            self.workers.append(Worker.start(self.load, device, threads, number == 0))
         try:
+            for number, device in enumerate(self.devices):
+                self.workers.append(Worker.start(self.load, device, threads, number == 0))
             for worker in self.workers:
                 worker.hear()
         except BaseException as error:
             how = worker.obituary() if isinstance(error, Died) else ""
+            begun = len(self.workers)
             self.close()
+            if begun < len(self.devices) and isinstance(error, OSError):
+                raise UserError(
+                    f"only {begun} of {len(self.devices)} processes can be started: {first_line(error)}"
+                ) from None
             if how:
                 raise UserError(f"{how} while it loaded {self.model}") from None
             raise
