@@ -18,6 +18,8 @@ from PIL import Image
 from mixpo.errors import UserError
 from mixpo.evaluation import evaluate
 from mixpo.files import RunFiles
+from mixpo.pipeline import run_recipe
+from mixpo.recipe import load_recipe
 from mixpo.records import Dropped, DropReason, Question
 from mixpo.responses import sample
 from mixpo.responses.backend import Request, SamplingParams
@@ -168,6 +170,23 @@ def test_what_a_process_refuses_is_its_sentence(tmp_path):
         SpreadBackend(CONFIG, str(tmp_path), TWO)
 
 
+def test_a_process_that_cannot_be_started_is_a_sentence(model, monkeypatch):
+    """No memory, no more open files: the one that has begun ends."""
+    begun = []
+    start = Worker.start
+
+    def failing(*given):
+        if begun:
+            raise OSError(24, "Too many open files")
+        begun.append(start(*given))
+        return begun[0]
+
+    monkeypatch.setattr(Worker, "start", failing)
+    with pytest.raises(UserError, match=r"only 1 of 2 processes can be started: .*Too many open files"):
+        SpreadBackend(CONFIG, model, TWO)
+    assert begun[0].process.poll() is not None
+
+
 def workers_of(parent: int) -> set[int]:
     """Of a process that is still there, or of one that was."""
     found = set()
@@ -195,15 +214,26 @@ def write_recipe(path: Path, model: str, steps: dict) -> Path:
     return path
 
 
-@pytest.mark.skipif(not Path("/proc").exists(), reason="needs /proc")
-@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
-def test_killed_and_resumed_with_another_number(model, tmp_path, how):
-    """No worker is left, and the run comes out as if it had been one process from the start."""
+def in_this_process(recipe: Path, run: RunFiles) -> RunFiles:
+    return run_recipe(load_recipe(recipe, [f"run={run.root}"]))
+
+
+@pytest.fixture(scope="module")
+def drawn(model, tmp_path_factory):
+    """A recipe that samples, and its run in one process."""
+    folder = tmp_path_factory.mktemp("drawn")
     drawn = {"n": 4, "max_new_tokens": 60, "temperature": 2.0, "top_k": 0, "block": 16}
     steps = {"questions": {"sources": {"scenes": {"loader": "scenes", "count": MANY}}}, "sample": drawn}
-    recipe = write_recipe(tmp_path / "r.yaml", model, steps)
-    run, whole = RunFiles(tmp_path / "run"), RunFiles(tmp_path / "whole")
-    subprocess.run(command(1, "run", recipe, f"run={whole.root}"), check=True)
+    recipe = write_recipe(folder / "r.yaml", model, steps)
+    return recipe, in_this_process(recipe, RunFiles(folder / "whole"))
+
+
+@pytest.mark.skipif(not Path("/proc").exists(), reason="needs /proc")
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
+def test_killed_and_resumed_with_another_number(drawn, tmp_path, how):
+    """No worker is left, and the run comes out as if it had been one process from the start."""
+    recipe, whole = drawn
+    run = RunFiles(tmp_path / "run")
     process = subprocess.Popen(command(2, "run", recipe, f"run={run.root}"), stderr=subprocess.PIPE)
     until = time.monotonic() + 120
     workers: set[int] = set()
@@ -220,7 +250,10 @@ def test_killed_and_resumed_with_another_number(model, tmp_path, how):
         time.sleep(0.05)
     assert not any(Path(f"/proc/{pid}").exists() for pid in workers)
     assert 0 < len(run.responses("sample").ids()) < MANY * 4
-    subprocess.run(command(1 if how == signal.SIGKILL else 3, "run", recipe, f"run={run.root}"), check=True)
+    if how == signal.SIGKILL:
+        in_this_process(recipe, run)
+    else:
+        subprocess.run(command(3, "run", recipe, f"run={run.root}"), check=True)
     assert written(run) == written(whole)
 
 
@@ -234,17 +267,17 @@ def test_every_step_that_lets_a_model_write(tmp_path):
         "questions": {"sources": {"pictures": {"loader": "scenes", "count": 6, "describe": True}}},
         "sample": {"n": 2, "max_new_tokens": 100},
         "dropout": {"per_question": 2},
-        "evaluate": {"models": {"a": "base", "b": "base"}, "benchmarks": {"test": scenes}, "max_new_tokens": 60},
+        "evaluate": {"models": {"a": "base"}, "benchmarks": {"test": scenes}, "max_new_tokens": 60},
         "best_of": {"benchmark": scenes, "n": 2, "max_new_tokens": 60, "by": ["majority", "any"]},
     }
     recipe = write_recipe(tmp_path / "r.yaml", "base", steps)
-    for devices, name in ((1, "one"), (2, "two")):
-        subprocess.run(command(devices, "run", recipe, f"run={tmp_path / name}"), check=True)
+    in_this_process(recipe, RunFiles(tmp_path / "one"))
+    subprocess.run(command(2, "run", recipe, f"run={tmp_path / 'two'}"), check=True)
     folders = ("responses", "dropped", "continuations", "evaluation")
     one, two = (written(RunFiles(tmp_path / name), *folders) for name in ("one", "two"))
     assert one == two
     assert any(name.startswith("continuations/") for name in one)
-    assert sum(name.startswith("evaluation/") and "/responses/" in name for name in one) == 5
+    assert sum(name.startswith("evaluation/") and "/responses/" in name for name in one) == 3
 
 
 @pytest.mark.parametrize(
