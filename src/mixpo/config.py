@@ -16,6 +16,7 @@ from mixpo.validation import mistake, mistakes_in, unknown_key, validate
 
 T = TypeVar("T")
 SEEDS = 1 << 32
+"""Seeds are below it: NumPy, which a training seeds as well, takes no larger ones, and none below 0."""
 
 
 def build(
@@ -47,7 +48,7 @@ def build(
 
 
 def _refuse_numbers(value: Any, path: tuple[str | int, ...] = ()) -> None:
-    """Raises FieldError: .inf and .nan are numbers to YAML, and none that a field means; NumPy takes smaller seeds."""
+    """Raises FieldError: for .inf and .nan, numbers to YAML that no field means, and for larger seeds than `SEEDS`."""
     if type(value) is int and (path[-1:] == ("seed",) or path[-2:-1] == ("seeds",)) and not 0 <= value < SEEDS:
         raise FieldError(path, f"must be a whole number from 0 to {SEEDS - 1}, not {value}")
     if isinstance(value, float) and not math.isfinite(value):

@@ -9,9 +9,9 @@ from mixpo.errors import UserError
 
 VARIABLE = "CUDA_VISIBLE_DEVICES"
 CPU = "cpu"
+"""Stands among the names of GPUs for a process that computes on the processor."""
 MOST = 8
 """Processes that may be asked for, or as many as there are cores."""
-"""Stands among the names of GPUs for a process that computes on the processor."""
 _on_processor: list[str] = []
 """`CPU` for each process that shares the processor (`in_processes`); empty: this one has it alone."""
 

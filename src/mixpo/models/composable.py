@@ -6,7 +6,8 @@ from typing import Any
 import torch
 from PIL import Image
 
-from mixpo.errors import UserError
+from mixpo.errors import DataError, UserError
+from mixpo.models.chat import Chat
 from mixpo.models.checked import reason_of
 
 
@@ -51,14 +52,11 @@ def refuse_other_tokens(model: Any, tokens: int, path: str) -> None:
 
 
 def refuse_template(processor: Any, path: str) -> None:
-    """Raises UserError for a chat template that cannot render a question about a picture."""
-    parts = [{"type": "image"}, {"type": "text", "text": "What is it?"}]
+    """Raises UserError for a chat template that cannot render a question about a picture, or leaves some of it out."""
     try:
-        processor.apply_chat_template([{"role": "user", "content": parts}], add_generation_prompt=True)
-    except Exception as error:  # whatever a template raises
-        raise UserError(
-            f"language {path!r}: its chat template refuses a question: {reason_of(error)}; mend chat_template.jinja"
-        ) from error
+        Chat(processor).render("What is it?", images=1)
+    except DataError as error:
+        raise UserError(f"language {path!r}: {error}; mend its chat template") from error
 
 
 def refuse_other_logits(model: Any, words: Any, path: str) -> None:
