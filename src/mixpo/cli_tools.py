@@ -5,7 +5,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mixpo.config import SEEDS
 from mixpo.errors import UserError
 
 if TYPE_CHECKING:
@@ -86,7 +85,8 @@ def compose(
     vision: Annotated[
         str, typer.Option(help="base (ships with mixpo), or a CLIP, SigLIP or InternVL tower, alone or in a model.")
     ] = "base",
-    seed: Annotated[int, typer.Option(min=0, max=SEEDS - 1, help="Of the projector's random weights.")] = 0,
+    # The largest seed is `mixpo.config.SEEDS` - 1; to import that would read pydantic before any command runs.
+    seed: Annotated[int, typer.Option(min=0, max=2**32 - 1, help="Of the projector's random weights.")] = 0,
 ) -> None:
     """Join a language model and a vision tower by a new projector. The result begins to see when it is trained."""
     from mixpo.lock import held_beside

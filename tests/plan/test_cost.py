@@ -74,12 +74,12 @@ def test_bytes_with_activations_computed_again_by_hand():
 
 
 def test_the_shape_of_a_model(model, processor):
-    """Language: 4 layers of 4 x 128 x 128 (attention) and 3 x 128 x 352. Tower: 2 layers of 4 x 64 x 64 and
+    """Language: 2 layers of 4 x 128 x 128 (attention) and 3 x 128 x 352. Tower: 1 layer of 4 x 64 x 64 and
     2 x 64 x 192, and patches of 3 x 8 x 8 into 64. Projector: 256 to 128 to 128, of 4 patches each."""
     shape = shape_of(model)
-    assert shape.language.weights == 4 * (4 * 128 * 128 + 3 * 128 * 352)
-    assert (shape.language.layers, shape.language.width) == (4, 128)
-    assert shape.vision.weights == 2 * (4 * 64 * 64 + 2 * 64 * 192) + 192 * 64
+    assert shape.language.weights == 2 * (4 * 128 * 128 + 3 * 128 * 352)
+    assert (shape.language.layers, shape.language.width) == (2, 128)
+    assert shape.vision.weights == 4 * 64 * 64 + 2 * 64 * 192 + 192 * 64
     assert shape.projector == 256 * 128 + 128 * 128
     assert (shape.hidden, shape.vocabulary) == (128, len(processor.tokenizer))
     assert shape.patch == 192
