@@ -92,7 +92,10 @@ def test_what_cannot_be_joined_is_one_sentence_and_nothing_is_written(language, 
     ).save_pretrained(tmp_path / "bart")
     for file in language.glob("tokenizer*"):
         shutil.copy(file, tmp_path / "bart")
+    blind = Path(shutil.copytree(towers["clip"], tmp_path / "blind"))
+    (blind / "preprocessor_config.json").unlink()
     for words, tower, said in (
+        (str(language), str(blind), "no image processor"),
         (str(plain), "base", "no chat template"),
         (str(tmp_path / "nowhere.gguf"), "base", "no file of this name"),
         (str(language), str(language), "no vision tower"),

@@ -109,10 +109,7 @@ def compose(language: str, vision: str, out: Path, seed: int = 0) -> None:
     if out.is_symlink() or (out.exists() and (not out.is_dir() or any(out.iterdir()))):
         raise UserError(f"{out} exists already; delete it or choose another folder")
     tower = load_tower(str(BASE_MODEL) if vision == "base" else vision)
-    kind = tower.config.model_type
-    if kind not in JOINS:
-        raise UserError(f"vision {vision!r}: its tower is {kind}, which is none of {', '.join(JOINS)}")
-    words, tokenizer = load_language(language, JOINS[kind].tokens)
+    words, tokenizer = load_language(language, JOINS[tower.config.model_type].tokens)
     model, processor = joined(words, tokenizer, tower, seed)
     refuse_template(processor, language)
     refuse_other_logits(model, words, language)
@@ -196,6 +193,9 @@ def load_tower(path: str) -> Tower:
 
     config = load_config(path)
     inner = getattr(config, "vision_config", config)
+    if inner.model_type not in JOINS:
+        raise UserError(f"vision {path!r}: {inner.model_type} is no vision tower that can be taken: {', '.join(JOINS)}")
+    lacks = "no vision tower that can be taken"
     try:
         if type(config) in MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING:
             module = cast(Any, load_model(path)).get_encoder(modality="image")
@@ -205,12 +205,12 @@ def load_tower(path: str) -> Tower:
                     found(path), dtype=torch.float32, output_loading_info=True
                 )
             refuse_missing(f"vision {path!r}", told)
-        tower = Tower(module, inner, AutoImageProcessor.from_pretrained(found(path), trust_remote_code=False))
+        lacks = "no image processor (preprocessor_config.json) that can be read"
+        return Tower(module, inner, AutoImageProcessor.from_pretrained(found(path), trust_remote_code=False))
     except UserError:
         raise
     except Exception as error:  # as in load_language
-        raise UserError(f"vision {path!r} holds no vision tower that can be taken: {reason_of(error)}") from error
-    return tower
+        raise UserError(f"vision {path!r} holds {lacks}: {reason_of(error)}") from error
 
 
 def _internvl(tower: Tower, text: Any, image_token: int) -> Any:
