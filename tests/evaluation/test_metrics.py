@@ -121,11 +121,19 @@ def test_what_is_written_over_and_over_loops(unit, copies):
         ("left of a1 is a0", [False]),
         ("right of a4 is a1", [False]),
         ("2+1+1=5", [False]),
-        ("2 − 1 = 1", [True]),
+        ("2 − 1 = 1", [None]),  # no term is 1
+        ("a1 red star. c1 red circle.", [True, True]),
+        ("Wait, a1 nothing", []),
     ],
 )
 def test_each_step_is_checked_against_the_scene(line, expected):
     assert steps(line, SCENE, TASK) == expected
+
+
+def test_a_side_of_a_thing_that_is_not_there():
+    """In a user's own or damaged columns."""
+    with pytest.raises(LookupError):
+        steps("red stars 2", SCENE, Task("beside", (Term("red", "star"),), (), "left of", "green star"))
 
 
 def test_steps_about_charts():

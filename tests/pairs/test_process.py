@@ -26,6 +26,7 @@ TEXTS = {
     "glance": "red shapes 2, circles 2\n2 + 2 = 4\nAnswer: 4",
     "lucky": "red shapes 1, circles 3\n1 + 3 = 4\nAnswer: 4",
     "sloppy": "red shapes 2, circles 2\n2 + 2 = 5\nAnswer: 4",
+    "unfounded": "red shapes 2\n1 + 3 = 4\nAnswer: 4",  # nothing there is 1, or 3
     "bare": "It is 4.\nAnswer: 4",
     "wrong": "red shapes 2, circles 1\n2 + 1 = 3\nAnswer: 3",
 }
@@ -59,7 +60,7 @@ def test_right_steps_are_chosen_and_wrong_ones_rejected(tmp_path):
     files = run_with(tmp_path, chosen=VERIFIED)
     kinds = {"lucky": Origin.PROCESS, "sloppy": Origin.PROCESS, "wrong": Origin.CORRECTNESS}
     assert made(files) == {(one, other, kinds[other]) for one in ("walked", "glance") for other in kinds}
-    assert {(record.reason, record.count) for record in files.dropped("pair")} == {(DropReason.UNVERIFIED, 1)}
+    assert {(record.reason, record.count) for record in files.dropped("pair")} == {(DropReason.UNVERIFIED, 2)}
 
 
 def test_without_it_every_right_answer_is_chosen_as_in_the_paper(tmp_path):

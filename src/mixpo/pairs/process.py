@@ -13,6 +13,7 @@ from functools import cached_property
 from mixpo.endpoint import Endpoint
 from mixpo.files import RunFiles, Shards
 from mixpo.images import ImageRoots
+from mixpo.questions.claims import Held
 from mixpo.questions.steps import steps_of, truth_is_known
 from mixpo.records import Question, Response
 from mixpo.verdicts.process_reward import RewardConfig, Steps, scores
@@ -56,7 +57,7 @@ class StepJudge:
             self.roots = ImageRoots.load(files.image_roots_file(questions))
 
     def judge(self, question: Question, right: Sequence[Response]) -> Mapping[str, bool | None]:
-        """By the id of each right response, whether all of its steps hold; None: none of them can be checked.
+        """By the id of each right response, whether all of its steps hold; None: that cannot be told.
 
         Raises MissingExtra and UserError as `Endpoint`, and where the reward model does not answer.
         """
@@ -84,5 +85,8 @@ class StepJudge:
         return Endpoint(self.config.reward)
 
 
-def _all(steps: Sequence[bool]) -> bool | None:
-    return all(steps) if steps else None
+def _all(steps: Sequence[Held]) -> bool | None:
+    """None for no steps, and where one rests on numbers that came from nowhere: neither chosen nor rejected for them."""
+    if False in steps:
+        return False
+    return True if steps and None not in steps else None

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+from mixpo.questions.claims import Held
 from mixpo.questions.figures import steps as figures
 from mixpo.questions.scenes import steps as scenes
 from mixpo.questions.scenes.ask import task_from_state
@@ -25,14 +26,14 @@ def of_figure(question: Question) -> bool:
     return isinstance(facts, Mapping) and isinstance(chain, list | tuple) and {*map(type, facts.values())} <= {str}
 
 
-def steps_of(question: Question, text: str) -> list[bool]:
+def steps_of(question: Question, text: str) -> list[Held]:
     """Whether each step of an answer is true; [] for other questions and for answers without steps."""
     meta = question.meta
     try:
         if of_scene(question):
             return scenes.steps(text, from_state(meta["scene"]), task_from_state(meta["task"]))
         if of_figure(question):
-            return figures.checked(text, dict(meta["facts"]))
+            return figures.checked(text, dict(meta["facts"]), question.text)
     except (LookupError, TypeError, ValueError):
         pass  # a user's own columns of these names
     return []

@@ -201,7 +201,7 @@ def workers_of(parent: int) -> set[int]:
     return found
 
 
-MANY = 120
+MANY = 60
 """Questions: so many that a run of them is not over before it is killed."""
 
 

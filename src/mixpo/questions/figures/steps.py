@@ -1,113 +1,124 @@
 """The steps of a chain of thought about a drawn figure, each checked against what the figure truly holds.
 
-A step is one claim of a line:
+A step is one claim of a sentence:
 
     Mia is 7.    Above 5: Ann, Leo.     what is read off, or found, under a name
-    7 + 4 = 11.  7 > 4.                 arithmetic
+    7 + 4 = 11.  7 > 4.                 arithmetic, with numbers of the figure, of the question, or found before
 
 What a claim says must be clear: words that may mean something else ("Mia is 4 more than Leo") claim nothing.
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from fractions import Fraction
 
-from mixpo.questions.claims import UNIT, arithmetic, plain
+from mixpo.questions.claims import Held, arithmetic, numbers_in, plain, sentences
+from mixpo.questions.figures.names import Key, Names
 
-NAMED = re.compile(r"(?P<name>[^\d\W][\w' ]*?)(?: is | has | = |: ?)(?P<value>\S.*)")
-NUMBER = re.compile(rf"(-?\d{{1,9}}(?::\d{{1,2}})?)(?:\.0+)?{UNIT}(?: ?[,(!].*)?")
-"""A number or a time, perhaps with what it counts, and a remark."""
-SENTENCES = re.compile(r"(?<=\w|[)°!])(?:[.;!] +| (?:->|=>|[→⇒]) )(?=(?:[^,;:]+(?: is | has |: ?| = ))|-?\(?\d)")
-PARTS = re.compile(r"(?:,? (?:and|but|while)|,) (?=[^\W\d][^,;:]*(?: is | has |: ?| = ))")
-"""Between the claims of a line: "Ann is 7 and Ben is 3"."""
-DIGITS = dict(
-    zip("zero one two three four five six seven eight nine ten eleven twelve".split(), range(13), strict=True)
+STEP = re.compile(r"(?P<name>[^\d\W][\w' ]*?)(?: is |: )(?P<value>\S.*)")
+"""As a figure's own chain says what it finds."""
+DIGITS = "zero one two three four five six seven eight nine ten eleven twelve".split()
+SAYS = (
+    r"(?: (?:is|are|has|have|had|shows|reaches|equals|stands) (?:at )?| (?:is )?(?:points|pointing) (?:to|at) "
+    r"| ?[:=] ?)"
 )
-RESULTS = frozenset(
-    "it that this there answer total sum difference result count product x gap number value solution both together all "
-    "largest smallest highest lowest maximum minimum biggest row column bar bars chart table picture figure legend "
-    "room".split()
+VALUE = rf"(?P<number>-?\d{{1,9}}(?::\d{{1,2}})?|{'|'.join(DIGITS)})(?:\.0+)?"
+UNIT = (
+    r"(?: ?(?:°|[ckm]?m|[ap]\.?m|degree|fish)"
+    r"| (?!(?:plus|minus|times|bars|rows|columns|tens|dozens|hundreds)\b)[a-z]+s)?(?: (?:tall|high|long|wide))?"
 )
-"""Words that name no thing of a figure: what they say is the answer, or what a sum has said already."""
-SAME = {"minute hand": "long hand", "time": "clock"}
-OF_IT = re.compile(r"(?:'s)? (?:bar|angle|side)$")
-DAY = re.compile(r"^(mon|tue|wed|thu|fri|sat|sun)(?:s|nes|rs|ur)?day")
-NOBODY = frozenset({"nobody", "nothing", "no one", "none of them"})
-ITEM = re.compile(r"[a-z]+(?: [a-z]+){0,2}")
-
-
-def named(claim: str) -> tuple[str, str] | None:
-    """What a plain claim says of what."""
-    match = NAMED.fullmatch(claim)
-    return None if match is None else (match["name"], match["value"])
+READING = re.compile(rf"(?P<name>[^\d\W][\w' ]{{0,60}}?){SAYS}(?:the )?{VALUE}{UNIT}(?P<order> [<>]=? .*)?")
+WORKED_OUT = re.compile(rf"(?P<name>[^\d\W][\w' ]{{0,60}}?){SAYS}(?P<sum>\d+ [+*/-] .* = (?P<number>\d+)){UNIT}")
+LISTED = re.compile(r"(?P<name>[^\d\W][\w' ]{0,60}?)(?: is | are |: ?| = )(?:only )?(?P<value>[^\d\W].*)")
+REMARK = re.compile(r" ?\([^()]{0,80}\)| ?!")
+"""Beside a claim: "Ann is 7 (the tallest)"."""
+CONCLUSION = re.compile(r",? (?:so|thus|hence|therefore|which) .*|;.*")
+PARTS = re.compile(r"(,? (?:and|but|while|whereas|that|so|then|because|since|where)|[,;]| ?(?:->|=>|[→⇒])) ")
+INTRODUCED = re.compile(r"[a-z][a-z ']{0,60}: (?=[a-z])")
+"""Before a claim: "From the chart: Ann is 7"."""
+CONSTANTS = {"the clock": (5, 12, 60), "the width": (2,), "the top": (180,)}
+"""Numbers that sums about a figure need, by one of its names."""
 
 
 def truths(facts: Mapping[str, str], chain: tuple[str, ...]) -> dict[str, str]:
     """What may be claimed, by name: a figure's facts, and what a true chain finds."""
-    found = dict(filter(None, (named(plain(step)) for step in chain)))
-    return {name.lower(): value.lower() for name, value in facts.items()} | found
+    found = (match for step in chain if (match := STEP.fullmatch(plain(step))))
+    return {name.lower(): value.lower() for name, value in facts.items()} | {one["name"]: one["value"] for one in found}
 
 
-def checked(text: str, true: Mapping[str, str]) -> list[bool]:
-    """Whether each claim is true, in order; lines that claim nothing are passed over."""
-    sentences = (one for line in text.splitlines() for one in SENTENCES.split(plain(line)))
-    return [found for sentence in sentences for found in _sentence(plain(sentence), true)]
+def checked(text: str, true: Mapping[str, str], question: str = "") -> list[Held]:
+    """Whether each claim is true, in order; sentences that claim nothing are passed over.
+
+    `question`: its words, whose numbers sums may use.
+    """
+    names = Names(true, text.lower())
+    known = {number for said in (*true, *true.values(), question) for number in numbers_in(said)}
+    known |= {Fraction(number) for name in CONSTANTS.keys() & true for number in CONSTANTS[name]}
+    found: list[Held] = []
+    for sentence in sentences(text):
+        found += _readings(sentence, names) if (listed := _listed(sentence, names)) is None else listed
+        found += arithmetic(sentence, known)
+    return found
 
 
-def _sentence(sentence: str, true: Mapping[str, str]) -> Iterator[bool]:
-    if (held := arithmetic(sentence)) is not None:
-        yield held
-        return
-    for name, value in filter(None, map(named, PARTS.split(sentence))):
-        held = arithmetic(value)
-        yield from _claim(name, value, true) if held is None else (held,)
-
-
-def _claim(name: str, value: str, true: Mapping[str, str]) -> Iterator[bool]:
-    """Nothing for a name that no figure has, and for words where a number is known: prose says more than claims."""
-    number, known = _number(value), _known(name, true)
+def _listed(sentence: str, names: Names) -> list[bool] | None:
+    """What is found under a name: "Above 5: Ann, Leo"; None: it is no such sentence."""
+    match = LISTED.fullmatch(REMARK.sub("", CONCLUSION.sub("", sentence)))
+    if match is None:
+        return None
+    key = names.key(match["name"])
+    known = key if key in names.lists else next((one for one in names.lists if _but_for_numbers(one, key)), None)
     if known is None:
-        result = RESULTS.intersection(name.split())
-        if not result and any(_alike(name, other, number is not None, is_) for other, is_ in true.items()):
-            yield False  # a thing that is not there, or another limit than the one that is asked for
-    elif (is_ := _number(true[known])) is not None:
-        if number is not None:
-            yield number == is_
-    elif true[known] != "x":
-        claimed, there = _items(value), _items(true[known])
-        if "left to right" not in known:
-            claimed, there = sorted(claimed), sorted(there)
-        if claimed == there:
-            yield True
-        elif all(map(ITEM.fullmatch, claimed)):
-            yield False
+        return None
+    claimed = names.items(match["value"])
+    if claimed is None:
+        return []
+    there = names.items(names.lists[known]) or []
+    if "them" in known:  # "Of them red: ball"
+        claimed = [item if item == {"none"} else item | known - {"them"} for item in claimed]
+    if "left" not in known:
+        claimed, there = sorted(claimed, key=sorted), sorted(there, key=sorted)
+    return [known == key and claimed == there]
 
 
-def _known(name: str, true: Mapping[str, str]) -> str | None:
-    """The name under which a figure has what a claim names."""
-    bare = OF_IT.sub("", DAY.sub(r"\1", name.removeprefix("the ")))
-    bare = SAME.get(bare, bare)
-    names = (name, bare, f"the {bare}", re.sub(r"(?<=x)es$|s$", "", bare))
-    return next((one for one in names if one in true), None)
+def _but_for_numbers(one: Key, other: Key) -> bool:
+    """Another limit than the one that is asked for: "above 4" beside "above 5"."""
+    return one != other and len(one) == len(other) and all(word.isdigit() for word in one ^ other)
 
 
-def _alike(name: str, other: str, numbered: bool, value: str) -> bool:
-    """Whether a name could be another thing's beside this one, of which a number is known: "leo" beside "mia", "leo's
-    cats" beside "mia's cats"; or is this one with another number: "above 5" beside "above 4"."""
-    if re.sub(r"\d+", "#", name) == re.sub(r"\d+", "#", other):
-        return True
-    words, known = name.split(), other.split()
-    alike = len(words) == len(known) and "the" not in (words[0], known[0])
-    return numbered and alike and _number(value) is not None
+def _readings(sentence: str, names: Names) -> Iterator[bool]:
+    """What is read off under each name, part by part. After "and" or a comma a part counts where the one before was a
+    reading, or names nothing: "Ann and Ben: 9" and "the sum of Ann and Ben is 9" say nothing of Ben."""
+    pieces = PARTS.split(REMARK.sub("", sentence))
+    before, clear = "", True
+    for sign, part in zip(["", *pieces[1::2]], map(plain, pieces[::2]), strict=True):
+        match = _reading(part) or _reading(INTRODUCED.sub("", part, count=1))
+        if match and (clear or not (sign.endswith("and") or names.key(before) in names.values)):
+            yield from _claim(match, names)
+        before, clear = part, match is not None
 
 
-def _number(value: str) -> str | None:
-    """The number or time that a value is, without leading zeros; None: it is another thing, or says more than that."""
-    first, blank, rest = value.partition(" ")
-    match = NUMBER.fullmatch(f"{DIGITS.get(first, first)}{blank}{rest}")
-    return None if match is None else re.sub(r"^(-?)0+(?=\d)", r"\1", match[1])
+def _reading(part: str) -> re.Match | None:
+    return READING.fullmatch(part) or WORKED_OUT.fullmatch(part)
 
 
-def _items(value: str) -> list[str]:
-    """What a list names, without articles and remarks."""
-    value = re.sub(r" ?\([^)]*\)|\b(?:an?|the|one|then|only) ", "", value)
-    return ["none" if item in NOBODY else item for item in re.split(r",? (?:and|&) |, | ?(?:->|→) ?", value)]
+def _claim(match: re.Match, names: Names) -> Iterator[bool]:
+    """Nothing for a name that no figure has; and for a sum with the true number in it: that is no reading."""
+    key, number = names.key(match["name"]), match["number"]
+    number = str(DIGITS.index(number)) if number in DIGITS else re.sub(r"^(-?)0+(?=\d)", r"\1", number)
+    if names.is_another(key):
+        yield False
+    elif key in names.values:
+        holds = any(_same(number, value) for value in names.values[key])
+        if holds or "sum" not in match.groupdict() or not _mentions(match["sum"], names.values[key]):
+            yield holds
+
+
+def _mentions(text: str, values: Iterable[str]) -> bool:
+    return any(number in numbers_in(text) for value in values for number in numbers_in(value))
+
+
+def _same(number: str, value: str) -> bool:
+    """Times on a dial: 15:20 is 3:20."""
+    hours, colon, minutes = number.partition(":")
+    return number == value or (colon != "" and f"{(int(hours) - 1) % 12 + 1}:{minutes}" == value)

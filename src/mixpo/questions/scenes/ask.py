@@ -119,7 +119,8 @@ def _make_spatial(rng: random.Random, scene: Grid, family: str) -> Task | None:
 
 
 def anchor_of(task: Task, scene: Grid) -> Thing:
-    return next(thing for thing in scene.things if thing.name == task.anchor)
+    """Raises KeyError when it is not in the scene."""
+    return {thing.name: thing for thing in scene.things}[task.anchor]
 
 
 def is_on_side(thing: Thing, side: str, anchor: Thing) -> bool:

@@ -12,8 +12,9 @@ A step is one claim of a line:
 
 import re
 from collections.abc import Iterator
+from fractions import Fraction
 
-from mixpo.questions.claims import arithmetic, plain
+from mixpo.questions.claims import Held, arithmetic, sentences
 from mixpo.questions.scenes.ask import SIDES, Task, Term, anchor_of, is_on_side, values_of
 from mixpo.questions.scenes.scene import COLOURS, SHAPES, Grid, Scene, Thing
 
@@ -31,19 +32,20 @@ PARTS = re.compile(r", (?:and )?| and ")
 PREFIX = re.compile(r"^at a glance: ")
 
 
-def steps(text: str, scene: Scene, task: Task) -> list[bool]:
-    """Whether each step that can be checked is true, in order; lines that claim nothing of the kind are passed over."""
-    found: list[bool] = []
-    for line in text.splitlines():
-        found += _line(PREFIX.sub("", plain(line)), scene, task)
+def steps(text: str, scene: Scene, task: Task) -> list[Held]:
+    """Whether each step that can be checked is true, in order; what claims nothing of the kind is passed over."""
+    values = values_of(task, scene) + ([] if isinstance(scene, Grid) else [height for _, height in scene.bars])
+    known = {Fraction(value) for value in values}
+    found: list[Held] = []
+    for sentence in sentences(text):
+        found += _sentence(PREFIX.sub("", sentence), scene, task)
+        found += arithmetic(sentence, known)
     return found
 
 
-def _line(line: str, scene: Scene, task: Task) -> Iterator[bool]:
+def _sentence(line: str, scene: Scene, task: Task) -> Iterator[bool]:
     if match := CELL.fullmatch(line):
         yield from _cell(match, scene, task)
-    elif (held := arithmetic(line)) is not None:
-        yield held
     elif match := MOST.fullmatch(line):
         yield bool(task.terms) and int(match[1]) == max(values_of(task, scene))
     elif match := SIDE.fullmatch(line):

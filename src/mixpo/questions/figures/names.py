@@ -1,0 +1,90 @@
+"""What the things of a drawn figure are called: "Ann's bar", "the value for Ann", "Monday's rain"."""
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+
+from mixpo.questions.figures.canvas import COLOURS
+from mixpo.questions.figures.charts import LABELS, THINGS
+from mixpo.questions.figures.number_tables import COLUMNS
+from mixpo.questions.figures.paired_charts import SERIES
+from mixpo.questions.figures.rooms import SHAPES
+
+Key = frozenset[str]
+"""The words that tell a thing from others, in the singular."""
+DAY = re.compile(r"(mon|tue|wed|thu|fri|sat|sun)(?:s|nes|rs?|ur)?(?:days?)?")
+
+
+def _word(word: str) -> str:
+    if match := DAY.fullmatch(word):
+        return match[1]
+    return re.sub(r"(?<=x)es$|(?<=[^s])s$", "", word)
+
+
+FILLERS = frozenset("the a an of for at in on there".split())
+OF_THEM = frozenset("bar value number height count angle side length".split())
+"""Words for what a figure shows of a thing."""
+COUNTED = frozenset(map(_word, THINGS))
+"""What a chart is about: "the apples of Ann" are Ann's."""
+OTHERS = "sat sun tom tim sam amy lily jack john mary bob alice anna emma mike kate paul paris london berlin".split()
+"""Labels that no figure has, and a model may believe to see."""
+LABEL = frozenset(_word(label.lower()) for labels in (*LABELS.values(), OTHERS) for label in labels)
+COLUMN = frozenset(_word(name) for names in (*SERIES, COLUMNS) for name in names)
+LOOKS = frozenset((*COLOURS, *SHAPES))
+
+NOBODY = frozenset({"nobody", "nothing", "no one", "none of them"})
+BETWEEN = re.compile(r",? (?:and|&) |, | ?(?:->|=>|→) ?")
+ARTICLE = re.compile(r"\b(?:an?|the|one|then|only|just|both|first|next|finally|lastly|small|big|large) ")
+
+
+class Names:
+    """What may be claimed of a figure, by what its things are called."""
+
+    def __init__(self, true: Mapping[str, str], text: str):
+        """`true`: values by name (`truths`); `text`: of the whole answer, which may call the longer side the length."""
+        own = {_word(word) for name in true for word in _words(name)}
+        self.fillers = FILLERS | ((OF_THEM | COUNTED) - own - ({"length"} if "the width" in true else set()))
+        self.values: dict[Key, Iterable[str]] = {}
+        """What each thing may be said to be, numbers and times."""
+        self.lists: dict[Key, str] = {}
+        """What is found under other names, and whether its order counts."""
+        for name, value in true.items():
+            if re.fullmatch(r"\d+(?::\d+)?", value):
+                self.values[self.key(name)] = (value,)
+            elif value != "x":
+                self.lists[self.key(name)] = value
+        if "the width" in true and "length" in text:
+            sides = true["the width"], true["the height"]
+            self.values |= {frozenset({name}): sides for name in ("width", "height", "length", "breadth")}
+        if (hand := true.get("the long hand")) is not None:
+            minutes = int(hand) * 5
+            self.values[frozenset({"long", "hand"})] = (hand, str(minutes), str(minutes % 60))
+
+    def key(self, name: str) -> Key:
+        words = {word for word in map(_word, _words(name)) if word not in self.fillers}
+        return frozenset(words - {"minute"} | {"long"} if {"minute", "hand"} <= words else words)
+
+    def is_another(self, key: Key) -> bool:
+        """Whether it is a thing that such a figure could have, and this one has not: another child, another row."""
+        return key not in self.values and any(
+            (_is_label(one) and _is_label(key)) or (_is_cell(one) and _is_cell(key)) for one in self.values
+        )
+
+    def items(self, value: str) -> list[Key] | None:
+        """The things of a list; None: not all of its items are things of such a figure."""
+        found = [self.key("none" if item in NOBODY else item) for item in BETWEEN.split(ARTICLE.sub("", value))]
+        return found if all(self._is_thing(item) for item in found) else None
+
+    def _is_thing(self, key: Key) -> bool:
+        return key in self.values or key == {"none"} or _is_label(key) or (len(key) in (1, 2) and key <= LOOKS)
+
+
+def _is_label(key: Key) -> bool:
+    return len(key) == 1 and key <= LABEL
+
+
+def _is_cell(key: Key) -> bool:
+    return len(key) == 2 and len(key & LABEL) == len(key & COLUMN) == 1
+
+
+def _words(name: str) -> Iterator[str]:
+    return (match[0] for match in re.finditer(r"[^\W\d_]+|\d+", name.lower().replace("'s", "")))
