@@ -5,7 +5,7 @@ import time
 import pytest
 
 from mixpo.questions.figures.steps import checked
-from mixpo.questions.steps import steps_of
+from mixpo.questions.steps import all_hold, steps_of
 from mixpo.records import Question
 
 
@@ -169,7 +169,9 @@ ROOM = {"from left to right": "red ball, blue box", "at the front": "blue box", 
         (CHART, "Above 5: two. Above 5: Ann, Eva, not Ben. Above 5: Ann and Eva only.", []),
         (ROOM, "At the front: red ball, so D.", [False]),
         (ROOM, "From left to right: first red ball, next blue box", [True]),
-        (ROOM, "From left to right: red ball, and the blue box is last. At the front: blue box, option B", []),
+        (ROOM, "From left to right: red ball, and the blue box is last.", [True]),
+        (ROOM, "Going from left to right, a red ball, then a blue box", [True]),
+        (ROOM, "From left to right the red ball comes first. At the front: blue box, option B", []),
         (ROOM, "From left to right: red circle, blue square", []),
         (ROOM, "Of them red: ball", [True]),
         (ROOM, "Of them red: red", [False]),
@@ -204,6 +206,40 @@ def test_sums_with_the_numbers_of_the_question():
     assert checked(chain, CLOCK) == [True, None, None]
     question = Question(id="q", text="And 45 minutes later?", answer="4:05", meta={"facts": CLOCK, "chain": []})
     assert steps_of(question, chain) == [True, True, True]
+
+
+def ask(text, true, chain=()):
+    return Question(id="q", text=text, answer="2", meta={"facts": true, "chain": list(chain)})
+
+
+SUN = {"rome rain": "6", "rome sun": "4", "mon sun": "3"}
+DIFFERENCE = ("Ann is 9.", "Eva is 7.", "9 - 7 = 2.")
+
+
+@pytest.mark.parametrize(
+    ("question", "text", "hold"),
+    [
+        # What is counted, or what the question asks for, completes a name.
+        (ask("How many cats?", TABLE), "Ann has 3 cats and Ben has 5 cats.", True),
+        (ask("How many cats?", TABLE), "Ann has 4 pens", True),
+        (ask("What do the cats come to?", TABLE), "Ann: 3, Ben: 4", False),
+        (ask("What do all cats and pens come to?", TABLE), "Ann: 7", None),
+        (ask("How much is it for Rome?", SUN), "Rain: 6. Sun: 4. 6 - 4 = 2.", True),
+        (ask("How much is it for Rome?", SUN), "Rain: 4. Sun: 6. 6 - 4 = 2.", False),
+        (ask("What does sun come to?", SUN), "Add them: 4 + 3 = 7. Answer: 7", True),
+        # Sums vouch with the numbers that the true chain needs.
+        (ask("By how much?", CHART, DIFFERENCE), "| Ann | 9 |\n| Eva | 7 |\n9 - 7 = 2", True),
+        (ask("By how much?", CHART, DIFFERENCE), "Ann is 9. 9 - 3 = 6.", None),
+        (ask("Plus 4?", CHART, DIFFERENCE), "Ann is 9. 9 + 4 = 13.", True),
+        (ask("Around it?", RECTANGLE), "2 × (5 + 3) = 2 × 8 = 16", True),
+        # A number from elsewhere, and a comparison, in words that claim nothing themselves.
+        (ask("By how much?", CHART, DIFFERENCE), "Eva reads 8, I think. Ann is 9. 9 - 7 = 2.", None),
+        (ask("How many?", CHART), "Ann is 9, five higher than Eva.", None),
+        (ask("How many?", CHART), "It is large.", None),
+    ],
+)
+def test_whether_all_holds(question, text, hold):
+    assert all_hold(question, text) is hold
 
 
 @pytest.mark.parametrize("unit", ["a. ", "x and ", "a -> ", "(1 + ", "1 = ", "1 + 1 = ", "ann, ", "a is ", "\\text{a"])

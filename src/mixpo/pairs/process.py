@@ -13,8 +13,7 @@ from functools import cached_property
 from mixpo.endpoint import Endpoint
 from mixpo.files import RunFiles, Shards
 from mixpo.images import ImageRoots
-from mixpo.questions.claims import Held
-from mixpo.questions.steps import steps_of, truth_is_known
+from mixpo.questions.steps import all_hold, truth_is_known
 from mixpo.records import Question, Response
 from mixpo.verdicts.process_reward import RewardConfig, Steps, scores
 
@@ -62,12 +61,9 @@ class StepJudge:
         Raises MissingExtra and UserError as `Endpoint`, and where the reward model does not answer.
         """
         if self.config.reward is None or truth_is_known(question):
-            return {response.id: _all(steps_of(question, response.text)) for response in right}
+            return {response.id: all_hold(question, response.text) for response in right}
         self.score((question, response) for response in right)
-        return {
-            response.id: _all([score >= self.config.threshold for score in self.known[response.id].scores])
-            for response in right
-        }
+        return {response.id: _all(self.known[response.id].scores, self.config.threshold) for response in right}
 
     def score(self, answers: Iterable[tuple[Question, Response]]) -> None:
         """Asks the reward model for what it has to score and has not yet, several at a time. Raises as `judge`."""
@@ -85,8 +81,5 @@ class StepJudge:
         return Endpoint(self.config.reward)
 
 
-def _all(steps: Sequence[Held]) -> bool | None:
-    """None for no steps, and where one rests on numbers that came from nowhere: neither chosen nor rejected for them."""
-    if False in steps:
-        return False
-    return True if steps and None not in steps else None
+def _all(scores: Sequence[float], threshold: float) -> bool | None:
+    return min(scores) >= threshold if scores else None

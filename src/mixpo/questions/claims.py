@@ -29,11 +29,14 @@ SUPPOSED = re.compile(
 """Sentences with such words claim nothing."""
 LEAD = re.compile(
     r"^(?:(?:so|thus|then|hence|therefore|and|but|while|since|now|first|second|third|next|finally|also),? "
+    r"|(?:identify|read|find|locate|note|notice|see|observe)(?: that)? "
     r"|step \d+[:.)]? |#+ |> |\(?\d+[.)] |\(?[a-z]\) |[-*•] )+"
 )
 """What may stand before a claim: it says nothing of its own."""
 EMPHASIS = re.compile(r"\*\*|__|[`$]|(?<![\w*)] )(?<![\w*)])\*(?=[^\W\d][^*]*\*)|(?<=\w)\*(?!\s*[\d(])")
-SIGNS = str.maketrans({"−": "-", "–": "-", "×": "*", "·": "*", "÷": "/", "’": "'", "≥": ">=", "≤": "<="})
+SIGNS = str.maketrans(
+    {'"': "", "“": "", "”": "", "−": "-", "–": "-", "×": "*", "·": "*", "÷": "/", "’": "'", "≥": ">=", "≤": "<="}
+)
 LATEX = (
     (re.compile(r"\\(?:times|cdot) ?"), "*"),
     (re.compile(r"\\div ?"), "/"),
@@ -48,6 +51,8 @@ SPOKEN = (
     (re.compile(r"(?<=\d) divided by (?=\d)"), " / "),
     (re.compile(r"( [-+*/] \d{1,9}) (?:is|equals|makes|gives) (?=\d)"), r"\1 = "),
 )
+ROW = re.compile(r"^\| ?([^|]{1,60}?) ?\| ?(-?\d+) ?\|?$")
+"""Of a table: "| Ann | 9 |"."""
 ENDS = re.compile(r"(?<=\S)[.;!?]+ +")
 
 
@@ -66,7 +71,7 @@ def plain(sentence: str) -> str:
     sentence = re.sub(r"(?<=[\d)°]) ?([+*/=-]|[<>]=?) ?(?=-?\(?\d)", r" \1 ", _unmarked(sentence).lower())
     for spoken, sign in SPOKEN:
         sentence = spoken.sub(sign, sentence)
-    return LEAD.sub("", sentence.rstrip(".,;!? "), count=1)
+    return LEAD.sub("", ROW.sub(r"\1: \2", sentence).rstrip(".,;!? "), count=1)
 
 
 def _unmarked(line: str) -> str:
@@ -100,18 +105,21 @@ def _equations(sides: list[str], known: set[Fraction]) -> Iterator[Held]:
             continue  # "60 = 1 hour"
         of_left, of_right = numbers_in(left), numbers_in(right)
         try:
-            found, said = _value(left), _value(right)
+            parts, said = _values(left), _values(right)[-1]
         except (SyntaxError, ValueError):
             return
         except ZeroDivisionError:
             yield False
             continue
+        found = parts[-1]
         _, point, digits = right.partition(".")
         rounded = not SIGN.search(right) and point != "" and round(found, len(digits)) == said
         goes_on = len(of_right) > 1 and found == of_right[0]
-        held = _with_known(found == said or rounded or goes_on, known, of_left + of_right[1:])
+        if known.issuperset(of_left):
+            known.update(map(abs, parts))  # 2 * (5 + 3) = 2 * 8
+        held = _with_known(found == said or rounded or goes_on, known, of_left + of_right[SIGN.search(right) is None :])
         if held:
-            known.add(abs(found))
+            known |= {abs(found), abs(said)}
         yield held
 
 
@@ -120,17 +128,22 @@ def numbers_in(text: str) -> list[Fraction]:
     return [Fraction(number) for number in re.findall(r"\d{1,9}(?:\.\d{1,4})?", text)]
 
 
-def _value(terms: str) -> Fraction:
-    """Raises SyntaxError, ValueError and ZeroDivisionError."""
-    return _worked_out(ast.parse(re.sub(r"(?<![\d.])0+(?=\d)", "", terms), mode="eval").body)
+def _values(terms: str) -> list[Fraction]:
+    """Of each part of a sum, and at last of the whole. Raises SyntaxError, ValueError and ZeroDivisionError."""
+    parts: list[Fraction] = []
+    _worked_out(ast.parse(re.sub(r"(?<![\d.])0+(?=\d)", "", terms), mode="eval").body, parts)
+    return parts
 
 
-def _worked_out(node: ast.expr) -> Fraction:
+def _worked_out(node: ast.expr, parts: list[Fraction]) -> Fraction:
     match node:
         case ast.BinOp(left, sign, right) if type(sign) in OPERATORS:
-            return OPERATORS[type(sign)](_worked_out(left), _worked_out(right))
+            found = OPERATORS[type(sign)](_worked_out(left, parts), _worked_out(right, parts))
         case ast.UnaryOp(ast.USub(), operand):
-            return -_worked_out(operand)
+            found = -_worked_out(operand, parts)
         case ast.Constant(int() | float() as number):
-            return Fraction(str(number))
-    raise ValueError("no sum")
+            found = Fraction(str(number))
+        case _:
+            raise ValueError("no sum")
+    parts.append(found)
+    return found

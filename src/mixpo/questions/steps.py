@@ -1,6 +1,6 @@
 """The steps of an answer whose truth is known step by step: to questions about drawn scenes and figures."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from mixpo.questions.claims import Held
 from mixpo.questions.figures import steps as figures
@@ -33,7 +33,22 @@ def steps_of(question: Question, text: str) -> list[Held]:
         if of_scene(question):
             return scenes.steps(text, from_state(meta["scene"]), task_from_state(meta["task"]))
         if of_figure(question):
-            return figures.checked(text, dict(meta["facts"]), question.text)
+            return figures.checked(text, *_figure(question))
     except (LookupError, TypeError, ValueError):
         pass  # a user's own columns of these names
     return []
+
+
+def all_hold(question: Question, text: str) -> bool | None:
+    """Whether all steps of an answer are true. None: that cannot be told, since it has no steps, or rests on numbers
+    that came from nowhere."""
+    steps = steps_of(question, text)
+    if False in steps:
+        return False
+    if not steps or None in steps or (of_figure(question) and figures.is_doubtful(text, *_figure(question))):
+        return None
+    return True
+
+
+def _figure(question: Question) -> tuple[dict[str, str], str, Sequence[str]]:
+    return dict(question.meta["facts"]), f"{question.text} {question.answer}", question.meta["chain"]

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from itertools import permutations
 
 from mixpo.questions.figures.canvas import COLOURS
 from mixpo.questions.figures.charts import LABELS, THINGS
@@ -20,7 +21,7 @@ def _word(word: str) -> str:
     return re.sub(r"(?<=x)es$|(?<=[^s])s$", "", word)
 
 
-FILLERS = frozenset("the a an of for at in on there".split())
+FILLERS = frozenset("the a an of for at in on there labelled labeled named called".split())
 OF_THEM = frozenset("bar value number height count angle side length".split())
 """Words for what a figure shows of a thing."""
 COUNTED = frozenset(map(_word, THINGS))
@@ -30,6 +31,7 @@ OTHERS = "sat sun tom tim sam amy lily jack john mary bob alice anna emma mike k
 LABEL = frozenset(_word(label.lower()) for labels in (*LABELS.values(), OTHERS) for label in labels)
 COLUMN = frozenset(_word(name) for names in (*SERIES, COLUMNS) for name in names)
 LOOKS = frozenset((*COLOURS, *SHAPES))
+TOY = re.compile(rf"\b(?:{'|'.join(COLOURS)}) (?:{'|'.join(SHAPES)})")
 
 NOBODY = frozenset({"nobody", "nothing", "no one", "none of them"})
 BETWEEN = re.compile(r",? (?:and|&) |, | ?(?:->|=>|→) ?")
@@ -39,8 +41,9 @@ ARTICLE = re.compile(r"\b(?:an?|the|one|then|only|just|both|first|next|finally|l
 class Names:
     """What may be claimed of a figure, by what its things are called."""
 
-    def __init__(self, true: Mapping[str, str], text: str):
-        """`true`: values by name (`truths`); `text`: of the whole answer, which may call the longer side the length."""
+    def __init__(self, true: Mapping[str, str], text: str, question: str):
+        """`true`: values by name (`truths`); `text`: of the whole answer, which may call the longer side the length;
+        `question`: its words, which may say of which row or column all is said."""
         own = {_word(word) for name in true for word in _words(name)}
         self.fillers = FILLERS | ((OF_THEM | COUNTED) - own - ({"length"} if "the width" in true else set()))
         self.values: dict[Key, Iterable[str]] = {}
@@ -52,6 +55,10 @@ class Names:
                 self.values[self.key(name)] = (value,)
             elif value != "x":
                 self.lists[self.key(name)] = value
+        cells = [cell for key in self.values if (cell := _cell(key))]
+        asked = [self.key(question).intersection(words) for words in zip(*cells, strict=True)]
+        self.asked = [only for only in asked if len(only) == 1]
+        """The one row, and the one column, that the question is about."""
         if "the width" in true and "length" in text:
             sides = true["the width"], true["the height"]
             self.values |= {frozenset({name}): sides for name in ("width", "height", "length", "breadth")}
@@ -63,10 +70,17 @@ class Names:
         words = {word for word in map(_word, _words(name)) if word not in self.fillers}
         return frozenset(words - {"minute"} | {"long"} if {"minute", "hand"} <= words else words)
 
+    def found(self, name: str, unit: str) -> Key:
+        """The key of a thing by its name, or with what is counted ("Ann has 3 cats"), or with what is asked for."""
+        key = self.key(name)
+        if key in self.values or not any(map(_cell, self.values)):
+            return key
+        return next((full for more in (self.key(unit), *self.asked) if _cell(full := key | more)), key)
+
     def is_another(self, key: Key) -> bool:
         """Whether it is a thing that such a figure could have, and this one has not: another child, another row."""
         return key not in self.values and any(
-            (_is_label(one) and _is_label(key)) or (_is_cell(one) and _is_cell(key)) for one in self.values
+            (_is_label(one) and _is_label(key)) or (_cell(one) and _cell(key)) for one in self.values
         )
 
     def items(self, value: str) -> list[Key] | None:
@@ -82,8 +96,10 @@ def _is_label(key: Key) -> bool:
     return len(key) == 1 and key <= LABEL
 
 
-def _is_cell(key: Key) -> bool:
-    return len(key) == 2 and len(key & LABEL) == len(key & COLUMN) == 1
+def _cell(key: Key) -> tuple[str, str] | None:
+    """The row and the column that a key of two words names."""
+    pairs = permutations(sorted(key)) if len(key) == 2 else ()
+    return next(((row, column) for row, column in pairs if row in LABEL and column in COLUMN), None)
 
 
 def _words(name: str) -> Iterator[str]:

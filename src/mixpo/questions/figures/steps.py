@@ -9,25 +9,27 @@ What a claim says must be clear: words that may mean something else ("Mia is 4 m
 """
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from fractions import Fraction
 
 from mixpo.questions.claims import Held, arithmetic, numbers_in, plain, sentences
-from mixpo.questions.figures.names import Key, Names
+from mixpo.questions.figures.names import TOY, Key, Names
 
 STEP = re.compile(r"(?P<name>[^\d\W][\w' ]*?)(?: is |: )(?P<value>\S.*)")
 """As a figure's own chain says what it finds."""
 DIGITS = "zero one two three four five six seven eight nine ten eleven twelve".split()
 SAYS = (
-    r"(?: (?:is|are|has|have|had|shows|reaches|equals|stands) (?:at )?| (?:is )?(?:points|pointing) (?:to|at) "
-    r"| ?[:=] ?)"
+    r"(?: (?:is|are|has|have|had|with|shows|equals|stands) (?:at )?| (?:is )?(?:points|pointing) (?:to|at) | ?[:=] ?"
+    r"| - | (?:reaches|goes|rises|lines) (?:up )?(?:to |with )?| there (?:is|are) )"
+    r"(?:(?:the |an? )?(?:value|height|length) (?:of )?)?(?:the )?"
 )
 VALUE = rf"(?P<number>-?\d{{1,9}}(?::\d{{1,2}})?|{'|'.join(DIGITS)})(?:\.0+)?"
 UNIT = (
-    r"(?: ?(?:°|[ckm]?m|[ap]\.?m|degree|fish)"
+    r"(?P<unit> ?(?:°|[ckm]?m|[ap]\.?m|degree|fish)"
     r"| (?!(?:plus|minus|times|bars|rows|columns|tens|dozens|hundreds)\b)[a-z]+s)?(?: (?:tall|high|long|wide))?"
 )
-READING = re.compile(rf"(?P<name>[^\d\W][\w' ]{{0,60}}?){SAYS}(?:the )?{VALUE}{UNIT}(?P<order> [<>]=? .*)?")
+READING = re.compile(rf"(?P<name>[^\d\W][\w' ]{{0,60}}?){SAYS}{VALUE}{UNIT}(?P<order> [<>]=? .*)?")
 WORKED_OUT = re.compile(rf"(?P<name>[^\d\W][\w' ]{{0,60}}?){SAYS}(?P<sum>\d+ [+*/-] .* = (?P<number>\d+)){UNIT}")
 LISTED = re.compile(r"(?P<name>[^\d\W][\w' ]{0,60}?)(?: is | are |: ?| = )(?:only )?(?P<value>[^\d\W].*)")
 REMARK = re.compile(r" ?\([^()]{0,80}\)| ?!")
@@ -36,7 +38,8 @@ CONCLUSION = re.compile(r",? (?:so|thus|hence|therefore|which) .*|;.*")
 PARTS = re.compile(r"(,? (?:and|but|while|whereas|that|so|then|because|since|where)|[,;]| ?(?:->|=>|[→⇒])) ")
 INTRODUCED = re.compile(r"[a-z][a-z ']{0,60}: (?=[a-z])")
 """Before a claim: "From the chart: Ann is 7"."""
-CONSTANTS = {"the clock": (5, 12, 60), "the width": (2,), "the top": (180,)}
+COMPARED = re.compile(r"\b(?:more|less|fewer|[a-z]{2,}er) than\b")
+CONSTANTS = {"the clock": (*range(13), 60), "the width": (2,), "the top": (180,)}
 """Numbers that sums about a figure need, by one of its names."""
 
 
@@ -46,14 +49,14 @@ def truths(facts: Mapping[str, str], chain: tuple[str, ...]) -> dict[str, str]:
     return {name.lower(): value.lower() for name, value in facts.items()} | {one["name"]: one["value"] for one in found}
 
 
-def checked(text: str, true: Mapping[str, str], question: str = "") -> list[Held]:
+def checked(text: str, true: Mapping[str, str], question: str = "", chain: Sequence[str] = ()) -> list[Held]:
     """Whether each claim is true, in order; sentences that claim nothing are passed over.
 
-    `question`: its words, whose numbers sums may use.
+    `question`: its words and its answer. Sums may use its numbers, those of a true `chain` (none: all that the figure
+    has), and what they find.
     """
-    names = Names(true, text.lower())
-    known = {number for said in (*true, *true.values(), question) for number in numbers_in(said)}
-    known |= {Fraction(number) for name in CONSTANTS.keys() & true for number in CONSTANTS[name]}
+    names = Names(true, text.lower(), question)
+    known = _known(true, question, chain)
     found: list[Held] = []
     for sentence in sentences(text):
         found += _readings(sentence, names) if (listed := _listed(sentence, names)) is None else listed
@@ -61,8 +64,30 @@ def checked(text: str, true: Mapping[str, str], question: str = "") -> list[Held
     return found
 
 
+def is_doubtful(text: str, true: Mapping[str, str], question: str = "", chain: Sequence[str] = ()) -> bool:
+    """Whether it says a number that is neither in the figure nor in the question, nor found by a sum of such: something
+    was misread, in words that claim nothing; or compares in words. `question`, `chain`: as `checked`."""
+    known, seen = _known(true, question, chain), set[Fraction]()
+    for sentence in sentences(text):
+        if COMPARED.search(sentence):
+            return True
+        seen.update(numbers_in(sentence))
+        deque(arithmetic(sentence, known), maxlen=0)
+    return not seen <= known | _known(true, question, ()) | set(map(Fraction, range(3)))
+
+
+def _known(true: Mapping[str, str], question: str, chain: Sequence[str]) -> set[Fraction]:
+    """Numbers that sums may begin with."""
+    constants = (number for name, numbers in CONSTANTS.items() if name in true for number in numbers)
+    said = (*(chain or true.values()), *true, question)
+    return {number for words in said for number in numbers_in(words)} | set(map(Fraction, constants))
+
+
 def _listed(sentence: str, names: Names) -> list[bool] | None:
     """What is found under a name: "Above 5: Ann, Leo"; None: it is no such sentence."""
+    row = names.lists.get(names.key("from left to right"))
+    if row is not None and "left to right" in sentence and TOY.findall(sentence) == TOY.findall(row):
+        return [True]
     match = LISTED.fullmatch(REMARK.sub("", CONCLUSION.sub("", sentence)))
     if match is None:
         return None
@@ -104,7 +129,7 @@ def _reading(part: str) -> re.Match | None:
 
 def _claim(match: re.Match, names: Names) -> Iterator[bool]:
     """Nothing for a name that no figure has; and for a sum with the true number in it: that is no reading."""
-    key, number = names.key(match["name"]), match["number"]
+    key, number = names.found(match["name"], match["unit"] or ""), match["number"]
     number = str(DIGITS.index(number)) if number in DIGITS else re.sub(r"^(-?)0+(?=\d)", r"\1", number)
     if names.is_another(key):
         yield False
