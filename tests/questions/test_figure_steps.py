@@ -222,6 +222,8 @@ DIFFERENCE = ("Ann is 9.", "Eva is 7.", "9 - 7 = 2.")
         # What is counted, or what the question asks for, completes a name.
         (ask("How many cats?", TABLE), "Ann has 3 cats and Ben has 5 cats.", True),
         (ask("How many cats?", TABLE), "Ann has 4 pens", True),
+        (ask("How many are Ann's?", TABLE), "Ann has 3 cats and 5 pens.", False),
+        (ask("How many?", CHART), "Ann is 9, 7 apples.", True),
         (ask("What do the cats come to?", TABLE), "Ann: 3, Ben: 4", False),
         (ask("What do all cats and pens come to?", TABLE), "Ann: 7", None),
         (ask("How much is it for Rome?", SUN), "Rain: 6. Sun: 4. 6 - 4 = 2.", True),
@@ -233,6 +235,10 @@ DIFFERENCE = ("Ann is 9.", "Eva is 7.", "9 - 7 = 2.")
         (ask("Plus 4?", CHART, DIFFERENCE), "Ann is 9. 9 + 4 = 13.", True),
         (ask("Around it?", RECTANGLE), "2 × (5 + 3) = 2 × 8 = 16", True),
         # A number from elsewhere, and a comparison, in words that claim nothing themselves.
+        (ask("By how much?", CHART, DIFFERENCE), "1. Ann - 9\n2. Eva - 7\n3. 9 - 7 = 2", True),
+        (ask("By how much?", CHART, DIFFERENCE), "Ann has only 3 apples. Eva is 7.", False),
+        (ask("By how much?", CHART, DIFFERENCE), "Its bars stand at 7 for Ann. 9 - 7 = 2.", None),
+        (ask("When?", {"the clock": "2:10", "the long hand": "2"}), "The long hand points at the 10.", False),
         (ask("By how much?", CHART, DIFFERENCE), "Eva reads 8, I think. Ann is 9. 9 - 7 = 2.", None),
         (ask("How many?", CHART), "Ann is 9, five higher than Eva.", None),
         (ask("How many?", CHART), "It is large.", None),

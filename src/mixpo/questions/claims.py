@@ -53,7 +53,7 @@ SPOKEN = (
 )
 ROW = re.compile(r"^\| ?([^|]{1,60}?) ?\| ?(-?\d+) ?\|?$")
 """Of a table: "| Ann | 9 |"."""
-ENDS = re.compile(r"(?<=\S)[.;!?]+ +")
+ENDS = re.compile(r"(?<=\S)(?<!^\d)(?<!^\d\d)[.;!?]+ +")
 
 
 def sentences(text: str) -> Iterator[str]:

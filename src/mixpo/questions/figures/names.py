@@ -21,7 +21,7 @@ def _word(word: str) -> str:
     return re.sub(r"(?<=x)es$|(?<=[^s])s$", "", word)
 
 
-FILLERS = frozenset("the a an of for at in on there labelled labeled named called".split())
+FILLERS = frozenset("the a an of for at in on there it labelled labeled named called answer".split())
 OF_THEM = frozenset("bar value number height count angle side length".split())
 """Words for what a figure shows of a thing."""
 COUNTED = frozenset(map(_word, THINGS))
@@ -55,6 +55,8 @@ class Names:
                 self.values[self.key(name)] = (value,)
             elif value != "x":
                 self.lists[self.key(name)] = value
+        self.words = frozenset().union(*self.values)
+        """Those that name what has a number."""
         cells = [cell for key in self.values if (cell := _cell(key))]
         asked = [self.key(question).intersection(words) for words in zip(*cells, strict=True)]
         self.asked = [only for only in asked if len(only) == 1]
@@ -64,7 +66,10 @@ class Names:
             self.values |= {frozenset({name}): sides for name in ("width", "height", "length", "breadth")}
         if (hand := true.get("the long hand")) is not None:
             minutes = int(hand) * 5
-            self.values[frozenset({"long", "hand"})] = (hand, str(minutes), str(minutes % 60))
+            self.values[frozenset({"long", "hand"})] = (
+                hand,
+                *(str(n) for n in {minutes, minutes % 60} if n > 12 or n == 0),
+            )
 
     def key(self, name: str) -> Key:
         words = {word for word in map(_word, _words(name)) if word not in self.fillers}

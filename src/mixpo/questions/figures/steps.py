@@ -13,7 +13,7 @@ from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from fractions import Fraction
 
-from mixpo.questions.claims import Held, arithmetic, numbers_in, plain, sentences
+from mixpo.questions.claims import ORDER, SUM, Held, arithmetic, numbers_in, plain, sentences
 from mixpo.questions.figures.names import TOY, Key, Names
 
 STEP = re.compile(r"(?P<name>[^\d\W][\w' ]*?)(?: is |: )(?P<value>\S.*)")
@@ -21,8 +21,8 @@ STEP = re.compile(r"(?P<name>[^\d\W][\w' ]*?)(?: is |: )(?P<value>\S.*)")
 DIGITS = "zero one two three four five six seven eight nine ten eleven twelve".split()
 SAYS = (
     r"(?: (?:is|are|has|have|had|with|shows|equals|stands) (?:at )?| (?:is )?(?:points|pointing) (?:to|at) | ?[:=] ?"
-    r"| - | (?:reaches|goes|rises|lines) (?:up )?(?:to |with )?| there (?:is|are) )"
-    r"(?:(?:the |an? )?(?:value|height|length) (?:of )?)?(?:the )?"
+    r"| - | at | (?:reaches|goes|rises|lines) (?:up )?(?:to |with )?| there (?:is|are) )"
+    r"(?:(?:the |an? )?(?:value|height|length) (?:of )?)?(?:the )?(?:only |just |exactly )?"
 )
 VALUE = rf"(?P<number>-?\d{{1,9}}(?::\d{{1,2}})?|{'|'.join(DIGITS)})(?:\.0+)?"
 UNIT = (
@@ -32,6 +32,7 @@ UNIT = (
 READING = re.compile(rf"(?P<name>[^\d\W][\w' ]{{0,60}}?){SAYS}{VALUE}{UNIT}(?P<order> [<>]=? .*)?")
 WORKED_OUT = re.compile(rf"(?P<name>[^\d\W][\w' ]{{0,60}}?){SAYS}(?P<sum>\d+ [+*/-] .* = (?P<number>\d+)){UNIT}")
 LISTED = re.compile(r"(?P<name>[^\d\W][\w' ]{0,60}?)(?: is | are |: ?| = )(?:only )?(?P<value>[^\d\W].*)")
+MORE = re.compile(rf"{VALUE} (?P<unit>[a-z]+s)")
 REMARK = re.compile(r" ?\([^()]{0,80}\)| ?!")
 """Beside a claim: "Ann is 7 (the tallest)"."""
 CONCLUSION = re.compile(r",? (?:so|thus|hence|therefore|which) .*|;.*")
@@ -66,10 +67,12 @@ def checked(text: str, true: Mapping[str, str], question: str = "", chain: Seque
 
 def is_doubtful(text: str, true: Mapping[str, str], question: str = "", chain: Sequence[str] = ()) -> bool:
     """Whether it says a number that is neither in the figure nor in the question, nor found by a sum of such: something
-    was misread, in words that claim nothing; or compares in words. `question`, `chain`: as `checked`."""
+    was misread, in words that claim nothing; or names a thing and a number in other words than those that are read.
+    `question`, `chain`: as `checked`."""
+    names = Names(true, text.lower(), question)
     known, seen = _known(true, question, chain), set[Fraction]()
     for sentence in sentences(text):
-        if COMPARED.search(sentence):
+        if COMPARED.search(sentence) or (_listed(sentence, names) is None and _leaves_out(sentence, names)):
             return True
         seen.update(numbers_in(sentence))
         deque(arithmetic(sentence, known), maxlen=0)
@@ -114,13 +117,34 @@ def _but_for_numbers(one: Key, other: Key) -> bool:
 def _readings(sentence: str, names: Names) -> Iterator[bool]:
     """What is read off under each name, part by part. After "and" or a comma a part counts where the one before was a
     reading, or names nothing: "Ann and Ben: 9" and "the sum of Ann and Ben is 9" say nothing of Ben."""
-    pieces = PARTS.split(REMARK.sub("", sentence))
     before, clear = "", True
-    for sign, part in zip(["", *pieces[1::2]], map(plain, pieces[::2]), strict=True):
-        match = _reading(part) or _reading(INTRODUCED.sub("", part, count=1))
+    for sign, part, match in _parts(sentence, names):
         if match and (clear or not (sign.endswith("and") or names.key(before) in names.values)):
             yield from _claim(match, names)
         before, clear = part, match is not None
+
+
+def _leaves_out(sentence: str, names: Names) -> bool:
+    """Whether a part has a thing of the figure and a number, and is neither a reading nor a sum."""
+    return any(
+        re.search(r"\d", part)
+        and names.key(part) & names.words
+        and not (match or SUM.search(part) or ORDER.search(part))
+        for _, part, match in _parts(sentence, names)
+    )
+
+
+def _parts(sentence: str, names: Names) -> Iterator[tuple[str, str, re.Match | None]]:
+    """What joins each part to the one before, the part, and the reading that it is. "Ann has 3 cats and 4 pens" is of
+    two readings of a table."""
+    pieces, subject = PARTS.split(REMARK.sub("", sentence)), ""
+    for sign, part in zip(["", *pieces[1::2]], map(plain, pieces[::2]), strict=True):
+        more = MORE.fullmatch(part)
+        if subject and more and frozenset() < names.key(more["unit"]) < names.found(subject, more["unit"]):
+            part = f"{subject} has {part}"
+        match = _reading(part) or _reading(INTRODUCED.sub("", part, count=1))
+        subject = match["name"] if match else subject
+        yield sign, part, match
 
 
 def _reading(part: str) -> re.Match | None:
