@@ -22,7 +22,6 @@ from mixpo.training.trainer import MPOTrainer
 
 CASES = {
     "live, full": {"row_tokens": 200},
-    "cached, full": {"cache": True},
     "live, lora": {"lora": ["q_proj", "down_proj", "lm_head"]},
     "cached, lora": {"lora": "all-linear", "cache": True, "row_tokens": 200},
     "tied embeddings": {"tied": True, "gradient_checkpointing": True},
