@@ -107,7 +107,7 @@ class DropReason(StrEnum):
     """The question's pass rate is below the difficulty filter."""
     TOO_EASY = "too_easy"
     UNVERIFIED = "unverified"
-    """A right response none of whose steps can be checked, where only those with right steps are chosen."""
+    """A right response whose steps may be right or wrong, where only those with right steps are chosen."""
     UNSUPPORTED = "unsupported"
     """A row of another format that says what ours cannot (video, tools), or a prompt that the model's chat template
     refuses."""

@@ -246,7 +246,7 @@ WORDS = {
     DropReason.SAME_TEXT: "{} repeated texts",
     DropReason.EMPTY: "{} empty texts",
     DropReason.TRUNCATED: "{} texts cut by the token limit",
-    DropReason.UNVERIFIED: "{} right responses whose steps nobody can check (chosen.steps)",
+    DropReason.UNVERIFIED: "{} right responses whose steps may be right or wrong (chosen.steps)",
     DropReason.OVER_CAP: "{} pairs above max_pairs of a question",
     DropReason.BAD_ROW: "{} records of other sections than the recipe names",
 }

@@ -68,7 +68,7 @@ def correctness_pairs(
 ) -> Iterator[PreferencePair | Dropped]:
     """The question's pairs and what was left out. Neither depends on the order of `judged`.
 
-    `steps`: right responses by a wrong step are rejected, too, and none is chosen whose steps nobody can check.
+    `steps`: right responses by a wrong step are rejected, too, and none is chosen whose steps are in doubt.
 
     A question without pairs gives one of NO_GROUND_TRUTH, UNDECIDED, NONE_CORRECT, ALL_CORRECT, unless all its right
     responses are UNVERIFIED; responses left out (EMPTY, SAME_TEXT, TRUNCATED, UNVERIFIED) and pairs left out (OVER_CAP)
@@ -84,7 +84,7 @@ def correctness_pairs(
     sound = steps.judge(question, right_of(usable)) if steps else {}
     known = [one for one in usable if sound.get(one[0].id, True) is not None]
     if len(known) < len(usable):
-        detail = "right responses none of whose steps can be checked"
+        detail = "right responses whose steps may be right or wrong"
         yield _dropped(question, DropReason.UNVERIFIED, detail, len(usable) - len(known))
         if not right_of(known):
             return  # it was answered right: it is none of those that never were

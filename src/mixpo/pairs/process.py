@@ -22,7 +22,7 @@ class Wanted(StrEnum):
     ANY = "any"
     """A right answer is enough, as in the paper."""
     VERIFIED = "verified"
-    """Every step that can be checked is right, and one at least can be."""
+    """Every step that can be read is right, one at least can be, and nothing leaves it in doubt."""
 
 
 @dataclass(frozen=True, kw_only=True)

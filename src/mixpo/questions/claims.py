@@ -3,22 +3,21 @@
 import ast
 import operator
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from fractions import Fraction
 
-Held = bool | None
-"""Whether a step is right. None: it is, but rests on numbers that came from nowhere."""
 NUMBER = r"-?(?<![\d:.,])\d{1,9}(?:\.\d{1,4})?(?![\d:%]|[.,]\d)"
 WORD = r"(?: ?°|(?: (?!(?:and|or|is|so|but|plus|minus|times)\b)[a-z]+))?"
 """What a number in a sum counts."""
 TERM = rf"\({{0,2}}{NUMBER}{WORD}\){{0,2}}"
 SIDE = rf"{TERM}(?: [+*/-] {TERM}){{0,12}}"
 SUM = re.compile(rf"(?=[^=]{{0,200}}=){SIDE}(?: = {SIDE}){{1,6}}")
-ORDER = re.compile(rf"({NUMBER}){WORD} ([<>]=?) ({NUMBER})")
+ORDER = re.compile(rf"({SIDE}) ([<>]=?) (?=({SIDE}))")
 EQUAL = re.compile(rf"({NUMBER}) = ({NUMBER})")
-SIGN = re.compile(r" [+*/-] ")
+OPERATOR = re.compile(r" [+*/-] ")
 ORDERS = {"<": operator.lt, ">": operator.gt, "<=": operator.le, ">=": operator.ge}
-OPERATORS = {ast.Add: operator.add, ast.Sub: operator.sub, ast.Mult: operator.mul, ast.Div: operator.truediv}
+OPERATIONS = {ast.Add: operator.add, ast.Sub: operator.sub, ast.Mult: operator.mul, ast.Div: operator.truediv}
 
 RETHOUGHT = re.compile(r"\b(?:wait|actually|oops|sorry|correction|mistake|mistaken|wrong|incorrect)\b", re.IGNORECASE)
 """Who takes something back: which of the claims still holds, nobody can say."""
@@ -26,7 +25,7 @@ SUPPOSED = re.compile(
     r"\b(?:if|suppose|supposing|assum(?:e|ing)|imagine|say|would|were|might|maybe|perhaps|could|unless|not|never|instead"
     r"|\w+n't|no -?\d+)\b"
 )
-"""Sentences with such words claim nothing."""
+"""Sentences with such words claim nothing of the picture."""
 LEAD = re.compile(
     r"^(?:(?:so|thus|then|hence|therefore|and|but|while|since|now|first|second|third|next|finally|also),? "
     r"|(?:identify|read|find|locate|note|notice|see|observe)(?: that)? "
@@ -34,7 +33,7 @@ LEAD = re.compile(
 )
 """What may stand before a claim: it says nothing of its own."""
 EMPHASIS = re.compile(r"\*\*|__|[`$]|(?<![\w*)] )(?<![\w*)])\*(?=[^\W\d][^*]*\*)|(?<=\w)\*(?!\s*[\d(])")
-SIGNS = str.maketrans(
+TYPED = str.maketrans(
     {'"': "", "“": "", "”": "", "−": "-", "–": "-", "×": "*", "·": "*", "÷": "/", "’": "'", "≥": ">=", "≤": "<="}
 )
 LATEX = (
@@ -53,22 +52,30 @@ SPOKEN = (
 )
 ROW = re.compile(r"^\| ?([^|]{1,60}?) ?\| ?(-?\d+) ?\|?$")
 """Of a table: "| Ann | 9 |"."""
-ENDS = re.compile(r"(?<=\S)(?<!^\d)(?<!^\d\d)[.;!?]+ +")
+ENDS = re.compile(r"(?<=\S)(?<!^\d)(?<!^\d\d)[.;!?] +")
 
 
-def sentences(text: str) -> Iterator[str]:
-    """Each that may claim something: in lower case, without markup and without what leads up to it."""
+@dataclass(frozen=True, slots=True)
+class Read:
+    """What a chain of thought claims."""
+
+    steps: list[bool]
+    """Whether each claim is true, in order."""
+    doubtful: bool
+    """It says more than could be read, or rests on numbers that came from nowhere."""
+
+
+def sentences(text: str) -> list[str]:
+    """In lower case, without markup and without what leads up to a claim; none of a text that takes something back."""
     if RETHOUGHT.search(text):
-        return
-    for line in text.splitlines():
-        for sentence in map(plain, ENDS.split(_unmarked(line))):
-            if sentence and not SUPPOSED.search(sentence):
-                yield sentence
+        return []
+    found = (plain(sentence) for line in text.splitlines() for sentence in ENDS.split(_unmarked(line)))
+    return [sentence for sentence in found if sentence]
 
 
 def plain(sentence: str) -> str:
-    """Lower case, without markup, full stop and what leads up to a claim; blanks around signs of arithmetic."""
-    sentence = re.sub(r"(?<=[\d)°]) ?([+*/=-]|[<>]=?) ?(?=-?\(?\d)", r" \1 ", _unmarked(sentence).lower())
+    """Lower case, without full stop and what leads up to a claim; blanks around signs of arithmetic."""
+    sentence = re.sub(r"(?<=[\d)°]) ?([+*/=-]|[<>]=?) ?(?=-?\(?\d)", r" \1 ", sentence.lower())
     for spoken, sign in SPOKEN:
         sentence = spoken.sub(sign, sentence)
     return LEAD.sub("", ROW.sub(r"\1: \2", sentence).rstrip(".,;!? "), count=1)
@@ -77,55 +84,82 @@ def plain(sentence: str) -> str:
 def _unmarked(line: str) -> str:
     for command, meaning in LATEX if "\\" in line else ():
         line = command.sub(meaning, line)
-    return " ".join(EMPHASIS.sub("", line.translate(SIGNS)).split())
+    return " ".join(EMPHASIS.sub("", line.translate(TYPED)).split())
 
 
-def arithmetic(sentence: str, known: set[Fraction]) -> Iterator[Held]:
-    """Whether each sum, and what is larger, is right; None for those that are, of numbers that are not `known`: they
-    would vouch for what was read wrongly. What a sum of known numbers finds is known from there on."""
-    if match := EQUAL.fullmatch(sentence):
-        yield _with_known(match[1] == match[2], known, (Fraction(match[1]), Fraction(match[2])))
-        return
-    for match in SUM.finditer(sentence):
-        yield from _equations(match[0].split(" = "), known)
-    for match in ORDER.finditer(sentence):
-        one, other = Fraction(match[1]), Fraction(match[3])
-        yield _with_known(ORDERS[match[2]](one, other), known, (one, other))
+class Sums:
+    """Checks sums, and what is larger; what a sum of known numbers finds is known from there on."""
 
+    def __init__(self, known: Iterable[Fraction]):
+        self.known = set(known)
+        self.unfounded = False
+        """A right sum of other numbers was met: it vouches for nothing, what was read wrongly may stand in it."""
 
-def _with_known(right: bool, known: set[Fraction], numbers: Sequence[Fraction]) -> Held:
-    return None if right and not known.issuperset(numbers) else right
-
-
-def _equations(sides: list[str], known: set[Fraction]) -> Iterator[Held]:
-    """Each side against the next: `9 + 7 = 16`, or on from it, as in `9 + 7 = 16 + 3 = 19`."""
-    sums = [" ".join(re.sub(r"[^\d.+*/() -]", "", side).split()) for side in sides]
-    for left, right in zip(sums, sums[1:], strict=False):
-        if not SIGN.search(left) and not SIGN.search(right):
-            continue  # "60 = 1 hour"
-        of_left, of_right = numbers_in(left), numbers_in(right)
-        try:
-            parts, said = _values(left), _values(right)[-1]
-        except (SyntaxError, ValueError):
+    def check(self, sentence: str) -> Iterator[bool]:
+        """Whether each is right, in order."""
+        if match := EQUAL.fullmatch(sentence):
+            sides = [Fraction(match[1]), Fraction(match[2])]
+            yield self._holds(sides[0] == sides[1], sides)
             return
-        except ZeroDivisionError:
-            yield False
-            continue
-        found = parts[-1]
-        _, point, digits = right.partition(".")
-        rounded = not SIGN.search(right) and point != "" and round(found, len(digits)) == said
-        goes_on = len(of_right) > 1 and found == of_right[0]
-        if known.issuperset(of_left):
-            known.update(map(abs, parts))  # 2 * (5 + 3) = 2 * 8
-        held = _with_known(found == said or rounded or goes_on, known, of_left + of_right[SIGN.search(right) is None :])
-        if held:
-            known |= {abs(found), abs(said)}
-        yield held
+        for match in SUM.finditer(sentence):
+            yield from self._equations(match[0].split(" = "))
+        for match in ORDER.finditer(sentence):
+            try:
+                one, other = (_values(_bare(side))[-1] for side in (match[1], match[3]))
+            except (SyntaxError, ValueError, ZeroDivisionError):
+                self.unfounded = True
+                continue
+            yield self._holds(ORDERS[match[2]](one, other), numbers_in(f"{match[1]} {match[3]}"))
+
+    def _equations(self, sides: list[str]) -> Iterator[bool]:
+        """Each side against the next: `9 + 7 = 16`, or on from it, as in `9 + 7 = 16 + 3 = 19`."""
+        sums = [_bare(side) for side in sides]
+        for left, right in zip(sums, sums[1:], strict=False):
+            if not OPERATOR.search(left) and not OPERATOR.search(right):
+                continue  # "60 = 1 hour"
+            try:
+                parts, said = _values(left), _values(right)[-1]
+            except (SyntaxError, ValueError):
+                self.unfounded = True
+                return
+            except ZeroDivisionError:
+                yield False
+                continue
+            if self.known.issuperset(numbers_in(left)):
+                self.known.update(map(abs, parts))  # 2 * (5 + 3) = 2 * 8
+            found, used = parts[-1], numbers_in(left)
+            if OPERATOR.search(right):  # else it is what the sum finds
+                used += numbers_in(right)
+            held = found in (said, _first(right)) or _rounded(found, right, said)
+            yield self._holds(held, used)
+            if held and self.known.issuperset(used):
+                self.known |= {abs(found), abs(said)}
+
+    def _holds(self, right: bool, numbers: Iterable[Fraction]) -> bool:
+        self.unfounded |= right and not self.known.issuperset(numbers)
+        return right
 
 
 def numbers_in(text: str) -> list[Fraction]:
     """Those of a text, without their signs; a time's hours and minutes are two."""
     return [Fraction(number) for number in re.findall(r"\d{1,9}(?:\.\d{1,4})?", text)]
+
+
+def _bare(side: str) -> str:
+    """Without what is counted, and without brackets that it does not open and close."""
+    side = " ".join(re.sub(r"[^\d.+*/() -]", "", side).split())
+    return side if side.count("(") == side.count(")") else side.strip("()")
+
+
+def _first(terms: str) -> Fraction | None:
+    """The number that a sum begins with; None: it is no sum."""
+    match = re.match(r"\(*(-?[\d.]+)", terms) if OPERATOR.search(terms) else None
+    return None if match is None else Fraction(match[1])
+
+
+def _rounded(found: Fraction, right: str, said: Fraction) -> bool:
+    _, point, digits = right.partition(".")
+    return point != "" and not OPERATOR.search(right) and 2 * abs(found - said) * 10 ** len(digits) <= 1
 
 
 def _values(terms: str) -> list[Fraction]:
@@ -137,8 +171,8 @@ def _values(terms: str) -> list[Fraction]:
 
 def _worked_out(node: ast.expr, parts: list[Fraction]) -> Fraction:
     match node:
-        case ast.BinOp(left, sign, right) if type(sign) in OPERATORS:
-            found = OPERATORS[type(sign)](_worked_out(left, parts), _worked_out(right, parts))
+        case ast.BinOp(left, sign, right) if type(sign) in OPERATIONS:
+            found = OPERATIONS[type(sign)](_worked_out(left, parts), _worked_out(right, parts))
         case ast.UnaryOp(ast.USub(), operand):
             found = -_worked_out(operand, parts)
         case ast.Constant(int() | float() as number):

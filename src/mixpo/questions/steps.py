@@ -1,8 +1,8 @@
 """The steps of an answer whose truth is known step by step: to questions about drawn scenes and figures."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
-from mixpo.questions.claims import Held
+from mixpo.questions.claims import Read
 from mixpo.questions.figures import steps as figures
 from mixpo.questions.scenes import steps as scenes
 from mixpo.questions.scenes.ask import task_from_state
@@ -26,29 +26,27 @@ def of_figure(question: Question) -> bool:
     return isinstance(facts, Mapping) and isinstance(chain, list | tuple) and {*map(type, facts.values())} <= {str}
 
 
-def steps_of(question: Question, text: str) -> list[Held]:
+def steps_of(question: Question, text: str) -> list[bool]:
     """Whether each step of an answer is true; [] for other questions and for answers without steps."""
-    meta = question.meta
-    try:
-        if of_scene(question):
-            return scenes.steps(text, from_state(meta["scene"]), task_from_state(meta["task"]))
-        if of_figure(question):
-            return figures.checked(text, *_figure(question))
-    except (LookupError, TypeError, ValueError):
-        pass  # a user's own columns of these names
-    return []
+    return _read(question, text).steps
 
 
 def all_hold(question: Question, text: str) -> bool | None:
-    """Whether all steps of an answer are true. None: that cannot be told, since it has no steps, or rests on numbers
-    that came from nowhere."""
-    steps = steps_of(question, text)
-    if False in steps:
+    """Whether all steps of an answer are true. None: that cannot be told, since it has none, or says more than could be
+    read."""
+    read = _read(question, text)
+    if False in read.steps:
         return False
-    if not steps or None in steps or (of_figure(question) and figures.is_doubtful(text, *_figure(question))):
-        return None
-    return True
+    return None if read.doubtful or not read.steps else True
 
 
-def _figure(question: Question) -> tuple[dict[str, str], str, Sequence[str]]:
-    return dict(question.meta["facts"]), f"{question.text} {question.answer}", question.meta["chain"]
+def _read(question: Question, text: str) -> Read:
+    meta = question.meta
+    try:
+        if of_scene(question):
+            return scenes.read(text, from_state(meta["scene"]), task_from_state(meta["task"]))
+        if of_figure(question):
+            return figures.read(text, dict(meta["facts"]), f"{question.text} {question.answer}", meta["chain"])
+    except (LookupError, TypeError, ValueError):
+        pass  # a user's own columns of these names
+    return Read([], doubtful=True)

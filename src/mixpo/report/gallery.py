@@ -2,8 +2,8 @@
 drawn at random.
 
 A pair is instructive when its completions are short, begin alike, go in steps and say nothing over and over. Where a
-question's truth is known (scenes), the chosen steps must be true and the rejected ones go wrong at few places. What
-a DropoutNTP continuation makes up should be words that such answers have: others are babble.
+question's truth is known (scenes, figures), the chosen steps must be true and the rejected ones go wrong at few places.
+What a DropoutNTP continuation makes up should be words that such answers have: others are babble.
 """
 
 import random

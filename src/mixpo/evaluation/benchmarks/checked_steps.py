@@ -5,10 +5,7 @@ from mixpo.questions.steps import steps_of
 
 
 def checked(answered: Answered) -> list[bool]:
-    """Right sums of misread numbers are right steps: the misreading is a wrong one."""
-    if answered.response is None:
-        return []
-    return [held is not False for held in steps_of(answered.question, answered.response.text)]
+    return [] if answered.response is None else steps_of(answered.question, answered.response.text)
 
 
 def _counts(answered: Answered) -> tuple[float, ...]:

@@ -1,7 +1,7 @@
 """What the things of a drawn figure are called: "Ann's bar", "the value for Ann", "Monday's rain"."""
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from itertools import permutations
 
 from mixpo.questions.figures.canvas import COLOURS
@@ -30,6 +30,7 @@ OTHERS = "sat sun tom tim sam amy lily jack john mary bob alice anna emma mike k
 """Labels that no figure has, and a model may believe to see."""
 LABEL = frozenset(_word(label.lower()) for labels in (*LABELS.values(), OTHERS) for label in labels)
 COLUMN = frozenset(_word(name) for names in (*SERIES, COLUMNS) for name in names)
+HAND, HAND_MINUTES = frozenset({"long", "hand"}), frozenset({"long", "hand", "minute"})
 LOOKS = frozenset((*COLOURS, *SHAPES))
 TOY = re.compile(rf"\b(?:{'|'.join(COLOURS)}) (?:{'|'.join(SHAPES)})")
 
@@ -46,17 +47,15 @@ class Names:
         `question`: its words, which may say of which row or column all is said."""
         own = {_word(word) for name in true for word in _words(name)}
         self.fillers = FILLERS | ((OF_THEM | COUNTED) - own - ({"length"} if "the width" in true else set()))
-        self.values: dict[Key, Iterable[str]] = {}
+        self.values: dict[Key, Collection[str]] = {}
         """What each thing may be said to be, numbers and times."""
         self.lists: dict[Key, str] = {}
-        """What is found under other names, and whether its order counts."""
+        """What is found under other names, items between commas."""
         for name, value in true.items():
             if re.fullmatch(r"\d+(?::\d+)?", value):
                 self.values[self.key(name)] = (value,)
             elif value != "x":
                 self.lists[self.key(name)] = value
-        self.words = frozenset().union(*self.values)
-        """Those that name what has a number."""
         cells = [cell for key in self.values if (cell := _cell(key))]
         asked = [self.key(question).intersection(words) for words in zip(*cells, strict=True)]
         self.asked = [only for only in asked if len(only) == 1]
@@ -65,11 +64,11 @@ class Names:
             sides = true["the width"], true["the height"]
             self.values |= {frozenset({name}): sides for name in ("width", "height", "length", "breadth")}
         if (hand := true.get("the long hand")) is not None:
-            minutes = int(hand) * 5
-            self.values[frozenset({"long", "hand"})] = (
-                hand,
-                *(str(n) for n in {minutes, minutes % 60} if n > 12 or n == 0),
-            )
+            minutes = {str(int(hand) * 5), str(int(hand) * 5 % 60)}
+            self.values[HAND_MINUTES] = minutes
+            self.values[HAND] = {hand, *minutes} - ({"5", "10"} - {hand})  # without "minutes" these are other places
+        self.words = frozenset().union(*self.values)
+        """Those that name what has a number."""
 
     def key(self, name: str) -> Key:
         words = {word for word in map(_word, _words(name)) if word not in self.fillers}
@@ -78,6 +77,8 @@ class Names:
     def found(self, name: str, unit: str) -> Key:
         """The key of a thing by its name, or with what is counted ("Ann has 3 cats"), or with what is asked for."""
         key = self.key(name)
+        if key == HAND and unit.strip().startswith("minute"):
+            return HAND_MINUTES
         if key in self.values or not any(map(_cell, self.values)):
             return key
         return next((full for more in (self.key(unit), *self.asked) if _cell(full := key | more)), key)

@@ -5,15 +5,15 @@ A step is one claim of a sentence:
     Mia is 7.    Above 5: Ann, Leo.     what is read off, or found, under a name
     7 + 4 = 11.  7 > 4.                 arithmetic, with numbers of the figure, of the question, or found before
 
-What a claim says must be clear: words that may mean something else ("Mia is 4 more than Leo") claim nothing.
+What a claim says must be clear: words that may mean something else ("Mia is 4 more than Leo") claim nothing, and leave
+it in doubt whether all is right.
 """
 
 import re
-from collections import deque
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from fractions import Fraction
 
-from mixpo.questions.claims import ORDER, SUM, Held, arithmetic, numbers_in, plain, sentences
+from mixpo.questions.claims import ORDER, RETHOUGHT, SUM, SUPPOSED, Read, Sums, numbers_in, plain, sentences
 from mixpo.questions.figures.names import TOY, Key, Names
 
 STEP = re.compile(r"(?P<name>[^\d\W][\w' ]*?)(?: is |: )(?P<value>\S.*)")
@@ -29,7 +29,7 @@ UNIT = (
     r"(?P<unit> ?(?:°|[ckm]?m|[ap]\.?m|degree|fish)"
     r"| (?!(?:plus|minus|times|bars|rows|columns|tens|dozens|hundreds)\b)[a-z]+s)?(?: (?:tall|high|long|wide))?"
 )
-READING = re.compile(rf"(?P<name>[^\d\W][\w' ]{{0,60}}?){SAYS}{VALUE}{UNIT}(?P<order> [<>]=? .*)?")
+READING = re.compile(rf"(?P<name>[^\d\W][\w' ]{{0,60}}?){SAYS}{VALUE}{UNIT}(?: [<>]=? .*)?")
 WORKED_OUT = re.compile(rf"(?P<name>[^\d\W][\w' ]{{0,60}}?){SAYS}(?P<sum>\d+ [+*/-] .* = (?P<number>\d+)){UNIT}")
 LISTED = re.compile(r"(?P<name>[^\d\W][\w' ]{0,60}?)(?: is | are |: ?| = )(?:only )?(?P<value>[^\d\W].*)")
 MORE = re.compile(rf"{VALUE} (?P<unit>[a-z]+s)")
@@ -50,33 +50,27 @@ def truths(facts: Mapping[str, str], chain: tuple[str, ...]) -> dict[str, str]:
     return {name.lower(): value.lower() for name, value in facts.items()} | {one["name"]: one["value"] for one in found}
 
 
-def checked(text: str, true: Mapping[str, str], question: str = "", chain: Sequence[str] = ()) -> list[Held]:
-    """Whether each claim is true, in order; sentences that claim nothing are passed over.
+def read(text: str, true: Mapping[str, str], question: str = "", chain: Sequence[str] = ()) -> Read:
+    """The claims of a chain of thought; sentences that claim nothing are passed over.
 
     `question`: its words and its answer. Sums may use its numbers, those of a true `chain` (none: all that the figure
-    has), and what they find.
+    has), and what they find. In doubt is what says another number, compares in words, or names a thing and a number in
+    words that are not read: something may have been misread there.
     """
-    names = Names(true, text.lower(), question)
-    known = _known(true, question, chain)
-    found: list[Held] = []
+    names, sums = Names(true, text.lower(), question), Sums(_known(true, question, chain))
+    steps: list[bool] = []
+    doubtful, seen = RETHOUGHT.search(text) is not None, set[Fraction]()
     for sentence in sentences(text):
-        found += _readings(sentence, names) if (listed := _listed(sentence, names)) is None else listed
-        found += arithmetic(sentence, known)
-    return found
-
-
-def is_doubtful(text: str, true: Mapping[str, str], question: str = "", chain: Sequence[str] = ()) -> bool:
-    """Whether it says a number that is neither in the figure nor in the question, nor found by a sum of such: something
-    was misread, in words that claim nothing; or names a thing and a number in other words than those that are read.
-    `question`, `chain`: as `checked`."""
-    names = Names(true, text.lower(), question)
-    known, seen = _known(true, question, chain), set[Fraction]()
-    for sentence in sentences(text):
-        if COMPARED.search(sentence) or (_listed(sentence, names) is None and _leaves_out(sentence, names)):
-            return True
+        if SUPPOSED.search(sentence):
+            doubtful |= _says_something(sentence, names)
+            continue
+        listed, (readings, unread) = _listed(sentence, names), _readings(sentence, names)
+        steps += readings if listed is None else listed
+        steps += sums.check(sentence)
+        doubtful |= COMPARED.search(sentence) is not None or (unread if listed is None else not listed)
         seen.update(numbers_in(sentence))
-        deque(arithmetic(sentence, known), maxlen=0)
-    return not seen <= known | _known(true, question, ()) | set(map(Fraction, range(3)))
+    there = sums.known | _known(true, question, ()) | set(map(Fraction, range(3)))
+    return Read(steps, doubtful or sums.unfounded or not seen <= there)
 
 
 def _known(true: Mapping[str, str], question: str, chain: Sequence[str]) -> set[Fraction]:
@@ -87,7 +81,7 @@ def _known(true: Mapping[str, str], question: str, chain: Sequence[str]) -> set[
 
 
 def _listed(sentence: str, names: Names) -> list[bool] | None:
-    """What is found under a name: "Above 5: Ann, Leo"; None: it is no such sentence."""
+    """What is found under a name: "Above 5: Ann, Leo"; []: cannot be told; None: it is no such sentence."""
     row = names.lists.get(names.key("from left to right"))
     if row is not None and "left to right" in sentence and TOY.findall(sentence) == TOY.findall(row):
         return [True]
@@ -95,18 +89,18 @@ def _listed(sentence: str, names: Names) -> list[bool] | None:
     if match is None:
         return None
     key = names.key(match["name"])
-    known = key if key in names.lists else next((one for one in names.lists if _but_for_numbers(one, key)), None)
-    if known is None:
+    asked = key if key in names.lists else next((one for one in names.lists if _but_for_numbers(one, key)), None)
+    if asked is None:
         return None
     claimed = names.items(match["value"])
     if claimed is None:
         return []
-    there = names.items(names.lists[known]) or []
-    if "them" in known:  # "Of them red: ball"
-        claimed = [item if item == {"none"} else item | known - {"them"} for item in claimed]
-    if "left" not in known:
+    there = names.items(names.lists[asked]) or []
+    if "them" in asked:  # "Of them red: ball"
+        claimed = [item if item == {"none"} else item | asked - {"them"} for item in claimed]
+    if "left" not in asked:
         claimed, there = sorted(claimed, key=sorted), sorted(there, key=sorted)
-    return [known == key and claimed == there]
+    return [asked == key and claimed == there]
 
 
 def _but_for_numbers(one: Key, other: Key) -> bool:
@@ -114,24 +108,27 @@ def _but_for_numbers(one: Key, other: Key) -> bool:
     return one != other and len(one) == len(other) and all(word.isdigit() for word in one ^ other)
 
 
-def _readings(sentence: str, names: Names) -> Iterator[bool]:
-    """What is read off under each name, part by part. After "and" or a comma a part counts where the one before was a
-    reading, or names nothing: "Ann and Ben: 9" and "the sum of Ann and Ben is 9" say nothing of Ben."""
+def _readings(sentence: str, names: Names) -> tuple[list[bool], bool]:
+    """What is read off under each name, part by part, and whether a part names a thing and a number in other words.
+
+    After "and", and after a bare name and a comma, a part is no reading: "Ann and Ben: 9" and "the sum of Ann and Ben
+    is 9" say nothing of Ben. It is one where the part before was, or names nothing.
+    """
+    found: list[bool] = []
+    unread = any(_says_something(remark, names) for remark in REMARK.findall(sentence))
     before, clear = "", True
     for sign, part, match in _parts(sentence, names):
-        if match and (clear or not (sign.endswith("and") or names.key(before) in names.values)):
-            yield from _claim(match, names)
+        named = names.key(before)
+        if match and (clear or not (named & names.words if sign.endswith("and") else named in names.values)):
+            found += _claim(match, names)
+        elif not (SUM.search(part) or ORDER.search(part)):
+            unread |= _says_something(part, names)
         before, clear = part, match is not None
+    return found, unread
 
 
-def _leaves_out(sentence: str, names: Names) -> bool:
-    """Whether a part has a thing of the figure and a number, and is neither a reading nor a sum."""
-    return any(
-        re.search(r"\d", part)
-        and names.key(part) & names.words
-        and not (match or SUM.search(part) or ORDER.search(part))
-        for _, part, match in _parts(sentence, names)
-    )
+def _says_something(part: str, names: Names) -> bool:
+    return re.search(r"\d", part) is not None and not names.words.isdisjoint(names.key(part))
 
 
 def _parts(sentence: str, names: Names) -> Iterator[tuple[str, str, re.Match | None]]:
@@ -157,13 +154,13 @@ def _claim(match: re.Match, names: Names) -> Iterator[bool]:
     number = str(DIGITS.index(number)) if number in DIGITS else re.sub(r"^(-?)0+(?=\d)", r"\1", number)
     if names.is_another(key):
         yield False
-    elif key in names.values:
+    elif key in names.values and (":" in number) == any(":" in value for value in names.values[key]):
         holds = any(_same(number, value) for value in names.values[key])
         if holds or "sum" not in match.groupdict() or not _mentions(match["sum"], names.values[key]):
             yield holds
 
 
-def _mentions(text: str, values: Iterable[str]) -> bool:
+def _mentions(text: str, values: Collection[str]) -> bool:
     return any(number in numbers_in(text) for value in values for number in numbers_in(value))
 
 

@@ -135,9 +135,10 @@ def neighbour_of(task: Task, scene: Grid) -> Thing | None:
 
 
 def values_of(task: Task, scene: Scene) -> list[int]:
-    """The true value of each term."""
+    """The true value of each term. Raises LookupError and ValueError for a side of what the scene has not."""
     if task.family == "beside":
-        assert isinstance(scene, Grid)
+        if not isinstance(scene, Grid):
+            raise ValueError("a chart has no sides")
         anchor = anchor_of(task, scene)
         return [sum(task.terms[0].fits(thing) and is_on_side(thing, task.side, anchor) for thing in scene.things)]
     return [term.value(scene) for term in task.terms]

@@ -1,6 +1,6 @@
 """The steps of a chain of thought about a scene, each checked against what the picture truly holds.
 
-A step is one claim of a line:
+A step is one claim of a sentence:
 
     b2 red star: red stars 1     what a cell holds; how many of a kind there are up to it, in reading order
     red bar 5                    a bar's height
@@ -14,7 +14,7 @@ import re
 from collections.abc import Iterator
 from fractions import Fraction
 
-from mixpo.questions.claims import Held, arithmetic, sentences
+from mixpo.questions.claims import RETHOUGHT, SUPPOSED, Read, Sums, sentences
 from mixpo.questions.scenes.ask import SIDES, Task, Term, anchor_of, is_on_side, values_of
 from mixpo.questions.scenes.scene import COLOURS, SHAPES, Grid, Scene, Thing
 
@@ -32,28 +32,31 @@ PARTS = re.compile(r", (?:and )?| and ")
 PREFIX = re.compile(r"^at a glance: ")
 
 
-def steps(text: str, scene: Scene, task: Task) -> list[Held]:
-    """Whether each step that can be checked is true, in order; what claims nothing of the kind is passed over."""
+def read(text: str, scene: Scene, task: Task) -> Read:
+    """The claims of a chain of thought, in order; what claims nothing of the kind is passed over. In doubt are sums of
+    other numbers than the question's terms and the bars have. Raises LookupError and ValueError for a task that is not
+    about the scene."""
     values = values_of(task, scene) + ([] if isinstance(scene, Grid) else [height for _, height in scene.bars])
-    known = {Fraction(value) for value in values}
-    found: list[Held] = []
+    sums = Sums(map(Fraction, values))
+    steps: list[bool] = []
     for sentence in sentences(text):
-        found += _sentence(PREFIX.sub("", sentence), scene, task)
-        found += arithmetic(sentence, known)
-    return found
+        if not SUPPOSED.search(sentence):
+            steps += _sentence(PREFIX.sub("", sentence), scene, task)
+            steps += sums.check(sentence)
+    return Read(steps, sums.unfounded or RETHOUGHT.search(text) is not None)
 
 
-def _sentence(line: str, scene: Scene, task: Task) -> Iterator[bool]:
-    if match := CELL.fullmatch(line):
+def _sentence(sentence: str, scene: Scene, task: Task) -> Iterator[bool]:
+    if match := CELL.fullmatch(sentence):
         yield from _cell(match, scene, task)
-    elif match := MOST.fullmatch(line):
+    elif match := MOST.fullmatch(sentence):
         yield bool(task.terms) and int(match[1]) == max(values_of(task, scene))
-    elif match := SIDE.fullmatch(line):
+    elif match := SIDE.fullmatch(sentence):
         rows, columns = SIDES[match[1]]
         there = ("abcd".index(match[2]) + rows, int(match[3]) + columns)
         yield there == ("abcd".index(match[4]), int(match[5])) and 1 <= there[1] <= 4
     else:
-        yield from _values(line, scene, task)
+        yield from _values(sentence, scene, task)
 
 
 def _cell(match: re.Match, scene: Scene, task: Task) -> Iterator[bool]:
