@@ -6,7 +6,7 @@ import pytest
 
 from mixpo.evaluation import warning_signs
 from mixpo.evaluation.scores import BenchmarkQuestions
-from mixpo.evaluation.trained_on import trained_on
+from mixpo.evaluation.trained_on import TrainingSection, trained_on
 from mixpo.files import RunFiles
 from mixpo.records import Origin, PreferencePair, Question
 from mixpo.report.warning_signs import signs
@@ -87,6 +87,25 @@ def test_sections_that_a_training_started_from_count(run, tmp_path):
     learn(run, "more", pairs="nothing", questions="nothing", model="step:train")
     (one,) = found(run, tmp_path / "held", [("What is it?", "aa")], more=run.model("step:more"))
     assert (one["models"], one["same"]) == (["more"], 1)
+
+
+def test_what_models_have_in_common_is_read_once(run, tmp_path, monkeypatch):
+    """Twenty variants of a study start from one model that learned from 100,000 pictures."""
+    read = []
+    questions = TrainingSection.questions
+    monkeypatch.setattr(TrainingSection, "questions", lambda self: read.append(self.name) or questions(self))
+    for name in ("mpo", "sft"):
+        learn(run, name, model="step:train")
+    variants = {name: run.model(f"step:{name}") for name in ("mpo", "sft")}
+    (one,) = found(run, tmp_path / "held", [("What is it?", "aa")], **variants)
+    assert one["models"] == ["mpo", "sft"]
+    assert sorted(read) == ["mpo", "sft", "train"]
+
+
+def test_models_that_start_from_each_other_end(run, tmp_path):
+    learn(run, "one", model="step:two")
+    learn(run, "two", model="step:one")
+    assert found(run, tmp_path / "held", [("What is it?", "aa")], one=run.model("step:one")) == []
 
 
 def test_pictures_that_are_gone_stop_nothing(run, tmp_path):

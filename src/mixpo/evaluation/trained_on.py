@@ -7,6 +7,7 @@ Pictures are the same when their files are; a file is read only where one of the
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +39,8 @@ def trained_on(
         return []
     asked = {name: list(_asked(name, found.questions, inner)) for name, found in benchmarks.items()}
     digests = Digests(path for questions in asked.values() for _, paths in questions for path in paths)
-    learned = {section: Learned.of(section, digests) for section in set(sections.values()) if section}
+    own = cache(lambda section: Learned.of(section, digests))  # models that start from one share what that learned
+    learned = {section: Learned.joined(map(own, section.lineage())) for section in set(sections.values()) if section}
     found = []
     for name, questions in asked.items():
         known = [(_words(text), digests.of(paths)) for text, paths in questions]
@@ -118,6 +120,7 @@ class Learned:
 
     @classmethod
     def of(cls, section: "TrainingSection", digests: Digests) -> "Learned":
+        """By this section alone."""
         questions: set[Texts] = set()
         found: set[str] = set()
         for text, paths in section.questions():
@@ -126,6 +129,11 @@ class Learned:
             if "" not in pictures:
                 questions.add((_words(text), pictures))
         return cls(frozenset(questions), frozenset(found - {""}))
+
+    @classmethod
+    def joined(cls, parts: Iterable["Learned"]) -> "Learned":
+        questions, pictures = zip(*((part.questions, part.pictures) for part in parts), strict=True)
+        return cls(frozenset().union(*questions), frozenset().union(*pictures))
 
     def counts(self, asked: Sequence[Texts]) -> tuple[int, int]:
         """How many of the questions it learned from, and how many others are about pictures that it learned from."""
@@ -166,19 +174,23 @@ class TrainingSection:
             return None
         return cls(path.parents[2], path.parent.name)
 
-    def questions(self, after: frozenset["TrainingSection"] = frozenset()) -> Iterator[tuple[str, list[Path]]]:
-        """Words and pictures' files of every question that it learned from, and the sections that it started from.
+    def lineage(self) -> "list[TrainingSection]":
+        """This one, and those that its model started from, as far as runs tell."""
+        found: list[TrainingSection] = []
+        section: TrainingSection | None = self
+        while section is not None and section not in found:
+            found.append(section)
+            start = section._values().model or ""
+            name = trained_by(start)
+            section = TrainingSection(section.run, name) if name else TrainingSection.of(start)
+        return found
 
-        `after`: those that start from this one.
-        """
-        files = RunFiles(self.run)
-        values = (notes.read(files.fingerprint(self.name), TrainingValues) or TrainingValues()).values
-        start = values.model or ""
-        section = trained_by(start)
-        before = TrainingSection(self.run, section) if section else TrainingSection.of(start)
-        after |= {self}
-        if before is not None and before not in after:
-            yield from before.questions(after)
+    def _values(self) -> LearnedFrom:
+        return (notes.read(RunFiles(self.run).fingerprint(self.name), TrainingValues) or TrainingValues()).values
+
+    def questions(self) -> Iterator[tuple[str, list[Path]]]:
+        """Words and pictures' files of every question that it learned from itself."""
+        files, values = RunFiles(self.run), self._values()
         shown, pairs, asked = values.demonstrations, values.pairs, values.questions
         shards: Iterable[Any] = files.demonstrations(shown) if shown else files.pairs(pairs) if pairs else ()
         texts = {question.id: question.text for question in files.questions(asked)} if asked else {}
