@@ -7,6 +7,7 @@ import logging
 import os
 import signal
 import tempfile
+import threading
 import time
 import traceback
 import uuid
@@ -16,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from tqdm import tqdm
 from transformers.utils.logging import disable_progress_bar
 
 from mixpo.child import begin, end, hear, heard_here_alone, share_of_cores
@@ -138,6 +140,9 @@ def process(work: tuple[Any, ...], devices: Sequence[str], told: Path) -> None:
     """What each process does: `train.run` with the arguments `work`; the first error of all goes to the file `told`."""
     hear()  # not as Python does: it would wait for the others, and leave a traceback
     begin(None if len(devices) == 1 or "OMP_NUM_THREADS" in os.environ else share_of_cores(len(devices)))
+    tqdm.set_lock(
+        threading.RLock()
+    )  # its own is a semaphore of the system: who is stopped would leave it, with a warning
     rank = os.environ["RANK"]
     if rank == "0":
         show_warnings()
