@@ -132,6 +132,7 @@ class Learned:
 
     @classmethod
     def joined(cls, parts: Iterable["Learned"]) -> "Learned":
+        """What was learned in all of one or more trainings."""
         questions, pictures = zip(*((part.questions, part.pictures) for part in parts), strict=True)
         return cls(frozenset().union(*questions), frozenset().union(*pictures))
 

@@ -140,9 +140,8 @@ def process(work: tuple[Any, ...], devices: Sequence[str], told: Path) -> None:
     """What each process does: `train.run` with the arguments `work`; the first error of all goes to the file `told`."""
     hear()  # not as Python does: it would wait for the others, and leave a traceback
     begin(None if len(devices) == 1 or "OMP_NUM_THREADS" in os.environ else share_of_cores(len(devices)))
-    tqdm.set_lock(
-        threading.RLock()
-    )  # its own is a semaphore of the system: who is stopped would leave it, with a warning
+    # tqdm's own lock is a semaphore of the system, which a process that is stopped would leave behind.
+    tqdm.set_lock(threading.RLock())
     rank = os.environ["RANK"]
     if rank == "0":
         show_warnings()
