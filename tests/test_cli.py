@@ -363,3 +363,18 @@ def test_a_run_folder_below_the_home_folder(tmp_path, monkeypatch, capsys):
     assert in_process(monkeypatch, capsys, "questions", "r.yaml")[0] == 0
     assert (tmp_path / "mine" / "recipe.yaml").exists()
     assert not (tmp_path / "~").exists()
+
+
+def test_files_below_the_home_folder(tmp_path, monkeypatch, capsys):
+    """`--out=~/…`, of which a shell leaves the `~`; one of nobody's folder stays what it is."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "questions.jsonl").write_text('{"id": "q", "text": "How many?", "answer": "3", "kind": "integer"}\n')
+    response = '{"id": "q/0", "question_id": "q", "sample": 0, "text": "Answer: 3", "finish_reason": "stop"}\n'
+    (tmp_path / "responses.jsonl").write_text(response)
+    files = "--questions=~/questions.jsonl --responses=~/responses.jsonl --out=~/verdicts.jsonl"
+    status, _, said = in_process(monkeypatch, capsys, "verify", *files.split())
+    assert status == 0, said
+    assert (tmp_path / "verdicts.jsonl").read_text().count("correct") == 1
+    status, _, said = in_process(monkeypatch, capsys, "run", "~nobody-of-this-name/r.yaml")
+    assert (status, "~nobody-of-this-name/r.yaml" in said) == (2, True), said

@@ -28,6 +28,7 @@ from mixpo.errors import RecipeError
 from mixpo.evaluation.ablation import Plan, summarise
 from mixpo.evaluation.evaluate import Config, gather
 from mixpo.files import RunFiles
+from mixpo.names import at_home
 from mixpo.pipeline import run_recipe
 from mixpo.recipe import SHARED, Recipe, Section, named
 from mixpo.references import pointed, references, trained_by
@@ -104,7 +105,7 @@ def ablate(path: Path, overrides: Sequence[str] = (), jobs: int = 1, redo: Seque
 
 def load_study(path: Path, overrides: Sequence[str] = ()) -> tuple[Recipe, Study]:
     """The study's recipe, and the study. Raises RecipeError naming the file."""
-    path = path.expanduser()
+    path = at_home(path)
     raw, lines = read_yaml(path, "study", TOP_LEVEL)
     if not isinstance(raw["study"], dict):
         raise RecipeError(f"{path}:{lines['study']}: study: must be a mapping, not {raw['study']!r}")

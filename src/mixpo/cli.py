@@ -19,6 +19,7 @@ from mixpo import __version__
 from mixpo import cli_steps as steps
 from mixpo import cli_tools as tools
 from mixpo.errors import UserError
+from mixpo.names import at_home
 from mixpo.progress import complain, show_warnings, speak
 from mixpo.signals import STATUSES, Interrupted, interrupting
 
@@ -60,7 +61,7 @@ class CommandGroups(TyperGroup):
                 formatter.write_dl([(name.ljust(width), one.get_short_help_str(100)) for name, one in inside])
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
-        if args[0] not in self.commands and Path(args[0]).expanduser().exists():
+        if args[0] not in self.commands and at_home(args[0]).exists():
             raise UserError(f"{args[0]} is no command; `mixpo run {args[0]}` runs a recipe, `mixpo --help` tells more")
         return super().resolve_command(ctx, args)
 
@@ -125,7 +126,7 @@ def _spoken(command: Callable[..., None]) -> Callable[..., None]:
     def spoken(*, verbose: bool, quiet: bool, **given: Any) -> None:
         speak(verbose, quiet)
         try:
-            command(**given)
+            command(**{name: _filled_in(value) for name, value in given.items()})
         except Interrupted as error:  # typer knows Ctrl-C alone
             raise typer.Exit(error.status) from error
 
@@ -134,6 +135,13 @@ def _spoken(command: Callable[..., None]) -> Callable[..., None]:
         parameters=[*own.parameters.values(), before["verbose"], before["quiet"]]
     )
     return spoken
+
+
+def _filled_in(value: Any) -> Any:
+    """A path, or each of a list, with what `~` stands for: of `--out=~/x` a shell leaves it."""
+    if isinstance(value, list):
+        return [_filled_in(one) for one in value]
+    return at_home(value) if isinstance(value, Path) else value
 
 
 for _group, _commands in COMMANDS.items():

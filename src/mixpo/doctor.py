@@ -12,6 +12,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from mixpo import output
+from mixpo.names import at_home
 from mixpo.pipeline import versions
 
 GIB = 1 << 30
@@ -53,7 +54,7 @@ def examine(folder: Path) -> Iterator[Finding]:
     yield from _devices()
     yield _memory()
     yield disk("disk here", folder)
-    cache = Path(os.environ.get("HF_HOME", "~/.cache/huggingface")).expanduser()
+    cache = at_home(os.environ.get("HF_HOME", "~/.cache/huggingface"))
     yield disk("disk for models", cache)
     for extra, requirements in extras().items():
         yield from (part(extra, requirement) for requirement in requirements)

@@ -3,6 +3,7 @@
 A name is one part of a path and leads nowhere else. A path is what the user writes as one: `run=FOLDER`, `--out`.
 """
 
+import os
 import re
 from pathlib import Path
 
@@ -13,6 +14,11 @@ HELD = 255
 NAME = re.compile(r"(?=.*[^\W_])(?!-)[\w-]+")
 ELSEWHERE = re.compile(r"[/\\\0-\x1f]|^\.*$")
 """What is no name of a folder, or leads out of the folder that it is in."""
+
+
+def at_home(path: str | os.PathLike[str]) -> Path:
+    """The path with what `~` stands for; of a user whom nobody knows it stays as it is."""
+    return Path(os.path.expanduser(path))
 
 
 def wrong_name(name: object, whose: str) -> str:

@@ -13,7 +13,6 @@ steps:                        # sections, in order; a section is named after its
 """
 
 import dataclasses
-import os
 import typing
 from collections.abc import Callable
 from pathlib import Path
@@ -21,7 +20,7 @@ from typing import Any, TypeVar
 
 from mixpo.config import build, refuse_unknown
 from mixpo.errors import RecipeError
-from mixpo.names import is_folder_name, wrong_name, wrong_run_name
+from mixpo.names import at_home, is_folder_name, wrong_name, wrong_run_name
 from mixpo.yaml_file import parse_value, read_yaml
 
 T = TypeVar("T")
@@ -92,7 +91,7 @@ def load_recipe(path: Path | str, overrides: typing.Sequence[str] = ()) -> Recip
 
     Raises RecipeError with file and line.
     """
-    path = Path(path).expanduser()
+    path = at_home(path)
     if (path / "recipe.yaml").exists():  # a run folder: its own recipe, wherever the folder has been moved to
         return dataclasses.replace(load_recipe(path / "recipe.yaml", overrides), given=str(path), run=str(path))
     raw, lines = read_yaml(path, "recipe", TOP_LEVEL)
@@ -130,7 +129,7 @@ def named(raw: dict, path: str, at: Callable[[str], str]) -> tuple[str, str]:
     """
     name = str(raw.get("name") or Path(path).stem)
     if raw.get("run"):
-        run = os.path.expanduser(str(raw["run"]))
+        run = str(at_home(str(raw["run"])))
         if not is_folder_name(run):
             raise RecipeError(f"{at('run')}: no folder can be called so; give another path")
         return name, run

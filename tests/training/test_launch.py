@@ -152,6 +152,7 @@ def test_stopped_and_gone_on_with_in_one_process(tmp_path, uninterrupted, how):
     status = {"kill": -signal.SIGKILL, "kill a process": 2, "terminate": 143}.get(how, 130)
     assert process.returncode == status, errors
     assert b"Traceback" not in errors, errors.decode()
+    assert b"Terminating process" not in errors, errors.decode()
     assert how == "kill" or b"leaked" not in errors, errors.decode()
     if how == "kill a process":
         assert b"mixpo: train: process 1 of 2 died (exit status -9: killed, or out of memory)" in errors

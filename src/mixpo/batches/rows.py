@@ -16,6 +16,7 @@ from mixpo.conversations import alike, refuse_more, what_is_shown
 from mixpo.errors import BadRow, DataError, ImageError
 from mixpo.images import decode, is_url, loaded, open_file
 from mixpo.models.as_messages import pictures_of, text_of
+from mixpo.names import at_home
 from mixpo.pictures import NOTHING, content, images_in, same_images
 from mixpo.values import short
 from mixpo.videos import Frames, videos_among
@@ -179,7 +180,7 @@ def opened(image: Any) -> Any:
         )
     if is_url(str(name)):
         raise DataError(f"{name}: pictures are not fetched from addresses; download it, and give its path")
-    return open_file(Path(name).expanduser(), str(name))
+    return open_file(at_home(name), str(name))
 
 
 def named(row: Mapping[str, Any], data_sets: Sequence[Any]) -> str:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from mixpo.errors import MissingExtra, UserError, first_line
+from mixpo.names import at_home
 from mixpo.progress import say
 from mixpo.text_files import like
 
@@ -41,7 +42,7 @@ def found(name: str) -> str:
     does not show, and for one that is not in the cache while the hub cannot be reached. Where the cache has it then,
     this process and those that it starts go on offline.
     """
-    folder = Path(name).expanduser()
+    folder = at_home(name)
     if folder.is_dir():
         if not any((folder / file).is_file() for file in OF_A_MODEL):
             raise UserError(f"model {name!r} cannot be loaded: the folder has no config.json; {_inside(folder)}")

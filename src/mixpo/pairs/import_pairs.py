@@ -15,6 +15,7 @@ from typing import Any, Protocol
 from mixpo.errors import DataError, ImageError, UserError
 from mixpo.files import RunFiles, divert
 from mixpo.left_out import LeftOut, listed
+from mixpo.names import at_home
 from mixpo.pairs.formats import llama_factory, mmpr, ms_swift, trl, vlfeedback
 from mixpo.pairs.formats.export_pictures import ExportPictures
 from mixpo.pairs.formats.grounding import Ground, Grounding
@@ -107,10 +108,10 @@ class Config:
 
 def entries(config: Config) -> Iterator[tuple[PairSource, Iterator[Entry | Dropped]]]:
     """Every source that the configuration names, with its rows. Raises DataError when it cannot be read."""
-    path = Path(config.path).expanduser()
+    path = at_home(config.path)
     if not path.exists():
         raise DataError(f"{config.name}: {path} is not there; check the path")
-    root = Path(config.image_root).expanduser() if config.image_root else None
+    root = at_home(config.image_root) if config.image_root else None
     fetch, private = config.fetch_images, config.fetch_private
     if config.format is Format.MMPR:
         for data in mmpr.data_sets(path / "meta.json" if path.is_dir() else path, root):

@@ -86,9 +86,7 @@ def launched(config: train.Config, files: RunFiles, devices: Sequence[str], fits
         min_nodes=1, max_nodes=1, nproc_per_node=len(devices), run_id=uuid.uuid4().hex, max_restarts=0,
         rdzv_backend="c10d", rdzv_endpoint="127.0.0.1:0", local_addr="127.0.0.1", start_method="spawn",
     )  # fmt: skip
-    # DDP looks for weights that got no gradient, and would tell each time that this step had none.
-    os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")
-    with tempfile.TemporaryDirectory(prefix="mixpo-") as folder, _own_handlers(), heard_here_alone():
+    with tempfile.TemporaryDirectory(prefix="mixpo-") as folder, _own_handlers(), _quiet(), heard_here_alone():
         told = Path(folder) / "error.json"
         try:
             elastic_launch(how, process)((config, files, fits), list(devices), told)
@@ -122,18 +120,34 @@ def _error(told: dict[str, str]) -> Exception:
 
 @contextmanager
 def _own_handlers() -> Iterator[None]:
-    """torch's own handlers of signals, and its messages on how processes end, for as long as it is at work."""
-    logger = logging.getLogger("torch.distributed.elastic")
+    """torch's own handlers of signals, for as long as it is at work."""
     before = {number: signal.getsignal(number) for number in (*ENDING, signal.SIGQUIT)}
-    quiet, logger.propagate = logger.propagate, False
-    logger.addHandler(nowhere := logging.NullHandler())
     try:
         yield
     finally:
-        logger.removeHandler(nowhere)
-        logger.propagate = quiet
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Without torch's messages on how processes end, and those of DDP: it looks for weights that got no gradient, and
+    would tell each time that this step had none."""
+    loggers = [logging.getLogger(f"torch.{name}") for name in ("distributed.elastic", "multiprocessing.spawn")]
+    before, nowhere = [logger.propagate for logger in loggers], logging.NullHandler()
+    ours = "TORCH_CPP_LOG_LEVEL" not in os.environ
+    os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")  # the processes inherit it
+    for logger in loggers:
+        logger.addHandler(nowhere)
+        logger.propagate = False
+    try:
+        yield
+    finally:
+        for logger, propagate in zip(loggers, before, strict=True):
+            logger.propagate = propagate
+            logger.removeHandler(nowhere)
+        if ours:
+            os.environ.pop("TORCH_CPP_LOG_LEVEL", None)
 
 
 def process(work: tuple[Any, ...], devices: Sequence[str], told: Path) -> None:

@@ -21,7 +21,7 @@ from mixpo.evaluation.benchmarks.own_files import only_its_own, unrepeated
 from mixpo.evaluation.benchmarks.published import hub_rows, local_rows
 from mixpo.files import RunFiles
 from mixpo.model_inputs import AS_IS, ImagesConfig
-from mixpo.names import wrong_name
+from mixpo.names import at_home, wrong_name
 from mixpo.questions import collect
 from mixpo.questions.rows import ReadOptions, item
 from mixpo.questions.source import Item, data_path, first, left_out
@@ -76,7 +76,7 @@ def named(text: str, where: str) -> tuple[str, str, str]:
     name, equals, path = text.partition("=")
     if name in BENCHMARKS:
         return name, name, path
-    if not equals and (ending(Path(text)) in ENDINGS or Path(text).expanduser().exists()):
+    if not equals and (ending(Path(text)) in ENDINGS or at_home(text).exists()):
         stem = re.sub(r"\W+", "-", Path(text).name.partition(".")[0]).strip("-") or "mine"
         raise RecipeError(f"{where} {text}: give the questions a name, {where} {stem}={text}")
     if name == OWN and not path:
