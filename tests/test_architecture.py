@@ -35,6 +35,7 @@ COMMON = {
     "prompts",
     "messages",
     "names",
+    "number_words",
     "removing",
     "conversations",
     "values",

@@ -3,9 +3,9 @@
 import re
 from functools import lru_cache
 
+from mixpo.number_words import words_value
 from mixpo.verdicts.languages import every
 from mixpo.verdicts.mathematics.notation import normal
-from mixpo.verdicts.number_words import words_value
 
 LEAD_IN = re.compile(
     r"^(?:(?:so|thus|therefore|hence|well|probably|likely|simply|just|definitely|called|named)\b,?\s*)*"

@@ -9,13 +9,7 @@ import re
 from collections.abc import Iterator
 from fractions import Fraction
 
-from mixpo.verdicts.body import Body, plain_body
-from mixpo.verdicts.formula_quantities import DELIMITED, in_mathematics, is_prose
-from mixpo.verdicts.languages import NUMBER_WORD, NUMBERS, SECOND_WORD, number_of
-from mixpo.verdicts.mathematics.formula import parse
-from mixpo.verdicts.mathematics.tree import NotAFormula, letters_of
-from mixpo.verdicts.mathematics.values import NoValue, Value, real
-from mixpo.verdicts.number_words import (
+from mixpo.number_words import (
     CHINESE,
     MIXED_WORDS,
     NUMBER_WORDS,
@@ -24,6 +18,12 @@ from mixpo.verdicts.number_words import (
     fraction_value,
     words_value,
 )
+from mixpo.verdicts.body import Body, plain_body
+from mixpo.verdicts.formula_quantities import DELIMITED, in_mathematics, is_prose
+from mixpo.verdicts.languages import NUMBER_WORD, NUMBERS, SECOND_WORD, number_of
+from mixpo.verdicts.mathematics.formula import parse
+from mixpo.verdicts.mathematics.tree import NotAFormula, letters_of
+from mixpo.verdicts.mathematics.values import NoValue, Value, real
 from mixpo.verdicts.quantity import CURRENCY, HAS_NUMBER, SIGNED, Quantity, finished
 from mixpo.verdicts.reading import Undecided
 from mixpo.verdicts.unicode import SUPERSCRIPT, VULGAR

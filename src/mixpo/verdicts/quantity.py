@@ -4,9 +4,9 @@ import re
 from fractions import Fraction
 from typing import NamedTuple
 
+from mixpo.number_words import LARGE
 from mixpo.verdicts.body import Body
 from mixpo.verdicts.mathematics.values import Value, plus, times
-from mixpo.verdicts.number_words import LARGE
 from mixpo.verdicts.unicode import VULGAR
 from mixpo.verdicts.units import conversion, unit_of
 

@@ -13,18 +13,18 @@ import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from fractions import Fraction
 
+from mixpo.number_words import UNITS
 from mixpo.questions.claims import ORDER, RETHOUGHT, SUM, SUPPOSED, Read, Sums, numbers_in, plain, sentences
 from mixpo.questions.figures.names import TOY, Key, Names
 
 STEP = re.compile(r"(?P<name>[^\d\W][\w' ]*?)(?: is |: )(?P<value>\S.*)")
 """As a figure's own chain says what it finds."""
-DIGITS = "zero one two three four five six seven eight nine ten eleven twelve".split()
 SAYS = (
     r"(?: (?:is|are|has|have|had|with|shows|equals|stands) (?:at )?| (?:is )?(?:points|pointing) (?:to|at) | ?[:=] ?"
     r"| - | at | (?:reaches|goes|rises|lines) (?:up )?(?:to |with )?| there (?:is|are) )"
     r"(?:(?:the |an? )?(?:value|height|length) (?:of )?)?(?:the )?(?:only |just |exactly )?"
 )
-VALUE = rf"(?P<number>-?\d{{1,9}}(?::\d{{1,2}})?|{'|'.join(DIGITS)})(?:\.0+)?"
+VALUE = rf"(?P<number>-?\d{{1,9}}(?::\d{{1,2}})?|{'|'.join(UNITS)})(?:\.0+)?"
 UNIT = (
     r"(?P<unit> ?(?:°|[ckm]?m|[ap]\.?m|degree|fish)"
     r"| (?!(?:plus|minus|times|bars|rows|columns|tens|dozens|hundreds)\b)[a-z]+s)?(?: (?:tall|high|long|wide))?"
@@ -151,7 +151,7 @@ def _reading(part: str) -> re.Match | None:
 def _claim(match: re.Match, names: Names) -> Iterator[bool]:
     """Nothing for a name that no figure has; and for a sum with the true number in it: that is no reading."""
     key, number = names.found(match["name"], match["unit"] or ""), match["number"]
-    number = str(DIGITS.index(number)) if number in DIGITS else re.sub(r"^(-?)0+(?=\d)", r"\1", number)
+    number = str(UNITS.index(number)) if number in UNITS else re.sub(r"^(-?)0+(?=\d)", r"\1", number)
     if names.is_another(key):
         yield False
     elif key in names.values and (":" in number) == any(":" in value for value in names.values[key]):

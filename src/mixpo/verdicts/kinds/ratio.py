@@ -3,12 +3,12 @@
 import re
 from fractions import Fraction
 
+from mixpo.number_words import SMALL
 from mixpo.records import Question
 from mixpo.verdicts.body import Body
 from mixpo.verdicts.mathematics.formula import parse
 from mixpo.verdicts.mathematics.tree import NotAFormula
 from mixpo.verdicts.mathematics.values import NoValue, value
-from mixpo.verdicts.number_words import SMALL
 from mixpo.verdicts.reading import Reading, Undecided
 from mixpo.verdicts.statements import Statement, sentence_end
 from mixpo.verdicts.words import in_reverse

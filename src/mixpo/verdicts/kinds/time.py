@@ -3,10 +3,10 @@
 import re
 from dataclasses import dataclass
 
+from mixpo.number_words import SMALL
 from mixpo.records import Question
 from mixpo.verdicts.body import Body
 from mixpo.verdicts.nearest import only_one
-from mixpo.verdicts.number_words import SMALL
 from mixpo.verdicts.reading import Reading, Undecided
 from mixpo.verdicts.statements import Statement, sentence_end
 
