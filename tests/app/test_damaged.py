@@ -1,11 +1,13 @@
 """The app on a run whose files somebody damaged, and against pages that ask too much: a sentence on a page, at once."""
 
+import gc
 import json
 import shutil
 import socket
 import threading
 import time
 import urllib.parse
+from pathlib import Path
 
 import pytest
 
@@ -118,9 +120,13 @@ def test_the_folder_for_temporary_files_may_have_any_name(name, full, tmp_path, 
     place.mkdir()
     monkeypatch.setattr("tempfile.tempdir", str(place))
     own = Store(full)
-    assert own.rows("SELECT current_setting('temp_directory') AS place") == [{"place": str(own.folder / "spill")}]
+    spill = str(Path(own.folder.name, "spill"))
+    assert own.rows("SELECT current_setting('temp_directory') AS place") == [{"place": spill}]
     assert len(own.rows("SELECT * FROM questions")) == 2
     own.close()
+    assert list(place.iterdir()) == []
+    Store(full).wait()  # which nobody closes
+    gc.collect()
     assert list(place.iterdir()) == []
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "none"))
     with pytest.raises(UserError, match="name another in TMPDIR"):

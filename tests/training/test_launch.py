@@ -130,7 +130,10 @@ def test_stopped_and_gone_on_with_in_one_process(tmp_path, uninterrupted, how):
     """No process is left, a sentence and no traceback; the losses are those of a training that was not stopped."""
     recipe, whole = uninterrupted
     broken = RunFiles(tmp_path / "broken")
-    process = subprocess.Popen(in_two(recipe, broken), stderr=subprocess.PIPE, start_new_session=True)
+    (left := tmp_path / "tmp").mkdir()
+    process = subprocess.Popen(
+        in_two(recipe, broken), stderr=subprocess.PIPE, start_new_session=True, env={**os.environ, "TMPDIR": str(left)}
+    )
     until = time.monotonic() + 300
     begun = broken.checkpoints("train") / "checkpoint-4"
     while (
@@ -154,6 +157,7 @@ def test_stopped_and_gone_on_with_in_one_process(tmp_path, uninterrupted, how):
     assert b"Traceback" not in errors, errors.decode()
     assert b"Terminating process" not in errors, errors.decode()
     assert how == "kill" or b"leaked" not in errors, errors.decode()
+    assert how == "kill" or not list(left.iterdir())
     if how == "kill a process":
         assert b"mixpo: train: process 1 of 2 died (exit status -9: killed, or out of memory)" in errors
     while any(Path(f"/proc/{pid}").exists() for pid in trained) and time.monotonic() < until:

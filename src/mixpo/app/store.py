@@ -5,7 +5,6 @@ made; responses, pairs and drops follow in a thread (`wait`), so that a run of a
 """
 
 import json
-import shutil
 import tempfile
 import threading
 from collections.abc import Sequence
@@ -86,8 +85,9 @@ class Store:
         self.damaged: list[str] = []
         """What could not be read of the run, a sentence each."""
         try:
-            self.folder = Path(tempfile.mkdtemp(prefix="mixpo-view-"))
-            database, spill = str(self.folder / "run.duckdb"), str(self.folder / "spill")
+            # It goes with this object, or when Python ends, where `close` is never called.
+            self.folder = tempfile.TemporaryDirectory(prefix="mixpo-view-", ignore_cleanup_errors=True)
+            database, spill = (str(Path(self.folder.name, name)) for name in ("run.duckdb", "spill"))
             self.connection = duckdb.connect(database, config={**SETTINGS, "temp_directory": spill})
         except (OSError, duckdb.Error) as error:
             raise UserError(
@@ -161,7 +161,7 @@ class Store:
     def close(self) -> None:
         self._ready.wait()
         self.connection.close()
-        shutil.rmtree(self.folder, ignore_errors=True)
+        self.folder.cleanup()
 
     def _load(self, kind: str, cursor: Any) -> None:
         columns = COLUMNS[kind]

@@ -78,16 +78,17 @@ def launched(config: train.Config, files: RunFiles, devices: Sequence[str], fits
     Raises UserError with what a process says that refuses, or when one dies; RuntimeError with the traceback of one
     that fails; Interrupted on SIGINT, SIGTERM and SIGHUP. In any case no process is left.
     """
-    from torch.distributed.elastic.multiprocessing import SignalException
+    from torch.distributed.elastic.multiprocessing import DefaultLogsSpecs, SignalException
     from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
     from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
-    how = LaunchConfig(
-        min_nodes=1, max_nodes=1, nproc_per_node=len(devices), run_id=uuid.uuid4().hex, max_restarts=0,
-        rdzv_backend="c10d", rdzv_endpoint="127.0.0.1:0", local_addr="127.0.0.1", start_method="spawn",
-    )  # fmt: skip
     with tempfile.TemporaryDirectory(prefix="mixpo-") as folder, _own_handlers(), _quiet(), heard_here_alone():
         told = Path(folder) / "error.json"
+        how = LaunchConfig(
+            min_nodes=1, max_nodes=1, nproc_per_node=len(devices), run_id=uuid.uuid4().hex, max_restarts=0,
+            rdzv_backend="c10d", rdzv_endpoint="127.0.0.1:0", local_addr="127.0.0.1", start_method="spawn",
+            logs_specs=DefaultLogsSpecs(log_dir=f"{folder}/torch"),
+        )  # fmt: skip
         try:
             elastic_launch(how, process)((config, files, fits), list(devices), told)
             return
