@@ -6,6 +6,7 @@ from dataclasses import asdict
 from rich.console import Console
 
 from mixpo.evaluation.brief import brief
+from mixpo.evaluation.metrics import with_interval
 from mixpo.evaluation.statistics import Difference, Share
 from mixpo.evaluation.table import accuracies, differences
 from mixpo.records import Comparison, Score
@@ -55,6 +56,13 @@ def test_differences_name_what_is_subtracted():
         ["mpo - base, cot", "+10.0 (+5.0 to +15.0)", "< 0.0001", "60", "20"],
         ["cot - direct, mpo", "+10.0 (+5.0 to +15.0)", "< 0.0001", "60", "20"],
     ]
+
+
+def test_no_difference_is_minus_nothing():
+    """Rounded, -0.0004 is 0.0; lengths are no shares."""
+    assert with_interval(-0.0004, -0.05, 0.0, sign="+") == "+0.0 (-5.0 to +0.0)"
+    assert with_interval(0.617, 0.527, 0.699) == "61.7 (52.7 to 69.9)"
+    assert with_interval(-0.001, -1.5, 0.004, "length", sign="+") == "+0.00 (-1.50 to +0.00)"
 
 
 def test_the_terminal_shows_one_small_table_a_benchmark(capsys):

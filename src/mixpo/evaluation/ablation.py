@@ -7,7 +7,7 @@ from statistics import stdev
 from typing import Any
 
 from mixpo import notes, output
-from mixpo.evaluation.metrics import NOT_SCORED, Answered, Metric, decided, mean, resampled, sums_of
+from mixpo.evaluation.metrics import NOT_SCORED, Answered, Metric, decided, mean, resampled, sums_of, with_interval
 from mixpo.evaluation.scores import RATES, Answers, BenchmarkQuestions, clusters
 from mixpo.evaluation.writing import WRITING
 from mixpo.files import RunFiles
@@ -235,5 +235,4 @@ def text(found: Estimate | None, *, sign: bool = False) -> str:
     """`61.7 (52.7 to 69.9)`."""
     if found is None:
         return ""
-    plus = "+" if sign else ""
-    return f"{100 * found.value:{plus}.1f} ({100 * found.low:{plus}.1f} to {100 * found.high:{plus}.1f})"
+    return with_interval(found.value, found.low, found.high, sign="+" if sign else "")

@@ -70,6 +70,13 @@ def scaled(metric: str) -> tuple[int, int]:
     return (1, 2) if metric in UNITS else (100, 1)
 
 
+def with_interval(value: float, low: float, high: float, metric: str = "accuracy", sign: str = "") -> str:
+    """`61.7 (52.7 to 69.9)`, in the metric's unit; `sign`: "+" for a difference. Nothing is -0.0."""
+    scale, digits = scaled(metric)
+    shown, *ends = (f"{scale * number:{sign}z.{digits}f}" for number in (value, low, high))
+    return f"{shown} ({' to '.join(ends)})"
+
+
 def mean(name: str, of: Callable[[Answered], float], known: Callable[[Answered], bool] = given) -> Metric:
     """The mean over answers."""
     return Metric(name, lambda answered: (of(answered), 1.0), lambda sums: ratio(sums[0], sums[1]), known)

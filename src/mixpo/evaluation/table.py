@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from mixpo import output
-from mixpo.evaluation.metrics import NOT_SCORED, UNITS, scaled
+from mixpo.evaluation.metrics import NOT_SCORED, UNITS, scaled, with_interval
 from mixpo.evaluation.scores import ALL, RATES, repeated
 from mixpo.evaluation.writing import WRITING
 from mixpo.output import TextTable
@@ -146,9 +146,7 @@ def probability(c: Comparison) -> str:
 
 def says(c: Comparison) -> str:
     """The difference in points with its interval."""
-    scale, digits = scaled(c.metric)
-    value, low, high = (f"{scale * number:+.{digits}f}" for number in (c.value, c.low, c.high))
-    return f"{value} ({low} to {high})"
+    return with_interval(c.value, c.low, c.high, c.metric, sign="+")
 
 
 def _interval(score: Score | None) -> str:

@@ -5,7 +5,7 @@ from typing import Any
 
 from mixpo.errors import DataError
 from mixpo.evaluation.ablation import GAP
-from mixpo.evaluation.metrics import NOT_SCORED, UNITS, scaled
+from mixpo.evaluation.metrics import NOT_SCORED, UNITS, scaled, with_interval
 from mixpo.files import RunFiles
 from mixpo.report.accuracy import Table, TableRow, style_name
 from mixpo.report.figures import Bar, bars
@@ -60,8 +60,8 @@ def _table(results: list[dict[str, Any]], benchmark: str, style: str, metric: st
     for result in results:
         spread = "" if result["spread"] is None else f"{scale * result['spread']:.{digits}f}"
         seeds = ", ".join(f"{scale * value:.{digits}f}" for value in result["by_seed"])
-        ends = [_interval(result[key], scale, digits, sign="+") for key in ("over_base", "over_against")]
-        cells = [result["variant"], _interval(result["value"], scale, digits) or NOT_SCORED, spread, *ends, seeds]
+        ends = [_interval(result[key], metric, sign="+") for key in ("over_base", "over_against")]
+        cells = [result["variant"], _interval(result["value"], metric) or NOT_SCORED, spread, *ends, seeds]
         tone = _tone(result["over_base"]) if metric == "accuracy" else ""
         rows.append(TableRow(cells, result["variant"] == against, tone))
     name = metric.replace("_", " ")
@@ -114,11 +114,8 @@ def _of(results: list[dict[str, Any]], benchmark: str, style: str, metric: str) 
     ]
 
 
-def _interval(found: dict[str, float] | None, scale: int, digits: int, sign: str = "") -> str:
-    if found is None:
-        return ""
-    value, low, high = (f"{scale * found[key]:{sign}.{digits}f}" for key in ("value", "low", "high"))
-    return f"{value} ({low} to {high})"
+def _interval(found: dict[str, float] | None, metric: str, sign: str = "") -> str:
+    return "" if found is None else with_interval(found["value"], found["low"], found["high"], metric, sign)
 
 
 def _tone(found: dict[str, float] | None) -> str:
