@@ -4,11 +4,14 @@ import gzip
 import json
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from email.utils import formatdate
+from functools import cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
+from mixpo import endpoint as module
 from mixpo.endpoint import LONGEST_PAUSE, WORDS_KEPT, Endpoint, EndpointConfig, GaveUp, Refused, retry_after
 from mixpo.errors import UserError
 from mixpo.replies import read_reply
@@ -344,3 +347,21 @@ def test_a_key_that_is_none_is_refused(server, monkeypatch):
     with pytest.raises(UserError, match="TEST_KEY holds what no key has") as raised:
         endpoint(server)
     assert KEY not in str(raised.value)
+
+
+def test_threads_that_ask_first_at_the_same_time_share_a_loop(monkeypatch):
+    """A client belongs to one; the loop that was there stays for the other tests."""
+
+    def slowly():
+        time.sleep(0.05)
+        begun.append(loop := new())
+        return loop
+
+    begun, new = [], module.asyncio.new_event_loop
+    monkeypatch.setattr(module, "_begun", cache(module._begun.__wrapped__))
+    monkeypatch.setattr(module.asyncio, "new_event_loop", slowly)
+    with ThreadPoolExecutor(8) as threads:
+        found = set(threads.map(lambda _: module._loop(), range(8)))
+    assert found == set(begun)
+    assert len(begun) == 1
+    begun[0].call_soon_threadsafe(begun[0].stop)

@@ -39,6 +39,8 @@ PACKED = re.compile("gzip|deflate|br|zstd|compress")
 """Content codings that make a reply larger where it is read; others (`utf-8`, as some servers say) are none."""
 LONGEST_NAME = 1_000
 """Characters of a served model's name."""
+FIRST = threading.Lock()
+"""Held while the loop begins that requests run in."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -219,10 +221,15 @@ class Endpoint:
         return words if len(words) <= WORDS_KEPT else f"{words[: WORDS_KEPT - 1]}…"
 
 
-@cache
 def _loop() -> asyncio.AbstractEventLoop:
     """Where the requests of all threads run: only there is there a limit on the whole time of one, its slow bytes
     included, which can be kept."""
+    with FIRST:  # else threads that ask at the same time would each begin one, and a client has one alone
+        return _begun()
+
+
+@cache
+def _begun() -> asyncio.AbstractEventLoop:
     loop = asyncio.new_event_loop()
     threading.Thread(target=loop.run_forever, name="endpoints", daemon=True).start()
     return loop

@@ -20,6 +20,7 @@ from transformers.modeling_outputs import BaseModelOutputWithPast
 
 from mixpo.batches.layout import Batch
 from mixpo.errors import UserError
+from mixpo.left_out import counted
 from mixpo.models.head import Head
 from mixpo.training.scoring import passed_through, plain
 
@@ -29,6 +30,10 @@ read off."""
 SHARPNESS = 30.0
 """Nats between the probabilities of two words, at the embedding of one of them, where the two are as far apart as half
 of all pairs are at most."""
+
+
+def pictures_apart(model: str) -> str:
+    return f"read: to {model} pictures are no tokens of the prompt; train it without `read`"
 
 
 class Speller:
@@ -42,7 +47,10 @@ class Speller:
         """The blank, then the tokens that are read."""
         self._read = set(self.words[1:])
         if len(self.words) == 1:
-            raise UserError("read: all descriptions say the same; there is nothing to read off pictures")
+            raise UserError(
+                f"read: of {counted(len(said), 'description')} each word stands in more than half, and none tells a "
+                "picture from another; describe more pictures, each by what is there"
+            )
 
     def tokens_needed(self, completion: Sequence[int]) -> int:
         """Fewest visual tokens that spell a description: one for each word read, a blank between two of the same."""

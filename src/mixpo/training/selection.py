@@ -6,13 +6,13 @@ from functools import cached_property
 from typing import Any, TypeVar
 
 from mixpo.batches.encode import Encoder, ReservedToken, TooLong, completion_of
-from mixpo.errors import DataError, ImageError
+from mixpo.errors import DataError, ImageError, UserError
 from mixpo.ids import in_share
 from mixpo.images import ImageRoots
 from mixpo.messages import PICTURE
 from mixpo.models.chat import REFUSALS
 from mixpo.records import Dropped, DropReason
-from mixpo.training.reading import Speller
+from mixpo.training.reading import Speller, pictures_apart
 from mixpo.training.rows import RowDataset, columns
 from mixpo.videos import videos_among
 
@@ -137,26 +137,29 @@ class Trial:
 
 def spelled(
     records: Sequence[Any], encoder: Encoder, roots: ImageRoots, config: Any, step: str, dropped: list[Dropped]
-) -> list[Any]:
-    """The records whose pictures have visual tokens enough to spell their descriptions; others go to `dropped`. All,
-    where the model's `config` names no such token. Raises UserError where all say the same."""
+) -> tuple[list[Any], Speller]:
+    """The records whose pictures have visual tokens enough to spell their descriptions, for a model with this `config`;
+    others go to `dropped`. And what reads them: the words are those of all records, whichever are then trained on.
+
+    Raises UserError where pictures are no tokens of the model's prompts, and where no word tells descriptions apart.
+    """
     picture = getattr(config, "image_token_id", None)
-    if picture is None or not records:
-        return list(records)
-    said = [encoder.completion_ids(*completion_of(columns(record), "chosen")) for record in records]
-    speller = Speller(said, picture)
+    if picture is None:
+        raise UserError(pictures_apart(type(config).__name__.removesuffix("Config")))
+    speller = Speller((encoder.chat.completions.encode(record.text) for record in records), picture)
     seen: dict[Any, int] = {}
     kept = []
-    for record, ids in zip(records, said, strict=True):
+    for record in records:
         size = record.videos or tuple(roots.open(image).size for image in record.images)
         if size not in seen:
             seen[size] = list(encoder.prompt(RowDataset([record], roots)[0])["prompt_ids"]).count(picture)
+        ids = encoder.completion_ids(*completion_of(columns(record), "chosen"))
         if (needed := speller.tokens_needed(ids)) <= seen[size]:
             kept.append(record)
             continue
         detail = f"read: to spell the description takes {needed} visual tokens, and its pictures have {seen[size]}"
         dropped.append(Dropped(id=record.id, step=step, reason=DropReason.COMPLETION_TOO_LONG, detail=detail))
-    return kept
+    return kept, speller
 
 
 def at_most(records: Sequence[T], most: int | None, seed: int) -> list[T]:

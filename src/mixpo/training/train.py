@@ -16,7 +16,6 @@ from mixpo.files import RunFiles, Shards
 from mixpo.images import ImageRoots
 from mixpo.left_out import LeftOut, counted
 from mixpo.models.attention import cross_attends
-from mixpo.models.chat import Chat
 from mixpo.models.load import load_config, load_processor
 from mixpo.models.picture_limits import same_tiles
 from mixpo.models.weight_files import refuse_damaged
@@ -33,7 +32,7 @@ from mixpo.training.config import MPOConfig
 from mixpo.training.final_model import save_model
 from mixpo.training.machine import begin_alone, own_environment, refuse_optimizer
 from mixpo.training.policy import load_policy, modules_of
-from mixpo.training.reading import Speller
+from mixpo.training.reading import pictures_apart
 from mixpo.training.rows import RowDataset
 from mixpo.training.section import Config, arguments, processes
 from mixpo.training.selection import at_most, spelled, split_held_out, usable
@@ -71,8 +70,6 @@ def run(config: Config, files: RunFiles, fits: Fits | None = None) -> None:
         return
     begin_alone(config)
     args = _arguments(config, files)
-    check_installed(args.report_to)
-    refuse_optimizer(args)
     if args.layout != config.layout and first:
         why = "what is read are rows" if config.read else f"{config.attention} takes no mask"
         say(f"{config.name}: layout: {args.layout}, since {why}")
@@ -83,7 +80,9 @@ def run(config: Config, files: RunFiles, fits: Fits | None = None) -> None:
     encoder = Encoder(processor, config.max_completion_length)
     encoder.fit(model_config := load_config(model_path, config.trust_remote_code))
     records = usable(track(source, f"{config.name}: check"), encoder, roots, config.name, dropped)
-    records = spelled(records, encoder, roots, model_config, config.name, dropped) if config.read else records
+    speller = None
+    if config.read and records:
+        records, speller = spelled(records, encoder, roots, model_config, config.name, dropped)
     if first:
         files.dropped(config.name).replace(dropped)
     what = "demonstration" if config.demonstrations else "pair"
@@ -104,11 +103,11 @@ def run(config: Config, files: RunFiles, fits: Fits | None = None) -> None:
         say(f"note: {said}")
     if used != config:
         config, args = used, _arguments(used, files)
-    unseen = RowDataset(held_out, roots) if held_out else None
     rows = RowDataset(records, roots, fingerprint)
     if fits is not None and fits(config, model_path, processor, rows) is False and checkpoints(config) is None:
         setattr(args, CHECKPOINTING, False)
-    trainer = make_trainer(config, args, model_path, processor, rows, unseen)
+    trainer = make_trainer(config, args, model_path, processor, rows, RowDataset(held_out, roots) if held_out else None)
+    trainer.scored_by = speller or trainer.scored_by
     trainer.train(resume_from_checkpoint=True)
     save_model(trainer, folder)
     done = f"{counted(len(records), what)}, {counted(trainer.state.global_step, 'step')}"
@@ -120,17 +119,6 @@ def _left_out(config: Config, what: str, dropped: list[Dropped], files: RunFiles
     for entry in dropped:
         left_out.drop(entry)
     return left_out
-
-
-def _speller(rows: RowDataset, processor: Any, model: Any) -> Speller:
-    picture = getattr(model.config, "image_token_id", None)
-    if picture is None or cross_attends(model):
-        raise UserError(
-            f"read: to {type(model).__name__} pictures are no tokens of the prompt; train it without `read`"
-        )
-    records: Any = rows.records
-    encode = Chat(processor).completions.encode
-    return Speller((encode(record.text) for record in records), picture)
 
 
 def _leave_done(config: Config, folder: Path) -> None:
@@ -154,6 +142,8 @@ def make_trainer(
     folder = Path(args.output_dir)
     model = load_policy(model_path, config, args)
     same_tiles(model, processor)
+    if config.read and cross_attends(model):
+        raise UserError(pictures_apart(type(model).__name__))
     adapter = None
     if config.lora is not None:
         refuse_absent(model, config.lora.target_modules)
@@ -167,8 +157,6 @@ def make_trainer(
         peft_config=adapter,
         callbacks=[LogFile(folder / "log.jsonl"), ProgressBar(config.name), Watch(config.name, folder)],
     )
-    if config.read:
-        trainer.scored_by = _speller(rows, processor, model)
     trainer.remove_callback(PrinterCallback)  # the bar shows the loss, the file holds every line
     return trainer
 
@@ -181,6 +169,8 @@ def _arguments(config: Config, files: RunFiles) -> MPOConfig:
     except FieldError as error:
         raise FieldError((config.name, *error.path), error.sentence) from error
     args.trust_remote_code = config.trust_remote_code
+    check_installed(args.report_to)
+    refuse_optimizer(args)
     if cached:
         args.reference_cache = str(_cache(config, files, args))
     return args
