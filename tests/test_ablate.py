@@ -135,13 +135,33 @@ def test_the_generalisation_recipe_resolves(monkeypatch, tmp_path):
         ({"seedz": [1]}, "did you mean 'seeds'"),
         ({"data": {"smple": {}}}, "no step is called 'smple'"),
         ({"variants": {"mpo": {}, "sample": {}}}, "has this name"),
+        ({"base": "mpo-s1"}, "two of its sections or models would be called 'mpo-s1'"),
+        ({"data": {**STUDY["data"], "sft-s0": {"uses": "questions"}}}, "would be called 'sft-s0'"),
+        ({"data": {**STUDY["data"], "evaluate": {"uses": "questions"}}}, "would be called 'evaluate'"),
+        ({"evaluate": {**STUDY["evaluate"], "models": {"mine": "base"}}}, "evaluate.models: .* leave it out"),
+        ({"train": {**STUDY["train"], "seed": 5}}, "mpo.seed: each of study.seeds takes its place"),
+        ({"data": STUDY["data"] | {"sample": {"seed": 3}}}, "sample.seed: each of study.seeds takes its place"),
     ],
 )
 def test_mistakes_get_a_sentence(change, message, tmp_path):
     path = tmp_path / "study.yaml"
-    path.write_text(yaml.safe_dump({"study": {**STUDY, **change}}))
+    path.write_text(yaml.safe_dump({"study": {**STUDY, **change}}, sort_keys=False))
     with pytest.raises(RecipeError, match=message):
         load_study(path)
+
+
+@pytest.mark.parametrize(("key", "value"), [("model", {"a": 1}), ("run", {"a": 1}), ("name", [1, 2]), ("run", True)])
+def test_what_is_no_text_is_no_name(key, value, tmp_path):
+    path = tmp_path / "study.yaml"
+    path.write_text(yaml.safe_dump({key: value, "study": STUDY}))
+    with pytest.raises(RecipeError, match=rf"study.yaml:(\d+:)? {key}: must be text, not"):
+        load_study(path)
+
+
+def test_questions_may_have_a_seed_of_their_own():
+    """They are drawn once, whatever the number of seeds."""
+    study = {**STUDY, "data": {**STUDY["data"], "questions": {"seed": 7}}}
+    assert expand(build(Study, study, "study"), "base")["questions"].values == {"seed": 7}
 
 
 def test_what_a_recipe_says_at_its_top_a_study_may_say(tmp_path):

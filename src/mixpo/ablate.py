@@ -16,7 +16,7 @@ it; a study that is killed goes on where it stopped.
 
 import dataclasses
 import os
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
@@ -65,6 +65,8 @@ class Study:
     def __post_init__(self) -> None:
         if not self.seeds or not self.variants or not self.evaluate.get("benchmarks"):
             raise ValueError("a study needs seeds, variants and evaluate.benchmarks")
+        if "models" in self.evaluate:
+            raise ValueError("evaluate.models: a study evaluates its variants and what they start from; leave it out")
         if len(set(self.seeds)) < len(self.seeds):
             raise ValueError("a seed stands twice")
         unknown = next((name for name in self.only if name not in self.variants), None)
@@ -116,7 +118,9 @@ def load_study(path: Path, overrides: Sequence[str] = ()) -> tuple[Recipe, Study
         raise RecipeError(f"{path}: {unknown}: unknown key; a study has {', '.join(TOP_LEVEL)}")
     study = build(Study, raw["study"], "study", lambda key: f"{path}: {key}")
     name, run = named(raw, str(path), lambda key: f"{path}:{lines[key]}: {key}" if key in lines else f"{path}: {key}")
-    model = str(raw.get("model") or "base")
+    model = raw.get("model") or "base"
+    if not isinstance(model, str):
+        raise RecipeError(f"{path}: model: must be text, not {model!r}")
     seed = raw.get("seed", 0)
     if type(seed) is not int:
         raise RecipeError(f"{path}: seed: must be a whole number, not {seed!r}")
@@ -138,15 +142,26 @@ def expand(study: Study, model: str, where: str = "study", run: str = "runs/stud
         fits = name in study.done or section.step not in UNSEEDED
         if fits or any(reference.section in seeded for reference in references(section.values)):
             seeded.add(name)
+        if name in seeded and "seed" in section.values:
+            raise RecipeError(f"{where}: study: {name}.seed: each of study.seeds takes its place; leave it out")
         for seed in study.seeds if name in seeded else (None,):
             values = section.values if seed is None else _of_seed(section, seeded, seed)
+            _refuse_twice(_named(name, seed), sections, where)
             sections[_named(name, seed)] = Section(_named(name, seed), section.step, values)
     if trained_by(model) in seeded:
         raise RecipeError(f"{where}: model: {model!r} is trained once for each seed; all variants need one start")
     trained = [_named(variant, seed) for variant in study.done for seed in study.seeds]
+    _refuse_twice("evaluate", sections, where)
+    _refuse_twice(study.base, trained, where)
     models = {study.base: model, **{name: f"step:{name}" for name in trained}}
     sections["evaluate"] = Section("evaluate", "evaluate", {"compare": "first", **study.evaluate, "models": models})
     return sections
+
+
+def _refuse_twice(name: str, others: Container[str], where: str) -> None:
+    """Raises RecipeError where two sections of the study's recipe, or two of its models, would have one name."""
+    if name in others:
+        raise RecipeError(f"{where}: study: two of its sections or models would be called {name!r}; rename one")
 
 
 def _sections(study: Study, model: str, where: str, run: str) -> dict[str, Section]:
@@ -183,7 +198,7 @@ def _of_seed(section: Section, seeded: set[str], seed: int) -> dict[str, Any]:
     """The values with the seed; every section that they name is that of the seed."""
     fields = {item.name for item in dataclasses.fields(step_of(section).Config)}
     names = {name: _named(name, seed) for name in seeded}
-    return {**({"seed": seed} if "seed" in fields else {}), **section.values, **pointed(section.values, names)}
+    return {**section.values, **({"seed": seed} if "seed" in fields else {}), **pointed(section.values, names)}
 
 
 def _merged(values: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:

@@ -1,12 +1,16 @@
 """Record ids: a set that grows with the number of parents, not of records (children are bits), and a share of ids."""
 
+import random
 import re
 import zlib
+from collections.abc import Sequence
+from typing import TypeVar
 
 NUMBERED = re.compile(r"(.*/)(0|[1-9][0-9]{0,2})", re.DOTALL)
 """Parent and number. Higher numbers are kept as text: one of them must not cost the memory of thousands; so are
 numbers that begin with a zero, since "07" is another id than "7"."""
 
+T = TypeVar("T")
 BUCKETS = 10_000
 """Parts into which checksums divide ids."""
 
@@ -44,6 +48,13 @@ def _split(id: str) -> tuple[str, int]:
     """The parent, slash included, and the child's bit; bit 0 when the id does not end in `/<number>`."""
     parts = NUMBERED.fullmatch(id)
     return (parts[1], 1 << int(parts[2])) if parts else (id, 0)
+
+
+def at_most(records: Sequence[T], most: int | None, seed: int) -> list[T]:
+    """`most` of the records, drawn with the seed, in their order; None: all."""
+    if most is None or len(records) <= most:
+        return list(records)
+    return [records[number] for number in sorted(random.Random(seed).sample(range(len(records)), most))]
 
 
 def in_share(id: str, share: float) -> bool:

@@ -125,8 +125,11 @@ def _recipe(path: str, raw: dict, lines: dict[str, int]) -> Recipe:
 def named(raw: dict, path: str, at: Callable[[str], str]) -> tuple[str, str]:
     """Name and run folder of a recipe or a study; what says no folder lies in `runs/`, under its name.
 
-    Raises RecipeError for a name that leads elsewhere, and for what no folder can be called.
+    Raises RecipeError for a name that leads elsewhere or is no text, and for what no folder can be called.
     """
+    for key in ("name", "run"):
+        if isinstance(raw.get(key), dict | list | bool):
+            raise RecipeError(f"{at(key)}: must be text, not {raw[key]!r}")
     name = str(raw.get("name") or Path(path).stem)
     if raw.get("run"):
         run = str(at_home(str(raw["run"])))

@@ -8,7 +8,8 @@ from mixpo.evaluation import warning_signs
 from mixpo.evaluation.scores import BenchmarkQuestions
 from mixpo.evaluation.trained_on import TrainingSection, trained_on
 from mixpo.files import RunFiles
-from mixpo.records import Origin, PreferencePair, Question
+from mixpo.ids import at_most
+from mixpo.records import Dropped, DropReason, Origin, PreferencePair, Question
 from mixpo.report.warning_signs import signs
 from mixpo.text_files import write_text
 
@@ -75,6 +76,26 @@ def test_the_same_questions_and_the_same_pictures(run, tmp_path):
 
 def test_other_questions_are_no_warning(run, tmp_path):
     assert found(run, tmp_path / "held", [("What is it?", "zz"), ("Where?", "yyyy"), ("Three plus two?", None)]) == []
+
+
+def test_what_training_left_out_was_not_learned_from(run, tmp_path):
+    """Neither what was dropped nor what was beyond `max_records`, drawn as the training drew it."""
+    rows = [("What is it?", "aa"), ("How many?", "bb"), ("Where?", "cccc"), ("Two plus two?", None)]
+    run.dropped("one").append([Dropped(id="t-b", step="one", reason=DropReason.BAD_IMAGE)])
+    learn(run, "one", pairs="import", questions="import", model="base", max_records=2, seed=5)
+    kept = at_most(["t-a", "t-c", "t-d"], 2, seed=5)
+    (one,) = found(run, tmp_path / "held", rows, one=run.model("step:one"))
+    assert (one["same"], one["pictures"]) == (2, 0)
+    for number, name in enumerate("acd"):
+        (picture,) = [row for row in rows if row[0] == {"a": "What is it?", "c": "Where?", "d": "Two plus two?"}[name]]
+        told = found(run, tmp_path / f"held-{number}", [picture], one=run.model("step:one"))
+        assert bool(told) == (f"t-{name}" in kept)
+
+
+def test_a_model_below_the_home_folder(run, tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (one,) = found(run, tmp_path / "held", [("What is it?", "aa")], mine="~/run/checkpoints/train/model")
+    assert one["models"] == ["mine"]
 
 
 def test_what_was_held_out_was_not_learned_from(run, tmp_path):

@@ -15,8 +15,9 @@ from mixpo import notes
 from mixpo.errors import ImageError
 from mixpo.evaluation.scores import BenchmarkQuestions
 from mixpo.files import RunFiles
-from mixpo.ids import in_share
+from mixpo.ids import at_most, in_share
 from mixpo.images import ImageRoots
+from mixpo.names import at_home
 from mixpo.records import Question
 from mixpo.references import trained_by
 
@@ -151,6 +152,8 @@ class LearnedFrom:
     pairs: str | None = None
     questions: str | None = None
     held_out: float = 0.0
+    max_records: int | None = None
+    seed: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,7 +173,7 @@ class TrainingSection:
     @classmethod
     def of(cls, model: str) -> "TrainingSection | None":
         """The one that wrote a model's folder; None: the model comes from elsewhere."""
-        path = Path(model)
+        path = at_home(model)
         if path.name != "model" or path.parent.parent.name != "checkpoints":
             return None
         return cls(path.parents[2], path.parent.name)
@@ -196,8 +199,14 @@ class TrainingSection:
         shards: Iterable[Any] = files.demonstrations(shown) if shown else files.pairs(pairs) if pairs else ()
         texts = {question.id: question.text for question in files.questions(asked)} if asked else {}
         roots = ImageRoots.load(files.image_roots_file(asked)) if asked else ImageRoots({})
+        dropped = {entry.id for entry in files.dropped(self.name)}
+        taken = [
+            (record.question_id, texts.get(record.question_id, record.prompt), record.images)
+            for record in shards
+            if record.id not in dropped and not in_share(record.question_id, values.held_out)
+        ]
         seen: set[str] = set()
-        for record in shards:
-            if record.question_id not in seen and not in_share(record.question_id, values.held_out):
-                yield texts.get(record.question_id, record.prompt), [_file(roots, image) for image in record.images]
-            seen.add(record.question_id)
+        for id, text, images in at_most(taken, values.max_records, values.seed):
+            if id not in seen:
+                yield text, [_file(roots, image) for image in images]
+            seen.add(id)

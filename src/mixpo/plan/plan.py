@@ -9,6 +9,7 @@ from typing import Any
 from mixpo.batches.encode import Encoder
 from mixpo.errors import UserError
 from mixpo.files import RunFiles
+from mixpo.ids import at_most
 from mixpo.images import ImageRoots
 from mixpo.models.checked import loading
 from mixpo.models.load import load_config, load_processor, model_on_paper
@@ -22,7 +23,7 @@ from mixpo.recipe import Recipe, load_recipe
 from mixpo.training.few_records import fitted
 from mixpo.training.memory import StepMemory
 from mixpo.training.rows import RowDataset
-from mixpo.training.selection import at_most, split_held_out
+from mixpo.training.selection import split_held_out
 from mixpo.training.setup import checkpoints, setup_of
 from mixpo.training.train import Config
 

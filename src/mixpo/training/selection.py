@@ -1,9 +1,8 @@
 """Which records are trained on: those that are usable, at most so many, and none about a held-out question."""
 
-import random
 from collections.abc import Iterable, Sequence
 from functools import cached_property
-from typing import Any, TypeVar
+from typing import Any
 
 from mixpo.batches.encode import Encoder, ReservedToken, TooLong, completion_of
 from mixpo.errors import DataError, ImageError, UserError
@@ -16,7 +15,6 @@ from mixpo.training.reading import Speller, pictures_apart
 from mixpo.training.rows import RowDataset, columns
 from mixpo.videos import videos_among
 
-T = TypeVar("T")
 REASONS = {ReservedToken: DropReason.RESERVED_TOKEN, TooLong: DropReason.PROMPT_TOO_LONG}
 
 
@@ -160,13 +158,6 @@ def spelled(
         detail = f"read: to spell the description takes {needed} visual tokens, and its pictures have {seen[size]}"
         dropped.append(Dropped(id=record.id, step=step, reason=DropReason.COMPLETION_TOO_LONG, detail=detail))
     return kept, speller
-
-
-def at_most(records: Sequence[T], most: int | None, seed: int) -> list[T]:
-    """`most` of the records, drawn with the seed, in their order; None: all."""
-    if most is None or len(records) <= most:
-        return list(records)
-    return [records[number] for number in sorted(random.Random(seed).sample(range(len(records)), most))]
 
 
 def split_held_out(records: Sequence[Any], share: float) -> tuple[list[Any], list[Any]]:

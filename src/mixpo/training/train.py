@@ -13,6 +13,7 @@ from mixpo import notes
 from mixpo.batches.encode import Encoder
 from mixpo.errors import DataError, FieldError, UserError
 from mixpo.files import RunFiles, Shards
+from mixpo.ids import at_most
 from mixpo.images import ImageRoots
 from mixpo.left_out import LeftOut, counted
 from mixpo.models.attention import cross_attends
@@ -35,7 +36,7 @@ from mixpo.training.policy import load_policy, modules_of
 from mixpo.training.reading import pictures_apart
 from mixpo.training.rows import RowDataset
 from mixpo.training.section import Config, arguments, processes
-from mixpo.training.selection import at_most, spelled, split_held_out, usable
+from mixpo.training.selection import spelled, split_held_out, usable
 from mixpo.training.setup import checkpoints, computed_as
 from mixpo.training.tracking import check_installed
 from mixpo.training.trainer import MPOTrainer
