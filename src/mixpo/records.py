@@ -108,6 +108,8 @@ class DropReason(StrEnum):
     TOO_EASY = "too_easy"
     UNVERIFIED = "unverified"
     """A right response whose steps may be right or wrong, where only those with right steps are chosen."""
+    WRONG_STEPS = "wrong_steps"
+    """A question whose right responses all have a wrong step, where only those with right steps are chosen."""
     UNSUPPORTED = "unsupported"
     """A row of another format that says what ours cannot (video, tools), or a prompt that the model's chat template
     refuses."""

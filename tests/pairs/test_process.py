@@ -6,7 +6,7 @@ from threading import Barrier
 import pytest
 
 from fixtures.rewarder import Rewarder, rewarder
-from mixpo.errors import NoPairs, RecipeError
+from mixpo.errors import NoPairs, RecipeError, UserError
 from mixpo.files import RunFiles
 from mixpo.pairs import build
 from mixpo.pairs.process import Chosen, Wanted
@@ -111,7 +111,8 @@ def test_a_reward_model_scores_the_steps_that_no_truth_is_known_of(tmp_path, rew
     keyed = replace(reward, api_key_env="NO_KEY_IS_SET")  # of what is known nothing is asked
     build.run(replace(config, chosen=replace(config.chosen, reward=keyed)), files)
     high = replace(config, name="strict", chosen=replace(config.chosen, threshold=0.95))
-    with pytest.raises(NoPairs, match="no pair could be made"):
+    lower = r"questions: 1 answered right by wrong steps alone .* lower chosen.threshold, or"
+    with pytest.raises(NoPairs, match=lower):
         build.run(high, files)
 
 
@@ -137,3 +138,32 @@ def test_the_reward_model_is_asked_about_many_questions_at_once_and_of_each_text
     build.run(build.Config(chosen=Chosen(steps=Wanted.VERIFIED, reward=reward)), files)
     assert {pair.chosen_id for pair in files.pairs("pair")} == {"q0/a", "q1/a"}
     assert len(Rewarder.asked) == 2
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "sentence"),
+    [
+        (
+            400,
+            {"error": {"message": "top_logprobs is too big"}},
+            "refuses: top_logprobs is too big; see to the endpoint",
+        ),
+        (200, {}, "is no chat completion"),
+        (200, [], "is no chat completion"),
+        (200, {"choices": []}, "is no chat completion"),
+        (200, {"choices": [{"message": {"content": "+"}}]}, "gives no log-probabilities; start it with logprobs"),
+    ],
+)
+def test_what_an_endpoint_says_instead_of_a_score_is_told(tmp_path, rewarder, monkeypatch, status, body, sentence):
+    monkeypatch.setattr(Rewarder, "instead", (status, body))
+    reward = RewardConfig(base_url=rewarder, model="prm", api_key_env="", backoff=0.01, attempts=2)
+    files = RunFiles(tmp_path)
+    said = [("right", Outcome.CORRECT), ("wrong", Outcome.INCORRECT)]
+    files.questions("questions").append([Question(id="q", text="How many?", answer="4")])
+    files.responses("sample").append(
+        Response(id=f"q/{text}", question_id="q", sample=number, text=text, finish_reason=FinishReason.STOP)
+        for number, (text, _) in enumerate(said)
+    )
+    files.verdicts("verify").append(Verdict(id=f"q/{text}", question_id="q", outcome=outcome) for text, outcome in said)
+    with pytest.raises(UserError, match=sentence):
+        build.run(build.Config(chosen=Chosen(steps=Wanted.VERIFIED, reward=reward)), files)

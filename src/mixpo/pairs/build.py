@@ -200,14 +200,14 @@ def run(config: Config, files: RunFiles) -> None:
     write_text(files.json(f"funnel/{config.name}"), funnel.as_json())
     if not count:
         why = in_words(funnel.dropped) or "nothing to make them of"
-        raise NoPairs(f"{config.name}: no pair could be made ({why}); {_advice(funnel, verified)}")
+        raise NoPairs(f"{config.name}: no pair could be made ({why}); {_advice(funnel, config.chosen)}")
     origin = f"{funnel.responses:,} responses to {funnel.answered:,} questions"
     say(f"{config.name}: {counted(count, 'pair')} ({listed(funnel.pairs)}) from {origin}; in {pairs.folder}")
     if funnel.dropped:
         say(f"{config.name}: left out: {in_words(funnel.dropped)}")
 
 
-def _advice(funnel: Funnel, verified: bool) -> str:
+def _advice(funnel: Funnel, chosen: Chosen) -> str:
     """What was right of the responses, and what to do so that a question has right and wrong ones."""
     judged, right = sum(funnel.outcomes.values()), funnel.outcomes[Outcome.CORRECT]
     more = "sample more responses a question, at a higher temperature (sample.n, sample.temperature)"
@@ -215,10 +215,11 @@ def _advice(funnel: Funnel, verified: bool) -> str:
         return f"most responses were cut by the token limit: raise sample.max_new_tokens, or {more}"
     if not judged:
         return f"{more}, or ask questions that have a ground truth"
-    if verified and right:
+    if chosen.steps is Wanted.VERIFIED and right:
+        reward = "name a process reward model (chosen.reward)" if chosen.reward is None else "lower chosen.threshold"
         return (
             f"{right:,} of {judged:,} judged responses are right, and a pair needs one by steps that hold "
-            f"(chosen.steps): sample with `style: cot`, name a process reward model (chosen.reward), or {more}"
+            f"(chosen.steps): sample with `style: cot`, {reward}, or {more}"
         )
     other = "harder questions" if right * 2 > judged else "easier questions, or a stronger model"
     return (
@@ -237,6 +238,7 @@ def _refuse_nothing(inputs: Inputs, config: Config) -> None:
 
 WORDS = {
     DropReason.NONE_CORRECT: "{} never answered right",
+    DropReason.WRONG_STEPS: "{} answered right by wrong steps alone (chosen.steps)",
     DropReason.ALL_CORRECT: "{} always answered right",
     DropReason.NO_GROUND_TRUTH: "{} without a ground truth",
     DropReason.UNDECIDED: "{} whose responses nobody could judge",
@@ -250,7 +252,7 @@ WORDS = {
     DropReason.OVER_CAP: "{} pairs above max_pairs of a question",
     DropReason.BAD_ROW: "{} records of other sections than the recipe names",
 }
-QUESTIONS = tuple(WORDS)[:7]
+QUESTIONS = tuple(WORDS)[:8]
 """Reasons for which whole questions give no pair."""
 
 

@@ -70,9 +70,9 @@ def correctness_pairs(
 
     `steps`: right responses by a wrong step are rejected, too, and none is chosen whose steps are in doubt.
 
-    A question without pairs gives one of NO_GROUND_TRUTH, UNDECIDED, NONE_CORRECT, ALL_CORRECT, unless all its right
-    responses are UNVERIFIED; responses left out (EMPTY, SAME_TEXT, TRUNCATED, UNVERIFIED) and pairs left out (OVER_CAP)
-    give one record with their count.
+    A question without pairs gives one of NO_GROUND_TRUTH, UNDECIDED, NONE_CORRECT, WRONG_STEPS, ALL_CORRECT, unless all
+    its right responses are UNVERIFIED; responses left out (EMPTY, SAME_TEXT, TRUNCATED, UNVERIFIED) and pairs left out
+    (OVER_CAP) give one record with their count.
     """
     if question.answer is None:
         yield _dropped(question, DropReason.NO_GROUND_TRUTH, "the question has no answer to judge by")
@@ -91,9 +91,12 @@ def correctness_pairs(
     flawed = {id for id, holds in sound.items() if holds is False}
     pools = _pools(known, random.Random(f"pairs/{seed}/{question.id}"), flawed)
     for record in _pairs(question, pools, limits):
-        if isinstance(record, PreferencePair) and record.rejected_id in flawed:
-            record = replace(record, origin=Origin.PROCESS)
-        yield record
+        if isinstance(record, PreferencePair):
+            yield replace(record, origin=Origin.PROCESS) if record.rejected_id in flawed else record
+        elif record.reason is DropReason.NONE_CORRECT and flawed:
+            yield _dropped(question, DropReason.WRONG_STEPS, "all right responses have a wrong step")
+        else:
+            yield record
 
 
 def right_of(judged: Iterable[Judged]) -> list[Response]:

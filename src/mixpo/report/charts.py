@@ -57,6 +57,8 @@ def _questions(counted: CountedQuestions, paired: int) -> list[Bar]:
     dropped = counted.dropped
     rows = [("answered", counted.answered, "t1")]
     rows += [("all right", dropped.get("all_correct", 0), "t0"), ("none right", dropped.get("none_correct", 0), "t0")]
+    if by_wrong_steps := dropped.get("wrong_steps", 0):
+        rows.append(("right by wrong steps alone", by_wrong_steps, "t0"))
     rows += [("gave pairs", paired, "t1")]
     return [Bar(label, number, count(number), tone) for label, number, tone in rows]
 

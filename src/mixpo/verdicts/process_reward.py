@@ -13,7 +13,7 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from typing import Any
 
-from mixpo.endpoint import Endpoint, EndpointConfig, GaveUp
+from mixpo.endpoint import Endpoint, EndpointConfig, GaveUp, Refused
 from mixpo.errors import UserError
 from mixpo.files import RunFiles, Shards
 from mixpo.images import ImageRoots, data_url
@@ -114,17 +114,26 @@ def _score(
         try:
             scores.append(endpoint.ask(config.model, messages, lambda reply: _good(reply, config), options))
         except GaveUp as error:
+            why = (
+                f"refuses: {error.words}"
+                if isinstance(error, Refused) and error.words
+                else f"does not answer ({error})"
+            )
             raise UserError(
-                f"{config.base_url}: the process reward model does not answer ({error}); see to the endpoint, then run "
-                "again: what was scored is kept"
+                f"{config.base_url}: the process reward model {why}; see to the endpoint, then run again: what was "
+                "scored is kept"
             ) from error
     return Steps(id=response.id, scores=tuple(scores))
 
 
 def _good(reply: Any, config: RewardConfig) -> float:
-    """P(good) / (P(good) + P(bad)) of the first token. Raises UserError where the reply tells neither."""
+    """P(good) / (P(good) + P(bad)) of the first token. Raises ValueError for what is no chat completion, UserError where
+    one tells neither."""
+    choices = reply.get("choices") if isinstance(reply, dict) else None
+    if not choices or not isinstance(choices, list) or not isinstance(choices[0], dict):
+        raise ValueError("no choices")
     try:
-        offered = reply["choices"][0]["logprobs"]["content"][0]["top_logprobs"]
+        offered = choices[0]["logprobs"]["content"][0]["top_logprobs"]
         found = {entry["token"].strip(): math.exp(logp(entry["logprob"])) for entry in reversed(offered)}
     except (AttributeError, LookupError, TypeError) as error:
         raise UserError(f"{config.base_url} gives no log-probabilities; start it with logprobs") from error
