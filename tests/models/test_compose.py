@@ -149,6 +149,59 @@ def test_a_language_model_that_would_be_another_one_is_refused(language, towers,
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"image_processor_type": "Qwen2VLImageProcessor"}, "does not take them"),
+        ({"size": {"height": 0, "width": 0}, "crop_size": {"height": 0, "width": 0}}, "does not take them"),
+        ({"rescale_factor": "x"}, "does not take them"),
+        ({"image_processor_type": "NobodysImageProcessor"}, "no image processor"),
+    ],
+)
+def test_an_image_processor_that_cannot_prepare_a_picture(language, towers, tmp_path, change, said):
+    tower = Path(shutil.copytree(towers["clip"], tmp_path / "tower"))
+    file = tower / "preprocessor_config.json"
+    file.write_text(json.dumps({**json.loads(file.read_text()), **change}))
+    with pytest.raises(UserError, match=said) as told:
+        compose(str(language), str(tower), tmp_path / "out")
+    assert len(str(told.value)) < 500
+
+
+def test_damaged_weights_are_said_to_be_damaged(language, towers, tmp_path):
+    words = LlamaForCausalLM.from_pretrained(language)
+    words.model.layers[1].mlp.up_proj.weight.data[0, 0] = float("nan")
+    broken = Path(shutil.copytree(language, tmp_path / "words"))
+    words.save_pretrained(broken)
+    tower = CLIPVisionModel.from_pretrained(towers["clip"])
+    next(tower.parameters()).data[0] = float("inf")
+    blind = Path(shutil.copytree(towers["clip"], tmp_path / "tower"))
+    tower.save_pretrained(blind)
+    other = Path(shutil.copytree(towers["clip"], tmp_path / "other"))
+    file = other / "config.json"
+    file.write_text(json.dumps({**json.loads(file.read_text()), "patch_size": 7}))
+    for given, vision, said in (
+        (broken, "base", r"language .* is damaged: its weights model.layers.1.mlp.up_proj.weight are not all finite"),
+        (language, str(blind), r"vision .* is damaged: its weights .* are not all finite"),
+        (language, str(other), "other shapes than its config says"),
+    ):
+        with pytest.raises(UserError, match=said):
+            compose(str(given), vision, tmp_path / "out")
+
+
+@pytest.mark.parametrize("start", ["\n  SYS: hi\n", "  {% set x = 1 %}", "{%- set x = 1 %}\n", "\n\n"])
+def test_what_a_chat_template_begins_with_stays(language, tmp_path, start):
+    """White space, too: on text alone the new model is asked in the same words."""
+    own = Path(shutil.copytree(language, tmp_path / "a $NAME"))
+    (own / "chat_template.jinja").write_text(start + TEMPLATE)
+    compose(str(own), "base", tmp_path / "vlm")
+    said = [{"role": "user", "content": "How?"}]
+    parts = [{"role": "user", "content": [{"type": "text", "text": "How?"}]}]
+    before, after = (AutoTokenizer.from_pretrained(folder) for folder in (own, tmp_path / "vlm"))
+    expected = before.apply_chat_template(said, tokenize=False, add_generation_prompt=True)
+    for asked in (said, parts):
+        assert after.apply_chat_template(asked, tokenize=False, add_generation_prompt=True) == expected
+
+
 def test_of_several_chat_templates_the_default_is_taken(language, tmp_path):
     several = changed(language, tmp_path, "several", {})
     (several / "chat_template.jinja").rename(several / "default.jinja")

@@ -45,14 +45,18 @@ def loading(path: str) -> Iterator[None]:
 
 def reason_of(error: BaseException) -> str:
     """Why a model's folder cannot be loaded, in a line."""
-    line = first_line(error)
-    said = " ".join(str(error).split())[:WORDS] if line.endswith(":") else line
-    return CODE if "trust_remote_code" in str(error) else said
+    told, line = str(error), first_line(error)
+    if "trust_remote_code" in told:
+        return CODE
+    if "ignore_mismatched_sizes" in told:  # it refers to a table that is not shown
+        return "its weights have other shapes than its config says"
+    said = " ".join(told.split()) if line.endswith(":") else line
+    return said if len(said) <= WORDS else f"{said[:WORDS]}…"
 
 
 _RUST = "PanicException"
 WORDS = 200
-"""Characters of a reason that goes on behind its first line."""
+"""Characters of a reason that are told."""
 CODE = (
     "it brings code of its own, which is run only where a recipe says `trust_remote_code: true`; read that code first, "
     "or take a model that transformers knows by itself"

@@ -5,6 +5,7 @@ from typing import Any
 
 import torch
 from PIL import Image
+from torch import nn
 
 from mixpo.errors import DataError, UserError
 from mixpo.models.chat import Chat
@@ -18,6 +19,13 @@ def refuse_missing(what: str, told: Mapping[str, Any]) -> None:
             f"{what} cannot be loaded: {len(missing)} of its weights are in none of its files (the first is "
             f"{missing[0]}); download it again"
         )
+
+
+def refuse_broken(what: str, module: nn.Module) -> None:
+    """Raises UserError where weights are no numbers (NaN), or infinite."""
+    broken = next((name for name, weight in module.named_parameters() if not torch.isfinite(weight).all()), None)
+    if broken:
+        raise UserError(f"{what} is damaged: its weights {broken} are not all finite numbers; download it again")
 
 
 def refuse_other_parts(model: Any, path: str) -> None:
@@ -75,11 +83,11 @@ def refuse_other_logits(model: Any, words: Any, path: str) -> None:
 def refuse_other_pictures(model: Any, processor: Any, path: str) -> None:
     """Raises UserError where a tower's image processor prepares other pictures than the joined model takes: crops of
     its former family (LLaVA-NeXT), another size."""
-    pictures = processor(images=[Image.new("RGB", (64, 48))], return_tensors="pt")["pixel_values"]
     try:
+        pictures = processor(images=[Image.new("RGB", (64, 48))], return_tensors="pt")["pixel_values"]
         with torch.no_grad():
             model.get_image_features(pixel_values=pictures)
-    except (RuntimeError, ValueError, TypeError, IndexError) as error:
+    except Exception as error:  # of each processor's own kind
         raise UserError(
             f"vision {path!r}: {type(processor).__name__} prepares pictures as {type(model).__name__} does "
             f"not take them: {reason_of(error)}"

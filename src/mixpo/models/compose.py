@@ -21,6 +21,7 @@ from mixpo.models.base_model import IMAGE_TOKENS
 from mixpo.models.checked import reason_of, refuse_crafted
 from mixpo.models.composable import (
     one_template,
+    refuse_broken,
     refuse_missing,
     refuse_other_logits,
     refuse_other_parts,
@@ -43,9 +44,10 @@ PARTS_AS_TEXT = (
     "{%- elif part['type'] == 'text' -%}{%- set said.text = said.text + part['text'] -%}{%- endif -%}"
     "{%- endfor -%}{%- endif -%}"
     "{%- set all.messages = all.messages + [dict(message, content=said.text)] -%}"
-    "{%- endfor -%}{%- set messages = all.messages -%}"
+    "{%- endfor -%}{%- set messages = all.messages %}\n"
 )
-"""Before a language model's chat template: a message's parts become the text that it knows, pictures a line each."""
+"""Before a language model's chat template: a message's parts become the text that it knows, pictures a line each. The
+line end goes (templates are rendered with `trim_blocks`), so that the template begins a line, as it did."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +131,8 @@ def joined(words: Any, tokenizer: Any, tower: Tower, seed: int) -> tuple[Any, An
     join = JOINS[tower.config.model_type]
     torch.manual_seed(seed)
     if len(tokenizer) > words.get_input_embeddings().num_embeddings:
-        words.resize_token_embeddings(len(tokenizer))
+        with quietly():
+            words.resize_token_embeddings(len(tokenizer))
     with torch.device("meta"):  # a second language model of random weights would double the memory
         model = join.model(tower, words.config, tokenizer.convert_tokens_to_ids(join.image))
     projector_of(model).to_empty(device="cpu").apply(model._init_weights)
@@ -168,6 +171,7 @@ def load_language(path: str, tokens: dict[str, str]) -> tuple[Any, Any]:
         del model.config.quantization_config  # the file's weights are numbers now
     refuse_other_parts(model, path)
     refuse_missing(f"language {path!r}", told)
+    refuse_broken(f"language {path!r}", model)
     refuse_other_tokens(model, len(tokenizer) - len(tokens), path)
     tokenizer.chat_template = one_template(tokenizer.chat_template, path)
     return model, tokenizer
@@ -205,6 +209,7 @@ def load_tower(path: str) -> Tower:
                     found(path), dtype=torch.float32, output_loading_info=True
                 )
             refuse_missing(f"vision {path!r}", told)
+        refuse_broken(f"vision {path!r}", module)
         lacks = "no image processor (preprocessor_config.json) that can be read"
         return Tower(module, inner, AutoImageProcessor.from_pretrained(found(path), trust_remote_code=False))
     except UserError:

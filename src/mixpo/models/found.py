@@ -65,8 +65,8 @@ def found_language(name: str) -> str:
 
     Raises UserError for a variable that is not set, MissingExtra without gguf, and as `found`.
     """
-    path = os.path.expanduser(os.path.expandvars(name))
-    if "$" in path:
+    path = name if Path(name).exists() else os.path.expanduser(os.path.expandvars(name))
+    if "$" in path and not Path(path).exists():
         raise UserError(f"{name}: the environment variable is not set; set it, or write the path")
     if not path.endswith(GGUF):
         return found(path)

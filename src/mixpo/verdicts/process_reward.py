@@ -127,8 +127,8 @@ def _score(
 
 
 def _good(reply: Any, config: RewardConfig) -> float:
-    """P(good) / (P(good) + P(bad)) of the first token. Raises ValueError for what is no chat completion, UserError where
-    one tells neither."""
+    """P(good) / (P(good) + P(bad)) of the first token. Raises ValueError for what is no chat completion, UserError for
+    one that tells neither."""
     choices = reply.get("choices") if isinstance(reply, dict) else None
     if not choices or not isinstance(choices, list) or not isinstance(choices[0], dict):
         raise ValueError("no choices")
