@@ -331,3 +331,10 @@ def test_links_in_a_circle_lie_where_the_first_is(tmp_path):
     (tmp_path / "a").symlink_to("a")
     assert lies_in(tmp_path / "a", tmp_path)
     assert not lies_in(tmp_path / "a", tmp_path / "b")
+
+
+def test_a_models_path_below_the_home_folder_is_filled_in(tmp_path, monkeypatch):
+    """Else nobody who looks into the folder finds it: a changed model went unnoticed."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    names = ("~/mine", "~nobody-of-this-name/x", "org/name", "./~/x")
+    assert [RunFiles(tmp_path).model(name) for name in names] == [str(tmp_path / "mine"), *names[1:]]

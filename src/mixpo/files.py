@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from mixpo.errors import UserError
-from mixpo.names import wrong_name
+from mixpo.names import at_home, wrong_name
 from mixpo.records import (
     Continuation,
     Demonstration,
@@ -118,12 +118,12 @@ class RunFiles:
 
     def model(self, model: str) -> str:
         """What a recipe's `model` means: `base` (ships with mixpo), `step:<section>` (a section's result),
-        or a path or hub name, as it stands."""
+        or a path, `~` filled in, or a hub name, as it stands."""
         if model == "base":
             return str(BASE_MODEL)
         section = trained_by(model)
         if section is None:
-            return model
+            return str(at_home(model)) if model.startswith("~") else model
         path = self.checkpoints(section) / "model"
         if not path.exists():
             raise UserError(f"model {model!r}: the section has not finished (no {path}); run it first")

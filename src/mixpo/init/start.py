@@ -17,6 +17,7 @@ from mixpo.init.sizes import Sizes, Work, sizes
 from mixpo.init.survey import PairSurvey, Survey, examples, pair_examples, survey, survey_pairs
 from mixpo.init.write import Draft, recipe
 from mixpo.lock import held_beside
+from mixpo.names import at_home
 from mixpo.pipeline import planned
 from mixpo.questions.numbering import AnswerIndex
 from mixpo.recipe import load_recipe
@@ -92,7 +93,7 @@ def _chosen(given: Given, asker: Asker) -> tuple[Path, str]:
     names.append(BASE)
     question, other = "Which model is to be trained?", "a folder or a name on the hub"
     model = given.model or asker.choose(question, names, names[0], other)
-    if Path(model).is_dir() and not look.is_model(Path(model)):
+    if (place := at_home(model)).is_dir() and not look.is_model(place):
         raise UserError(f"{model}: the folder holds no model (config.json and weights); check the path")
     return data, model
 

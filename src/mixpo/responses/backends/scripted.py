@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 from mixpo.errors import DataError
+from mixpo.names import at_home
 from mixpo.records import Dropped, FinishReason
 from mixpo.responses.backend import Completion, Request, SamplingParams
 from mixpo.tables import rows
@@ -26,7 +27,7 @@ class ScriptedBackend:
     def load(cls, path: str | Path) -> "ScriptedBackend":
         """From JSON lines `{"id": "scenes-17", "sample": 3, "text": "…"}`; raises DataError naming a bad line."""
         texts: dict[tuple[str, int], str] = {}
-        for _, line, row in rows(Path(path), strict=True):
+        for _, line, row in rows(at_home(path), strict=True):
             try:
                 texts[str(row["id"]), int(row.get("sample", 0))] = str(row["text"])
             except (ValueError, KeyError, TypeError, AttributeError) as error:
