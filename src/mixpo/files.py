@@ -35,10 +35,11 @@ __all__ = ["RunFiles", "Shards", "divert"]
 T = TypeVar("T")
 BASE_MODEL = Path(__file__).parent / "base"
 KINDS = (
-    *("questions", "demonstrations", "responses", "continuations", "verdicts", "judge_replies", "pass_rates", "pairs"),
+    *("questions", "demonstrations", "responses", "continuations", "verdicts", "pass_rates", "pairs"),
     *("dropped", "funnel", "relabel", "reference", "checkpoints", "evaluation", "timings", "sections"),
 )
-"""Folders of a run in which sections have something; others there are the user's."""
+"""Folders of a run in which sections have something; others there are the user's. Judges' replies are for what was
+asked, whichever section asked it: they stay when a section is made anew."""
 
 
 class RunFiles:

@@ -63,8 +63,12 @@ class ImageRoots:
 
     def open(self, image: str) -> "Image":
         """The image, RGB, upright. Raises ImageError when it cannot be opened safely."""
+        return decode(self.content(image), image)
+
+    def content(self, image: str) -> bytes:
+        """The bytes of its file. Raises ImageError when it cannot be read."""
         try:
-            return open_file(self.path(image), image)
+            return content_of(self.path(image), image)
         except MissingImage as error:  # without the path, which differs from one process of a cluster to the next
             raise MissingImage(
                 f"{image}: the file is not there; put it back, or say with `image_root` where the pictures of "

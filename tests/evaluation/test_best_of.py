@@ -15,9 +15,10 @@ from mixpo.errors import UserError
 from mixpo.evaluation.best_of import Config, any_of, best_by, run
 from mixpo.evaluation.votes import Tried, answer_classes, majority
 from mixpo.files import RunFiles
+from mixpo.images import ImageRoots
 from mixpo.records import AnswerKind, FinishReason, Question, Response
 from mixpo.text_files import read_json
-from mixpo.verdicts.process_reward import RewardConfig, Steps, rewards
+from mixpo.verdicts.process_reward import RewardConfig, Steps, StepScores, rewards
 from mixpo.verdicts.verify import verify
 
 __all__ = ["rewarder"]
@@ -93,7 +94,7 @@ def test_the_step_end_to_end_and_resumed(tmp_path, rewarder):
     assert found["reward", 4] == 1.0
     assert found["reward", 2] == pytest.approx(1 / 2)
     asked = len(Rewarder.asked)
-    assert asked == 2 * 6  # steps
+    assert asked == 6  # steps; the second question asks the same, and is answered the same
     run(config, RunFiles(tmp_path / "run"))
     assert len(Rewarder.asked) == asked
 
@@ -118,8 +119,9 @@ def test_a_score_that_takes_its_time_holds_none_back(tmp_path, rewarder, monkeyp
 
     monkeypatch.setattr(Rewarder, "before", staticmethod(wait))
     config = RewardConfig(base_url=rewarder, model="prm", api_key_env="", concurrency=2)
-    scored = rewards(answers, RunFiles(tmp_path), "questions", config, cache)
-    assert seen == ["quick/0"]
+    roots = ImageRoots({})
+    scored = rewards(answers, roots, config, cache)
+    assert seen == [StepScores(config, roots, cache).key(*answers[1])]
     assert scored.keys() == {"slow/0", "quick/0"}
 
 

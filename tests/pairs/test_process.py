@@ -1,20 +1,25 @@
 """`chosen: {steps: verified}`: right answers by wrong steps are rejected, those in doubt are left out."""
 
+import json
 from dataclasses import replace
 from threading import Barrier
 
 import pytest
+import yaml
 
 from fixtures.rewarder import Rewarder, rewarder
 from mixpo.errors import NoPairs, RecipeError, UserError
 from mixpo.files import RunFiles
+from mixpo.images import ImageRoots
 from mixpo.pairs import build
 from mixpo.pairs.process import Chosen, Wanted
+from mixpo.pipeline import run_recipe
 from mixpo.questions.scenes.ask import Task, Term
 from mixpo.questions.scenes.scene import Grid, Thing
 from mixpo.questions.scenes.source import ask
+from mixpo.recipe import load_recipe
 from mixpo.records import DropReason, FinishReason, Origin, Outcome, Question, Response, Verdict
-from mixpo.verdicts.process_reward import RewardConfig
+from mixpo.verdicts.process_reward import RewardConfig, Steps, StepScores
 
 __all__ = ["rewarder"]
 
@@ -128,7 +133,7 @@ def test_the_reward_model_is_asked_about_many_questions_at_once_and_of_each_text
             ("b", "4 are there", Outcome.CORRECT),
             ("c", "3", Outcome.INCORRECT),
         ]
-        files.questions("questions").append([Question(id=id, text="How many?", answer="4")])
+        files.questions("questions").append([Question(id=id, text=f"How many in {id}?", answer="4")])
         for sample, (name, text, outcome) in enumerate(said):
             response = Response(
                 id=f"{id}/{name}", question_id=id, sample=sample, text=text, finish_reason=FinishReason.STOP
@@ -167,3 +172,49 @@ def test_what_an_endpoint_says_instead_of_a_score_is_told(tmp_path, rewarder, mo
     files.verdicts("verify").append(Verdict(id=f"q/{text}", question_id="q", outcome=outcome) for text, outcome in said)
     with pytest.raises(UserError, match=sentence):
         build.run(build.Config(chosen=Chosen(steps=Wanted.VERIFIED, reward=reward)), files)
+
+
+def test_a_score_is_for_all_that_was_asked(tmp_path):
+    """Another model, token, question, response or picture is asked about anew; a response's id and the threshold say
+    nothing."""
+    (tmp_path / "a.png").write_bytes(b"one")
+    question = Question(id="q", text="How many?", answer="4", images=("own/a.png",))
+    response = Response(id="q/0", question_id="q", sample=0, text="4 are there", finish_reason=FinishReason.STOP)
+    config = RewardConfig(base_url="http://127.0.0.1:1/v1", model="prm", api_key_env="")
+    cache = RunFiles(tmp_path).judge_replies("pair", Steps)
+
+    def key(question=question, response=response, **changes):
+        return StepScores(replace(config, **changes), ImageRoots({"own": tmp_path}), cache).key(question, response)
+
+    same = key()
+    assert key(response=replace(response, id="q/7"), concurrency=2) == same
+    others = [
+        key(model="other"), key(good="yes"), key(bad="no"), key(question=replace(question, text="How few?")),
+        key(response=replace(response, text="5 are there")), key(response=replace(response, system="Be brief.")),
+    ]  # fmt: skip
+    (tmp_path / "a.png").write_bytes(b"two")
+    others.append(key())
+    assert len({same, *others}) == 1 + len(others)
+
+
+def test_another_threshold_asks_for_nothing(tmp_path, rewarder):
+    recipe = tmp_path / "r.yaml"
+    reward = {"base_url": rewarder, "model": "prm", "api_key_env": "", "backoff": 0.01}
+    rows = [{"id": f"q{n}", "text": f"How many {n}?", "answer": "4", "kind": "integer"} for n in range(2)]
+    (tmp_path / "q.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    texts = ["4 are there\nAnswer: 4", "I see none\nAnswer: 4", "Answer: 3"]
+    told = [{"id": f"q-{row['id']}", "sample": n, "text": text} for row in rows for n, text in enumerate(texts)]
+    (tmp_path / "s.jsonl").write_text("".join(json.dumps(row) + "\n" for row in told))
+    steps = {
+        "questions": {"sources": {"q": {"loader": "jsonl", "path": str(tmp_path / "q.jsonl")}}},
+        "sample": {"n": 3, "temperature": 1.0, "backend": {"name": "scripted", "script": str(tmp_path / "s.jsonl")}},
+        "verify": {},
+        "pair": {"chosen": {"steps": "verified", "reward": reward, "threshold": 0.5}},
+    }
+    recipe.write_text(yaml.safe_dump({"run": str(tmp_path / "run"), "steps": steps}, sort_keys=False))
+    run_recipe(load_recipe(recipe))
+    asked, pairs = len(Rewarder.asked), len(list(RunFiles(tmp_path / "run").pairs("pair")))
+    assert (asked, pairs) == (8, 4)  # a step each line of four right responses; two pairs a question
+    run_recipe(load_recipe(recipe, ["pair.chosen.threshold=0.1"]), redo=())
+    assert len(Rewarder.asked) == asked
+    assert len(list(RunFiles(tmp_path / "run").pairs("pair"))) == 4  # all right ones hold

@@ -21,6 +21,7 @@ from mixpo.evaluation.metrics import NOT_SCORED, Answered, decided, estimate, me
 from mixpo.evaluation.scores import clusters
 from mixpo.evaluation.votes import Tried, voting
 from mixpo.files import RunFiles
+from mixpo.images import ImageRoots
 from mixpo.model_inputs import ModelInputs
 from mixpo.output import TextTable
 from mixpo.progress import say
@@ -119,7 +120,8 @@ def run(config: Config, files: RunFiles) -> None:
     if config.reward is not None and By.REWARD in config.by:
         cache = inner.judge_replies(config.name, Steps)
         answers = [(item.question, response) for item in tried for response, _ in item.answers]
-        scored = rewards(answers, inner, config.name, config.reward, cache)
+        roots = ImageRoots.load(inner.image_roots_file(config.name))
+        scored = rewards(answers, roots, config.reward, cache)
     rows = curve(tried, config.by, config.n, scored)
     content = {"model": config.model, "style": str(config.style), "questions": len(tried), "curve": rows}
     write_text(inner.json("best_of"), json.dumps(content, indent=1) + "\n")

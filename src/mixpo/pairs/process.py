@@ -5,17 +5,16 @@ is a rejected one. Steps about drawn scenes and figures are checked against thei
 of other questions by a process reward model at an endpoint (VisualPRM, arXiv 2503.10291).
 """
 
+from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from functools import cached_property
 
-from mixpo.endpoint import Endpoint
-from mixpo.files import RunFiles, Shards
+from mixpo.files import RunFiles
 from mixpo.images import ImageRoots
 from mixpo.questions.steps import all_hold, truth_is_known
 from mixpo.records import Question, Response
-from mixpo.verdicts.process_reward import RewardConfig, Steps, scores
+from mixpo.verdicts.process_reward import RewardConfig, Steps, StepScores
 
 
 class Wanted(StrEnum):
@@ -49,36 +48,28 @@ class StepJudge:
     def __init__(self, config: Chosen, files: RunFiles, section: str, questions: str):
         """`section`: where the scores of a reward model are kept; `questions`: the section with the pictures."""
         self.config = config
-        self.cache: Shards[Steps] = files.judge_replies(section, Steps)
-        self.known: dict[str, Steps] = {}
+        self.scores: StepScores | None = None
         if config.reward is not None:
-            self.known = {record.id: record for record in self.cache}
-            self.roots = ImageRoots.load(files.image_roots_file(questions))
+            roots = ImageRoots.load(files.image_roots_file(questions))
+            self.scores = StepScores(config.reward, roots, files.judge_replies(section, Steps))
 
     def judge(self, question: Question, right: Sequence[Response]) -> Mapping[str, bool | None]:
         """By the id of each right response, whether all of its steps hold; None: that cannot be told.
 
-        Raises MissingExtra and UserError as `Endpoint`, and where the reward model does not answer.
+        Raises MissingExtra and UserError as `StepScores.ask`.
         """
-        if self.config.reward is None or truth_is_known(question):
+        if self.scores is None or truth_is_known(question):
             return {response.id: all_hold(question, response.text) for response in right}
         self.score((question, response) for response in right)
-        return {response.id: _all(self.known[response.id].scores, self.config.threshold) for response in right}
+        return {one.id: _all(self.scores.of((question, one)), self.config.threshold) for one in right}
 
     def score(self, answers: Iterable[tuple[Question, Response]]) -> None:
         """Asks the reward model for what it has to score and has not yet, several at a time. Raises as `judge`."""
-        if self.config.reward is None:
+        if self.scores is None:
             return
-        missing = [one for one in answers if one[1].id not in self.known and not truth_is_known(one[0])]
+        missing = self.scores.missing(one for one in answers if not truth_is_known(one[0]))
         if missing:  # where all is known no key is needed
-            for record in scores(missing, self.roots, self.endpoint, self.config.reward, self.cache):
-                self.known[record.id] = record
-
-    @cached_property
-    def endpoint(self) -> Endpoint:
-        """Where the reward model answers."""
-        assert self.config.reward is not None
-        return Endpoint(self.config.reward)
+            deque(self.scores.ask(missing), maxlen=0)
 
 
 def _all(scores: Sequence[float], threshold: float) -> bool | None:
