@@ -125,7 +125,9 @@ def test_the_folder_for_temporary_files_may_have_any_name(name, full, tmp_path, 
     assert len(own.rows("SELECT * FROM questions")) == 2
     own.close()
     assert list(place.iterdir()) == []
-    Store(full).wait()  # which nobody closes
+    forgotten = Store(full)  # nobody closes it
+    forgotten._thread.join()
+    del forgotten
     gc.collect()
     assert list(place.iterdir()) == []
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "none"))

@@ -6,10 +6,11 @@ import pytest
 from PIL import Image
 
 from mixpo.batches.encode import Encoder, TooLong
+from mixpo.ids import at_most
 from mixpo.images import ImageRoots
 from mixpo.records import DropReason, Origin, PreferencePair
 from mixpo.training.rows import RowDataset
-from mixpo.training.selection import at_most, split_held_out, usable
+from mixpo.training.selection import split_held_out, usable
 
 
 @dataclass
