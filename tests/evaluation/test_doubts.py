@@ -43,6 +43,10 @@ def evaluated(questions: list[Question], parts: list[Answers], declared=()):
     return [s for part in parts for s in scores("e", part, about)], list(comparisons(parts, {"mine": about}))
 
 
+def about(questions: list[Question]) -> dict[str, BenchmarkQuestions]:
+    return {"mine": BenchmarkQuestions(questions)}
+
+
 UNDECIDED, RIGHT, WRONG = Outcome.UNDECIDED, Outcome.CORRECT, Outcome.INCORRECT
 
 
@@ -58,7 +62,7 @@ def test_what_nobody_judged_is_not_scored(outcome, sign):
     assert named["all", "undecided"].value == (outcome is UNDECIDED)
     assert {c.metric for c in compared} <= {"length", "repetition", "looping"}
     assert text([accuracies(found), metrics(found, ["rating"], "t")]).count("not scored") == 4
-    assert [doubt["sign"] for doubt in doubts(found, compared)] == [sign, sign]
+    assert [doubt["sign"] for doubt in doubts(found, compared, about(questions))] == [sign, sign]
 
 
 def test_the_report_says_so_too():
@@ -75,7 +79,7 @@ def test_a_judged_answer_makes_a_score_and_undecided_ones_are_told():
     questions = asked(120)
     found, compared = evaluated(questions, [answers(questions, [RIGHT] * 90 + [UNDECIDED] * 30)])
     assert found[0].value == 0.75
-    (doubt,) = doubts(found, compared)
+    (doubt,) = doubts(found, compared, about(questions))
     assert doubt["text"].startswith("25% of the answers of base to mine (cot) were not judged and count as wrong")
 
 
@@ -84,13 +88,32 @@ def test_few_questions_say_what_they_can_tell():
     questions = asked(20)
     half = [RIGHT, WRONG] * 10
     found, compared = evaluated(questions, [answers(questions, half), answers(questions, half[::-1], "mpo")])
-    (doubt,) = doubts(found, compared)
+    (doubt,) = doubts(found, compared, about(questions))
     assert doubt["half_width"] == pytest.approx(20.1, abs=0.05)
     assert doubt["difference"] == pytest.approx(100 * max(compared[0].high, -compared[0].low))
-    (alone,) = doubts(*evaluated(questions, [answers(questions, half)]))
+    (alone,) = doubts(*evaluated(questions, [answers(questions, half)]), about(questions))
     assert "known to ± 20 points, and differences below 28 points cannot be told" in alone["text"]
     enough = asked(100)
-    assert doubts(*evaluated(enough, [answers(enough, [RIGHT, WRONG] * 50)])) == []
+    assert doubts(*evaluated(enough, [answers(enough, [RIGHT, WRONG] * 50)]), about(enough)) == []
+
+
+@pytest.mark.parametrize(
+    ("right", "truths", "doubted"),
+    [
+        (55, ["true"] * 58 + ["false"] * 42, True),
+        (66, ["True"] * 58 + ["false"] * 42, True),  # Wilson's interval: from 56.3 on
+        (70, ["true"] * 58 + ["false"] * 42, False),  # from 60.4 on
+        (20, ["true"] * 40 + ["false"] * 30 + ["maybe"] * 30, False),  # there is no such answer
+        (55, ["true"] * 58 + ["false"] * 41, False),  # few questions have a sentence of their own
+    ],
+)
+def test_what_is_no_better_than_one_answer_to_all_is_told(right, truths, doubted):
+    questions = [replace(one, answer=truth) for one, truth in zip(asked(len(truths)), truths)]
+    found, compared = evaluated(questions, [answers(questions, [RIGHT] * right + [WRONG] * (len(truths) - right))])
+    told = [doubt for doubt in doubts(found, compared, about(questions)) if doubt["sign"] == "one_answer"]
+    assert bool(told) == doubted
+    if told:
+        assert told[0]["text"].startswith(f"base is right in {right}.0% of mine (cot), 'true' alone would be in 58.0%")
 
 
 def test_a_category_under_two_names_stands_there_once():

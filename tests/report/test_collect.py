@@ -4,7 +4,9 @@ import math
 from collections import Counter
 
 from mixpo.records import DropReason, Origin, Outcome
+from mixpo.report.charts import _trained
 from mixpo.report.collect import collect
+from mixpo.text_files import write_text
 
 
 def test_an_empty_run_is_just_its_recipe(files):
@@ -29,7 +31,11 @@ def test_training_merges_lines_of_a_step_and_skips_a_torn_one(full):
     assert [row["step"] for row in training.steps] == [1, 2, 3]
     assert training.steps[1] == {"step": 2, "loss": 0.8, "loss/generation": 0.09, "tokens": 120, "eval_loss": 0.85}
     assert math.isnan(training.steps[2]["loss"])
-    assert (training.offered, training.finished) == (2, True)
+    assert (training.offered, training.finished, training.used) == (2, True, None)
+    write_text(full.checkpoints("train") / "data.json", '{"sha256": "x", "records": 1, "batch": 4}')
+    data = collect(full)
+    assert data.trainings[0].used == 1
+    assert [(bar.label, bar.value) for bar in _trained(data)] == [("train", 1)]
 
 
 def test_drops_are_counted_by_reason_with_what_they_stand_for(full):

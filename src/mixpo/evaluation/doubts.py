@@ -1,16 +1,19 @@
 """What the scores of an evaluation cannot tell: few questions, answers that nobody judged."""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from mixpo.evaluation.metrics import UNITS
-from mixpo.evaluation.scores import ALL
+from mixpo.evaluation.scores import ALL, BenchmarkQuestions
 from mixpo.evaluation.table import RATE_NAMES, WRITING_NAMES
 from mixpo.records import Comparison, Score
 
 FEW = 100
 """With fewer questions intervals reach ten points and more to either side."""
+ONE_SIDED = 0.5
+"""Share of the questions from which on it is worth asking whether a model gives them all one answer."""
 UNDECIDED = 0.05
 """Share of answers that nobody judged above which accuracy is doubtful, since they count as wrong."""
 OTHERS = {*RATE_NAMES, *WRITING_NAMES, *UNITS, "consistency"}
@@ -19,6 +22,8 @@ JUDGE = "free-form answers need an LLM judge (`llm_judge` in a recipe's `evaluat
 DOUBTS = {
     "few_questions": "{benchmark} has {questions} questions: its scores are known to ± {half_width:.0f} points, and "
     f"differences below {{difference:.0f}} points cannot be told; {FEW} questions or more tell more",
+    "one_answer": "{model} is right in {after:.1%} of {benchmark} ({style}), {answer!r} alone would be in {alone:.1%}: "
+    "by these questions it cannot be told from a model that looks at nothing",
     "no_answers": "{benchmark} ({style}) is not scored for {model}, which answered nothing",
     "not_scored": f"{{benchmark}} ({{style}}) is not scored for {{model}}: none of its answers was judged; {JUDGE}",
     "undecided": "{after:.0%} of the answers of {model} to {benchmark} ({style}) were not judged and count as wrong; "
@@ -26,16 +31,27 @@ DOUBTS = {
 }
 
 
-def doubts(scores: Sequence[Score], comparisons: Sequence[Comparison]) -> list[dict[str, Any]]:
-    """Each with its values and its sentence, `text`, in the order of the scores."""
-    return [{**found, "text": DOUBTS[found["sign"]].format(**found)} for found in _doubts(scores, comparisons)]
+def doubts(
+    scores: Sequence[Score],
+    comparisons: Sequence[Comparison],
+    benchmarks: Mapping[str, BenchmarkQuestions] | None = None,
+) -> list[dict[str, Any]]:
+    """Each with its values and its sentence, `text`, in the order of the scores. `benchmarks`: where all models were
+    asked the same, what."""
+    found = _doubts(scores, comparisons, benchmarks or {})
+    return [{**doubt, "text": DOUBTS[doubt["sign"]].format(**doubt)} for doubt in found]
 
 
-def _doubts(scores: Sequence[Score], comparisons: Sequence[Comparison]) -> Iterator[dict[str, Any]]:
+def _doubts(
+    scores: Sequence[Score], comparisons: Sequence[Comparison], benchmarks: Mapping[str, BenchmarkQuestions]
+) -> Iterator[dict[str, Any]]:
     overall = [score for score in scores if score.category == ALL]
     for benchmark in dict.fromkeys(score.benchmark for score in overall):
         mine = [score for score in overall if score.benchmark == benchmark]
         yield from _unjudged(mine)
+        if benchmark in benchmarks:
+            truths = [(question.answer or "").strip().lower() for question in benchmarks[benchmark].questions]
+            yield from _one_answer(mine, truths)
         known = [score for score in mine if score.metric not in OTHERS and score.value is not None]
         known = [score for score in known if score.metric == known[0].metric]
         if known and known[0].n < FEW:
@@ -46,6 +62,17 @@ def _doubts(scores: Sequence[Score], comparisons: Sequence[Comparison]) -> Itera
                 "sign": "few_questions", "benchmark": benchmark, "questions": known[0].n, "half_width": 100 * half,
                 "difference": 100 * min(1.0, max(apart, default=math.sqrt(2) * half)),
             }  # fmt: skip
+
+
+def _one_answer(scores: Sequence[Score], answers: Sequence[str]) -> Iterator[dict[str, Any]]:
+    """Of one benchmark: the models and styles whose accuracy is not above that of its most frequent answer."""
+    (answer, count), *others = Counter(answers).most_common()
+    if len(answers) < FEW or not others or not answer or count < ONE_SIDED * len(answers):
+        return
+    for score in scores:
+        if score.metric == "accuracy" and score.low is not None and score.low <= count / len(answers):
+            about = {"model": score.model, "benchmark": score.benchmark, "style": score.style}
+            yield {"sign": "one_answer", **about, "after": score.value, "answer": answer, "alone": count / len(answers)}
 
 
 def _unjudged(scores: Sequence[Score]) -> Iterator[dict[str, Any]]:

@@ -170,7 +170,7 @@ def evaluate(
     rows = [asdict(comparison) for comparison in compared]
     write_text(inner.json("comparisons"), json.dumps(rows, indent=1, ensure_ascii=False) + "\n")
     models = {name: files.model(path) for name, path in config.models.items()}
-    told = [*warning_signs.signs(found), *doubts(found, compared), *trained_on(models, benchmarks, inner)]
+    told = [*warning_signs.signs(found), *doubts(found, compared, benchmarks), *trained_on(models, benchmarks, inner)]
     warning_signs.write(told, inner)
     show(config.name, found, compared, told, inner.root)
     return answers

@@ -82,7 +82,8 @@ def _trained(data: ReportData) -> list[Bar]:
     rows = []
     for training in data.trainings:
         lost = sum(drops.count for drops in data.drops if drops.section == training.section)
-        rows.append(Bar(training.section, training.offered - lost, count(training.offered - lost)))
+        used = training.offered - lost if training.used is None else training.used
+        rows.append(Bar(training.section, used, count(used)))
     return rows
 
 

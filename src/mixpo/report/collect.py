@@ -46,6 +46,8 @@ class Training:
     offered: int
     """Pairs or demonstrations in the section that was trained on."""
     finished: bool
+    used: int | None = None
+    """Those of them that it was begun with (`max_records`, `held_out`); None: it does not say."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -260,7 +262,11 @@ def _training(data: ReportData, files: RunFiles, section: str, tokens: Counter[s
         offered = data.demonstrations.get(demonstrations, 0)
     else:
         offered = data.origins.get(read_of(values, Output.PAIRS), Counter()).total()
-    return Training(section, [steps[step] for step in sorted(steps)], offered, (folder / "model").exists())
+    begun = None
+    with data.part("training"):
+        begun = notes.read(folder / "data.json", notes.TrainedOn)
+    used = None if begun is None else begun.records
+    return Training(section, [steps[step] for step in sorted(steps)], offered, (folder / "model").exists(), used)
 
 
 def _drops(data: ReportData, files: RunFiles) -> list[Drops]:
