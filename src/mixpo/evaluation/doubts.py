@@ -14,6 +14,8 @@ FEW = 100
 """With fewer questions intervals reach ten points and more to either side."""
 ONE_SIDED = 0.5
 """Share of the questions from which on it is worth asking whether a model gives them all one answer."""
+LISTED = 4
+"""Scores that a sentence names; of more it tells the number."""
 UNDECIDED = 0.05
 """Share of answers that nobody judged above which accuracy is doubtful, since they count as wrong."""
 OTHERS = {*RATE_NAMES, *WRITING_NAMES, *UNITS, "consistency"}
@@ -22,8 +24,8 @@ JUDGE = "free-form answers need an LLM judge (`llm_judge` in a recipe's `evaluat
 DOUBTS = {
     "few_questions": "{benchmark} has {questions} questions: its scores are known to ± {half_width:.0f} points, and "
     f"differences below {{difference:.0f}} points cannot be told; {FEW} questions or more tell more",
-    "one_answer": "{model} is right in {after:.1%} of {benchmark} ({style}), {answer!r} alone would be in {alone:.1%}: "
-    "by these questions it cannot be told from a model that looks at nothing",
+    "one_answer": "{answer!r} alone would be right in {alone:.1%} of {benchmark}: {listed} cannot be told from a model "
+    "that looks at nothing",
     "no_answers": "{benchmark} ({style}) is not scored for {model}, which answered nothing",
     "not_scored": f"{{benchmark}} ({{style}}) is not scored for {{model}}: none of its answers was judged; {JUDGE}",
     "undecided": "{after:.0%} of the answers of {model} to {benchmark} ({style}) were not judged and count as wrong; "
@@ -69,10 +71,15 @@ def _one_answer(scores: Sequence[Score], answers: Sequence[str]) -> Iterator[dic
     (answer, count), *others = Counter(answers).most_common()
     if len(answers) < FEW or not others or not answer or count < ONE_SIDED * len(answers):
         return
-    for score in scores:
-        if score.metric == "accuracy" and score.low is not None and score.low <= count / len(answers):
-            about = {"model": score.model, "benchmark": score.benchmark, "style": score.style}
-            yield {"sign": "one_answer", **about, "after": score.value, "answer": answer, "alone": count / len(answers)}
+    alone = count / len(answers)
+    low = [one for one in scores if one.metric == "accuracy" and one.low is not None and one.low <= alone]
+    if low:
+        named = [f"{one.model} ({one.style}, {one.value:.1%})" for one in low]
+        listed = ", ".join(named[:LISTED]) + (f" and {len(named) - LISTED} more" if len(named) > LISTED else "")
+        yield {
+            "sign": "one_answer", "benchmark": low[0].benchmark, "answer": answer, "alone": alone, "listed": listed,
+            "models": named,
+        }  # fmt: skip
 
 
 def _unjudged(scores: Sequence[Score]) -> Iterator[dict[str, Any]]:
