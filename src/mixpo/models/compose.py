@@ -110,6 +110,7 @@ def compose(language: str, vision: str, out: Path, seed: int = 0) -> None:
     """
     if out.is_symlink() or (out.exists() and (not out.is_dir() or any(out.iterdir()))):
         raise UserError(f"{out} exists already; delete it or choose another folder")
+    found_language(language)  # what is not there is told before the tower is loaded
     tower = load_tower(str(BASE_MODEL) if vision == "base" else vision)
     words, tokenizer = load_language(language, JOINS[tower.config.model_type].tokens)
     model, processor = joined(words, tokenizer, tower, seed)
