@@ -198,7 +198,7 @@ def _of_seed(section: Section, seeded: set[str], seed: int) -> dict[str, Any]:
     """The values with the seed; every section that they name is that of the seed."""
     fields = {item.name for item in dataclasses.fields(step_of(section).Config)}
     names = {name: _named(name, seed) for name in seeded}
-    return {**section.values, **({"seed": seed} if "seed" in fields else {}), **pointed(section.values, names)}
+    return {**({"seed": seed} if "seed" in fields else {}), **section.values, **pointed(section.values, names)}
 
 
 def _merged(values: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:

@@ -38,8 +38,8 @@ KINDS = (
     *("questions", "demonstrations", "responses", "continuations", "verdicts", "pass_rates", "pairs"),
     *("dropped", "funnel", "relabel", "reference", "checkpoints", "evaluation", "timings", "sections"),
 )
-"""Folders of a run in which sections have something; others there are the user's. Judges' replies are for what was
-asked, whichever section asked it: they stay when a section is made anew."""
+"""Folders of a run in which sections have something; others there are the user's. Judges' replies are none
+of these: each is kept for what was asked, and stays when its section is made anew."""
 
 
 class RunFiles:
@@ -97,7 +97,8 @@ class RunFiles:
         return Shards(self._of("pass_rates", section), PassRate)
 
     def judge_replies(self, section: str, record_type: type[T]) -> Shards[T]:
-        """What an LLM judge wrote, paid for once (`mixpo.verdicts.llm_judge`)."""
+        """What an LLM judge or a process reward model said, by what was asked: paid for once
+        (`mixpo.verdicts.llm_judge`, `process_reward`)."""
         return Shards(self._of("judge_replies", section), record_type)
 
     def pairs(self, section: str) -> Shards[PreferencePair]:

@@ -1,4 +1,5 @@
-"""Record ids: a set that grows with the number of parents, not of records (children are bits), and a share of ids."""
+"""Record ids: a set that grows with the number of parents, not of records (children are bits); which records
+are taken of many: a share by their ids, or so many."""
 
 import random
 import re

@@ -113,16 +113,15 @@ def test_what_is_no_better_than_one_answer_to_all_is_told(right, truths, doubted
     told = [doubt for doubt in doubts(found, compared, about(questions)) if doubt["sign"] == "one_answer"]
     assert bool(told) == doubted
     if told:
-        about_it = f"'true' alone would be right in 58.0% of mine: base (cot, {right}.0%) cannot be told from"
-        assert told[0]["text"].startswith(about_it)
+        assert told[0]["text"].startswith("'true' alone would be right in 58.0% of mine, without a look at any picture")
+        assert told[0]["text"].endswith(f"can be told: base (cot, {right}.0%)")
 
 
 def test_of_many_scores_that_one_answer_reaches_some_are_named():
     questions = [replace(one, answer="yes" if n % 2 else "no") for n, one in enumerate(asked(100))]
     parts = [answers(questions, [RIGHT, WRONG] * 50, f"m{n}") for n in range(6)]
     (doubt,) = doubts(*evaluated(questions, parts), about(questions))
-    assert "m0 (cot, 50.0%), m1 (cot, 50.0%), m2 (cot, 50.0%), m3 (cot, 50.0%) and 2 more cannot" in doubt["text"]
-    assert len(doubt["models"]) == 6
+    assert "m0 (cot, 50.0%), m1 (cot, 50.0%), m2 (cot, 50.0%), m3 (cot, 50.0%) and 2 more" in doubt["text"]
 
 
 def test_a_category_under_two_names_stands_there_once():

@@ -24,8 +24,8 @@ JUDGE = "free-form answers need an LLM judge (`llm_judge` in a recipe's `evaluat
 DOUBTS = {
     "few_questions": "{benchmark} has {questions} questions: its scores are known to ± {half_width:.0f} points, and "
     f"differences below {{difference:.0f}} points cannot be told; {FEW} questions or more tell more",
-    "one_answer": "{answer!r} alone would be right in {alone:.1%} of {benchmark}: {listed} cannot be told from a model "
-    "that looks at nothing",
+    "one_answer": "{answer!r} alone would be right in {alone:.1%} of {benchmark}, without a look at any picture; "
+    "not above that, as far as can be told: {listed}",
     "no_answers": "{benchmark} ({style}) is not scored for {model}, which answered nothing",
     "not_scored": f"{{benchmark}} ({{style}}) is not scored for {{model}}: none of its answers was judged; {JUDGE}",
     "undecided": "{after:.0%} of the answers of {model} to {benchmark} ({style}) were not judged and count as wrong; "
@@ -78,7 +78,6 @@ def _one_answer(scores: Sequence[Score], answers: Sequence[str]) -> Iterator[dic
         listed = ", ".join(named[:LISTED]) + (f" and {len(named) - LISTED} more" if len(named) > LISTED else "")
         yield {
             "sign": "one_answer", "benchmark": low[0].benchmark, "answer": answer, "alone": alone, "listed": listed,
-            "models": named,
         }  # fmt: skip
 
 
